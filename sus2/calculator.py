@@ -1,0 +1,41 @@
+"""The ASE calculator of a SUS2 potential."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from sus2.potential import Potential
+
+
+class Sus2Calculator(Calculator):
+    """Energy, forces, stress and site energies of a Potential, in ASE's units and signs."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+
+    def __init__(self, potential: Potential) -> None:
+        super().__init__()
+        self.potential = potential
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        super().calculate(atoms, list(properties), list(system_changes))
+        result = self.potential.evaluate([self.atoms])[0]
+        values: dict[str, Any] = {
+            "energy": result.energy_ev,
+            "free_energy": result.energy_ev,
+            "energies": result.energies_ev,
+            "forces": result.forces_ev_per_a,
+        }
+        # Without three lattice vectors there is no volume, hence no stress: ASE then says so itself.
+        if np.isfinite(result.stress_ev_per_a3).all():
+            values["stress"] = result.stress_ev_per_a3
+        self.results = values

@@ -1,0 +1,37 @@
+"""Every error that a user may meet: one class per kind, one clear sentence per error."""
+
+
+class Sus2Error(Exception):
+    """Base class: its message is one sentence that says what is wrong and what to do."""
+
+
+class PotentialFileError(Sus2Error):
+    """A potential file or card cannot be used; the message names the line or key."""
+
+
+class StructureError(Sus2Error):
+    """A structure cannot be used as it was given."""
+
+
+class UnknownElementError(StructureError):
+    """A structure has an element that the potential does not know."""
+
+
+class ConvergenceError(Sus2Error):
+    """A relaxation or fit did not converge, so its result must not be used."""
+
+
+class FitError(Sus2Error):
+    """A fit has too few points or no physical solution."""
+
+
+class DataError(Sus2Error):
+    """Training or reference data are unusable; the message names the item."""
+
+
+class StoreError(Sus2Error):
+    """The store of results cannot be read or written."""
+
+
+class CancelledError(Sus2Error):
+    """The user stopped the calculation."""

@@ -1,0 +1,183 @@
+"""Potentials by name: weights, functional, elements and card; and a user's own files.
+
+A potential is an `.mtp` file with a card beside it, `NAME.json`. The card names the elements in type order,
+which the file itself does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ase.data import atomic_numbers
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sus2.errors import PotentialFileError
+from sus2.mtp import MAX_FILE_BYTES, parse_mtp
+
+if TYPE_CHECKING:
+    import torch
+
+    from sus2.potential import Potential
+
+MAX_CARD_BYTES = 4 * 1024 * 1024
+
+
+class Card(BaseModel):
+    """What a potential is, what it was trained on, how wrong it is and where not to trust it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    functional: str = Field(max_length=200)
+    elements: tuple[str, ...] = Field(min_length=1, max_length=118)
+    summary: str = ""
+    data: str = "not stated"
+    data_sha256: str = ""
+    teacher: str = "none"
+    errors: dict[str, float] = Field(default_factory=dict)
+    """Test errors, units in the keys, for example ``energy_mae_mev_per_atom``."""
+    properties: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Measured crystal properties beside their references, as ``{"Si": {"a0_a": ..., "a0_pbe_a": ...}}``."""
+    reference_energies_ev: dict[str, float] = Field(default_factory=dict)
+    """Energy per atom of each element's ground-state crystal in this potential's functional, eV."""
+    shortest_distances_a: dict[str, float] = Field(default_factory=dict)
+    """Shortest distance in the training data for each pair ``A-B`` (alphabetical), angstrom."""
+    limits: str = "not stated"
+    command: str = ""
+    licence: str = "not stated"
+    sha256: str = ""
+    version: str = ""
+
+    @field_validator("elements")
+    @classmethod
+    def _known_elements(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in value:
+            if atomic_numbers.get(symbol, 0) < 1:
+                raise ValueError(f"'{symbol}' is not a chemical element")
+        if len(set(value)) != len(value):
+            raise ValueError("an element appears twice")
+        return value
+
+
+def read_card(path: str | Path) -> Card:
+    """Read a card; raises PotentialFileError with one sentence that names the key."""
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise PotentialFileError(f"{path.name}: the card cannot be read ({error.strerror}).") from None
+    return parse_card(raw, source=path.name)
+
+
+def parse_card(raw: bytes, *, source: str = "card") -> Card:
+    """Parse the JSON of a card; raises PotentialFileError with one sentence that names the key."""
+    if len(raw) > MAX_CARD_BYTES:
+        raise PotentialFileError(f"{source}: larger than {MAX_CARD_BYTES // 2**20} MiB, not a potential's card.")
+    try:
+        content = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise PotentialFileError(f"{source}: the card is not valid JSON; correct it.") from None
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(k) for k in first["loc"]) or "the card"
+        raise PotentialFileError(f"{source}: key '{key}': {first['msg']}.") from None
+
+
+def write_card(card: Card, path: str | Path) -> None:
+    """Write a card as readable JSON."""
+    Path(path).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def pretrained_folder() -> Path:
+    """The folder of shipped weights: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).resolve().parent
+    inside = package / "pretrained"
+    return inside if inside.is_dir() else package.parent / "pretrained"
+
+
+def models() -> list[Card]:
+    """Cards of all shipped potentials, sorted by name."""
+    return [read_card(p) for p in sorted(pretrained_folder().glob("*.json"))]
+
+
+def load(
+    name_or_path: str | Path,
+    elements: Sequence[str] | None = None,
+    *,
+    functional: str | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Potential:
+    """Load a shipped potential by name, or an `.mtp` file with its elements in type order.
+
+    A file without `elements` needs its card beside it. `device` defaults to the CPU, `dtype` to float64.
+    Raises PotentialFileError: unknown name, unreadable file, wrong sha256, elements that do not fit.
+    """
+    path = Path(name_or_path)
+    shipped = pretrained_folder() / f"{name_or_path}.mtp"
+    if path.suffix != ".mtp" and shipped.parent == pretrained_folder() and shipped.is_file():
+        path = shipped
+    elif not path.is_file():
+        names = ", ".join(c.name for c in models()) or "none"
+        raise PotentialFileError(
+            f"There is no potential '{name_or_path}': give a shipped name ({names}) or the path of an .mtp file."
+        )
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise PotentialFileError(f"{path.name}: larger than {MAX_FILE_BYTES // 2**20} MiB, not an .mtp file.")
+    card_path = path.with_suffix(".json")
+    card = None
+    if elements is None:
+        if not card_path.is_file():
+            raise PotentialFileError(
+                f"{path.name}: the file does not name its elements; pass elements=[...] in type order "
+                f"or put the card {card_path.name} beside it."
+            )
+        card = read_card(card_path)
+    return load_bytes(
+        path.read_bytes(), name=path.stem, elements=elements, card=card, functional=functional, device=device, dtype=dtype
+    )
+
+
+def load_bytes(
+    raw: bytes,
+    *,
+    name: str,
+    elements: Sequence[str] | None = None,
+    card: Card | None = None,
+    functional: str | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Potential:
+    """A potential from the bytes of an `.mtp` file (an upload) and its elements or card; see load."""
+    from sus2.potential import Potential
+
+    digest = hashlib.sha256(raw).hexdigest()
+    if card is not None and card.sha256 and card.sha256 != digest:
+        raise PotentialFileError(
+            f"{name}: the weights do not match the sha256 of their card; get both files again from one source."
+        )
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise PotentialFileError(f"{name}: not a text file, so not an .mtp potential.") from None
+    spec = parse_mtp(text, source=name)
+    if card is None:
+        if elements is None:
+            raise PotentialFileError(f"{name}: the elements in type order are missing.")
+        try:
+            card = Card(
+                name=name, functional=functional or "not stated", elements=tuple(elements), sha256=digest
+            )
+        except ValidationError as error:
+            raise PotentialFileError(f"{name}: elements: {error.errors()[0]['msg']}.") from None
+    if len(card.elements) != spec.species_count:
+        raise PotentialFileError(
+            f"{name}: the file has {spec.species_count} species but {len(card.elements)} elements are given."
+        )
+    return Potential(spec, card, device=device, dtype=dtype)

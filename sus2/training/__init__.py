@@ -1,0 +1,1 @@
+"""Training of SUS2 potentials: sets of labelled structures, teachers, fits."""

@@ -9,6 +9,10 @@ class PotentialFileError(Sus2Error):
     """A potential file or card cannot be used; the message names the line or key."""
 
 
+class GraphError(Sus2Error):
+    """A moment graph cannot be built or used as asked."""
+
+
 class StructureError(Sus2Error):
     """A structure cannot be used as it was given."""
 

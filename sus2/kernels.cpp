@@ -1,7 +1,7 @@
 // Fused SUS2 kernels for the CPU: energy, forces and virial in one pass, and the gradient of a training
 // loss with respect to the parameters without any stored graph. Equations as in model.py; one SIMD lane per
 // atom, LANES atoms per group, threads over groups. Compiled by kernels.py.
-#include <atomic>
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -185,8 +185,9 @@ public:
     for (int lane = 0; lane < live; ++lane) site[base + lane] = energy[lane];
   }
 
-  // Adds the parameter gradient of sum_i (u_i E_i + dE_i/dt), where edge vectors change at the given rates:
-  // forward mode along one direction, then reverse mode, so a force loss costs a few evaluations.
+  // Adds the parameter gradient of sum_i (u_i E_i + dE_i/dt), where atoms move at the given velocities and
+  // edges strain at the given rates (Voigt, per central atom): forward mode along one direction, then reverse
+  // mode, so a force loss costs a few evaluations.
   struct Gradient {
     std::vector<double> alpha, r0, pair, species;
     Buffer<T> weights, theta;
@@ -194,7 +195,8 @@ public:
         : alpha(m.kappas * m.species * m.species), r0(m.kappas * m.species * m.species), pair(m.species),
           species(m.species), weights(m.radial * m.chebyshev), theta(m.scalars) {}
   };
-  void differentiate(int64_t base, const double *energy_weight, const double *rates, Gradient &out) {
+  void differentiate(int64_t base, const double *energy_weight, const double *velocity, const double *strain,
+                     Gradient &out) {
     load(base);
     const int64_t slots = 10 + 3 * m.kappas + 3 * m.radial + 2 * m.angulars;
     if ((int64_t)store.size() < slots * longest) store.resize(slots * longest);
@@ -204,9 +206,18 @@ public:
       Aligned<T> *s = &store[k * slots];
       V v[3], r, dv[3];
       gather(k, v, r);
-      for (int x = 0; x < 3; ++x)
-        for (int lane = 0; lane < W; ++lane)
-          dv[x][lane] = lane < live && k < count[lane] ? T(rates[3 * (e.first[base + lane] + k) + x]) : T(0);
+      for (int lane = 0; lane < W; ++lane) {
+        double change[3] = {0, 0, 0};
+        if (k < count[lane]) {
+          const int64_t i = base + lane, edge = first[lane] + k, j = e.j[edge];
+          const double *w = strain + 6 * i, *vec = e.vectors + 3 * edge;
+          for (int x = 0; x < 3; ++x) change[x] = velocity[3 * j + x] - velocity[3 * i + x];
+          change[0] += w[0] * vec[0] + w[5] * vec[1] + w[4] * vec[2];
+          change[1] += w[5] * vec[0] + w[1] * vec[1] + w[3] * vec[2];
+          change[2] += w[4] * vec[0] + w[3] * vec[1] + w[2] * vec[2];
+        }
+        for (int x = 0; x < 3; ++x) dv[x][lane] = T(change[x]);
+      }
       V inverse = 1 / r, n[3] = {v[0] * inverse, v[1] * inverse, v[2] * inverse};
       V dr = n[0] * dv[0] + n[1] * dv[1] + n[2] * dv[2];
       V dn[3];
@@ -262,7 +273,7 @@ public:
     for (int lane = 0; lane < live; ++lane)
       out.species[type[lane]] += double(u[lane]) * (1.0 + double(energy[lane])) + double(energy_rate[lane]);
     reverse_rate(scale, u);
-    for (int64_t k = 0; k < longest; ++k) edge_gradient(k, base, &store[k * slots], out);
+    for (int64_t k = 0; k < longest; ++k) edge_gradient(k, &store[k * slots], out);
   }
 
 private:
@@ -384,10 +395,9 @@ private:
     return s;
   }
 
-  void edge_gradient(int64_t k, int64_t base, const Aligned<T> *s, Gradient &out) {
+  void edge_gradient(int64_t k, const Aligned<T> *s, Gradient &out) {
     const V f = s[0].v, df = s[1].v, dr = s[2].v;
     const Aligned<T> *radial = s + 3 + 3 * m.kappas, *angular = radial + 3 * m.radial;
-    (void)base;
     // Adjoints of R_mu and of its rate, gathered over the basic moments of mu.
     value_adjoint.assign(m.radial, Aligned<T>{V{}});
     change_adjoint.assign(m.radial, Aligned<T>{V{}});
@@ -451,17 +461,11 @@ private:
   }
 };
 
-// Blocks of groups go to whichever thread is free; plain threads, so no second OpenMP runtime beside torch's.
+// Each thread takes one contiguous range of groups, so that sums come out the same in every run. Plain threads:
+// no second OpenMP runtime beside torch's, whose waiting threads would fight for the same cores.
 template <class Work> void spread(int64_t groups, int64_t threads, Work work) {
-  const int64_t block = 4;
-  threads = std::max<int64_t>(1, std::min(threads, groups / (2 * block)));
-  std::atomic<int64_t> next(0);
-  auto run = [&](int64_t id) {
-    work(id, [&](auto body) {
-      for (int64_t start; (start = next.fetch_add(block)) < groups;)
-        for (int64_t g = start; g < std::min(groups, start + block); ++g) body(g);
-    });
-  };
+  threads = std::max<int64_t>(1, std::min(threads, groups / 8));
+  auto run = [&](int64_t id) { work(id, groups * id / threads, groups * (id + 1) / threads); };
   std::vector<std::thread> pool;
   for (int64_t id = 1; id < threads; ++id) pool.emplace_back(run, id);
   run(0);
@@ -474,11 +478,11 @@ void evaluate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, double *s
   const Tables<T> tables(m);
   const int64_t groups = (e.atoms + W - 1) / W;
   std::vector<std::vector<double>> others(threads);
-  spread(groups, threads, [&](int64_t id, auto loop) {
+  spread(groups, threads, [&](int64_t id, int64_t begin, int64_t end) {
     Group<T> group(m, tables, e);
     if (id > 0) others[id].assign(3 * e.atoms, 0.0);
     double *mine = id > 0 ? others[id].data() : forces;
-    loop([&](int64_t g) { group.evaluate(g * W, site, mine, virial); });
+    for (int64_t g = begin; g < end; ++g) group.evaluate(g * W, site, mine, virial);
   });
   for (const auto &extra : others)
     for (size_t k = 0; k < extra.size(); ++k) forces[k] += extra[k];
@@ -486,15 +490,15 @@ void evaluate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, double *s
 
 template <class T>
 void differentiate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, const double *energy_weight,
-                   const double *rates, double *alpha, double *r0, double *weights, double *pair, double *species,
+                   const double *velocity, const double *strain, double *alpha, double *r0, double *weights, double *pair, double *species,
                    double *theta) {
   constexpr int W = Simd<T>::lanes;
   const Tables<T> tables(m);
   const int64_t groups = (e.atoms + W - 1) / W;
   std::vector<typename Group<T>::Gradient> parts(threads, typename Group<T>::Gradient(m));
-  spread(groups, threads, [&](int64_t id, auto loop) {
+  spread(groups, threads, [&](int64_t id, int64_t begin, int64_t end) {
     Group<T> group(m, tables, e);
-    loop([&](int64_t g) { group.differentiate(g * W, energy_weight, rates, parts[id]); });
+    for (int64_t g = begin; g < end; ++g) group.differentiate(g * W, energy_weight, velocity, strain, parts[id]);
   });
   auto add = [](double *to, const std::vector<double> &from) {
     for (size_t k = 0; k < from.size(); ++k) to[k] += from[k];
@@ -518,9 +522,9 @@ void sus2_evaluate(const Sus2Model *m, const Sus2Edges *e, int64_t single, int64
   else evaluate<double>(*m, *e, threads, site, forces, virial);
 }
 void sus2_differentiate(const Sus2Model *m, const Sus2Edges *e, int64_t single, int64_t threads,
-                        const double *energy_weight, const double *rates, double *alpha, double *r0, double *weights,
-                        double *pair, double *species, double *theta) {
-  if (single) differentiate<float>(*m, *e, threads, energy_weight, rates, alpha, r0, weights, pair, species, theta);
-  else differentiate<double>(*m, *e, threads, energy_weight, rates, alpha, r0, weights, pair, species, theta);
+                        const double *energy_weight, const double *velocity, const double *strain, double *alpha,
+                        double *r0, double *weights, double *pair, double *species, double *theta) {
+  auto run = single ? differentiate<float> : differentiate<double>;
+  run(*m, *e, threads, energy_weight, velocity, strain, alpha, r0, weights, pair, species, theta);
 }
 }

@@ -217,11 +217,12 @@ class Kernel:
         )  # fmt: skip
         return site + self._shift[edges.types], forces, virial
 
-    def differentiate(self, edges: Edges, energy_weight: Array, rates: Array) -> ParameterGradient:
-        """Parameter gradient of sum_i (u_i E_i + dE_i/dt) for edge vectors that change at `rates` (E, 3).
+    def differentiate(self, edges: Edges, energy_weight: Array, velocity: Array, strain: Array) -> ParameterGradient:
+        """Parameter gradient of sum_i (u_i E_i + dE_i/dt), where atoms move and edges strain at given rates.
 
-        With u = dLoss/dE and rates from dLoss/dF and dLoss/d(stress) this is the gradient of any loss of
-        energies, forces and stresses: forward mode along one direction inside reverse mode.
+        energy_weight u (N,); velocity (N, 3) A; strain (N, 6) per central atom, Voigt xx yy zz yz xz xy with
+        tensor (not engineering) shears. With u = dLoss/dE, velocity = -dLoss/dF and strain = dLoss/d(virial)
+        this is the gradient of any loss of energies, forces and stresses: forward mode inside reverse mode.
         """
         s = self.spec
         c, blocks = s.species_count, s.scaling_blocks
@@ -231,13 +232,15 @@ class Kernel:
             theta=np.zeros(len(s.mapping)),
         )  # fmt: skip
         u = np.ascontiguousarray(energy_weight, dtype=np.float64)
-        rates = np.ascontiguousarray(rates, dtype=np.float64)
-        if u.shape != edges.types.shape or rates.shape != edges.vectors.shape:
-            raise ValueError(f"energy_weight {u.shape} and rates {rates.shape} do not fit the edges")
+        velocity = np.ascontiguousarray(velocity, dtype=np.float64)
+        strain = np.ascontiguousarray(strain, dtype=np.float64)
+        n = len(edges.types)
+        if (u.shape, velocity.shape, strain.shape) != ((n,), (n, 3), (n, 6)):
+            raise ValueError(f"rates of shape {u.shape}, {velocity.shape}, {strain.shape} do not fit {n} atoms")
         self._library.sus2_differentiate(
             ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.single_precision),
-            ctypes.c_int64(self.threads), _pointer(u), _pointer(rates), _pointer(out.alpha), _pointer(out.r0),
-            _pointer(out.weights), _pointer(out.pair), _pointer(out.species), _pointer(out.theta),
+            ctypes.c_int64(self.threads), _pointer(u), _pointer(velocity), _pointer(strain), _pointer(out.alpha),
+            _pointer(out.r0), _pointer(out.weights), _pointer(out.pair), _pointer(out.species), _pointer(out.theta),
         )  # fmt: skip
         return out
 

@@ -1,0 +1,194 @@
+"""The training loss of a labelled set and its gradient by the parameters, through the fused kernels.
+
+L = 1/S sum_s w_s [ (dE/n / sE)^2 + 1/(3 n) sum_a rho(|dF_a| / sF_a) + 1/6 sum (dW/n / sW)^2 ]
+
+with n atoms, energy error dE, force errors dF_a, virial error dW = V d(sigma); s are the errors regarded as
+equally bad, sF_a^2 = sF^2 + (f |F_a|)^2 grows with the force itself, and rho(x) = 2 d^2 (sqrt(1 + x^2/d^2) - 1)
+is the pseudo-Huber loss with d in units of s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sus2.batch import neighbours, type_indices
+from sus2.kernels import Edges, Kernel, ParameterGradient
+from sus2.mtp import ModelSpec
+from sus2.training.dataset import TrainingSet
+from sus2.units import EV_PER_A3_TO_GPA
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Errors that count as one: smaller is weightier. `robust` is d of the pseudo-Huber force loss."""
+
+    energy_ev_per_atom: float = 0.005
+    force_ev_per_a: float = 0.1
+    force_relative: float = 0.1
+    virial_ev_per_atom: float = 0.03
+    robust: float = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """energy_ev (S,), forces_ev_per_a (N, 3), virial_ev (S, 6) Voigt, V * stress (ASE sign)."""
+
+    energy_ev: Array
+    forces_ev_per_a: Array
+    virial_ev: Array
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean absolute and root-mean-square errors; energies over structures, forces over components."""
+
+    energy_mae_mev_per_atom: float
+    energy_rmse_mev_per_atom: float
+    force_mae_mev_per_a: float
+    force_rmse_mev_per_a: float
+    stress_mae_gpa: float
+
+    def line(self) -> str:
+        """One line for a progress bar."""
+        return (
+            f"E {self.energy_mae_mev_per_atom:.2f} meV/atom  F {self.force_mae_mev_per_a:.1f} meV/A  "
+            f"stress {self.stress_mae_gpa:.2f} GPa"
+        )
+
+
+class Objective:
+    """A labelled set with its neighbours, ready to be evaluated for any parameters of one shape.
+
+    `norm` is the sum of weights that the loss is divided by: that of all parts where the set is split.
+    Raises UnknownElementError for an element outside `elements`.
+    """
+
+    def __init__(
+        self,
+        data: TrainingSet,
+        elements: tuple[str, ...],
+        cutoff: float,
+        weights: LossWeights | None = None,
+        *,
+        norm: float | None = None,
+        threads: int | None = None,
+        single_precision: bool = False,
+    ) -> None:
+        self.data = data
+        self.norm = norm or float(data.weight.sum())
+        self.weights = weights or LossWeights()
+        self.threads = threads
+        self.single_precision = single_precision
+        self.sizes = data.sizes.astype(np.float64)
+        self.system = data.system
+        atoms = [data.to_atoms(k) for k in range(len(data))]
+        types = np.concatenate([type_indices(a, elements) for a in atoms])
+        lists = [neighbours(a, cutoff) for a in atoms]
+        starts = data.offsets[:-1]
+        self.edges = Edges.from_lists(
+            np.concatenate([n.index_i + s for n, s in zip(lists, starts, strict=True)]),
+            np.concatenate([n.index_j + s for n, s in zip(lists, starts, strict=True)]),
+            np.concatenate([n.vector for n in lists]),
+            types,
+        )
+        self.counts = np.zeros((len(data), len(elements)))
+        np.add.at(self.counts, (self.system, types), 1.0)
+        self.virial = data.stress_ev_per_a3 * data.volumes_a3[:, None]
+        self.has_virial = np.isfinite(self.virial).all(axis=1)
+        force = np.linalg.norm(data.forces_ev_per_a, axis=1)
+        w = self.weights
+        self.force_scale = np.sqrt(w.force_ev_per_a**2 + (w.force_relative * force) ** 2)
+
+    def predict(self, spec: ModelSpec) -> Prediction:
+        """Energies, forces and virials of every structure of the set."""
+        kernel = Kernel(spec, threads=self.threads, single_precision=self.single_precision)
+        site, forces, virial = kernel.evaluate(self.edges)
+        starts = self.data.offsets[:-1]
+        return Prediction(np.add.reduceat(site, starts), forces, np.add.reduceat(virial, starts))
+
+    def errors(self, spec: ModelSpec) -> Errors:
+        """Unweighted errors of a model on this set."""
+        p = self.predict(spec)
+        energy = 1e3 * (p.energy_ev - self.data.energy_ev) / self.sizes
+        force = 1e3 * (p.forces_ev_per_a - self.data.forces_ev_per_a)
+        stress = (p.virial_ev - self.virial)[self.has_virial] / self.data.volumes_a3[self.has_virial, None]
+        return Errors(
+            float(np.abs(energy).mean()),
+            float(np.sqrt((energy**2).mean())),
+            float(np.abs(force).mean()),
+            float(np.sqrt((force**2).mean())),
+            float(np.abs(stress).mean() * EV_PER_A3_TO_GPA) if len(stress) else float("nan"),
+        )
+
+    def residual_scales(self, p: Prediction) -> tuple[Array, Array, Array]:
+        """Weights of the squared residuals: energies (S,), force vectors (N,), virials (S,).
+
+        L = sum of weight * residual^2 with the robust loss in its reweighted form, exact in value where the
+        loss is quadratic and exact in gradient everywhere.
+        """
+        w, scale = self.weights, self.data.weight / self.norm
+        energy = scale / (self.sizes * w.energy_ev_per_atom) ** 2
+        x = np.linalg.norm(p.forces_ev_per_a - self.data.forces_ev_per_a, axis=1) / self.force_scale
+        softened = 1.0 / np.sqrt(1.0 + (x / w.robust) ** 2)
+        force = (scale / (3.0 * self.sizes))[self.system] * softened / self.force_scale**2
+        virial = np.where(self.has_virial, scale / (6.0 * (self.sizes * w.virial_ev_per_atom) ** 2), 0.0)
+        return energy, force, virial
+
+    def value_and_gradient(self, spec: ModelSpec) -> tuple[float, ParameterGradient, Array]:
+        """The loss, its gradient by the tables of the spec and by the shifts (C,)."""
+        w, scale = self.weights, self.data.weight / self.norm
+        p = self.predict(spec)
+        energy_weight, force_weight, virial_weight = self.residual_scales(p)
+        d_energy = p.energy_ev - self.data.energy_ev
+        d_force = p.forces_ev_per_a - self.data.forces_ev_per_a
+        d_virial = np.where(self.has_virial[:, None], p.virial_ev - np.nan_to_num(self.virial), 0.0)
+        x = np.linalg.norm(d_force, axis=1) / self.force_scale
+        rho = 2.0 * w.robust**2 * (np.sqrt(1.0 + (x / w.robust) ** 2) - 1.0)
+        loss = float(
+            energy_weight @ d_energy**2
+            + (scale / (3.0 * self.sizes))[self.system] @ rho
+            + virial_weight @ (d_virial**2).sum(axis=1)
+        )
+        by_energy = 2.0 * energy_weight * d_energy
+        by_force = 2.0 * force_weight[:, None] * d_force
+        by_virial = 2.0 * virial_weight[:, None] * d_virial
+        by_virial[:, 3:] *= 0.5  # each shear stands for two equal entries of the tensor
+        kernel = Kernel(spec, threads=self.threads, single_precision=self.single_precision)
+        gradient = kernel.differentiate(self.edges, by_energy[self.system], -by_force, by_virial[self.system])
+        return loss, gradient, self.counts.T @ by_energy
+
+    def rows(self, p: Prediction, scales: tuple[Array, Array, Array]) -> Array:
+        """Predictions times the roots of `scales` (see residual_scales) as one vector of energies, forces, virials."""
+        energy, force, virial = (np.sqrt(v) for v in scales)
+        return np.concatenate([
+            energy * p.energy_ev,
+            (force[:, None] * p.forces_ev_per_a).ravel(),
+            (virial[:, None] * p.virial_ev)[self.has_virial].ravel(),
+        ])  # fmt: skip
+
+    @property
+    def labels(self) -> Prediction:
+        """The labels in the form of a prediction (virials that are missing are zero)."""
+        return Prediction(self.data.energy_ev, self.data.forces_ev_per_a, np.nan_to_num(self.virial))
+
+    def linear_columns(self, spec: ModelSpec, scales: tuple[Array, Array, Array]) -> Array:
+        """Weighted columns of (theta, shift) of the least-squares problem, shape (S + C, rows).
+
+        The energy is linear in theta and the shifts, so each column of theta is one evaluation with a unit
+        theta; nothing of the size of all descriptors' gradients is ever stored.
+        """
+        n_theta, n_shift = len(spec.mapping), spec.species_count
+        zero = replace(spec, moment_coeffs=np.zeros(n_theta), shift_coeffs=np.zeros(n_shift))
+        offset = self.rows(self.predict(zero), scales)
+        columns = np.zeros((n_theta + n_shift, len(offset)))
+        for k in range(n_theta):
+            unit = np.zeros(n_theta)
+            unit[k] = 1.0
+            columns[k] = self.rows(self.predict(replace(zero, moment_coeffs=unit)), scales) - offset
+        columns[n_theta:, : len(self.data)] = np.sqrt(scales[0]) * self.counts.T
+        return columns

@@ -88,9 +88,8 @@ def to_atoms(structure: Atoms | Structure) -> Atoms:
     if not np.isfinite(cell).all():
         raise StructureError("The cell has an entry that is not a finite number.")
     vectors = cell[np.asarray(atoms.pbc)]
-    if len(vectors) and np.linalg.matrix_rank(vectors, tol=1e-6 * max(1.0, float(np.abs(vectors).max()))) < len(
-        vectors
-    ):
+    tolerance = 1e-6 * max(1.0, float(np.abs(vectors).max(initial=0.0)))
+    if len(vectors) and np.linalg.matrix_rank(vectors, tol=tolerance) < len(vectors):
         raise StructureError(
             "The cell has no volume: its lattice vectors are zero or lie in one plane; correct the cell."
         )
@@ -125,7 +124,7 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
         raise StructureError(
             f"A lattice vector is {lengths.max():.4g} Å long; at most {MAX_LENGTH_A:.0f} Å are allowed."
         )
-    faces = [np.linalg.norm(np.cross(cell[(i + 1) % 3], cell[(i + 2) % 3])) for i in range(3)]
+    faces = [float(np.linalg.norm(np.cross(cell[(i + 1) % 3], cell[(i + 2) % 3]))) for i in range(3)]
     height = volume / max(max(faces), 1e-30)
     if height < MIN_HEIGHT_A:
         raise StructureError(
@@ -193,7 +192,10 @@ def standardise(
     """
     atoms = to_atoms(structure)
     check_crystal(atoms)
-    found = spglib.standardize_cell(_right_handed(atoms), to_primitive=to == "primitive", symprec=symprec)
+    try:
+        found = spglib.standardize_cell(_right_handed(atoms), to_primitive=to == "primitive", symprec=symprec)
+    except spglib.SpglibError:
+        found = None
     if found is None:
         raise StructureError(f"spglib finds no standard cell within {symprec:g} Å; check the coordinates.")
     cell, scaled, numbers = found
@@ -248,7 +250,11 @@ def content_key(atoms: Atoms) -> str:
 
 
 def _dataset(atoms: Atoms, symprec: float) -> Any:
-    data = spglib.get_symmetry_dataset(_right_handed(atoms), symprec=symprec)
+    # Before version 3 spglib returns None for a failure, or raises, as its settings say.
+    try:
+        data = spglib.get_symmetry_dataset(_right_handed(atoms), symprec=symprec)
+    except spglib.SpglibError:
+        data = None
     if data is None:
         raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
     return data

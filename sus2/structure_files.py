@@ -167,7 +167,7 @@ def _read_poscar(text: str) -> Atoms:
     lines = [line.split("!")[0].split("#")[0].split() for line in text.splitlines()]
     try:
         scales = _floats(lines[1], 2)
-        cell = np.array([_floats(lines[k][:3], k + 1) for k in (2, 3, 4)])
+        cell = np.array([_triple(lines[k], k + 1) for k in (2, 3, 4)])
         if len(scales) not in (1, 3):
             raise StructureError("Line 2 must hold one scale or three.")
         if len(scales) == 1 and scales[0] < 0:
@@ -196,14 +196,12 @@ def _read_poscar(text: str) -> Atoms:
         mode = lines[start][0][0] if lines[start] else ""
         if mode not in "cCkKdD" or not mode:
             raise StructureError(f"Line {start + 1} must say Direct or Cartesian.")
-        rows = np.array([_floats(lines[start + 1 + k][:3], start + 2 + k) for k in range(len(numbers))])
+        rows = np.array([_triple(lines[start + 1 + k], start + 2 + k) for k in range(len(numbers))])
     except IndexError:
         raise StructureError("The POSCAR file ends too early; it is cut off.") from None
-    if rows.shape != (len(numbers), 3):
-        raise StructureError("A row of positions has fewer than three numbers.")
     if mode in "cCkK":
         return Atoms(numbers, positions=rows * scale, cell=cell, pbc=True)
-    return Atoms(numbers, scaled_positions=rows, cell=cell, pbc=True)
+    return Atoms(numbers, positions=rows @ cell, cell=cell, pbc=True)
 
 
 def _read_xyz(text: str) -> Atoms:
@@ -277,7 +275,7 @@ def _read_json(text: str) -> Atoms:
 def _pymatgen_json(content: dict[str, Any]) -> Atoms:
     sites = content["sites"]
     numbers, positions = [], []
-    lattice = content.get("lattice")
+    lattice = content.get("lattice") or {}
     cell = np.array(lattice["matrix"], dtype=float).reshape(3, 3) if lattice else None
     for site in sites:
         species = site["species"]
@@ -335,15 +333,23 @@ def _positive_integer(word: str, line: int) -> bool:
 
 
 def _floats(words: list[str], line: int) -> list[float]:
-    """Finite or not: to_atoms refuses NaN and infinity with a sentence of its own."""
     values = []
     for word in words:
         try:
             values.append(float(word.replace("D", "E").replace("d", "e")))
         except ValueError:
             raise StructureError(f"Line {line}: '{_quoted(word)}' is no number.") from None
+        if not math.isfinite(values[-1]):
+            raise StructureError(f"Line {line}: '{_quoted(word)}' is not a finite number.")
     if not values:
         raise StructureError(f"Line {line} holds no numbers.")
+    return values
+
+
+def _triple(words: list[str], line: int) -> list[float]:
+    values = _floats(words[:3], line)
+    if len(values) != 3:
+        raise StructureError(f"Line {line} has fewer than three numbers.")
     return values
 
 

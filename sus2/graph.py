@@ -115,7 +115,7 @@ def moment_graph(
       Two tensors of any channels give their scalar product; a pair that keeps free indices is formed only
       within one radial channel, which has K of them instead of K^2. Scalars are those scalar products, their
       products with each other and with rank 0, and the contractions of same-channel pairs with a third tensor
-      or with the pair of another channel. Scalars of four tensors with a factor of rank 0 are left out.
+      or with the like pair of any channel. Scalars of four tensors with a factor of rank 0 are left out.
 
     Independence is decided for each set of tensors by the rank of the scalars on random environments
     (scalars of different sets are homogeneous of different degrees in the radial functions, hence

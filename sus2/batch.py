@@ -6,7 +6,7 @@ small, skewed and left-handed cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,13 +153,17 @@ def build_batch(
     )
 
 
-def pack(lists: Sequence[Neighbours], max_edges: int) -> Iterator[slice]:
-    """Consecutive groups of structures with at most `max_edges` edges each (a larger one stands alone)."""
-    start, total = 0, 0
+def pack(lists: Iterable[Neighbours], max_edges: int) -> Iterator[tuple[slice, list[Neighbours]]]:
+    """Consecutive groups of structures with at most `max_edges` edges each (a larger one stands alone).
+
+    Lists may be made as they are needed, so that only one group is held at a time.
+    """
+    start, total, group = 0, 0, list[Neighbours]()
     for k, item in enumerate(lists):
-        if k > start and total + len(item.index_i) > max_edges:
-            yield slice(start, k)
-            start, total = k, 0
+        if group and total + len(item.index_i) > max_edges:
+            yield slice(start, k), group
+            start, total, group = k, 0, []
+        group.append(item)
         total += len(item.index_i)
-    if lists:
-        yield slice(start, len(lists))
+    if group:
+        yield slice(start, start + len(group)), group

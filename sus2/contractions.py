@@ -80,9 +80,7 @@ def _canonical(tensors: list[Tensor], joins: dict[tuple[int, int], int]) -> Cont
         table[place[i], place[j]] += m
         table[place[j], place[i]] += m
     same = [p for p in permutations(range(n)) if all(kinds[p[i]] == kinds[i] for i in range(n))]
-    return Contraction(
-        kinds, max(tuple(int(table[p[i], p[j]]) for i, j in combinations(range(n), 2)) for p in same)
-    )
+    return Contraction(kinds, max(tuple(int(table[p[i], p[j]]) for i, j in combinations(range(n), 2)) for p in same))
 
 
 @lru_cache(maxsize=1024)
@@ -135,11 +133,7 @@ def same_channel_contractions(max_rank: int, channels: int) -> list[Contraction]
     # (l_a l_a) contracted to a symmetric matrix; for l = 1 its square is a product of scalar products
     for rank in ranks if max_rank > 1 else ():
         matrix = {(0, 1): rank - 1}
-        out += [
-            _canonical([(rank, a), (rank, a), (2, b)], matrix | {(0, 2): 1, (1, 2): 1})
-            for a in ks
-            for b in ks
-        ]
+        out += [_canonical([(rank, a), (rank, a), (2, b)], matrix | {(0, 2): 1, (1, 2): 1}) for a in ks for b in ks]
         if rank > 1:
             square = matrix | {(2, 3): rank - 1, (0, 2): 1, (1, 3): 1}
             out += [_canonical([(rank, a), (rank, a), (rank, b), (rank, b)], square) for a, b in ab]
@@ -198,9 +192,7 @@ def _independent_pattern(pattern: tuple[Tensor, ...], edges: tuple[tuple[int, ..
     basis = np.zeros((count, 0))
     for e in edges:
         names = Contraction(pattern, e).indices
-        column = np.einsum(
-            ",".join("Z" + s for s in names) + "->Z", *(dense[t] for t in pattern), optimize=True
-        )
+        column = np.einsum(",".join("Z" + s for s in names) + "->Z", *(dense[t] for t in pattern), optimize=True)
         column = column / np.linalg.norm(column)
         for _ in range(2):  # twice is enough for round-off
             column = column - basis @ (basis.T @ column)

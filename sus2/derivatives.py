@@ -17,6 +17,8 @@ import torch
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from sus2._elastic_tensors import ElasticTensors, SoundSpeeds, christoffel, elastic_tensors, unit_vectors
+from sus2._folding import fold
 from sus2._local_hessian import (
     LocalHessian,
     forces,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
-VOIGT: tuple[tuple[int, int], ...] = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 _Q_CHUNK_ELEMENTS = 8_000_000  # complex numbers held at once by a batch of q: 128 MB
 # An internal eigenvalue below this fraction of the largest one is no restoring force.
 _SOFT_FRACTION = 1e-6
@@ -49,32 +50,6 @@ class Modes:
 
     frequencies_thz: Array
     eigenvectors: ComplexArray
-
-
-@dataclass(frozen=True, eq=False)
-class ElasticTensors:
-    """The three tensors that all go by the name of elastic constants; they agree at zero stress. All (6, 6), GPa.
-
-    energy_gpa: d2E/(V d(e)2) in a symmetric strain e, r -> (1 + e) r. brugger_gpa: in the Lagrangian strain
-    (F^T F - 1)/2; it has the full symmetry of an elastic tensor. stress_strain_gpa: d(Cauchy stress)/d(e), the
-    coefficients of Barron & Klein, Proc. Phys. Soc. 85, 523 (1965), and Wallace, Phys. Rev. 162, 776 (1967), that a
-    stress-strain measurement finds and that decide on stability under load; not symmetric where the stress is
-    not hydrostatic.
-    """
-
-    energy_gpa: Array
-    brugger_gpa: Array
-    stress_strain_gpa: Array
-
-
-@dataclass(frozen=True, eq=False)
-class SoundSpeeds:
-    """directions (nd, 3) unit vectors; speeds_m_per_s (nd, 3) ascending, nan where unstable;
-    polarisations (nd, 3, 3), one per row."""
-
-    directions: Array
-    speeds_m_per_s: Array
-    polarisations: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,23 +115,7 @@ class SecondDerivatives:
         supercell_matrix: (3,), or (3, 3) with columns the supercell vectors in units of the cell's (phonopy's
         convention). Raises Sus2Error for a matrix that is not of whole numbers or has no volume.
         """
-        matrix = supercell_matrix_of(supercell_matrix)
-        atom_of, cell_of = supercell_sites(self.atoms, matrix)
-        number = _coset_numbers(matrix)
-        sites = {(int(k), key): s for s, (k, key) in enumerate(zip(atom_of, number(cell_of), strict=True))}
-        n, m = len(self.atoms), len(atom_of)
-        phi, lattice = self.force_constants_ev_per_a2, self.lattice_vectors
-        if full:
-            rows = np.arange(m)
-        else:
-            rows = np.array([sites[(j, number(np.zeros((1, 3), dtype=np.int64))[0])] for j in range(n)])
-        out = np.zeros((len(rows), m, 3, 3))
-        for out_row, row in enumerate(rows):
-            keys = number(lattice + cell_of[row])
-            for k in range(n):
-                columns = np.array([sites[(k, key)] for key in keys])
-                np.add.at(out[out_row], columns, phi[:, atom_of[row], k])
-        return out
+        return fold(self.atoms, self.lattice_vectors, self.force_constants_ev_per_a2, supercell_matrix, full)
 
     # ---- reciprocal space
 
@@ -272,7 +231,7 @@ class SecondDerivatives:
         Modes below `floor_thz` (the acoustic ones at Gamma) have no such slope: nan; see sound_speeds.
         """
         n = 3 * len(self.atoms)
-        along = torch.as_tensor(_unit(np.asarray(direction, dtype=np.float64))[0])
+        along = torch.as_tensor(unit_vectors(direction)[0])
         out = [np.zeros((0, n, 3))]
         for q in self._chunks(q_fractional, 6 * n * n):
             d, gradient = self._dynamical(q, True)
@@ -315,7 +274,7 @@ class SecondDerivatives:
     @cached_property
     def clamped_elastic(self) -> ElasticTensors:
         """Elastic constants with every atom carried along by the strain (clamped ions)."""
-        return self._tensors(self._strain[1] / self.volume_a3)
+        return elastic_tensors(self._strain[1] / self.volume_a3, self.stress_ev_per_a3)
 
     @cached_property
     def internal_eigenvalues_ev_per_a2(self) -> Array:
@@ -358,26 +317,7 @@ class SecondDerivatives:
             )
         hard = coupling[~soft]
         softening = hard.T @ (hard / values[~soft][:, None])
-        return self._tensors((self._strain[1] - softening) / self.volume_a3)
-
-    def _tensors(self, energy: Array) -> ElasticTensors:
-        """Brugger and stress-strain coefficients from d2E/(V d(e)2) at the present stress (eV/A^3 in, GPa out).
-
-        With e = eta - eta^2/2 + ..., E'' in eta is E'' in e minus (s_ik d_jl + s_jk d_il + s_il d_jk + s_jl d_ik)/4;
-        Wallace (1967), eq. 2.24: B = C + (s_ik d_jl + s_jk d_il + s_il d_jk + s_jl d_ik - 2 s_ij d_kl)/2.
-        """
-        s = voigt_to_matrix(self.stress_ev_per_a3)
-        d = np.eye(3)
-        four = (
-            np.einsum("ik,jl->ijkl", s, d)
-            + np.einsum("jk,il->ijkl", s, d)
-            + np.einsum("il,jk->ijkl", s, d)
-            + np.einsum("jl,ik->ijkl", s, d)
-        )
-        mixed = tensor_to_voigt(four)
-        brugger = energy - 0.25 * mixed
-        measured = brugger + 0.5 * mixed - tensor_to_voigt(np.einsum("ij,kl->ijkl", s, d))
-        return ElasticTensors(*(x * EV_PER_A3_TO_GPA for x in (energy, brugger, measured)))
+        return elastic_tensors((self._strain[1] - softening) / self.volume_a3, self.stress_ev_per_a3)
 
     def sound_speeds(self, directions: ArrayLike, *, relaxed: bool = True) -> SoundSpeeds:
         """Long waves along Cartesian directions (nd, 3) by the Christoffel equation.
@@ -386,15 +326,9 @@ class SecondDerivatives:
         and the present stress s (Barron & Klein 1965): the slopes of the acoustic branches.
         Raises Sus2Error as relaxed_elastic does, and for a direction of no length.
         """
-        n = _unit(np.asarray(directions, dtype=np.float64))
         tensors = self.relaxed_elastic if relaxed else self.clamped_elastic
-        c = voigt_to_tensor(tensors.brugger_gpa)
-        s = voigt_to_matrix(self.stress_ev_per_a3) * EV_PER_A3_TO_GPA
-        christoffel = np.einsum("ijkl,dj,dl->dik", c, n, n)
-        christoffel += np.einsum("jl,dj,dl->d", s, n, n)[:, None, None] * np.eye(3)
-        values, vectors = np.linalg.eigh(christoffel)
-        values[values < 0] = np.nan
-        return SoundSpeeds(n, np.sqrt(values * 1e9 / self.density_kg_per_m3), vectors.transpose(0, 2, 1))
+        stress_gpa = self.stress_ev_per_a3 * EV_PER_A3_TO_GPA
+        return christoffel(tensors.brugger_gpa, stress_gpa, self.density_kg_per_m3, directions)
 
     @property
     def density_kg_per_m3(self) -> float:
@@ -413,73 +347,6 @@ def second_derivatives(atoms: Atoms | Structure, potential: Potential) -> Second
             "Second derivatives need a crystal that is periodic in three directions; give a cell and set pbc to True."
         )
     return SecondDerivatives(crystal, potential.name, local_hessian(crystal, potential))
-
-
-def supercell_matrix_of(matrix: ArrayLike) -> NDArray[np.int64]:
-    """(3,) or (3, 3) whole numbers as a (3, 3) supercell matrix of positive volume; raises Sus2Error."""
-    given = np.asarray(matrix, dtype=np.float64)
-    given = np.diag(given) if given.shape == (3,) else given
-    if given.shape != (3, 3) or not np.array_equal(given, np.round(given)) or np.linalg.det(given) < 0.5:
-        raise Sus2Error(
-            "A supercell matrix must be 3 or 3x3 whole numbers with positive determinant, found "
-            f"{np.array2string(given, separator=', ').replace(chr(10), '')}."
-        )
-    return given.astype(np.int64)
-
-
-def supercell_sites(atoms: Atoms, matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Atom of the cell (M,) and lattice vector (M, 3) of every supercell atom, in phonopy's order."""
-    from phonopy.structure.atoms import PhonopyAtoms
-    from phonopy.structure.cells import get_supercell
-
-    cell = PhonopyAtoms(
-        symbols=atoms.get_chemical_symbols(), cell=atoms.cell.array, positions=atoms.get_positions()
-    )
-    supercell = get_supercell(cell, matrix)
-    atom_of = np.array([supercell.u2u_map[s] for s in supercell.s2u_map], dtype=np.int64)
-    shift = (supercell.positions - atoms.get_positions()[atom_of]) @ np.linalg.inv(atoms.cell.array)
-    return atom_of, np.round(shift).astype(np.int64)
-
-
-class _coset_numbers:
-    """Lattice vectors (n, 3) -> list of keys, equal where they differ by a vector of the supercell."""
-
-    def __init__(self, matrix: NDArray[np.int64]) -> None:
-        self.det = round(float(np.linalg.det(matrix)))
-        # R = M x for columns M: x = adj(M) R / det, and R modulo the supercell is adj(M) R modulo det.
-        self.adjugate = np.round(np.linalg.inv(matrix) * self.det).astype(np.int64)
-
-    def __call__(self, lattice: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-        reduced = (lattice @ self.adjugate.T) % self.det
-        return [(int(a), int(b), int(c)) for a, b, c in reduced]
-
-
-def voigt_to_matrix(voigt: Array) -> Array:
-    """Stress in Voigt order (6,) as a symmetric (3, 3) matrix."""
-    out = np.zeros((3, 3))
-    for v, (i, j) in enumerate(VOIGT):
-        out[i, j] = out[j, i] = voigt[v]
-    return out
-
-
-def voigt_to_tensor(c: Array) -> Array:
-    """(6, 6) stiffness in Voigt order, engineering shear, as (3, 3, 3, 3)."""
-    index = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
-    return np.asarray(c)[index[:, :, None, None], index[None, None, :, :]]
-
-
-def tensor_to_voigt(c: Array) -> Array:
-    """(3, 3, 3, 3) stiffness with minor symmetries as (6, 6) in Voigt order."""
-    i, j = np.array(VOIGT).T
-    return c[i[:, None], j[:, None], i[None, :], j[None, :]]
-
-
-def _unit(directions: Array) -> Array:
-    d = directions.reshape(-1, 3)
-    length = np.linalg.norm(d, axis=1, keepdims=True)
-    if not (np.isfinite(length) & (length > 0)).all():
-        raise Sus2Error("A direction must be a finite vector of some length.")
-    return d / length
 
 
 def _runs(close: NDArray[np.bool_]) -> Iterator[slice]:

@@ -96,15 +96,11 @@ def graph(name: str) -> MomentGraph:
     """
     match = re.fullmatch(r"(full-)?l(\d)k(\d)", name)
     if not match:
-        raise GraphError(
-            f"There is no moment graph '{name}'; use a name like {PRESETS[1]} or full-{PRESETS[1]}."
-        )
+        raise GraphError(f"There is no moment graph '{name}'; use a name like {PRESETS[1]} or full-{PRESETS[1]}.")
     return moment_graph(int(match[2]), int(match[3]), rule="all" if match[1] else "same-channel")
 
 
-def moment_graph(
-    max_rank: int, channels: int, max_tensors: int = 4, *, rule: Rule = "same-channel"
-) -> MomentGraph:
+def moment_graph(max_rank: int, channels: int, max_tensors: int = 4, *, rule: Rule = "same-channel") -> MomentGraph:
     """Linearly independent contractions of up to `max_tensors` moment tensors and the table of products.
 
     Parameters: largest tensor rank L, number of radial channels K (M = K * (L + 1) radial functions), the
@@ -182,9 +178,7 @@ class _Builder:
         rank, k = tensor
         return self.place[(k * (self.max_rank + 1) + rank, *powers)]
 
-    def inner(
-        self, tensors: tuple[Tensor, ...], joined: int, free: tuple[Powers, ...]
-    ) -> tuple[Feature, int]:
+    def inner(self, tensors: tuple[Tensor, ...], joined: int, free: tuple[Powers, ...]) -> tuple[Feature, int]:
         """A component of one tensor, or of two that share `joined` summed indices, as (feature, factor)."""
         if len(tensors) == 1:
             return ((self.moment(tensors[0], free[0]), -1, 1),), 1
@@ -217,9 +211,7 @@ class _Builder:
             sides = []
             for group in (left, right):
                 free = tuple(_add(*(g for e, g in zip(cross, choice, strict=True) if v in e)) for v in group)
-                feature, factor = self.inner(
-                    tuple(c.tensors[v] for v in group), edge.get(frozenset(group), 0), free
-                )
+                feature, factor = self.inner(tuple(c.tensors[v] for v in group), edge.get(frozenset(group), 0), free)
                 weight *= factor
                 sides.append(feature)
             terms[sides[0], sides[1]] += weight

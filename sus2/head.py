@@ -73,9 +73,7 @@ class QuadraticHead:
         """F, shape (..., nf), of basic moments, shape (..., nb)."""
         m = np.asarray(basic, dtype=np.float64)
         if m.shape[-1] != self.basic_count:
-            raise GraphError(
-                f"{self.basic_count} basic moments are needed, found {m.shape[-1]}; use this graph's own."
-            )
+            raise GraphError(f"{self.basic_count} basic moments are needed, found {m.shape[-1]}; use this graph's own.")
         if not len(self.products):
             return m.copy()
         p, q, factor = self.products.T
@@ -135,14 +133,10 @@ def graph_levels(graph: GraphArrays) -> Index:
     used = np.zeros(graph.moments_count, dtype=bool)
     for n, (p, q, _, t) in enumerate(graph.times):
         if level[p] < 0 or level[q] < 0:
-            raise GraphError(
-                f"Product row {n + 1} uses a moment before it is computed; order the rows by level."
-            )
+            raise GraphError(f"Product row {n + 1} uses a moment before it is computed; order the rows by level.")
         used[[p, q]] = True
         if t < nb or used[t]:
-            raise GraphError(
-                f"Product row {n + 1} changes moment {t} after its use; put its rows before that."
-            )
+            raise GraphError(f"Product row {n + 1} changes moment {t} after its use; put its rows before that.")
         level[t] = max(level[t], level[p] + 1, level[q] + 1)
     return level
 
@@ -158,9 +152,7 @@ def two_level(graph: GraphArrays) -> QuadraticHead:
     level = graph_levels(graph)
     mapping = np.asarray(graph.mapping, dtype=np.int64)
     if np.any(level[mapping] < 0):
-        raise GraphError(
-            f"Scalar {int(np.argmax(level[mapping] < 0)) + 1} names a moment that nothing computes."
-        )
+        raise GraphError(f"Scalar {int(np.argmax(level[mapping] < 0)) + 1} names a moment that nothing computes.")
     if level[mapping].max(initial=0) > 2:
         raise GraphError(
             f"The moment graph is {int(level[mapping].max())} levels deep, but a quadratic form has 2; "
@@ -189,9 +181,7 @@ def two_level(graph: GraphArrays) -> QuadraticHead:
     start = np.searchsorted(second[:, 3], mapping, side="left")
     stop = np.searchsorted(second[:, 3], mapping, side="right")
     owner = np.repeat(scalar, stop - start)
-    picked = second[
-        np.concatenate([np.arange(a, b) for a, b in zip(start, stop, strict=True)]).astype(np.int64)
-    ]
+    picked = second[np.concatenate([np.arange(a, b) for a, b in zip(start, stop, strict=True)]).astype(np.int64)]
     ends = np.sort(feature[picked[:, :2]], axis=1)
     terms, owners = _merge(ends, owner, picked[:, 2])
     pairs, which = np.unique(terms[:, :2], axis=0, return_inverse=True)

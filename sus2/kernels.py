@@ -167,8 +167,9 @@ class Kernel:
         table = monomial_table(spec.max_rank)
         parent, axis, lower, factor = [], [], [], []
         for p in table:
+            a, b, g = p
             k = next((x for x in range(3) if p[x]), 0)
-            down = [tuple(v - (x == y) for y, v in enumerate(p)) for x in range(3)]
+            down = [(a - 1, b, g), (a, b - 1, g), (a, b, g - 1)]
             parent.append(table[down[k]] if sum(p) else 0)
             axis.append(k)
             lower.append([table[d] if min(d) >= 0 else -1 for d in down])

@@ -444,8 +444,11 @@ def format_mtp(spec: ModelSpec) -> str:
     if spec.e0 is not None:
         out.append(f"E0_ = {number(spec.e0)}")
     if spec.moment_coeffs is not None:
-        assert spec.shift_coeffs is not None and spec.alpha is not None and spec.r0 is not None
-        assert spec.radial_weights is not None and spec.radial_species is not None
+        assert spec.shift_coeffs is not None
+        assert spec.alpha is not None
+        assert spec.r0 is not None
+        assert spec.radial_weights is not None
+        assert spec.radial_species is not None
         out.append(f"shift_coeffs = {braces(spec.shift_coeffs)}")
         scal = np.stack([spec.alpha, spec.r0], axis=1).reshape(-1)
         out.append(f"scal_coeffs = {braces(scal)}")

@@ -14,8 +14,9 @@ from ase.calculators.calculator import Calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
+from sus2 import kernels
 from sus2.batch import Neighbours, build_batch, neighbours, pack, type_indices
-from sus2.errors import Sus2Error
+from sus2.errors import PotentialFileError, Sus2Error
 from sus2.model import Sus2Model, energy_forces_virial
 from sus2.mtp import ModelSpec
 from sus2.pretrained import Card
@@ -58,7 +59,11 @@ class Calculates(Protocol):
 
 
 class Potential:
-    """A SUS2 potential ready for use; make one with sus2.load."""
+    """A SUS2 potential ready for use; make one with sus2.load.
+
+    On a CPU the fused kernels compute energies and first derivatives; elsewhere, and where no compiler is found,
+    the torch model does. `backend` says which one ("kernels" or "torch").
+    """
 
     def __init__(
         self,
@@ -76,6 +81,8 @@ class Potential:
             raise Sus2Error(f"dtype must be torch.float64 or torch.float32, not {self.dtype}.")
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise Sus2Error("This torch build finds no CUDA device; use device='cpu' or install a CUDA build.")
+        if not spec.trained:
+            raise PotentialFileError(f"{card.name}: an untrained file, a basis without coefficients; train it first.")
 
     def __repr__(self) -> str:
         return f"Potential({self.name!r}, {len(self.elements)} elements, {self.functional})"
@@ -104,40 +111,70 @@ class Potential:
         """The differentiable torch model with these weights (gradients of the weights are off)."""
         return Sus2Model(self.spec, device=self.device, dtype=self.dtype).requires_grad_(False)
 
+    @cached_property
+    def _kernel(self) -> kernels.Kernel | None:
+        if self.device.type != "cpu" or not kernels.available():
+            return None
+        return kernels.Kernel(self.spec, single_precision=self.dtype == torch.float32)
+
+    @property
+    def backend(self) -> str:
+        """What computes energies and first derivatives: "kernels" or "torch"."""
+        return "torch" if self._kernel is None else "kernels"
+
     def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
         """Energy, forces and stress of each structure.
 
         Raises StructureError (bad coordinates, no atoms) and UnknownElementError.
         """
         atoms = [to_atoms(s) for s in structures]
-        for a in atoms:
-            type_indices(a, self.elements)
-        lists = [neighbours(a, self.cutoff) for a in atoms]
+        types = [type_indices(a, self.elements) for a in atoms]
         results: list[Evaluation] = []
-        for part in pack(lists, MAX_EDGES_PER_CHUNK):
-            results += self._evaluate_chunk(atoms[part], lists[part])
+        lists = (neighbours(a, self.cutoff) for a in atoms)
+        for part, chunk in pack(lists, MAX_EDGES_PER_CHUNK):
+            if self._kernel is not None:
+                site, forces, virial = _by_kernel(self._kernel, types[part], chunk)
+            else:
+                site, forces, virial = self._by_torch(atoms[part], chunk)
+            results += _split(atoms[part], site, forces, virial)
         return results
 
-    def _evaluate_chunk(self, atoms: list[Atoms], lists: list[Neighbours]) -> list[Evaluation]:
+    def _by_torch(self, atoms: list[Atoms], lists: list[Neighbours]) -> tuple[Array, Array, Array]:
         batch = build_batch(
             atoms, self.elements, self.cutoff, device=self.device, dtype=self.dtype, lists=lists
         )
         site, forces, virial = energy_forces_virial(self.model, batch)
-        stress = (virial / batch.volume.double()[:, None, None]).cpu().numpy()
-        site_np, forces_np = site.cpu().numpy(), forces.cpu().numpy()
-        ends = np.cumsum(batch.n_atoms)
-        return [
-            Evaluation(
-                energy_ev=float(site_np[end - n : end].sum()),
-                energies_ev=site_np[end - n : end],
-                forces_ev_per_a=forces_np[end - n : end],
-                stress_ev_per_a3=full_3x3_to_voigt_6_stress(sigma),
-            )
-            for n, end, sigma in zip(batch.n_atoms, ends, stress, strict=True)
-        ]
+        voigt = np.array([full_3x3_to_voigt_6_stress(v) for v in virial.cpu().numpy()])
+        return site.cpu().numpy(), forces.cpu().numpy(), voigt
 
     def calculator(self) -> Calculator:
         """An ASE calculator of this potential."""
         from sus2.calculator import Sus2Calculator
 
         return Sus2Calculator(self)
+
+
+def _by_kernel(
+    kernel: kernels.Kernel, types: list[NDArray[np.int64]], lists: list[Neighbours]
+) -> tuple[Array, Array, Array]:
+    """Site energies (N,), forces (N, 3) and virials (S, 6) of a chunk of structures."""
+    starts = np.concatenate([[0], np.cumsum([len(t) for t in types])[:-1]])
+    edges = kernels.Edges.from_lists(
+        np.concatenate([n.index_i + s for n, s in zip(lists, starts, strict=True)]),
+        np.concatenate([n.index_j + s for n, s in zip(lists, starts, strict=True)]),
+        np.concatenate([n.vector for n in lists]),
+        np.concatenate(types),
+    )
+    site, forces, virial = kernel.evaluate(edges)
+    return site, forces, np.add.reduceat(virial, starts)
+
+
+def _split(atoms: list[Atoms], site: Array, forces: Array, virial: Array) -> list[Evaluation]:
+    ends = np.cumsum([len(a) for a in atoms])
+    out = []
+    for a, end, w in zip(atoms, ends, virial, strict=True):
+        part = slice(end - len(a), end)
+        volume = abs(float(np.linalg.det(a.cell.array)))
+        stress = w / volume if volume > 1e-9 else np.full(6, np.nan)
+        out.append(Evaluation(float(site[part].sum()), site[part], forces[part], stress))
+    return out

@@ -139,8 +139,9 @@ def load(
                 f"or put the card {card_path.name} beside it."
             )
         card = read_card(card_path)
+    raw = path.read_bytes()
     return load_bytes(
-        path.read_bytes(), name=path.stem, elements=elements, card=card, functional=functional, device=device, dtype=dtype
+        raw, name=path.stem, elements=elements, card=card, functional=functional, device=device, dtype=dtype
     )
 
 

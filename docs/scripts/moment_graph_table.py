@@ -96,8 +96,7 @@ def row(*cells: object) -> str:
 
 def counts_table() -> list[str]:
     out = [
-        "| L | K | published | `same-channel` | `all` | dependent in `all` "
-        "| `all` by number of tensors (1, 2, 3, 4) |",
+        "| L | K | published | `same-channel` | `all` | dependent in `all` | `all` by number of tensors (1, 2, 3, 4) |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in SIZES:
@@ -257,9 +256,7 @@ def main() -> None:
             other = read_mtp(models / file)
             for key in ("basic", "times", "mapping"):
                 if not np.array_equal(getattr(other, key), getattr(specs[name], key)):
-                    sys.exit(
-                        f"{file} does not have the graph of {PUBLISHED_FILES[name]}: correct SAME_GRAPH."
-                    )
+                    sys.exit(f"{file} does not have the graph of {PUBLISHED_FILES[name]}: correct SAME_GRAPH.")
     files_text = ", ".join(f"`{f}`" for f in SAME_GRAPH["l2k3"])
     parts = [
         TEXT,

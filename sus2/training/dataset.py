@@ -42,8 +42,8 @@ class TrainingSet:
     ``cells`` (S, 3, 3) A (rows are lattice vectors), ``pbc`` (S, 3), ``energy_ev`` (S,) total energies,
     ``stress_ev_per_a3`` (S, 6), ``kind`` (S,) how the structure was made, ``composition`` (S,) reduced
     formula, ``set_name`` (S,), ``weight`` (S,), ``families`` (S,) letters of the families it serves,
-    ``base`` (S,) the crystal it was made from, ``flagged`` (S,) True where a label or its teacher is not
-    to be trusted. Atoms of structure i are rows ``offsets[i]:offsets[i + 1]``.
+    ``base`` (S,) the crystal it was made from, ``flag`` (S,) why its label should be used with care or
+    not at all ("" for most), ``volume_ratio`` (S,) volume over that of the relaxed base (NaN if unknown). Atoms of structure i are rows ``offsets[i]:offsets[i + 1]``.
     """
 
     numbers: IntArray
@@ -60,7 +60,8 @@ class TrainingSet:
     weight: FloatArray
     families: StrArray
     base: StrArray
-    flagged: NDArray[np.bool_]
+    flag: StrArray
+    volume_ratio: FloatArray
 
     def __len__(self) -> int:
         return len(self.energy_ev)
@@ -195,7 +196,8 @@ def make_set(
     kind: str | Sequence[str] = "data",
     families: str | Sequence[str] = "",
     base: Sequence[str] | None = None,
-    flagged: Sequence[bool] | None = None,
+    flag: str | Sequence[str] = "",
+    volume_ratio: FloatArray | None = None,
 ) -> TrainingSet:
     """A set from ASE structures and their labels (units as in :class:`TrainingSet`).
 
@@ -227,7 +229,8 @@ def make_set(
         weight=np.ones(count),
         families=_names(families, count),
         base=_names(list(base) if base is not None else "", count),
-        flagged=np.zeros(count, dtype=bool) if flagged is None else np.asarray(flagged, dtype=bool),
+        flag=_names(flag, count),
+        volume_ratio=np.full(count, np.nan) if volume_ratio is None else np.asarray(volume_ratio, dtype=float),
     )
 
 

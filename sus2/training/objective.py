@@ -99,7 +99,7 @@ class Objective:
         self.counts = np.zeros((len(data), len(elements)))
         np.add.at(self.counts, (self.system, types), 1.0)
         self.virial = data.stress_ev_per_a3 * data.volumes_a3[:, None]
-        self.has_virial = np.isfinite(self.virial).all(axis=1)
+        self.has_virial: NDArray[np.bool_] = np.asarray(np.isfinite(self.virial).all(axis=1))
         force = np.linalg.norm(data.forces_ev_per_a, axis=1)
         w = self.weights
         self.force_scale = np.sqrt(w.force_ev_per_a**2 + (w.force_relative * force) ** 2)

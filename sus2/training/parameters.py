@@ -79,7 +79,9 @@ class ParameterSpace:
 
     def pack(self, spec: ModelSpec) -> Array:
         """Flat vector of a spec of the same shape. A factorised space takes the best fit of its tables."""
-        assert spec.alpha is not None and spec.r0 is not None and spec.radial_species is not None
+        assert spec.alpha is not None
+        assert spec.r0 is not None
+        assert spec.radial_species is not None
         if self.element_space == "table":
             parts = [spec.alpha, spec.r0]
         else:

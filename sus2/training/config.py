@@ -1,0 +1,140 @@
+"""What a training run is: one typed, readable file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sus2.errors import DataError
+
+Split = Literal["train", "validation", "test", "all"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Strict):
+    """One set of labels. `path` for file, `name` and `families` for a distilled set, `element` for mlearn.
+
+    Sets of different programs have different zeros of energy: every source after the first gets its own offset
+    for each element, solved with the linear coefficients, unless `same_zero` says that it shares the first's.
+    """
+
+    kind: Literal["file", "mlearn", "diamond", "nacl", "acwf", "matpes-elements", "distilled"]
+    path: str = ""
+    name: str = ""
+    element: Literal["", "Li", "Si", "Ge", "Mo", "Cu", "Ni"] = ""
+    functional: Literal["", "PBE", "r2SCAN"] = ""
+    families: tuple[str, ...] = ()
+    max_shards: int | None = None
+    weight: float = Field(1.0, gt=0.0)
+    same_zero: bool = False
+    on_bad: Literal["refuse", "skip"] = "refuse"
+
+
+class Weights(_Strict):
+    """Errors that count as equally bad, see sus2.training.objective.LossWeights."""
+
+    energy_ev_per_atom: float = Field(0.005, gt=0.0)
+    force_ev_per_a: float = Field(0.1, gt=0.0)
+    force_relative: float = Field(0.1, ge=0.0)
+    virial_ev_per_atom: float = Field(0.03, gt=0.0)
+    robust: float = Field(3.0, gt=0.0)
+
+
+class Project(_Strict):
+    """Solve theta and shifts exactly at a fixed radial part."""
+
+    kind: Literal["project"] = "project"
+
+
+class Lbfgs(_Strict):
+    """Rounds of full-batch L-BFGS, each followed by an exact solution of the linear part."""
+
+    kind: Literal["lbfgs"] = "lbfgs"
+    rounds: int = Field(10, ge=1)
+    iterations: int = Field(100, ge=1)
+
+
+class GaussNewton(_Strict):
+    """Levenberg-Marquardt steps over all parameters; for few elements."""
+
+    kind: Literal["gauss-newton"] = "gauss-newton"
+    iterations: int = Field(30, ge=1)
+
+
+class Adam(_Strict):
+    """Passes over minibatches with a learning rate that falls along a half cosine."""
+
+    kind: Literal["adam"] = "adam"
+    epochs: int = Field(100, ge=1)
+    rate: float = Field(0.01, gt=0.0)
+    final_rate: float = Field(0.0, ge=0.0)
+
+
+Stage = Annotated[Project | Lbfgs | GaussNewton | Adam, Field(discriminator="kind")]
+
+
+class Crystal(_Strict):
+    """A crystal whose measured properties go into the card beside reference values (units in the keys)."""
+
+    symbol: str
+    prototype: str
+    a: float = Field(gt=0.0)
+    covera: float | None = None
+    references: dict[str, float] = Field(default_factory=dict)
+    source: str = ""
+
+
+class TrainConfig(_Strict):
+    """Everything that decides a potential, apart from the data themselves."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,80}$")
+    functional: str
+    elements: tuple[str, ...] = Field(min_length=1)
+    summary: str = ""
+    data: str = ""
+    teacher: str = "none"
+    limits: str = "not stated"
+    licence: str = "BSD-3-Clause"
+
+    graph: str = "l2k3"
+    cutoff_a: float = Field(5.0, gt=1.0, le=20.0)
+    min_distance_a: float = Field(1.5, ge=0.0)
+    radial_basis_size: int = Field(8, ge=2, le=64)
+    scaling_map: Literal["K", "L", "LK"] = "LK"
+    element_space: Literal["table", "factorised"] = "table"
+    scaling: float = Field(0.02, gt=0.0)
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    test: tuple[Source, ...] = ()
+    validation_fraction: float = Field(0.1, ge=0.0, lt=1.0)
+    weights: Weights = Weights()
+    theta_prior: float = Field(1e-7, ge=0.0)
+    batches: int = Field(1, ge=1)
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    patience: int = Field(20, ge=1)
+    start_from: str = ""
+    seed: int = 0
+    dtype: Literal["float64", "float32"] = "float64"
+    crystals: tuple[Crystal, ...] = ()
+
+
+def read_config(path: str | Path) -> TrainConfig:
+    """Read a YAML configuration; raises DataError with one sentence that names the key."""
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read ({error.strerror}); check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise DataError(f"{path.name}: not valid YAML; correct the file.") from None
+    try:
+        return TrainConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise DataError(f"{path.name}: key '{'.'.join(map(str, first['loc']))}': {first['msg']}.") from None

@@ -1,0 +1,492 @@
+"""Runs in the teacher's own environment (torch, matgl==2.0.4), never imported by the package.
+
+The published TensorNet evaluates one (edges, channels, 3, 3) tensor after another; on a CPU these dominate.
+Here the same weights are evaluated with the same equations in another order: the embedding is linear in
+(3 radial functions + 1) x (1 + 3 + 6 geometric components) of an edge, and the messages depend on an edge through
+scalars alone, so both are summed over the edges of each pair of atoms before any channel enters. Opposite edges
+share their scalars and are evaluated once. In float64 the result is the exact function of the published weights;
+``--check`` compares it with matgl's own.
+
+Reads and writes plain npz files (no pickle). Units: A, eV, eV/A, eV/A^3 (ASE sign, Voigt).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+import matgl
+import numpy as np
+import torch
+from ase.data import atomic_numbers as SYMBOLS
+from pymatgen.optimization.neighbors import find_points_in_spheres
+
+PBC = np.array([1, 1, 1], dtype=np.int64)
+Crystal = tuple[np.ndarray, np.ndarray, np.ndarray]
+Label = tuple[float, np.ndarray, np.ndarray]
+HalfEdges = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Teacher:
+    """TensorNet of matgl as energy, forces and stress of a batch of periodic structures."""
+
+    def __init__(self, folder: str, dtype: torch.dtype = torch.float64) -> None:
+        self.potential = matgl.load_model(folder)
+        self.potential.eval()
+        model = self.potential.model
+        if (
+            type(model).__name__ != "TensorNet"
+            or model.equivariance_invariance_group != "O(3)"
+            or model.is_intensive
+            or self.potential.calc_repuls
+        ):
+            raise SystemExit(f"{folder} is not an extensive O(3) TensorNet without repulsion.")
+        self.elements = {symbol: k for k, symbol in enumerate(model.element_types)}
+        self.cutoff = float(model.cutoff)
+        self.dtype = dtype
+        self.units = int(model.units)
+        self.chunk_edges = 1200
+        offset = self.potential.element_refs.property_offset
+        self.offsets = offset.double().numpy().copy()
+        self.std, self.mean = float(self.potential.data_std), float(self.potential.data_mean)
+        self.model = model.to(dtype)
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        embedding = self.model.tensor_embedding
+        self.radial = [
+            torch.cat([layer.weight, layer.bias[:, None]], dim=1).T.contiguous()
+            for layer in (embedding.distance_proj1, embedding.distance_proj2, embedding.distance_proj3)
+        ]
+
+    def half_edges(self, positions: np.ndarray, cell: np.ndarray) -> HalfEdges:
+        i, j, images, distance = find_points_in_spheres(
+            positions, positions, r=self.cutoff, pbc=PBC, lattice=np.ascontiguousarray(cell), tol=1e-8
+        )
+        images = images.astype(np.int64)
+        first = images[:, 0] * 1_000_000 + images[:, 1] * 1000 + images[:, 2]
+        keep = (i < j) | ((i == j) & (first > 0) & (distance > 1e-8))
+        i, j, images = i[keep], j[keep], images[keep]
+        return i, j, positions[j] - positions[i] + images @ cell
+
+    def energy(
+        self, types: torch.Tensor, vectors: torch.Tensor, pair: torch.Tensor, pairs: torch.Tensor
+    ) -> torch.Tensor:
+        """Atomic energies (N,) without references; pairs (2, P) holds i <= j, pair (E,) the pair of each edge."""
+        model, units = self.model, self.units
+        embedding = model.tensor_embedding
+        atoms, count = len(types), pairs.shape[1]
+        distance = vectors.norm(dim=1)
+        basis = model.bond_expansion(distance)
+        smooth = 0.5 * (torch.cos(math.pi * distance / self.cutoff) + 1.0)
+        unit = vectors / distance[:, None]
+        x, y, z = unit.unbind(1)
+        third = 1.0 / 3.0
+        geometry = torch.stack(
+            [torch.ones_like(x), x, y, z, x * x - third, y * y - third, z * z - third, y * z, x * z, x * y], dim=1
+        )
+        radial = torch.cat([basis, torch.ones_like(basis[:, :1])], dim=1) * smooth[:, None]
+        outer = (radial[:, :, None] * geometry[:, None, :]).flatten(1)
+        summed = outer.new_zeros(count, outer.shape[1]).index_add(0, pair, outer).view(count, 4, 10).transpose(1, 2)
+        first, second = pairs
+        part = torch.cat(
+            [summed[:, :1] @ self.radial[0], summed[:, 1:4] @ self.radial[1], summed[:, 4:] @ self.radial[2]], dim=1
+        )
+        feature = embedding.emb(types)
+        forward = embedding.emb2(torch.cat([feature[first], feature[second]], dim=-1))
+        backward = embedding.emb2(torch.cat([feature[second], feature[first]], dim=-1))
+        sign = vectors.new_tensor([1.0] + [-1.0] * 3 + [1.0] * 6)[:, None]
+        tensor = part.new_zeros(atoms, 10, units)
+        tensor = tensor.index_add(0, second, part * forward[:, None]).index_add(0, first, part * sign * backward[:, None])
+        norm = embedding.init_norm(square(tensor))
+        tensor = linear(tensor, embedding.linears_tensor)
+        for layer in embedding.linears_scalar:
+            norm = embedding.act(layer(norm))
+        norm = norm.view(atoms, units, 3)
+        state = matrix(scale(tensor, norm))
+        for layer in model.layers:
+            edge = basis
+            for scalar in layer.linears_scalar:
+                edge = layer.act(scalar(edge))
+            edge = edge * smooth[:, None]
+            weight = edge.new_zeros(count, edge.shape[1]).index_add(0, pair, edge).view(count, units, 3)
+            state = state / (square_matrix(state) + 1.0)[:, None, None]
+            parts = linear(components(state), layer.linears_tensor[:3])
+            message = parts.new_zeros(parts.shape)
+            message = message.index_add(0, first, scale(parts[second], weight))
+            message = message.index_add(0, second, scale(parts[first], weight))
+            left, right = matrix(message), matrix(parts)
+            parts = components(product(left, right) + product(right, left))
+            parts = parts / (square(parts) + 1.0)[:, None]
+            change = matrix(linear(parts, layer.linears_tensor[3:]))
+            state = state + change + product(change, change)
+        parts = components(state)
+        invariants = torch.cat([3.0 * parts[:, 0] ** 2, 2.0 * (parts[:, 1:4] ** 2).sum(1), square_symmetric(parts)], -1)
+        out = model.linear(model.out_norm(invariants))
+        gated = model.final_layer.gated(out)
+        return self.std * gated[:, 0]
+
+    def evaluate(self, structures: list[Crystal]) -> list[Label]:
+        """(types, positions, cell) of each structure -> (energy, forces, Voigt stress)."""
+        edges = [self.half_edges(positions, cell) for _, positions, cell in structures]
+        order = sorted(range(len(structures)), key=lambda k: len(edges[k][0]))
+        results: dict[int, Label] = {}
+        chunk: list[int] = []
+        total = 0
+        for k in order:
+            if chunk and total + len(edges[k][0]) > self.chunk_edges:
+                results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
+                chunk, total = [], 0
+            chunk.append(k)
+            total += len(edges[k][0])
+        results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
+        return [results[k] for k in range(len(structures))]
+
+    def _chunk(self, structures: list[Crystal], edges: list[HalfEdges], chosen: list[int]) -> list[Label]:
+        pair, pairs, owners, edge_i, edge_j = [], [], [], [], []
+        atoms_before, pairs_before = 0, 0
+        for index, k in enumerate(chosen):
+            i, j, _ = edges[k]
+            size = len(structures[k][0])
+            codes, inverse = np.unique(i * size + j, return_inverse=True)
+            pair.append(inverse + pairs_before)
+            pairs.append(np.stack([codes // size, codes % size]) + atoms_before)
+            owners.append(np.full(len(i), index))
+            edge_i.append(i + atoms_before)
+            edge_j.append(j + atoms_before)
+            atoms_before += size
+            pairs_before += len(codes)
+        kinds_all = np.concatenate([structures[k][0] for k in chosen])
+        vector_all = np.concatenate([edges[k][2] for k in chosen])
+        vectors = torch.tensor(vector_all, dtype=self.dtype, requires_grad=True)
+        energies = self.energy(
+            torch.from_numpy(kinds_all),
+            vectors,
+            torch.from_numpy(np.concatenate(pair)),
+            torch.from_numpy(np.concatenate(pairs, axis=1)),
+        )
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+        slope = gradient.double().numpy()
+        forces = np.zeros((atoms_before, 3))
+        np.add.at(forces, np.concatenate(edge_i), slope)
+        np.add.at(forces, np.concatenate(edge_j), -slope)
+        virial = np.zeros((len(chosen), 3, 3))
+        np.add.at(virial, np.concatenate(owners), vector_all[:, :, None] * slope[:, None, :])
+        atomic = energies.detach().double().numpy() + self.offsets[kinds_all]
+        results, start = [], 0
+        for index, k in enumerate(chosen):
+            rows = slice(start, start + len(structures[k][0]))
+            start = rows.stop
+            v = virial[index] / abs(np.linalg.det(structures[k][2]))
+            v = 0.5 * (v + v.T)
+            stress = np.array([v[0, 0], v[1, 1], v[2, 2], v[1, 2], v[0, 2], v[0, 1]])
+            results.append((float(atomic[rows].sum()) + self.mean, forces[rows], stress))
+        return results
+
+
+def matrix(parts: torch.Tensor) -> torch.Tensor:
+    """(N, 10, C): trace part, skew vector, traceless symmetric part -> (N, 3, 3, C)."""
+    i, ax, ay, az, xx, yy, zz, yz, xz, xy = parts.unbind(1)
+    rows = [xx + i, xy - az, xz + ay, xy + az, yy + i, yz - ax, xz - ay, yz + ax, zz + i]
+    return torch.stack(rows, dim=1).view(len(parts), 3, 3, -1)
+
+
+def components(m: torch.Tensor) -> torch.Tensor:
+    i = (m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]) / 3.0
+    return torch.stack(
+        [
+            i,
+            0.5 * (m[:, 2, 1] - m[:, 1, 2]),
+            0.5 * (m[:, 0, 2] - m[:, 2, 0]),
+            0.5 * (m[:, 1, 0] - m[:, 0, 1]),
+            m[:, 0, 0] - i,
+            m[:, 1, 1] - i,
+            m[:, 2, 2] - i,
+            0.5 * (m[:, 1, 2] + m[:, 2, 1]),
+            0.5 * (m[:, 0, 2] + m[:, 2, 0]),
+            0.5 * (m[:, 0, 1] + m[:, 1, 0]),
+        ],
+        dim=1,
+    )
+
+
+def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Matrix product of (N, 3, 3, C) for each atom and channel."""
+    return (a[:, :, 0, None] * b[:, None, 0]) + (a[:, :, 1, None] * b[:, None, 1]) + (a[:, :, 2, None] * b[:, None, 2])
+
+
+def square_matrix(m: torch.Tensor) -> torch.Tensor:
+    return (m * m).sum((1, 2))
+
+
+def square_symmetric(parts: torch.Tensor) -> torch.Tensor:
+    return (parts[:, 4:7] ** 2).sum(1) + 2.0 * (parts[:, 7:] ** 2).sum(1)
+
+
+def square(parts: torch.Tensor) -> torch.Tensor:
+    return 3.0 * parts[:, 0] ** 2 + 2.0 * (parts[:, 1:4] ** 2).sum(1) + square_symmetric(parts)
+
+
+def linear(parts: torch.Tensor, layers: torch.nn.ModuleList) -> torch.Tensor:
+    return torch.cat([layers[0](parts[:, :1]), layers[1](parts[:, 1:4]), layers[2](parts[:, 4:])], dim=1)
+
+
+def scale(parts: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Times (N, C, 3): one factor each for trace, skew and symmetric part."""
+    return torch.cat(
+        [parts[:, :1] * factor[:, None, :, 0], parts[:, 1:4] * factor[:, None, :, 1], parts[:, 4:] * factor[:, None, :, 2]],
+        dim=1,
+    )
+
+
+def read_crystals(teacher: Teacher, path: Path) -> list[Crystal]:
+    with np.load(path, allow_pickle=False) as data:
+        numbers, positions, cells, offsets = (data[k] for k in ("numbers", "positions", "cells", "offsets"))
+    lookup = np.full(120, -1)
+    for symbol, k in teacher.elements.items():
+        lookup[SYMBOLS[symbol]] = k
+    types = lookup[numbers]
+    if np.any(types < 0):
+        raise SystemExit(f"{path} has an element that the teacher does not know (Z = {numbers[types < 0][0]}).")
+    return [
+        (types[a:b], positions[a:b], cells[i])
+        for i, (a, b) in enumerate(zip(offsets[:-1], offsets[1:], strict=True))
+    ]
+
+
+def write(path: Path, **arrays: np.ndarray) -> None:
+    """All or nothing: a kill leaves no half-written file under the final name."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def label(teacher: Teacher, source: Path, target: Path) -> int:
+    crystals = read_crystals(teacher, source)
+    results = teacher.evaluate(crystals)
+    write(
+        target,
+        energy=np.array([r[0] for r in results]),
+        forces=np.concatenate([r[1] for r in results]),
+        stress=np.array([r[2] for r in results]),
+    )
+    return len(crystals)
+
+
+def relax(teacher: Teacher, source: Path, target: Path, steps: int = 60) -> int:
+    """Volume by secant steps on the pressure, then ions and cell by FIRE (Bitzek et al., PRL 97, 170201 (2006)).
+
+    Symmetry is kept, as forces and stress have it. ``converged`` is False where the volume left
+    0.3 to 3 times the guess or a force or stress stayed large.
+    """
+    crystals = read_crystals(teacher, source)
+    count = len(crystals)
+    positions = [c[1].copy() for c in crystals]
+    cells = [c[2].copy() for c in crystals]
+    start = np.array([abs(np.linalg.det(c)) for c in cells])
+    alive = np.ones(count, dtype=bool)
+    done = np.zeros(count, dtype=bool)
+    modulus = np.full(count, 0.5)
+    last: list[tuple[float, float] | None] = [None] * count
+    last_labels: list[Label | None] = [None] * count
+
+    def evaluate(active: list[int]) -> list[Label]:
+        return teacher.evaluate([(crystals[k][0], positions[k], cells[k]) for k in active])
+
+    def inside(k: int) -> bool:
+        ratio = abs(np.linalg.det(cells[k])) / start[k]
+        return bool(0.3 < ratio < 3.0)
+
+    for _ in range(14):
+        active = [k for k in range(count) if alive[k] and not done[k]]
+        if not active:
+            break
+        for k, (energy, forces, stress) in zip(active, evaluate(active), strict=True):
+            last_labels[k] = (energy, forces, stress)
+            pressure = -float(stress[:3].mean())
+            x = math.log(abs(np.linalg.det(cells[k])))
+            if abs(pressure) < 0.002:
+                done[k] = True
+                continue
+            before = last[k]
+            if before is not None and abs(x - before[0]) > 1e-6:
+                secant = -(pressure - before[1]) / (x - before[0])
+                modulus[k] = min(max(secant, 0.02), 5.0) if secant > 0 else 0.3
+            last[k] = (x, pressure)
+            factor = math.exp(max(-0.15, min(0.15, pressure / modulus[k])) / 3.0)
+            cells[k] = cells[k] * factor
+            positions[k] = positions[k] * factor
+            alive[k] = inside(k)
+
+    loose = [k for k in range(count) if alive[k] and _residual(last_labels[k]) > 1.0]
+    velocity = {k: (np.zeros_like(positions[k]), np.zeros((3, 3))) for k in loose}
+    clock = dict.fromkeys(loose, 0.1)
+    mixing = dict.fromkeys(loose, 0.1)
+    uphill = dict.fromkeys(loose, 0)
+    for _ in range(steps):
+        if not loose:
+            break
+        labels = evaluate(loose)
+        still = []
+        for k, result in zip(loose, labels, strict=True):
+            last_labels[k] = result
+            if _residual(result) <= 1.0:
+                continue
+            _, forces, s = result
+            size = len(forces)
+            length = 2.0 * math.sqrt(size)
+            tensor = np.array([[s[0], s[5], s[4]], [s[5], s[1], s[3]], [s[4], s[3], s[2]]])
+            pull = -abs(np.linalg.det(cells[k])) * tensor / length
+            v, w = velocity[k]
+            dt = clock[k]
+            if float((v * forces).sum() + (w * pull).sum()) > 0.0:
+                speed = math.sqrt(float((v * v).sum() + (w * w).sum()))
+                push = math.sqrt(float((forces * forces).sum() + (pull * pull).sum())) + 1e-12
+                v = (1 - mixing[k]) * v + mixing[k] * speed / push * forces
+                w = (1 - mixing[k]) * w + mixing[k] * speed / push * pull
+                if uphill[k] > 5:
+                    clock[k] = dt = min(1.1 * dt, 0.3)
+                    mixing[k] *= 0.99
+                uphill[k] += 1
+            else:
+                v, w = np.zeros_like(v), np.zeros_like(w)
+                clock[k] = dt = max(0.5 * dt, 0.02)
+                mixing[k], uphill[k] = 0.1, 0
+            v, w = v + dt * forces, w + dt * pull
+            velocity[k] = (v, w)
+            move, strain = dt * v, dt * w / length
+            shrink = min(1.0, 0.15 / (np.abs(move).max() + 1e-12), 0.03 / (np.abs(strain).max() + 1e-12))
+            grow = np.eye(3) + shrink * strain
+            cells[k] = cells[k] @ grow
+            positions[k] = (positions[k] + shrink * move) @ grow
+            alive[k] = inside(k)
+            if alive[k]:
+                still.append(k)
+        loose = still
+    converged = np.array([bool(alive[k]) and _residual(last_labels[k]) < 8.0 for k in range(count)])
+    energy = np.array([r[0] if r is not None else np.nan for r in last_labels])
+    write(target, positions=np.concatenate(positions), cells=np.array(cells), converged=converged, energy=energy)
+    return count
+
+
+def _residual(result: Label | None) -> float:
+    """Largest force over 0.03 eV/A or stress over 0.004 eV/A^3, whichever is larger."""
+    if result is None:
+        return math.inf
+    return max(float(np.abs(result[1]).max()) / 0.03, float(np.abs(result[2]).max()) / 0.004)
+
+
+def dynamics(teacher: Teacher, source: Path, target: Path, steps: int = 60, keep: int = 3) -> int:
+    """Langevin dynamics at fixed cell (friction 0.02/fs), ``keep`` snapshots each, evenly spaced.
+
+    Velocities start at twice the temperature, as the crystal starts without potential energy.
+    ``valid`` is False for snapshots after a force beyond 40 eV/A.
+    """
+    with np.load(source, allow_pickle=False) as data:
+        kelvin, masses_all, seed = data["temperature"], data["masses"], int(data["seed"])
+    crystals = read_crystals(teacher, source)
+    rng = np.random.default_rng(seed)
+    count = len(crystals)
+    ends = np.cumsum([len(c[0]) for c in crystals])
+    mass = [masses_all[e - len(c[0]) : e, None] for e, c in zip(ends, crystals, strict=True)]
+    energy_unit = 8.617333262e-5
+    fs = 1.0 / 10.180505
+    dt = [(0.5 if m.min() < 3.0 else 1.5) * fs for m in mass]
+    positions = [c[1].copy() for c in crystals]
+    thermal = [np.sqrt(energy_unit * t / m) for t, m in zip(kelvin, mass, strict=True)]
+    velocity = [math.sqrt(2.0) * s * rng.standard_normal(p.shape) for s, p in zip(thermal, positions, strict=True)]
+    valid = np.ones((keep, count), dtype=bool)
+    good = np.ones(count, dtype=bool)
+    shots = np.zeros((keep, int(ends[-1]), 3))
+
+    def forces_now() -> list[np.ndarray]:
+        return [r[1] for r in teacher.evaluate([(c[0], p, c[2]) for c, p in zip(crystals, positions, strict=True)])]
+
+    forces = forces_now()
+    for step in range(1, steps + 1):
+        for k in range(count):
+            if not good[k]:
+                continue
+            velocity[k] += 0.5 * dt[k] * forces[k] / mass[k]
+            positions[k] += 0.5 * dt[k] * velocity[k]
+            damp = math.exp(-0.02 / fs * dt[k])
+            velocity[k] = damp * velocity[k] + math.sqrt(1 - damp**2) * thermal[k] * rng.standard_normal(mass[k].shape[:1] + (3,))
+            positions[k] += 0.5 * dt[k] * velocity[k]
+        forces = forces_now()
+        for k in range(count):
+            good[k] &= bool(np.abs(forces[k]).max() < 40.0)
+            if good[k]:
+                velocity[k] += 0.5 * dt[k] * forces[k] / mass[k]
+        if step % (steps // keep) == 0:
+            shot = step // (steps // keep) - 1
+            shots[shot] = np.concatenate(positions)
+            valid[shot] = good
+    write(target, positions=shots, valid=valid)
+    return count
+
+
+def check(teacher: Teacher, folder: str) -> None:
+    """Compare with matgl's own evaluation on rattled cells; exits with an error beyond 1e-4."""
+    from matgl.ext.ase import PESCalculator
+    from ase.build import bulk
+
+    calculator = PESCalculator(matgl.load_model(folder), stress_unit="eV/A3", use_voigt=True)
+    worst = 0.0
+    for name, prototype, a in (("MgO", "rocksalt", 4.25), ("Si", "diamond", 5.47), ("Cu", "fcc", 3.62)):
+        atoms = bulk(name, prototype, a=a) * (2, 1, 1)
+        atoms.rattle(0.05, seed=1)
+        types = np.array([teacher.elements[s] for s in atoms.get_chemical_symbols()])
+        energy, forces, stress = teacher.evaluate([(types, atoms.positions, np.array(atoms.cell))])[0]
+        atoms.calc = calculator
+        difference = max(
+            abs(energy - atoms.get_potential_energy()) / len(atoms),
+            float(np.abs(forces - atoms.get_forces()).max()),
+            float(np.abs(stress - atoms.get_stress()).max()),
+        )
+        worst = max(worst, difference)
+        print(json.dumps({"crystal": name, "energy_ev_per_atom": energy / len(atoms), "difference": difference}))
+    if worst > 1e-4:
+        raise SystemExit(f"This evaluation and matgl's differ by {worst:.1e}; matgl 2.0.4 is needed.")
+
+
+def main() -> None:
+    """One task over all shards of a set; shards that are done are skipped."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task", choices=["check", "label", "relax", "dynamics"])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--teacher", action="append", default=[], help="FUNCTIONAL=FOLDER of the weights")
+    parser.add_argument("--shard", default="*", help="the number of one shard, such as 0003")
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    exact = arguments.task in ("label", "check")
+    folders = dict(text.split("=", 1) for text in arguments.teacher)
+    teachers = {name: Teacher(folder, torch.float64 if exact else torch.float32) for name, folder in folders.items()}
+    if arguments.task == "check":
+        for name, teacher in teachers.items():
+            check(teacher, folders[name])
+        return
+    prefix = {"label": "structures", "relax": "base", "dynamics": "start"}[arguments.task]
+    for source in sorted(arguments.folder.glob(f"{prefix}-{arguments.shard}.npz")):
+        shard = source.stem.rsplit("-", 1)[1]
+        for name, teacher in teachers.items():
+            stem = {"label": f"labels-{name}", "relax": "relaxed", "dynamics": "snapshots"}[arguments.task]
+            target = arguments.folder / f"{stem}-{shard}.npz"
+            if target.exists():
+                continue
+            began = time.perf_counter()
+            run = {"label": label, "relax": relax, "dynamics": dynamics}[arguments.task]
+            count = run(teacher, source, target)
+            seconds = time.perf_counter() - began
+            print(json.dumps({"file": target.name, "count": count, "seconds": round(seconds, 2)}), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -148,7 +148,7 @@ def angular_jet(unit: Tensor, powers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     def factor(axis: int, order: int) -> Tensor:
         p = powers[:, axis]
-        coefficient = torch.ones_like(unit[0, 0]) if order == 0 else (p if order == 1 else p * (p - 1))
+        coefficient = (torch.ones_like(p), p, p * (p - 1))[order]
         return coefficient * stacked[(p - order).clamp(min=0), :, axis].T  # (E, nb)
 
     jets = [[factor(axis, order) for order in range(3)] for axis in range(3)]
@@ -171,9 +171,7 @@ def head_derivatives(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[
     n_atoms, nb = basic.shape
     rows = max(len(model.spec.times), model.spec.moments_count, 1)
     group = max(1, _SWEEP_ELEMENTS // (rows * nb))
-    parts = [
-        _sweep(model, basic[k : k + group], species[k : k + group]) for k in range(0, n_atoms, group)
-    ]
+    parts = [_sweep(model, basic[k : k + group], species[k : k + group]) for k in range(0, n_atoms, group)]
     energy, gradient, hessian = (torch.cat(x) for x in zip(*parts, strict=True))
     return energy, gradient, hessian
 

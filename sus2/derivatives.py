@@ -200,9 +200,7 @@ class SecondDerivatives:
     def frequencies_thz(self, q_fractional: ArrayLike) -> Array:
         """Frequencies, (nq, 3N) THz, ascending; imaginary ones as negative numbers."""
         n = 3 * len(self.atoms)
-        parts = [
-            _numpy(torch.linalg.eigvalsh(self._dynamical(q, False)[0])) for q in self._chunks(q_fractional, n * n)
-        ]
+        parts = [_numpy(torch.linalg.eigvalsh(self._dynamical(q, False)[0])) for q in self._chunks(q_fractional, n * n)]
         return _to_thz(np.concatenate(parts) if parts else np.zeros((0, n)))
 
     def modes(self, q_fractional: ArrayLike) -> Modes:

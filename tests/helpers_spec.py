@@ -16,7 +16,8 @@ def random_spec(species: int = 2, *, cutoff: float = 4.0, seed: int = 0, scaling
     product, v0.v0, v0.v1, T0:T0, T0:T1, v0.T1.v0 and s0 (v0.T1.v0).
     """
     rng = np.random.default_rng(seed)
-    powers = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 0, 0), (0, 2, 0), (0, 0, 2), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
+    powers = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    powers += [(2, 0, 0), (0, 2, 0), (0, 0, 2), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
     basic = np.array([(3 * k + sum(p), *p) for k in range(2) for p in powers])
     times: list[tuple[int, int, int, int]] = []
     top = len(basic)
@@ -51,11 +52,24 @@ def random_spec(species: int = 2, *, cutoff: float = 4.0, seed: int = 0, scaling
     blocks = {"K": 2, "L": 3, "LK": 6}[scaling_map]
     alpha = 1.5 + 0.3 * rng.standard_normal((blocks, species, species))
     return ModelSpec(
-        potential_name="random", scaling=0.05, max_rank=2, scaling_map=scaling_map, species_count=species,  # type: ignore[arg-type]
-        potential_tag="", radial_basis_type="RBChebyshev_sss", min_dist=1.0, max_dist=cutoff,
-        radial_basis_size=size, radial_funcs_count=funcs, e0=None, moments_count=top, basic=basic,
-        times=np.array(times), mapping=np.array(scalars),
-        shift_coeffs=rng.standard_normal(species), alpha=alpha,
+        potential_name="random",
+        scaling=0.05,
+        max_rank=2,
+        scaling_map=scaling_map,
+        species_count=species,  # type: ignore[arg-type]
+        potential_tag="",
+        radial_basis_type="RBChebyshev_sss",
+        min_dist=1.0,
+        max_dist=cutoff,
+        radial_basis_size=size,
+        radial_funcs_count=funcs,
+        e0=None,
+        moments_count=top,
+        basic=basic,
+        times=np.array(times),
+        mapping=np.array(scalars),
+        shift_coeffs=rng.standard_normal(species),
+        alpha=alpha,
         r0=2.4 + 0.2 * rng.standard_normal((blocks, species, species)),
         radial_weights=rng.standard_normal((funcs, size)) / (1 + np.arange(size)),
         radial_species=np.tile(1.0 + 0.2 * rng.standard_normal(species), (funcs, 1)),

@@ -1,0 +1,100 @@
+"""Elastic tensors at finite stress and the sound waves they carry (Voigt xx yy zz yz xz xy, engineering shear)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sus2.errors import Sus2Error
+from sus2.units import EV_PER_A3_TO_GPA
+
+Array = NDArray[np.float64]
+
+VOIGT: tuple[tuple[int, int], ...] = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticTensors:
+    """The three tensors that all go by the name of elastic constants; they agree at zero stress. All (6, 6), GPa.
+
+    energy_gpa: d2E/(V d(e)2) in a symmetric strain e, r -> (1 + e) r. brugger_gpa: in the Lagrangian strain
+    (F^T F - 1)/2; it has the full symmetry of an elastic tensor. stress_strain_gpa: d(Cauchy stress)/d(e), the
+    coefficients of Barron & Klein, Proc. Phys. Soc. 85, 523 (1965), and Wallace, Phys. Rev. 162, 776 (1967), that a
+    stress-strain measurement finds and that decide on stability under load; not symmetric where the stress is
+    not hydrostatic.
+    """
+
+    energy_gpa: Array
+    brugger_gpa: Array
+    stress_strain_gpa: Array
+
+
+@dataclass(frozen=True, eq=False)
+class SoundSpeeds:
+    """directions (nd, 3) unit vectors; speeds_m_per_s (nd, 3) ascending, nan where unstable;
+    polarisations (nd, 3, 3), one per row."""
+
+    directions: Array
+    speeds_m_per_s: Array
+    polarisations: Array
+
+
+def elastic_tensors(energy: Array, stress: Array) -> ElasticTensors:
+    """All three tensors from d2E/(V d(e)2) (6, 6) and the present stress (6,), both in eV/A^3.
+
+    With e = eta - eta^2/2 + ..., E'' in eta is E'' in e minus (s_ik d_jl + s_jk d_il + s_il d_jk + s_jl d_ik)/4;
+    Wallace (1967), eq. 2.24: B = C + (s_ik d_jl + s_jk d_il + s_il d_jk + s_jl d_ik - 2 s_ij d_kl)/2.
+    """
+    s = voigt_to_matrix(stress)
+    d = np.eye(3)
+    mixed = tensor_to_voigt(
+        np.einsum("ik,jl->ijkl", s, d)
+        + np.einsum("jk,il->ijkl", s, d)
+        + np.einsum("il,jk->ijkl", s, d)
+        + np.einsum("jl,ik->ijkl", s, d)
+    )
+    brugger = energy - 0.25 * mixed
+    measured = brugger + 0.5 * mixed - tensor_to_voigt(np.einsum("ij,kl->ijkl", s, d))
+    return ElasticTensors(*(x * EV_PER_A3_TO_GPA for x in (energy, brugger, measured)))
+
+
+def christoffel(brugger_gpa: Array, stress_gpa: Array, density_kg_per_m3: float, directions: ArrayLike) -> SoundSpeeds:
+    """Sound speeds: rho v^2 w_i = (C_ijkl n_j n_l + s_jl n_j n_l d_ik) w_k (Barron & Klein 1965)."""
+    n = unit_vectors(directions)
+    c = voigt_to_tensor(brugger_gpa)
+    matrix = np.einsum("ijkl,dj,dl->dik", c, n, n)
+    matrix += np.einsum("jl,dj,dl->d", voigt_to_matrix(stress_gpa), n, n)[:, None, None] * np.eye(3)
+    values, vectors = np.linalg.eigh(matrix)
+    values[values < 0] = np.nan
+    return SoundSpeeds(n, np.sqrt(values * 1e9 / density_kg_per_m3), vectors.transpose(0, 2, 1))
+
+
+def voigt_to_matrix(voigt: Array) -> Array:
+    """Stress in Voigt order (6,) as a symmetric (3, 3) matrix."""
+    out = np.zeros((3, 3))
+    for v, (i, j) in enumerate(VOIGT):
+        out[i, j] = out[j, i] = voigt[v]
+    return out
+
+
+def voigt_to_tensor(c: Array) -> Array:
+    """(6, 6) stiffness in Voigt order, engineering shear, as (3, 3, 3, 3)."""
+    index = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+    return np.asarray(c)[index[:, :, None, None], index[None, None, :, :]]
+
+
+def tensor_to_voigt(c: Array) -> Array:
+    """(3, 3, 3, 3) stiffness with minor symmetries as (6, 6) in Voigt order."""
+    i, j = np.array(VOIGT).T
+    return c[i[:, None], j[:, None], i[None, :], j[None, :]]
+
+
+def unit_vectors(directions: ArrayLike) -> Array:
+    """Directions as unit vectors, (nd, 3); raises Sus2Error for one without length."""
+    d = np.asarray(directions, dtype=np.float64).reshape(-1, 3)
+    length = np.linalg.norm(d, axis=1, keepdims=True)
+    if not (np.isfinite(length) & (length > 0)).all():
+        raise Sus2Error("A direction must be a finite vector of some length.")
+    return d / length

@@ -1,0 +1,71 @@
+"""Force constants of the infinite crystal summed over the images of a periodic supercell."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from sus2.errors import Sus2Error
+
+Array = NDArray[np.float64]
+
+
+def fold(atoms: Atoms, lattice: NDArray[np.int64], phi: Array, supercell_matrix: ArrayLike, full: bool) -> Array:
+    """Force constants (N or M, M, 3, 3) of a supercell from Phi(R) (nR, N, N, 3, 3) at `lattice` (nR, 3)."""
+    matrix = supercell_matrix_of(supercell_matrix)
+    atom_of, cell_of = supercell_sites(atoms, matrix)
+    number = CosetNumbers(matrix)
+    n, m = len(atoms), len(atom_of)
+    # Place in the supercell of atom k in the cell with coset number c, (cells, N).
+    table = np.zeros((number.count, n), dtype=np.int64)
+    table[number(cell_of), atom_of] = np.arange(m)
+    rows = np.arange(m) if full else table[number(np.zeros((1, 3), dtype=np.int64))[0]]
+    out = np.zeros((len(rows), m, 3, 3))
+    for k, row in enumerate(rows):
+        columns = table[number(lattice + cell_of[row])]  # (nR, N)
+        np.add.at(out[k], columns, phi[:, atom_of[row]])
+    return out
+
+
+def supercell_matrix_of(matrix: ArrayLike) -> NDArray[np.int64]:
+    """(3,) or (3, 3) whole numbers as a (3, 3) supercell matrix of positive volume; raises Sus2Error."""
+    given = np.asarray(matrix, dtype=np.float64)
+    given = np.diag(given) if given.shape == (3,) else given
+    if given.shape != (3, 3) or not np.array_equal(given, np.round(given)) or np.linalg.det(given) < 0.5:
+        raise Sus2Error(
+            "A supercell matrix must be 3 or 3x3 whole numbers with positive determinant, found "
+            f"{np.array2string(given, separator=', ').replace(chr(10), '')}."
+        )
+    return given.astype(np.int64)
+
+
+def supercell_sites(atoms: Atoms, matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Atom of the cell (M,) and lattice vector (M, 3) of every supercell atom, in phonopy's order."""
+    from phonopy.structure.atoms import PhonopyAtoms
+    from phonopy.structure.cells import get_supercell
+
+    cell = PhonopyAtoms(symbols=atoms.get_chemical_symbols(), cell=atoms.cell.array, positions=atoms.get_positions())
+    supercell = get_supercell(cell, matrix)
+    atom_of = np.array([supercell.u2u_map[s] for s in supercell.s2u_map], dtype=np.int64)
+    shift = (supercell.positions - atoms.get_positions()[atom_of]) @ np.linalg.inv(atoms.cell.array)
+    return atom_of, np.round(shift).astype(np.int64)
+
+
+class CosetNumbers:
+    """Lattice vectors (n, 3) -> 0..count-1, equal where they differ by a vector of the supercell."""
+
+    def __init__(self, matrix: NDArray[np.int64]) -> None:
+        self.count = round(float(np.linalg.det(matrix)))
+        # R = M x for columns M: x = adj(M) R / det, so adj(M) R modulo det names the coset.
+        self.adjugate = np.round(np.linalg.inv(matrix) * self.count).astype(np.int64)
+        reach = np.abs(matrix).sum(axis=1)
+        box = np.stack(np.meshgrid(*(np.arange(r) for r in reach), indexing="ij"), axis=-1).reshape(-1, 3)
+        self.codes = np.unique(self._code(box))
+
+    def _code(self, lattice: NDArray[np.int64]) -> NDArray[np.int64]:
+        a, b, c = ((lattice @ self.adjugate.T) % self.count).T
+        return (a * self.count + b) * self.count + c
+
+    def __call__(self, lattice: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.searchsorted(self.codes, self._code(lattice))

@@ -1,0 +1,268 @@
+"""A crystal in three dimensions, drawn by plotly alone so that it needs no network."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+import plotly.graph_objects as go
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from ase.data.colors import jmol_colors
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+
+from sus2.figures.theme import Mode, grid, ink
+
+Array = NDArray[np.float64]
+
+_BOND_RADIUS_A = 0.11
+_LIGHT = {"ambient": 0.5, "diffuse": 0.62, "specular": 0.22, "roughness": 0.4, "fresnel": 0.05}
+# From the upper left, over the viewer's shoulder: plotly's light moves with the camera, its z points away.
+_LIGHT_POSITION = {"x": -60_000, "y": 80_000, "z": -100_000}
+_NON_METALS = frozenset([1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 51, 52, 53, 54])
+_FINE_LIMIT = 150
+
+
+def structure_figure(
+    *,
+    atoms: Atoms,
+    supercell: tuple[int, int, int] = (1, 1, 1),
+    bonds: bool = True,
+    cell: bool = True,
+    boundary_atoms: bool = True,
+    labels: bool = False,
+    atom_scale: float = 1.0,
+    mode: Mode = "light",
+    height: int = 520,
+) -> go.Figure:
+    """Spheres in Jmol's colours, bonds, and the edges of the unit cell.
+
+    atoms: periodic in three directions; supercell: repetitions along a, b, c; boundary_atoms: also draw the images
+    on the faces, edges and corners of the box; labels: write the symbols; atom_scale: 1 draws 0.42 of the covalent
+    radius; height: pixels. The two ends of a bond are within 1.25 times the nearest distance of both atoms.
+    """
+    block = atoms.repeat(supercell)
+    i, j, shifts = _bonds(block) if bonds else (np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3), int))
+    numbers, positions, lines = _drawn(block, i, j, shifts, boundary_atoms)
+    figure = go.Figure()
+    detail = 2 if len(numbers) <= _FINE_LIMIT else 1
+    for z in sorted(set(numbers.tolist())):
+        mine = numbers == z
+        radius = 0.42 * atom_scale * max(0.6, covalent_radii[z])
+        figure.add_trace(_spheres(positions[mine], radius, colour(z), chemical_symbols[z], detail))
+        ends = [(a, b) for a, b, za in lines if za == z]
+        if ends:
+            figure.add_trace(_cylinders(np.array(ends), _BOND_RADIUS_A * atom_scale, colour(z), detail))
+    if labels:
+        figure.add_trace(_labels(positions, [chemical_symbols[z] for z in numbers], mode))
+    if cell:
+        for trace in _cell_traces(np.asarray(atoms.cell), supercell, mode):
+            figure.add_trace(trace)
+    hidden = {"visible": False}
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        showlegend=len(set(numbers.tolist())) > 1,
+        legend={
+            "x": 0.01,
+            "y": 0.99,
+            "font": {"size": 15, "color": ink(mode)},
+            "bgcolor": "rgba(0,0,0,0)",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+        scene={
+            "xaxis": hidden,
+            "yaxis": hidden,
+            "zaxis": hidden,
+            "aspectmode": "data",
+            "bgcolor": "rgba(0,0,0,0)",
+            "camera": {"eye": {"x": 0.75, "y": -1.75, "z": 0.55}, "projection": {"type": "orthographic"}},
+            "dragmode": "orbit",
+        },
+        uirevision="structure",
+    )
+    return figure
+
+
+def colour(z: int) -> str:
+    """Jmol's colour of an element."""
+    r, g, b = (round(255 * float(v)) for v in jmol_colors[z])
+    return f"rgb({r},{g},{b})"
+
+
+def _bonds(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
+    """Pairs i, j and the lattice translation of j that are drawn as bonds."""
+    largest = float(covalent_radii[atoms.numbers].max())
+    i, j, d, shifts = neighbor_list("ijdS", atoms, 2.4 * largest + 0.1)
+    keep = d <= 1.2 * (covalent_radii[atoms.numbers[i]] + covalent_radii[atoms.numbers[j]])
+    metal = ~np.isin(atoms.numbers, list(_NON_METALS))
+    if not metal.all():
+        # Cations beside each other in a salt are near but not bonded.
+        keep &= ~(metal[i] & metal[j])
+    i, j, d, shifts = i[keep], j[keep], d[keep], shifts[keep]
+    nearest = np.full(len(atoms), np.inf)
+    np.minimum.at(nearest, i, d)
+    close = d <= 1.25 * np.minimum(nearest[i], nearest[j]) + 1e-9
+    return i[close], j[close], shifts[close]
+
+
+def _drawn(
+    block: Atoms, i: NDArray[np.int_], j: NDArray[np.int_], shifts: NDArray[np.int_], boundary: bool
+) -> tuple[NDArray[np.int_], Array, list[tuple[Array, Array, int]]]:
+    """Numbers and positions of all drawn atoms, and half-bonds (start, end, atomic number of the start)."""
+    cell = np.asarray(block.cell)
+    scaled = block.get_scaled_positions(wrap=True)
+    scaled[scaled > 1 - 1e-4] = 0.0
+    moved = np.rint(scaled - np.linalg.solve(cell.T, block.positions.T).T).astype(int)
+    places: dict[tuple[int, int, int, int], int] = {}
+    rows: list[Array] = []
+    kinds: list[int] = []
+    for k, s in enumerate(scaled):
+        extra = [(0, 1) if boundary and x < 1e-4 else (0,) for x in s]
+        for t in product(*extra):
+            places[(k, *t)] = len(rows)
+            rows.append((s + t) @ cell)
+            kinds.append(int(block.numbers[k]))
+    # Bonds were found between the atoms as given; the drawn ones are wrapped into the cell.
+    offsets = shifts + moved[i] - moved[j]
+    lines: list[tuple[Array, Array, int]] = []
+    copies: dict[int, list[tuple[tuple[int, int, int], int]]] = {}
+    for (k, a, b, c), index in places.items():
+        copies.setdefault(k, []).append(((a, b, c), index))
+    for first, second, offset in zip(i, j, offsets, strict=True):
+        for t, index in copies[int(first)]:
+            other = places.get((int(second), *(int(x) for x in np.add(t, offset))))
+            if other is not None:
+                middle = 0.5 * (rows[index] + rows[other])
+                lines.append((rows[index], middle, kinds[index]))
+    return np.array(kinds), np.array(rows), lines
+
+
+@lru_cache(maxsize=4)
+def _unit_sphere(detail: int) -> tuple[Array, NDArray[np.int_]]:
+    """An icosahedron, each triangle split in four detail times, on the unit sphere."""
+    g = (1 + 5**0.5) / 2
+    v = [(-1, g, 0), (1, g, 0), (-1, -g, 0), (1, -g, 0), (0, -1, g), (0, 1, g)]
+    v += [(0, -1, -g), (0, 1, -g), (g, 0, -1), (g, 0, 1), (-g, 0, -1), (-g, 0, 1)]
+    faces = [(0, 11, 5), (0, 5, 1), (0, 1, 7), (0, 7, 10), (0, 10, 11), (1, 5, 9), (5, 11, 4), (11, 10, 2)]
+    faces += [(10, 7, 6), (7, 1, 8), (3, 9, 4), (3, 4, 2), (3, 2, 6), (3, 6, 8), (3, 8, 9), (4, 9, 5)]
+    faces += [(2, 4, 11), (6, 2, 10), (8, 6, 7), (9, 8, 1)]
+    points = [np.array(p) / np.linalg.norm(p) for p in v]
+    for _ in range(detail):
+        middle: dict[tuple[int, int], int] = {}
+        split = []
+        for a, b, c in faces:
+            ids = []
+            for p, q in ((a, b), (b, c), (c, a)):
+                key = (min(p, q), max(p, q))
+                if key not in middle:
+                    m = points[p] + points[q]
+                    middle[key] = len(points)
+                    points.append(m / np.linalg.norm(m))
+                ids.append(middle[key])
+            x, y, z = ids
+            split += [(a, x, z), (b, y, x), (c, z, y), (x, y, z)]
+        faces = split
+    return np.array(points), np.array(faces)
+
+
+def _spheres(centres: Array, radius: float, rgb: str, symbol: str, detail: int) -> go.Mesh3d:
+    points, faces = _unit_sphere(detail)
+    vertices = (centres[:, None, :] + radius * points[None]).reshape(-1, 3)
+    triangles = (np.arange(len(centres))[:, None, None] * len(points) + faces[None]).reshape(-1, 3)
+    x, y, z = np.round(vertices, 3).T
+    return go.Mesh3d(
+        x=x,
+        y=y,
+        z=z,
+        i=triangles[:, 0],
+        j=triangles[:, 1],
+        k=triangles[:, 2],
+        color=rgb,
+        name=symbol,
+        showlegend=True,
+        hovertemplate=f"{symbol}<extra></extra>",
+        lighting=_LIGHT,
+        lightposition=_LIGHT_POSITION,
+        flatshading=False,
+    )
+
+
+def _cylinders(ends: Array, radius: float, rgb: str, detail: int) -> go.Mesh3d:
+    """ends: (n, 2, 3), one cylinder from each first to each second point."""
+    sides = 10 if detail == 2 else 6
+    axis = ends[:, 1] - ends[:, 0]
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    helper = np.where(np.abs(axis[:, :1]) < 0.9, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    u = np.cross(axis, helper)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    w = np.cross(axis, u)
+    angle = 2 * np.pi * np.arange(sides) / sides
+    ring = radius * (np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * w[:, None])
+    vertices = np.concatenate([ends[:, :1] + ring, ends[:, 1:] + ring], axis=1)
+    k = np.arange(sides)
+    n = (k + 1) % sides
+    faces = np.concatenate([np.stack([k, n, k + sides], 1), np.stack([n, n + sides, k + sides], 1)])
+    triangles = (np.arange(len(ends))[:, None, None] * 2 * sides + faces[None]).reshape(-1, 3)
+    x, y, z = np.round(vertices.reshape(-1, 3), 3).T
+    return go.Mesh3d(
+        x=x,
+        y=y,
+        z=z,
+        i=triangles[:, 0],
+        j=triangles[:, 1],
+        k=triangles[:, 2],
+        color=rgb,
+        hoverinfo="skip",
+        showlegend=False,
+        lighting=_LIGHT,
+        lightposition=_LIGHT_POSITION,
+    )
+
+
+def _labels(positions: Array, symbols: list[str], mode: Mode) -> go.Scatter3d:
+    x, y, z = positions.T
+    return go.Scatter3d(
+        x=x,
+        y=y,
+        z=z,
+        mode="text",
+        text=symbols,
+        textfont={"color": ink(mode), "size": 14},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> list[go.Scatter3d]:
+    """Edges of every repeated cell, the first one stronger, and the names of the axes."""
+    corners = np.array(list(product((0, 1), repeat=3)))
+    edges = [(p, q) for p in range(8) for q in range(p + 1, 8) if np.abs(corners[p] - corners[q]).sum() == 1]
+    traces = []
+    for origin in product(*(range(n) for n in supercell)):
+        first = origin == (0, 0, 0)
+        points: list[Array] = []
+        for p, q in edges:
+            points += [(corners[p] + origin) @ cell, (corners[q] + origin) @ cell, np.full(3, np.nan)]
+        x, y, z = np.array(points).T
+        line = {"color": "#8794A1" if first else grid(mode), "width": 3 if first else 1.5}
+        traces.append(go.Scatter3d(x=x, y=y, z=z, mode="lines", line=line, hoverinfo="skip", showlegend=False))
+    ends = cell * (1 + 0.5 / np.linalg.norm(cell, axis=1, keepdims=True))
+    x, y, z = ends.T
+    traces.append(
+        go.Scatter3d(
+            x=x,
+            y=y,
+            z=z,
+            mode="text",
+            text=["<i>a</i>", "<i>b</i>", "<i>c</i>"],
+            textfont={"color": ink(mode), "size": 16},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+    return traces

@@ -1,0 +1,68 @@
+"""The look that all figures share, and a palette that colour-blind readers can tell apart."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import plotly.graph_objects as go
+
+Mode = Literal["light", "dark"]
+
+# Okabe and Ito, Color Universal Design (2008): distinct for the common kinds of colour blindness.
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#E69F00"
+GREEN: Final = "#009E73"
+VERMILION: Final = "#D55E00"
+SKY: Final = "#56B4E9"
+PURPLE: Final = "#CC79A7"
+YELLOW: Final = "#F0E442"
+PALETTE: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, YELLOW)
+DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
+
+_INK: Final = {"light": "#1B2530", "dark": "#E6EBF0"}
+_GRID: Final = {"light": "#E3E8ED", "dark": "#2B3540"}
+_PAPER: Final = {"light": "#FFFFFF", "dark": "#11161C"}
+
+
+def ink(mode: Mode) -> str:
+    """Colour of text and axes."""
+    return _INK[mode]
+
+
+def grid(mode: Mode) -> str:
+    """Colour of grid lines and quiet marks."""
+    return _GRID[mode]
+
+
+def paper(mode: Mode) -> str:
+    """Colour of the page behind a figure."""
+    return _PAPER[mode]
+
+
+def style(fig: go.Figure, *, mode: Mode = "light", height: int = 480) -> go.Figure:
+    """Apply the common look to fig, in place, and return it; height in pixels."""
+    fig.update_layout(
+        height=height,
+        template="none",
+        colorway=list(PALETTE),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": ink(mode), "size": 14},
+        margin={"l": 70, "r": 20, "t": 30, "b": 60},
+        hoverlabel={"bgcolor": paper(mode), "font": {"color": ink(mode)}, "bordercolor": grid(mode)},
+        legend={"bgcolor": "rgba(0,0,0,0)", "orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0.0},
+    )
+    axis = {
+        "gridcolor": grid(mode),
+        "linecolor": ink(mode),
+        "tickcolor": ink(mode),
+        "zerolinecolor": grid(mode),
+        "showline": True,
+        "mirror": True,
+        "ticks": "outside",
+        "ticklen": 5,
+        "automargin": True,
+    }
+    fig.update_xaxes(**axis)
+    fig.update_yaxes(**axis)
+    return fig

@@ -32,6 +32,7 @@ from sus2.training.dataset import (
     reduced_formula,
     split_of,
 )
+from sus2.training.sets import load_set
 from sus2.units import KBAR_TO_EV_PER_A3
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "bad_labels",
     "checked",
     "fit_references",
+    "load_set",
     "make_set",
     "read_cfg",
     "read_extxyz",
@@ -86,7 +88,7 @@ def read_training_set(
         data = read_json(text, name=name)
     elif suffix == ".cfg":
         if elements is None:
-            raise DataError(f"{path.name} numbers its atom types; say which elements they are, e.g. elements=['Ga', 'As'].")
+            raise DataError(f"{path.name} numbers its atom types; say which elements they are, as in ['Ga', 'As'].")
         data = read_cfg(text, elements, name=name)
     else:
         raise DataError(f"{path.name} is not a training set; give .extxyz, .json or .cfg (or one of them with .gz).")

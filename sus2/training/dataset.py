@@ -43,7 +43,8 @@ class TrainingSet:
     ``stress_ev_per_a3`` (S, 6), ``kind`` (S,) how the structure was made, ``composition`` (S,) reduced
     formula, ``set_name`` (S,), ``weight`` (S,), ``families`` (S,) letters of the families it serves,
     ``base`` (S,) the crystal it was made from, ``flag`` (S,) why its label should be used with care or
-    not at all ("" for most), ``volume_ratio`` (S,) volume over that of the relaxed base (NaN if unknown). Atoms of structure i are rows ``offsets[i]:offsets[i + 1]``.
+    not at all ("" for most), ``volume_ratio`` (S,) volume over that of the relaxed base (NaN if unknown).
+    Atoms of structure i are rows ``offsets[i]:offsets[i + 1]``.
     """
 
     numbers: IntArray

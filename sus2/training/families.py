@@ -153,7 +153,8 @@ def _ionic(rng: np.random.Generator) -> list[Recipe]:
 
 def _universal(rng: np.random.Generator) -> list[Recipe]:
     """One or two random prototypes for each pair of elements, and oxides, fluorides, nitrides of each element."""
-    names = ("rocksalt", "CsCl", "zincblende", "L1_0", "L1_2", "D0_3", "fluorite", "NiAs", "AlB2", "WC", "CdI2", "La2O3")
+    names = ("rocksalt", "CsCl", "zincblende", "L1_0", "L1_2", "D0_3", "fluorite", "NiAs", "AlB2", "WC", "CdI2",
+             "La2O3")
     found: list[Recipe] = []
     for x, y in combinations(UNIVERSAL, 2):
         pair = (x, y) if rng.random() < 0.5 else (y, x)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_masses, atomic_numbers, chemical_symbols, covalent_radii
+from ase.data import atomic_masses, atomic_numbers, covalent_radii
 
 from sus2.training.dataset import FloatArray, reduced_formula
 from sus2.training.families import UNIVERSAL, families_of, recipes, teacher_flag
@@ -171,9 +171,9 @@ def dimers(elements: Sequence[str], rng: np.random.Generator, per_pair: int = 1)
 
 def free_atoms(elements: Sequence[str]) -> list[Made]:
     """One atom in an empty periodic box, for each element."""
+    box = np.diag([13.0, 13.5, 14.0])
     return [
-        Made(Atoms([x], [[1.0, 1.0, 1.0]], cell=np.diag([13.0, 13.5, 14.0]), pbc=True), "atom", f"atom:{x}", float("nan"))
-        for x in elements
+        Made(Atoms([x], [[1.0, 1.0, 1.0]], cell=box, pbc=True), "atom", f"atom:{x}", float("nan")) for x in elements
     ]
 
 
@@ -211,8 +211,3 @@ def arrays_of(made: Sequence[Made]) -> dict[str, np.ndarray]:
 def masses_of(made: Sequence[Made]) -> FloatArray:
     """Atomic masses (amu) of all atoms of the structures, one after the other."""
     return np.concatenate([atomic_masses[m.atoms.numbers] for m in made])
-
-
-def symbols(numbers: Sequence[int]) -> list[str]:
-    """Chemical symbols of atomic numbers."""
-    return [chemical_symbols[z] for z in numbers]

@@ -34,7 +34,7 @@ def shared_root(root: str | Path | None = None) -> Path:
     """
     chosen = root if root is not None else os.environ.get("SUS2_SHARED")
     if not chosen:
-        raise DataError("The reference data are not found; set SUS2_SHARED to the folder that holds data/ and teachers/.")
+        raise DataError("There are no reference data; set SUS2_SHARED to the folder that holds data/ and teachers/.")
     path = Path(chosen)
     if not path.is_dir():
         raise DataError(f"The folder of reference data {path} does not exist; set SUS2_SHARED to another.")
@@ -62,7 +62,8 @@ def mlearn_set(
 
 def diamond_set(split: Literal["train", "valid"] = "train", root: str | Path | None = None) -> TrainingSet:
     """Carbon cells of 64 atoms; the functional is not stated by their authors."""
-    return read_training_set(shared_root(root) / "data" / "dft" / f"diamond_{split}.cfg", ["C"], name=f"diamond-{split}")
+    path = shared_root(root) / "data" / "dft" / f"diamond_{split}.cfg"
+    return read_training_set(path, ["C"], name=f"diamond-{split}")
 
 
 def nacl_set(root: str | Path | None = None) -> TrainingSet:
@@ -123,7 +124,7 @@ def acwf_set(root: str | Path | None = None) -> TrainingSet:
 
 
 def acwf_all_electron(root: str | Path | None = None) -> dict[str, tuple[float, float, float]]:
-    """All-electron average V0 (A^3/atom), B0 (eV/A^3), B0' of the ACWF crystals, by the ``base`` of :func:`acwf_set`."""
+    """All-electron average V0 (A^3/atom), B0 (eV/A^3), B0' of the ACWF crystals, by ``base`` of :func:`acwf_set`."""
     folder = shared_root(root) / "data" / "acwf"
     table = {}
     for group in ("unaries", "oxides"):

@@ -16,9 +16,10 @@ import argparse
 import json
 import math
 import os
-import sys
 import time
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import matgl
@@ -102,7 +103,8 @@ class Teacher:
         backward = embedding.emb2(torch.cat([feature[second], feature[first]], dim=-1))
         sign = vectors.new_tensor([1.0] + [-1.0] * 3 + [1.0] * 6)[:, None]
         tensor = part.new_zeros(atoms, 10, units)
-        tensor = tensor.index_add(0, second, part * forward[:, None]).index_add(0, first, part * sign * backward[:, None])
+        tensor = tensor.index_add(0, second, part * forward[:, None])
+        tensor = tensor.index_add(0, first, part * sign * backward[:, None])
         norm = embedding.init_norm(square(tensor))
         tensor = linear(tensor, embedding.linears_tensor)
         for layer in embedding.linears_scalar:
@@ -238,10 +240,8 @@ def linear(parts: torch.Tensor, layers: torch.nn.ModuleList) -> torch.Tensor:
 
 def scale(parts: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Times (N, C, 3): one factor each for trace, skew and symmetric part."""
-    return torch.cat(
-        [parts[:, :1] * factor[:, None, :, 0], parts[:, 1:4] * factor[:, None, :, 1], parts[:, 4:] * factor[:, None, :, 2]],
-        dim=1,
-    )
+    f, g, h = factor[:, None].unbind(-1)
+    return torch.cat([parts[:, :1] * f, parts[:, 1:4] * g, parts[:, 4:] * h], dim=1)
 
 
 def read_crystals(teacher: Teacher, path: Path) -> list[Crystal]:
@@ -255,11 +255,11 @@ def read_crystals(teacher: Teacher, path: Path) -> list[Crystal]:
         raise SystemExit(f"{path} has an element that the teacher does not know (Z = {numbers[types < 0][0]}).")
     return [
         (types[a:b], positions[a:b], cells[i])
-        for i, (a, b) in enumerate(zip(offsets[:-1], offsets[1:], strict=True))
+        for i, (a, b) in enumerate(pairwise(offsets))
     ]
 
 
-def write(path: Path, **arrays: np.ndarray) -> None:
+def write(path: Path, **arrays: Any) -> None:
     """All or nothing: a kill leaves no half-written file under the final name."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("wb") as file:
@@ -372,8 +372,8 @@ def relax(teacher: Teacher, source: Path, target: Path, steps: int = 60) -> int:
                 still.append(k)
         loose = still
     converged = np.array([bool(alive[k]) and _residual(last_labels[k]) < 8.0 for k in range(count)])
-    energy = np.array([r[0] if r is not None else np.nan for r in last_labels])
-    write(target, positions=np.concatenate(positions), cells=np.array(cells), converged=converged, energy=energy)
+    energies = np.array([r[0] if r is not None else np.nan for r in last_labels])
+    write(target, positions=np.concatenate(positions), cells=np.array(cells), converged=converged, energy=energies)
     return count
 
 
@@ -418,7 +418,8 @@ def dynamics(teacher: Teacher, source: Path, target: Path, steps: int = 60, keep
             velocity[k] += 0.5 * dt[k] * forces[k] / mass[k]
             positions[k] += 0.5 * dt[k] * velocity[k]
             damp = math.exp(-0.02 / fs * dt[k])
-            velocity[k] = damp * velocity[k] + math.sqrt(1 - damp**2) * thermal[k] * rng.standard_normal(mass[k].shape[:1] + (3,))
+            kick = thermal[k] * rng.standard_normal(velocity[k].shape)
+            velocity[k] = damp * velocity[k] + math.sqrt(1 - damp**2) * kick
             positions[k] += 0.5 * dt[k] * velocity[k]
         forces = forces_now()
         for k in range(count):
@@ -433,10 +434,10 @@ def dynamics(teacher: Teacher, source: Path, target: Path, steps: int = 60, keep
     return count
 
 
-def check(teacher: Teacher, folder: str) -> None:
+def check(teacher: Teacher, functional: str, folder: str) -> None:
     """Compare with matgl's own evaluation on rattled cells; exits with an error beyond 1e-4."""
-    from matgl.ext.ase import PESCalculator
     from ase.build import bulk
+    from matgl.ext.ase import PESCalculator
 
     calculator = PESCalculator(matgl.load_model(folder), stress_unit="eV/A3", use_voigt=True)
     worst = 0.0
@@ -452,7 +453,8 @@ def check(teacher: Teacher, folder: str) -> None:
             float(np.abs(stress - atoms.get_stress()).max()),
         )
         worst = max(worst, difference)
-        print(json.dumps({"crystal": name, "energy_ev_per_atom": energy / len(atoms), "difference": difference}))
+        report = {"functional": functional, "crystal": name, "energy_ev_per_atom": energy / len(atoms)}
+        print(json.dumps({**report, "difference": difference}))
     if worst > 1e-4:
         raise SystemExit(f"This evaluation and matgl's differ by {worst:.1e}; matgl 2.0.4 is needed.")
 
@@ -471,7 +473,7 @@ def main() -> None:
     teachers = {name: Teacher(folder, torch.float64 if exact else torch.float32) for name, folder in folders.items()}
     if arguments.task == "check":
         for name, teacher in teachers.items():
-            check(teacher, folders[name])
+            check(teacher, name, folders[name])
         return
     prefix = {"label": "structures", "relax": "base", "dynamics": "start"}[arguments.task]
     for source in sorted(arguments.folder.glob(f"{prefix}-{arguments.shard}.npz")):
@@ -489,4 +491,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,367 @@
+"""Train a SUS2 potential: data, stages, checkpoints, a run folder with curves, and the final card.
+
+A run is a list of small steps, each a pure function of the state before it. The state is written after every
+step, so a run that is killed at any moment continues from there and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from sus2.errors import DataError
+from sus2.graph import graph
+from sus2.kernels import cache_folder
+from sus2.mtp import ModelSpec, ScalingMap, format_mtp, write_mtp
+from sus2.pretrained import Card, write_card
+from sus2.training.config import Adam, GaussNewton, Lbfgs, Project, Source, TrainConfig
+from sus2.training.data import read_training_set
+from sus2.training.dataset import Split, TrainingSet, fit_references
+from sus2.training.objective import Errors, LossWeights, Objective
+from sus2.training.optimise import Damped, adam_epoch, gauss_newton, lbfgs, project_linear, total
+from sus2.training.parameters import ParameterSpace
+from sus2.training.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
+from sus2.training.sets import load_set
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What a finished run leaves: the weights, their card, errors by set, and the folder with everything."""
+
+    spec: ModelSpec
+    card: Card
+    errors: dict[str, Errors]
+    folder: Path
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Everything that the next step depends on."""
+
+    step: int
+    x: Array
+    best_x: Array
+    best_loss: float
+    since_best: int
+    damping: float
+    moments: tuple[Array, Array]
+    updates: int
+    history: tuple[dict[str, Any], ...]
+
+
+def initial_spec(config: TrainConfig) -> ModelSpec:
+    """An untrained model: random radial weights, and a scaling that spreads every pair over [-1, 1].
+
+    alpha = 6.6 / (rc - rmin) and r0 = (rc + rmin) / 2, as the authors' program starts.
+    """
+    moments = graph(config.graph)
+    rng = np.random.default_rng(config.seed)
+    c, m, r = len(config.elements), moments.radial_funcs_count, config.radial_basis_size
+    scaling_map: ScalingMap = config.scaling_map
+    spec = ModelSpec(
+        potential_name=config.name, scaling=config.scaling, max_rank=moments.max_rank, scaling_map=scaling_map,
+        species_count=c, potential_tag="", radial_basis_type="RBChebyshev_sss", min_dist=config.min_distance_a,
+        max_dist=config.cutoff_a, radial_basis_size=r, radial_funcs_count=m, e0=None,
+        moments_count=moments.moments_count, basic=moments.basic, times=moments.times, mapping=moments.mapping,
+    )  # fmt: skip
+    reach = config.cutoff_a - config.min_distance_a
+    blocks = spec.scaling_blocks
+    return replace(
+        spec,
+        shift_coeffs=np.zeros(c),
+        alpha=np.full((blocks, c, c), 6.6 / reach),
+        r0=np.full((blocks, c, c), config.min_distance_a + 0.5 * reach),
+        radial_weights=rng.normal(size=(m, r)) / np.sqrt(1.0 + np.arange(r)),
+        radial_species=np.ones((m, c)),
+        species_coeffs=np.ones(c),
+        moment_coeffs=np.zeros(len(moments.mapping)),
+    )
+
+
+def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSet:
+    """The labels of one source; `split` is train, val or test where the source has such splits."""
+    if source.kind == "file":
+        data = read_training_set(source.path, config.elements, on_bad=source.on_bad)
+    elif source.kind == "mlearn":
+        if not source.element:
+            raise DataError("A source of kind 'mlearn' needs its 'element'.")
+        data = mlearn_set(source.element, "test" if split == "test" else "training")
+    elif source.kind == "diamond":
+        data = diamond_set("train" if split == "train" else "valid")
+    elif source.kind == "nacl":
+        data = nacl_set()
+    elif source.kind == "acwf":
+        data = acwf_set()
+    elif source.kind == "matpes-elements":
+        data = matpes_elements("r2SCAN" if source.functional == "r2SCAN" else "PBE")
+    else:
+        wanted = source.functional or config.functional
+        data = load_set(source.name, wanted, source.families or None, split, source.max_shards)
+    known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements])
+    inside = np.logical_and.reduceat(known, data.offsets[:-1]) if len(data) else np.zeros(0, dtype=bool)
+    data = data.subset(np.flatnonzero(inside))
+    if not len(data):
+        raise DataError(f"Source '{source.kind}' has no structure made of {', '.join(config.elements)} alone.")
+    return data.with_weights(data.weight * source.weight)
+
+
+def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None]:
+    """Training set on one energy zero, and the validation set (None without one).
+
+    Validation is the `val` split (by composition) of distilled sources, a random share of frames of the others.
+    """
+    train, held = [], []
+    rng = np.random.default_rng(config.seed + 1)
+    zero: Array | None = None
+    for source in config.sources:
+        data = read_source(source, config, "train")
+        if zero is None:
+            zero = fit_references(data, config.elements)
+        elif not source.same_zero:
+            shift = zero - fit_references(data, config.elements)
+            data = replace(data, energy_ev=data.energy_ev + data.counts(config.elements) @ shift)
+        if source.kind == "distilled":
+            train.append(data)
+            held.append(read_source(source, config, "val"))
+            continue
+        order = rng.permutation(len(data))
+        cut = round(config.validation_fraction * len(data))
+        train.append(data.subset(np.sort(order[cut:])))
+        if cut:
+            held.append(data.subset(np.sort(order[:cut])))
+    return TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
+
+
+class _Run:
+    """Data and objectives of one run; `steps` lists the stages' steps in order."""
+
+    def __init__(self, config: TrainConfig, threads: int | None) -> None:
+        self.config = config
+        self.train, self.validation = training_data(config)
+        self.weights = LossWeights(**config.weights.model_dump())
+        self.threads = threads
+        norm = float(self.train.weight.sum())
+        order = np.random.default_rng(config.seed + 2).permutation(len(self.train))
+        chunks = np.array_split(order, min(config.batches, len(order)))
+        self.parts = [self.objective(self.train.subset(np.sort(c)), norm) for c in chunks]
+        self.checks = self.objective(self.validation) if self.validation is not None else None
+        start = initial_spec(config)
+        if config.start_from:
+            from sus2.pretrained import load
+
+            start = replace(load(config.start_from).spec, potential_name=config.name)
+        start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
+        self.space = ParameterSpace(start, config.element_space)
+        self.start = start
+
+    def objective(self, data: TrainingSet, norm: float | None = None) -> Objective:
+        c = self.config
+        return Objective(
+            data, c.elements, c.cutoff_a, self.weights, norm=norm, threads=self.threads,
+            single_precision=c.dtype == "float32",
+        )  # fmt: skip
+
+    def steps(self) -> Iterator[tuple[Project | Lbfgs | GaussNewton | Adam, int, int]]:
+        for stage in self.config.stages:
+            count = {"project": 1, "lbfgs": 0, "gauss-newton": 0, "adam": 0}[stage.kind]
+            if isinstance(stage, Lbfgs):
+                count = stage.rounds
+            elif isinstance(stage, GaussNewton):
+                count = stage.iterations
+            elif isinstance(stage, Adam):
+                count = stage.epochs
+            for k in range(count):
+                yield stage, k, count
+
+    def advance(self, state: _State, stage: Project | Lbfgs | GaussNewton | Adam, k: int, count: int) -> _State:
+        """One step of one stage."""
+        prior, space, parts = self.config.theta_prior, self.space, self.parts
+        x, moments, updates, damping = state.x, state.moments, state.updates, state.damping
+        if isinstance(stage, Project):
+            x = project_linear(space, x, parts, prior)
+        elif isinstance(stage, Lbfgs):
+            x = lbfgs(space, x, parts, stage.iterations, prior)
+            x = project_linear(space, x, parts, prior)
+        elif isinstance(stage, GaussNewton):
+            moved = gauss_newton(space, Damped(x, damping, total(space, parts, x, prior)[0]), parts, prior)
+            x, damping = moved.x, moved.damping
+        else:
+            if k == 0:
+                moments, updates = (np.zeros(space.size), np.zeros(space.size)), 0
+            fall = 0.5 * (1.0 + np.cos(np.pi * k / count))
+            rate = stage.final_rate + (stage.rate - stage.final_rate) * fall
+            rng = np.random.default_rng((self.config.seed, state.step))
+            x, moments, updates = adam_epoch(space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior)
+        loss = total(space, parts, x)[0]
+        if not np.isfinite(loss):
+            raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
+        held = total(space, [self.checks], x)[0] if self.checks is not None else loss
+        better = held < state.best_loss
+        row = {"step": state.step + 1, "stage": stage.kind, "loss": loss, "validation_loss": held}
+        if self.checks is not None:
+            row |= {f"validation_{k}": v for k, v in asdict(self.checks.errors(space.unpack(x))).items()}
+        return replace(
+            state, step=state.step + 1, x=x, moments=moments, updates=updates, damping=damping,
+            best_x=x if better else state.best_x, best_loss=held if better else state.best_loss,
+            since_best=0 if better else state.since_best + 1, history=(*state.history, row),
+        )  # fmt: skip
+
+
+def fit(
+    config: TrainConfig, *, folder: Path | None = None, threads: int | None = None, progress: Progress | None = None
+) -> TrainResult:
+    """Train as the configuration says, or continue a run that was stopped; gives the weights with their card.
+
+    `folder` defaults to runs/NAME in the cache; it keeps config.json, state.npz (written after every step),
+    history.csv, curves.html, NAME.mtp and NAME.json. A finished run with the same configuration is not repeated.
+    Raises DataError for labels that cannot be used or a folder of another configuration.
+    """
+    folder = folder or cache_folder() / "runs" / config.name
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, config)
+    run = _Run(config, threads)
+    steps = list(run.steps())
+    state = _read_state(folder) or _first_state(run)
+    while state.step < len(steps):
+        stage, k, count = steps[state.step]
+        if state.since_best >= config.patience and run.checks is not None:
+            break
+        state = run.advance(state, stage, k, count)
+        _write_state(folder, state)
+        if progress is not None:
+            last = state.history[-1]
+            text = f"{stage.kind} {k + 1}/{count}  loss {last['loss']:.4g}"
+            if run.checks is not None:
+                text += (
+                    f"  validation {last['validation_loss']:.4g}: E {last['validation_energy_mae_mev_per_atom']:.2f} "
+                    f"meV/atom  F {last['validation_force_mae_mev_per_a']:.1f} meV/A"
+                )
+            progress(text, state.step / len(steps))
+    return _finish(run, state, folder)
+
+
+def _first_state(run: _Run) -> _State:
+    x, zero = run.space.pack(run.start), np.zeros(run.space.size)
+    return _State(0, x, x, float("inf"), 0, 1e-4, (zero, zero), 0, ())
+
+
+def _claim(folder: Path, config: TrainConfig) -> None:
+    """Refuse to continue another configuration's run; write ours."""
+    text = config.model_dump_json(indent=1)
+    path = folder / "config.json"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise DataError(
+            f"The run folder {folder.name} belongs to another configuration; remove it or give the run a new name."
+        )
+    path.write_text(text, encoding="utf-8")
+    (folder / "revision.txt").write_text(git_revision() + "\n", encoding="utf-8")
+
+
+def _write_state(folder: Path, state: _State) -> None:
+    buffer = io.BytesIO()
+    values = asdict(state)
+    history = values.pop("history")
+    first, second = values.pop("moments")
+    np.savez(buffer, first=first, second=second, history=np.array(json.dumps(history)), **values)
+    scratch = folder / "state.part"
+    scratch.write_bytes(buffer.getvalue())
+    os.replace(scratch, folder / "state.npz")
+
+
+def _read_state(folder: Path) -> _State | None:
+    path = folder / "state.npz"
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            return _State(
+                int(z["step"]), z["x"], z["best_x"], float(z["best_loss"]), int(z["since_best"]), float(z["damping"]),
+                (z["first"], z["second"]), int(z["updates"]), tuple(json.loads(str(z["history"]))),
+            )  # fmt: skip
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        raise DataError(f"The checkpoint of run {folder.name} is damaged; remove state.npz to start again.") from None
+
+
+def git_revision() -> str:
+    """The revision of this checkout, with a plus where it has changes; 'unknown' outside one."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        head = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip()
+
+
+def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
+    config = run.config
+    spec = run.space.unpack(state.best_x)
+    errors = {"train": _errors(run, run.train, spec)}
+    if run.validation is not None:
+        errors["validation"] = _errors(run, run.validation, spec)
+    if config.test:
+        parts = [read_source(s, config, "test") for s in config.test]
+        errors["test"] = _errors(run, TrainingSet.concatenate(parts), spec)
+    text = format_mtp(spec)
+    card = Card(
+        name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,
+        data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
+        errors={f"{name}_{key}": round(v, 4) for name, e in errors.items() for key, v in asdict(e).items()},
+        shortest_distances_a=shortest_distances(run.parts, config.elements), limits=config.limits,
+        command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
+        sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
+    )  # fmt: skip
+    write_mtp(spec, folder / f"{config.name}.mtp")
+    write_card(card, folder / f"{config.name}.json")
+    _write_history(folder, state)
+    return TrainResult(spec, card, errors, folder)
+
+
+def _errors(run: _Run, data: TrainingSet, spec: ModelSpec) -> Errors:
+    return run.objective(data).errors(spec)
+
+
+def _write_history(folder: Path, state: _State) -> None:
+    import csv
+
+    from sus2.figures.training import training_curves
+
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(state.history[0]) if state.history else ["step"])
+        writer.writeheader()
+        writer.writerows(state.history)
+    training_curves(history=state.history).write_html(folder / "curves.html", include_plotlyjs=True)
+
+
+def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dict[str, float]:
+    """Shortest distance in the data for each pair of elements that occurs below the cutoff, A."""
+    c = len(elements)
+    best = np.full((c, c), np.inf)
+    for part in parts:
+        e = part.edges
+        centre = np.repeat(e.types, np.diff(e.first))
+        np.minimum.at(best, (centre, e.types[e.j]), np.linalg.norm(e.vectors, axis=1))
+    best = np.minimum(best, best.T)
+    names = {
+        "-".join(sorted((elements[i], elements[j]))): round(float(best[i, j]), 4)
+        for i in range(c)
+        for j in range(i, c)
+        if np.isfinite(best[i, j])
+    }
+    return dict(sorted(names.items()))

@@ -56,7 +56,10 @@ class Sus2Model(nn.Module):
         self.basic_powers = index(spec.basic[:, 1:])
         self.mapping = index(spec.mapping)
         self.levels = [
-            (index(rows[:, 0]), index(rows[:, 1]), index(rows[:, 3]), torch.as_tensor(rows[:, 2], device=device).to(dtype))
+            (
+                index(rows[:, 0]), index(rows[:, 1]), index(rows[:, 3]),
+                torch.as_tensor(rows[:, 2], device=device).to(dtype),
+            )  # fmt: skip
             for rows in product_levels(spec)
         ]
 

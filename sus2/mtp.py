@@ -382,7 +382,8 @@ def check_graph(spec: ModelSpec, source: str = "potential") -> None:
 
     for n, (mu, *powers) in enumerate(spec.basic):
         if not 0 <= mu < spec.radial_funcs_count:
-            raise fail("alpha_index_basic", n, f"uses radial function {mu}, out of range 0..{spec.radial_funcs_count - 1}")
+            last = spec.radial_funcs_count - 1
+            raise fail("alpha_index_basic", n, f"uses radial function {mu}, out of range 0..{last}")
         if min(powers) < 0 or sum(powers) > spec.max_rank:
             raise fail("alpha_index_basic", n, f"has powers {powers} outside tensor rank 0..{spec.max_rank}")
     nb = len(spec.basic)

@@ -1,7 +1,7 @@
 """Optimisers of a SUS2 model: variable projection, Gauss-Newton, full-batch L-BFGS and minibatch Adam.
 
-Each takes a model and gives a model; none keeps hidden state between calls, so that a run that is stopped
-between two calls continues with the same result.
+Each takes a flat vector of parameters and gives a better one; none keeps hidden state between calls, so that a
+run that is stopped between two calls continues with the same result.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from sus2.mtp import ModelSpec
 from sus2.training.objective import Objective
 from sus2.training.parameters import ParameterSpace
 
@@ -36,33 +35,29 @@ def total(space: ParameterSpace, parts: Sequence[Objective], x: Array, prior: fl
     return loss, gradient
 
 
-def project_linear(spec: ModelSpec, parts: Sequence[Objective], prior: float = 0.0) -> ModelSpec:
-    """The model with theta and shifts of the exact weighted least squares at fixed radial part.
+def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: float = 0.0) -> Array:
+    """Theta and shifts of the exact weighted least squares at a fixed radial part.
 
-    Kept only where it lowers the loss (the robust loss is reweighted, so the step is exact only nearly).
+    Taken only where it lowers the loss (the robust loss is reweighted, so the step is exact only nearly).
     """
-    size = len(spec.mapping) + spec.species_count
+    blocks, spec = space.blocks(x), space.unpack(x)
+    n = len(spec.mapping)
+    size = n + spec.species_count
     normal, right = np.zeros((size, size)), np.zeros(size)
-    zero = replace(
-        spec, moment_coeffs=np.zeros(len(spec.mapping)), shift_coeffs=np.zeros(spec.species_count)
-    )
+    zero = replace(spec, moment_coeffs=np.zeros(n), shift_coeffs=np.zeros(spec.species_count))
     for part in parts:
         scales = part.residual_scales(part.predict(spec))
         columns = part.linear_columns(spec, scales)
         target = part.rows(part.labels, scales) - part.rows(part.predict(zero), scales)
         normal += columns @ columns.T
         right += columns @ target
-    n = len(spec.mapping)
     normal[np.arange(n), np.arange(n)] += prior
     solution = _solve(normal, right, _RIDGE)
-    assert spec.shift_coeffs is not None
+    solved, slices = x.copy(), space.slices()
+    solved[slices["theta"]] = solution[:n]
     unused = np.diag(normal)[n:] == 0.0
-    solved = replace(
-        spec, moment_coeffs=solution[:n], shift_coeffs=np.where(unused, spec.shift_coeffs, solution[n:])
-    )
-    space = ParameterSpace(spec)
-    before = total(space, parts, space.pack(spec), prior)[0]
-    return solved if total(space, parts, space.pack(solved), prior)[0] < before else spec
+    solved[slices["shift"]] = np.where(unused, blocks["shift"], solution[n:])
+    return solved if total(space, parts, solved, prior)[0] < total(space, parts, x, prior)[0] else x
 
 
 def _solve(normal: Array, right: Array, damping: float) -> Array:
@@ -77,9 +72,7 @@ def _solve(normal: Array, right: Array, damping: float) -> Array:
     return solution
 
 
-def lbfgs(
-    space: ParameterSpace, spec: ModelSpec, parts: Sequence[Objective], iterations: int, prior: float = 0.0
-) -> ModelSpec:
+def lbfgs(space: ParameterSpace, x: Array, parts: Sequence[Objective], iterations: int, prior: float = 0.0) -> Array:
     """Full-batch L-BFGS over all parameters (SciPy's, 40 corrections)."""
     steps = space.steps
 
@@ -87,31 +80,28 @@ def lbfgs(
         loss, gradient = total(space, parts, z * steps, prior)
         return loss, gradient * steps
 
-    result = minimize(
-        scaled, space.pack(spec) / steps, jac=True, method="L-BFGS-B",
-        options={"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 40},
-    )  # fmt: skip
-    return space.unpack(result.x * steps)
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 40}
+    best: Array = minimize(scaled, x / steps, jac=True, method="L-BFGS-B", options=options).x * steps
+    return best
 
 
 @dataclass(frozen=True)
 class Damped:
-    """A model and the Levenberg-Marquardt damping that the next step starts with."""
+    """Parameters, their loss, and the Levenberg-Marquardt damping that the next step starts with."""
 
-    spec: ModelSpec
+    x: Array
     damping: float
     loss: float
 
 
-def gauss_newton(
-    space: ParameterSpace, state: Damped, parts: Sequence[Objective], prior: float = 0.0
-) -> Damped:
+def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective], prior: float = 0.0) -> Damped:
     """One accepted Levenberg-Marquardt step over all parameters; the state itself where none lowers the loss.
 
     Columns of theta and shifts are exact; those of the radial part are differences of predictions. For a set of
     few elements only: the cost is one evaluation for each parameter.
     """
-    x, steps = space.pack(state.spec), space.steps
+    x, steps = state.x, space.steps
+    spec = space.unpack(x)
     slices = space.slices()
     theta, shift = slices["theta"], slices["shift"]
     linear = np.r_[np.arange(theta.start, theta.stop), np.arange(shift.start, shift.stop)]
@@ -119,11 +109,11 @@ def gauss_newton(
     normal, right = np.zeros((space.size, space.size)), np.zeros(space.size)
     h = 1e-6
     for part in parts:
-        now = part.predict(state.spec)
+        now = part.predict(spec)
         scales = part.residual_scales(now)
         base = part.rows(now, scales)
         jacobian = np.empty((space.size, len(base)))
-        jacobian[linear] = part.linear_columns(state.spec, scales) * steps[linear, None]
+        jacobian[linear] = part.linear_columns(spec, scales) * steps[linear, None]
         for k in others:
             moved = x.copy()
             moved[k] += h * steps[k]
@@ -138,7 +128,7 @@ def gauss_newton(
         trial = x + steps * _solve(normal, right, damping)
         loss = total(space, parts, trial, prior)[0]
         if np.isfinite(loss) and loss < state.loss:
-            return Damped(space.unpack(trial), max(damping / 5.0, 1e-12), loss)
+            return Damped(trial, max(damping / 5.0, 1e-12), loss)
         damping *= 4.0
     return replace(state, damping=damping)
 

@@ -239,14 +239,14 @@ def fit_eos(volumes_a3: ArrayLike, energies_ev: ArrayLike, model: str = "birch-m
     start = np.array([guess[0] / v_scale, guess[1] / e_scale, guess[2] / b_scale, guess[3]])
     with np.errstate(all="ignore"):
         # Complex steps: derivatives exact to rounding, so the covariance is that of the model.
-        found = least_squares(residuals, start, jac="cs", x_scale="jac", ftol=1e-15, xtol=1e-15, gtol=1e-15)
+        found = least_squares(residuals, start, jac="cs", x_scale="jac", ftol=1e-15, xtol=1e-12, gtol=1e-14)
     p = found.x
     to_physical = np.array([v_scale, e_scale, b_scale * EV_PER_A3_TO_GPA, 1.0])
     v0, e0, b0, b0_prime = (float(x) for x in p * to_physical)
     if not np.isfinite(p).all() or b0 <= 0 or v0 <= 0:
         raise FitError(f"The {chosen.label} fit has no minimum with a positive bulk modulus; check the points.")
     if not v.min() <= v0 <= v.max():
-        raise FitError(_outside(v, v0))
+        raise FitError(_outside(v, v0 > v.max()))
     degrees = len(v) - 4
     variance = 2.0 * found.cost / degrees
     covariance = np.asarray(variance * np.linalg.pinv(found.jac.T @ found.jac, hermitian=True))
@@ -298,22 +298,15 @@ def _initial_guess(v: Array, e: Array) -> tuple[float, float, float, float]:
     cubic = np.polynomial.Polynomial.fit((s - middle) / half, e / e_range, 3, domain=[-1, 1])
     slope, curvature, third = cubic.deriv(1), cubic.deriv(2), cubic.deriv(3)
     roots = slope.roots()
-    minima = [float(t.real) for t in roots if abs(t.imag) < 1e-9 and curvature(t.real) > 1e-12]
-    inside = [t for t in minima if -1.0 - 1e-6 <= t <= 1.0 + 1e-6]
+    real = [float(t.real) for t in roots if abs(t.imag) < 1e-9]
+    inside = [t for t in real if abs(t) <= 1.0 + 1e-6 and curvature(t) > 1e-12]
     if not inside:
-        if minima:
-            t = min(minima, key=abs)
-            outside = middle + half * t
-            raise FitError(_outside(v, outside**-1.5 if outside > 0 else float("inf")))
-        lowest = float(v[e.argmin()])
-        if lowest in (float(v.min()), float(v.max())):
+        parabola = np.polynomial.Polynomial.fit(v, e / e_range, 2, domain=[v.min(), v.max()])
+        if parabola.convert(domain=[-1, 1], window=[-1, 1]).coef[-1] * float(np.ptp(v)) ** 2 < -1e-6:
             raise FitError(
-                f"The energies have no minimum between {v.min():.4g} and {v.max():.4g} Å³ (the lowest is at the "
-                "end of the range); choose volumes around the equilibrium."
+                "The energies curve downwards, so the bulk modulus would be negative; check the points or the range."
             )
-        raise FitError(
-            "The energies curve downwards, so the bulk modulus would be negative; check the points or the range."
-        )
+        raise FitError(_outside(v, float(v[e.argmin()]) > float(v.mean())))
     t = inside[0]
     s0 = middle + half * t
     first, second = e_range * curvature(t) / half**2, e_range * third(t) / half**3
@@ -326,11 +319,10 @@ def _initial_guess(v: Array, e: Array) -> tuple[float, float, float, float]:
     return v0, e_range * float(cubic(t)), b0, float(np.clip(b0_prime, 1.5, 12.0))
 
 
-def _outside(v: Array, v0: float) -> str:
-    where = "above" if v0 > v.max() else "below"
+def _outside(v: Array, above: bool) -> str:
     return (
-        f"The minimum of the fit lies {where} the range of volumes ({v.min():.4g} to {v.max():.4g} Å³); "
-        "choose volumes around the equilibrium."
+        f"The energies have no minimum between {v.min():.4g} and {v.max():.4g} Å³: they fall towards "
+        f"{'larger' if above else 'smaller'} volumes; choose volumes around the equilibrium."
     )
 
 

@@ -1,0 +1,88 @@
+"""High-symmetry paths through the Brillouin zone."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import seekpath
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.errors import StructureError
+
+Array = NDArray[np.float64]
+
+_GREEK = {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+@dataclass(frozen=True, eq=False)
+class QPath:
+    """Straight segments between points of high symmetry.
+
+    q_fractional (n, 3), in units of the reciprocal cell vectors; distance_per_a (n,), length along the path, 1/A
+    without 2 pi, that stands still where the path breaks; segments: slice of the points of each; segment_labels: names
+    of both ends of each; connected: whether each segment starts where the one before ends.
+    """
+
+    q_fractional: Array
+    distance_per_a: Array
+    segments: tuple[slice, ...]
+    segment_labels: tuple[tuple[str, str], ...]
+    connected: tuple[bool, ...]
+
+    @property
+    def ticks(self) -> tuple[tuple[float, str], ...]:
+        """(distance, label) of every end, labels joined by `|` at breaks."""
+        out: list[tuple[float, str]] = []
+        for part, (start, end), joined in zip(self.segments, self.segment_labels, self.connected, strict=True):
+            x0, x1 = float(self.distance_per_a[part.start]), float(self.distance_per_a[part.stop - 1])
+            if not out:
+                out.append((x0, start))
+            elif not joined:
+                out[-1] = (x0, f"{out[-1][1]}|{start}")
+            out.append((x1, end))
+        return tuple(out)
+
+
+def q_path(atoms: Atoms, points: int = 200, *, symprec: float = 1e-3) -> QPath:
+    """The SeeK-path of a primitive cell with about `points` q in all, in proportion to the lengths of its segments.
+
+    Hinuma et al., Comput. Mater. Sci. 128, 140 (2017). Raises StructureError where no symmetry is found.
+    """
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    try:
+        with warnings.catch_warnings():
+            # Cells at the border of two cases of one Bravais lattice have two equivalent paths.
+            warnings.simplefilter("ignore", seekpath.hpkot.EdgeCaseWarning)
+            found = seekpath.get_path_orig_cell(cell, symprec=symprec)
+    except seekpath.hpkot.SymmetryDetectionError:
+        raise StructureError("No symmetry was found for the path of the band structure; check the cell.") from None
+    reciprocal = np.linalg.inv(atoms.cell.array).T
+    names = found["path"]
+    ends = [(np.array(found["point_coords"][a]), np.array(found["point_coords"][b])) for a, b in names]
+    lengths = np.array([np.linalg.norm((b - a) @ reciprocal) for a, b in ends])
+    counts = np.maximum(2, np.round(points * lengths / lengths.sum()).astype(int))
+    q, distance, segments, start, offset = [], [], [], 0, 0.0
+    for (a, b), length, count in zip(ends, lengths, counts, strict=True):
+        t = np.linspace(0.0, 1.0, count)
+        q.append(a + t[:, None] * (b - a))
+        distance.append(offset + t * length)
+        segments.append(slice(start, start + int(count)))
+        start, offset = start + int(count), offset + float(length)
+    connected = [k > 0 and names[k][0] == names[k - 1][1] for k in range(len(names))]
+    return QPath(
+        q_fractional=np.concatenate(q),
+        distance_per_a=np.concatenate(distance),
+        segments=tuple(segments),
+        segment_labels=tuple((label(a), label(b)) for a, b in names),
+        connected=tuple(connected),
+    )
+
+
+def label(name: str) -> str:
+    """SeeK-path's name of a point as it is printed: GAMMA -> Γ, X_1 -> X₁."""
+    head, _, tail = name.partition("_")
+    return _GREEK.get(head, head) + tail.translate(_SUBSCRIPT)

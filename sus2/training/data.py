@@ -151,7 +151,7 @@ def _voigt(stress: Any) -> FloatArray:
     return values.reshape(6)
 
 
-def _from_labels(labels: Sequence[_Label], name: str) -> TrainingSet:
+def _from_labels(labels: Sequence[_Label], name: str, kinds: Sequence[str] | str = "data") -> TrainingSet:
     if not labels:
         raise DataError(f"{name} has no structure.")
     return make_set(
@@ -160,6 +160,7 @@ def _from_labels(labels: Sequence[_Label], name: str) -> TrainingSet:
         [entry[2] for entry in labels],
         [entry[3] for entry in labels],
         set_name=name,
+        kind=kinds,
     )
 
 
@@ -171,18 +172,21 @@ def read_json(text: str, *, name: str) -> TrainingSet:
       compression positive; a ``stress`` beside ``structure`` is in kBar, order xx yy zz yz xz xy (or 3x3),
       compression positive: what VASP prints.
     - an ASE database written as JSON (``numbers``, ``positions``, ``cell``, eV, eV/A, eV/A^3, ASE sign).
+
+    A ``group`` beside ``structure`` becomes its kind.
     """
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{name} is not valid JSON: {error}.") from error
-    labels = []
+    labels, kinds = [], []
     for key, entry in _entries(content, name):
+        kinds.append(str(entry.get("group", "data")))
         try:
             labels.append(_ase_entry(entry) if "numbers" in entry else _pymatgen_entry(entry))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DataError(f"Structure {key} of {name} is malformed ({type(error).__name__}: {error}).") from error
-    return _from_labels(labels, name)
+    return _from_labels(labels, name, kinds)
 
 
 def _entries(content: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -176,7 +176,8 @@ def _build_shard(
     if not (folder / f"structures-{shard}.npz").exists():
         made = [generate.Made(b.atoms, "base", b.name, 1.0) for b in bases]
         _write(folder / f"base-{shard}.npz", **generate.arrays_of(made))
-        run_worker("relax", folder, [first], shard, report)
+        if not (folder / f"relaxed-{shard}.npz").exists():
+            run_worker("relax", folder, [first], shard, report)
         relaxed = _relaxed(folder / f"relaxed-{shard}.npz", bases)
         rng = np.random.default_rng([plan.seed, 1, number])
         starts = generate.dynamics_starts(relaxed, rng, plan.dynamics_per_shard)
@@ -189,7 +190,8 @@ def _build_shard(
                 masses=generate.masses_of([s for s, _ in starts]),
                 seed=np.array(plan.seed * 100_000 + number),
             )
-            run_worker("dynamics", folder, [first], shard, report)
+            if not (folder / f"snapshots-{shard}.npz").exists():
+                run_worker("dynamics", folder, [first], shard, report)
             structures += _snapshots(folder / f"snapshots-{shard}.npz", [s for s, _ in starts])
         rng = np.random.default_rng([plan.seed, 2, number])
         for base in relaxed:

@@ -412,7 +412,7 @@ def test_all_points_in_one_call() -> None:
 
 @pytest.mark.parametrize("part", ["unaries", "oxides"])
 def test_real_dft_tables_give_the_published_parameters(shared: Path, part: str) -> None:
-    """E(V) of 960 crystals by VASP and the Birch-Murnaghan parameters of Bosoni et al., Nat. Rev. Phys. 6, 45 (2024)."""
+    """E(V) of 960 crystals by VASP and their fits in Bosoni et al., Nat. Rev. Phys. 6, 45 (2024)."""
     import gzip
 
     raw = (shared / "data" / "acwf" / f"results-{part}-verification-PBE-v1-vasp.json.gz").read_bytes()
@@ -422,7 +422,7 @@ def test_real_dft_tables_give_the_published_parameters(shared: Path, part: str) 
         fit, expected = fit_eos(v, e), data["BM_fit_data"][key]
         assert fit.v0_a3 == pytest.approx(expected["min_volume"], rel=1e-9), key
         assert fit.e0_ev == pytest.approx(expected["E0"], abs=1e-9), key
-        # Their eV is that of an older CODATA set, 4.4e-7 away.
+        # All differ by the same factor of 4.4e-7, that of their unit constants.
         b0 = expected["bulk_modulus_ev_ang3"] * EV_PER_A3_TO_GPA
         assert fit.b0_gpa == pytest.approx(b0, rel=1e-6), key
         assert fit.b0_prime == pytest.approx(expected["bulk_deriv"], abs=1e-7), key

@@ -13,7 +13,7 @@ from ase.data.colors import jmol_colors
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from sus2.figures.theme import Mode, grid, ink
+from sus2.figures.theme import FONT, Mode, grid, ink
 
 Array = NDArray[np.float64]
 
@@ -34,6 +34,7 @@ def structure_figure(
     boundary_atoms: bool = True,
     labels: bool = False,
     atom_scale: float = 1.0,
+    legend: bool = True,
     mode: Mode = "light",
     height: int = 520,
 ) -> go.Figure:
@@ -41,7 +42,7 @@ def structure_figure(
 
     atoms: periodic in three directions; supercell: repetitions along a, b, c; boundary_atoms: also draw the images
     on the faces, edges and corners of the box; labels: write the symbols; atom_scale: 1 draws 0.42 of the covalent
-    radius; height: pixels. The two ends of a bond are within 1.25 times the nearest distance of both atoms.
+    radius; legend: name the elements; height: pixels. A bond is at most 1.25 times the shortest one of both its ends.
     """
     block = atoms.repeat(supercell)
     i, j, shifts = _bonds(block) if bonds else (np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3), int))
@@ -65,7 +66,8 @@ def structure_figure(
         height=height,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",
-        showlegend=len(set(numbers.tolist())) > 1,
+        font={"family": FONT},
+        showlegend=legend,
         legend={
             "x": 0.01,
             "y": 0.99,
@@ -80,7 +82,7 @@ def structure_figure(
             "zaxis": hidden,
             "aspectmode": "data",
             "bgcolor": "rgba(0,0,0,0)",
-            "camera": {"eye": {"x": 0.75, "y": -1.75, "z": 0.55}, "projection": {"type": "orthographic"}},
+            "camera": {"eye": {"x": 0.6, "y": -1.4, "z": 0.44}, "projection": {"type": "orthographic"}},
             "dragmode": "orbit",
         },
         uirevision="structure",
@@ -89,8 +91,9 @@ def structure_figure(
 
 
 def colour(z: int) -> str:
-    """Jmol's colour of an element."""
-    r, g, b = (round(255 * float(v)) for v in jmol_colors[z])
+    """Jmol's colour of an element, softened."""
+    # A little white and grey in it: Jmol's pure green and red glare on a screen.
+    r, g, b = (round(255 * (0.84 * float(v) + 0.09)) for v in jmol_colors[z])
     return f"rgb({r},{g},{b})"
 
 
@@ -118,7 +121,7 @@ def _drawn(
     scaled = block.get_scaled_positions(wrap=True)
     scaled[scaled > 1 - 1e-4] = 0.0
     moved = np.rint(scaled - np.linalg.solve(cell.T, block.positions.T).T).astype(int)
-    places: dict[tuple[int, int, int, int], int] = {}
+    places: dict[tuple[int, ...], int] = {}
     rows: list[Array] = []
     kinds: list[int] = []
     for k, s in enumerate(scaled):
@@ -130,9 +133,9 @@ def _drawn(
     # Bonds were found between the atoms as given; the drawn ones are wrapped into the cell.
     offsets = shifts + moved[i] - moved[j]
     lines: list[tuple[Array, Array, int]] = []
-    copies: dict[int, list[tuple[tuple[int, int, int], int]]] = {}
-    for (k, a, b, c), index in places.items():
-        copies.setdefault(k, []).append(((a, b, c), index))
+    copies: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+    for place, index in places.items():
+        copies.setdefault(place[0], []).append((place[1:], index))
     for first, second, offset in zip(i, j, offsets, strict=True):
         for t, index in copies[int(first)]:
             other = places.get((int(second), *(int(x) for x in np.add(t, offset))))
@@ -146,7 +149,7 @@ def _drawn(
 def _unit_sphere(detail: int) -> tuple[Array, NDArray[np.int_]]:
     """An icosahedron, each triangle split in four detail times, on the unit sphere."""
     g = (1 + 5**0.5) / 2
-    v = [(-1, g, 0), (1, g, 0), (-1, -g, 0), (1, -g, 0), (0, -1, g), (0, 1, g)]
+    v: list[tuple[float, float, float]] = [(-1, g, 0), (1, g, 0), (-1, -g, 0), (1, -g, 0), (0, -1, g), (0, 1, g)]
     v += [(0, -1, -g), (0, 1, -g), (g, 0, -1), (g, 0, 1), (-g, 0, -1), (-g, 0, 1)]
     faces = [(0, 11, 5), (0, 5, 1), (0, 1, 7), (0, 7, 10), (0, 10, 11), (1, 5, 9), (5, 11, 4), (11, 10, 2)]
     faces += [(10, 7, 6), (7, 1, 8), (3, 9, 4), (3, 4, 2), (3, 2, 6), (3, 6, 8), (3, 8, 9), (4, 9, 5)]

@@ -19,6 +19,9 @@ YELLOW: Final = "#F0E442"
 PALETTE: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, YELLOW)
 DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 
+# The app's own font first; it is served with the app.
+FONT: Final = '"Source Sans", "Source Sans Pro", "Helvetica Neue", Arial, sans-serif'
+
 _INK: Final = {"light": "#1B2530", "dark": "#E6EBF0"}
 _GRID: Final = {"light": "#E3E8ED", "dark": "#2B3540"}
 _PAPER: Final = {"light": "#FFFFFF", "dark": "#11161C"}
@@ -47,9 +50,9 @@ def style(fig: go.Figure, *, mode: Mode = "light", height: int = 480) -> go.Figu
         colorway=list(PALETTE),
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": ink(mode), "size": 14},
+        font={"color": ink(mode), "size": 15, "family": FONT},
         margin={"l": 70, "r": 20, "t": 30, "b": 60},
-        hoverlabel={"bgcolor": paper(mode), "font": {"color": ink(mode)}, "bordercolor": grid(mode)},
+        hoverlabel={"bgcolor": paper(mode), "font": {"color": ink(mode), "family": FONT}, "bordercolor": grid(mode)},
         legend={"bgcolor": "rgba(0,0,0,0)", "orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0.0},
     )
     axis = {

@@ -1,0 +1,26 @@
+"""The app: router and frame. Run it with `sus2 app` or `streamlit run app.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import _frame as frame
+
+st.set_page_config(page_title="SUS2 Explorer", page_icon="💠", layout="wide")
+
+page = st.navigation(
+    {
+        "": [
+            st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
+            st.Page("pages/structure.py", title="Structure", icon=":material/deployed_code:", url_path="structure"),
+        ],
+        "Properties": [
+            st.Page("pages/eos.py", title="Equation of state", icon=":material/show_chart:", url_path="eos"),
+        ],
+        "Potentials": [
+            st.Page("pages/models.py", title="Models", icon=":material/grid_view:", url_path="models"),
+        ],
+    }
+)
+frame.sidebar()
+page.run()

@@ -1,0 +1,238 @@
+"""Equation of state: E(V) of the relaxed crystal, its fits, and P(V)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import streamlit as st
+
+import sus2
+from pages import _frame as frame
+from sus2.eos_models import MODELS
+from sus2.figures.eos import eos_figure, pressure_figure
+from sus2.figures.structure import structure_figure
+from sus2.structures import write_structure
+
+AUTO_ATOMS = 12  # samples up to this size are computed without waiting for the button
+
+
+def settings_panel() -> tuple[str, dict[str, object]]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        equation = st.selectbox(
+            "Equation", list(MODELS), format_func=lambda n: MODELS[n].label, key="eos_equation", width=260
+        )
+        percent = st.slider(
+            "Range of volumes (± %)",
+            2,
+            20,
+            6,
+            key="eos_range",
+            help="In volume, not in length: ±6 % of the volume is about ±2 % of the lattice constant.",
+            width=260,
+        )
+        points = st.slider("Points", 7, 25, 11, 2, key="eos_points", width=200)
+    with st.expander("More settings"):
+        ions = st.checkbox("Relax the atoms at each volume", True, key="eos_ions")
+        shape = st.checkbox("Relax the shape of the cell at each volume", True, key="eos_shape")
+        symmetry = st.checkbox("Keep the symmetry", True, key="eos_symmetry")
+        fmax = st.select_slider(
+            "Largest force left (eV/Å)", [1e-2, 1e-3, 1e-4], 1e-3, format_func=lambda x: f"{x:g}", key="eos_fmax"
+        )
+    return equation, {
+        "n_points": points,
+        "volume_range": percent / 100,
+        "relax_ions": ions,
+        "relax_shape": shape,
+        "symmetry": symmetry,
+        "fmax": fmax,
+    }
+
+
+def points_csv(result) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["volume_a3", "energy_ev", "pressure_gpa", f"residual_{result.model}_ev"])
+    for row in zip(result.volumes_a3, result.energies_ev, result.pressures_gpa, result.residual_ev, strict=True):
+        writer.writerow([repr(float(x)) for x in row])
+    return out.getvalue()
+
+
+def show(result, equation, crystal, model, values, seconds) -> None:
+    fit = result.fits.get(equation, result.fit)
+    if fit.model != equation:
+        st.warning(f"{MODELS[equation].label} cannot be fitted to these points; {MODELS[fit.model].label} is shown.")
+    n = result.n_atoms
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(4),
+        (
+            (
+                "Volume V₀",
+                frame.number(fit.v0_a3 / n, 3, fit.v0_a3_error / n),
+                "Å³/atom",
+                "Where the energy is lowest: the volume at zero pressure and temperature, without zero-point motion.",
+            ),
+            (
+                "Bulk modulus B₀",
+                frame.number(fit.b0_gpa, 2, fit.b0_gpa_error),
+                "GPa",
+                "Resistance to compression: the curvature of E(V) at its minimum times the volume.",
+            ),
+            (
+                "B₀′ = dB/dP",
+                frame.number(fit.b0_prime, 2, fit.b0_prime_error),
+                "",
+                "How fast the crystal stiffens under pressure; about 4 for most crystals.",
+            ),
+            (
+                "Energy E₀",
+                frame.number(fit.e0_ev / n, 4, fit.e0_ev_error / n),
+                "eV/atom",
+                "On the model's own scale: its zero depends on the data it was fitted to, so only differences between "
+                "structures of the same elements in the same model mean something.",
+            ),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, value, unit, meaning)
+
+    curve, pressure, relaxed, numbers = st.tabs(["Energy", "Pressure", "Relaxed structure", "All fits"])
+    with curve:
+        others = st.toggle("Show all four equations", False, key="eos_all")
+        frame.plot(
+            eos_figure(
+                volumes_a3=result.volumes_a3,
+                energies_ev=result.energies_ev,
+                fits=result.fits,
+                chosen=fit.model,
+                n_atoms=n,
+                shown=list(result.fits) if others else None,
+                mode=frame.mode(),
+            ),
+            key="eos_curve",
+            alt=f"Energy against volume of {crystal.info.formula} with its fit and residuals",
+            name=f"{crystal.file_name}-eos",
+        )
+    with pressure:
+        st.markdown(
+            "Points come from the stress of the potential, the curve from the fit to its energies: two ways to one "
+            f"pressure. They differ by at most **{result.pressure_deviation_gpa:.3g} GPa** here."
+        )
+        frame.plot(
+            pressure_figure(
+                volumes_a3=result.volumes_a3,
+                pressures_gpa=result.pressures_gpa,
+                fit=fit,
+                n_atoms=n,
+                mode=frame.mode(),
+            ),
+            key="eos_pressure",
+            alt=f"Pressure against volume of {crystal.info.formula}",
+            name=f"{crystal.file_name}-pressure",
+        )
+    at_v0 = result.atoms_at_v0
+    with relaxed:
+        show_relaxed(result, at_v0, crystal)
+    with numbers:
+        frame.table(
+            [
+                {
+                    "equation": MODELS[name].label,
+                    "V₀ (Å³/atom)": frame.number(f.v0_a3 / n, 4, f.v0_a3_error / n),
+                    "B₀ (GPa)": frame.number(f.b0_gpa, 2, f.b0_gpa_error),
+                    "B₀′": frame.number(f.b0_prime, 3, f.b0_prime_error),
+                    "E₀ (eV/atom)": frame.number(f.e0_ev / n, 5, f.e0_ev_error / n),
+                    "rms residual (meV/atom)": f"{1e3 * f.rms_residual_ev / n:.4f}",
+                    "source": MODELS[name].citation,
+                }
+                for name, f in result.fits.items()
+            ],
+            key="eos_fits",
+        )
+        st.caption(
+            f"The equations differ by at most {result.b0_spread_percent:.1f} % in B₀. Standard errors measure the fit "
+            "to the computed points alone, not the error of the potential."
+        )
+    content = frame.provenance(crystal, model, {**values, "equation": fit.model}, seconds)
+    content["result"] = result.to_dict()
+    stem = f"{crystal.file_name}-eos"
+    frame.downloads(
+        [
+            ("Points (CSV)", f"{stem}.csv", "text/csv", points_csv(result)),
+            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
+            (
+                "Relaxed (CIF)",
+                f"{crystal.file_name}-relaxed.cif",
+                "chemical/x-cif",
+                write_structure(at_v0, "cif"),
+            ),
+            (
+                "Relaxed (POSCAR)",
+                f"{crystal.file_name}-relaxed.vasp",
+                "text/plain",
+                write_structure(at_v0, "poscar"),
+            ),
+        ],
+        key="eos",
+    )
+    with st.expander("The same in Python"):
+        arguments = "".join(f", {k}={v!r}" for k, v in values.items())
+        st.code(
+            "import ase.io\nimport sus2\n\n"
+            f'atoms = ase.io.read("{crystal.file_name}.cif")\np = sus2.load("{model.name}")\n'
+            f'e = sus2.eos(atoms, p, model="{fit.model}"{arguments})\n'
+            "print(e.v0_a3, e.b0_gpa, e.b0_prime, e.e0_ev)",
+            language="python",
+        )
+
+
+def show_relaxed(result, at_v0, crystal) -> None:
+    view, facts = st.columns([1, 1])
+    with view:
+        frame.plot(
+            structure_figure(atoms=at_v0, mode=frame.mode(), height=360),
+            key="eos_relaxed",
+            alt=f"Relaxed unit cell of {crystal.info.formula}",
+            name=f"{crystal.file_name}-relaxed",
+        )
+    with facts:
+        before, after = crystal.atoms.cell.cellpar(), at_v0.cell.cellpar()
+        frame.table(
+            [
+                {
+                    "": name,
+                    "as given": f"{x:.4f} {unit}",
+                    "relaxed": f"{y:.4f} {unit}",
+                    "change": f"{100 * (y / x - 1):+.2f} %".replace("-", "−"),
+                }
+                for name, unit, x, y in zip("abcαβγ", ["Å"] * 3 + ["°"] * 3, before, after, strict=True)
+            ],
+            key="eos_cell",
+        )
+        r = result.relaxation
+        if r is not None:
+            kept = "kept" if r.symmetry_kept else f"changed from {r.spacegroup_before} to {r.spacegroup_after}"
+            st.markdown(
+                f"Converged in {r.steps} steps; largest force left {r.max_force_ev_per_a:.1e} eV/Å, largest stress "
+                f"{r.max_stress_gpa:.1e} GPa; symmetry {kept}."
+            )
+
+
+frame.title(
+    "Equation of state",
+    "The crystal is relaxed, then compressed and stretched step by step. The curve of its energy gives the equilibrium "
+    "volume, the bulk modulus and how that changes with pressure.",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    model = frame.model(crystal.atoms)
+    equation, values = settings_panel()
+    found = frame.result(
+        "eos",
+        key=[frame.content_key(crystal.atoms), model.identity, values],
+        work=lambda progress: sus2.eos(crystal.atoms, model.load(), progress=progress, **values),
+        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+    )
+    if found is not None:
+        show(found[0], equation, crystal, model, values, found[1])

@@ -1,0 +1,51 @@
+"""Start: what this is, and three crystals to begin with."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import _frame as frame
+from sus2.figures.structure import structure_figure
+from sus2.structures import FORMATS, sample
+
+EXAMPLES = (
+    ("si", "The classic semiconductor: every atom has four neighbours."),
+    ("cu", "A close-packed metal: every atom has twelve neighbours."),
+    ("srtio3", "A perovskite: an octahedron of oxygen around every titanium atom."),
+)
+
+frame.title(
+    "SUS2 Explorer",
+    "Upload a crystal and see what a **SUS2** interatomic potential says about it, and how far to trust it. SUS2 is a "
+    "machine-learning potential built on the universal equation of state, small enough to answer while you watch.",
+)
+
+st.subheader("Begin with one of these")
+for column, (key, text) in zip(st.columns(3), EXAMPLES, strict=True):
+    example = sample(key)
+    with column, st.container(border=True, height="stretch"):
+        st.markdown(f"**{example.name}**")
+        frame.plot(
+            structure_figure(atoms=example.atoms(), mode=frame.mode(), height=230, legend=False),
+            key=f"example_{key}",
+            alt=f"Unit cell of {example.name} in three dimensions",
+            name=example.key,
+        )
+        st.markdown(text)
+        st.button(
+            f"Choose {example.name.lower()}",
+            key=f"choose_{key}",
+            on_click=frame.choose_crystal,
+            args=(key,),
+            width="stretch",
+        )
+
+st.subheader("or with your own")
+st.markdown(
+    f"Drop a file on the panel at the left: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Then open a page: the crystal "
+    "and the model stay as you chose them, and the address of the page is a link to what you see."
+)
+with st.container(horizontal=True):
+    st.page_link("pages/structure.py", label="Look at the structure", icon=":material/deployed_code:")
+    st.page_link("pages/eos.py", label="Compute its equation of state", icon=":material/show_chart:")
+    st.page_link("pages/models.py", label="What the models know", icon=":material/grid_view:")

@@ -1,7 +1,7 @@
 """Distillation sets on disk: reading, filtering, counting.
 
-A set is the folder ``$SUS2_CACHE/sets/NAME`` with ``manifest.json``, ``structures-K.npz`` and
-``labels-FUNCTIONAL-K.npz`` (plain arrays, no pickle). Units: A, eV, eV/A, eV/A^3 (ASE sign, Voigt).
+A set is the folder ``$SUS2_CACHE/sets/NAME`` with ``manifest.json``, ``structures-K.npz``,
+``labels-FUNCTIONAL-K.npz`` (plain arrays, no pickle) and ``check-K.json`` (bases that are not trusted). Units: A, eV, eV/A, eV/A^3 (ASE sign, Voigt).
 """
 
 from __future__ import annotations
@@ -37,11 +37,16 @@ def set_folder(name: str) -> Path:
 
 
 def finished_shards(name: str) -> list[str]:
-    """Numbers of the shards whose structures are labelled by all functionals of the set."""
+    """Numbers of the shards whose structures are labelled by all functionals of the set and checked."""
     folder = set_folder(name)
     functionals = manifest(name)["functionals"]
     numbers = sorted(path.stem.rsplit("-", 1)[1] for path in folder.glob("structures-*.npz"))
-    return [n for n in numbers if all((folder / f"labels-{f}-{n}.npz").exists() for f in functionals)]
+    return [
+        n
+        for n in numbers
+        if (folder / f"check-{n}.json").exists()
+        and all((folder / f"labels-{f}-{n}.npz").exists() for f in functionals)
+    ]
 
 
 def manifest(name: str) -> dict[str, Any]:
@@ -74,8 +79,9 @@ def load_set(
         split: "train", "val" or "test", by composition.
         max_shards: read the first shards alone; each holds a fair mixture.
         drop: flags to leave out. "label": a force or energy outside the sane range in any functional, so the
-            same structures remain for all; "weak" and "magnetic": see
-            :func:`sus2.training.families.teacher_flag`.
+            same structures remain for all; "weak": made from a crystal that the teacher gets wrong, by
+            :func:`sus2.training.families.teacher_flag` or :mod:`sus2.training.reference_check`; "magnetic":
+            with Cr, Mn, Fe, Co or Ni.
 
     Raises:
         DataError: no such set or functional, or no labelled shard yet.
@@ -105,6 +111,8 @@ def _load_shard(folder: Path, name: str, number: str, functional: str, known: Se
     for other in known:
         with np.load(folder / f"labels-{other}-{number}.npz", allow_pickle=False) as stored:
             labels[other] = {key: stored[key] for key in stored.files}
+    distrusted = json.loads((folder / f"check-{number}.json").read_text())["distrusted"]
+    flag = np.where(np.isin(s["base"], distrusted), "weak", s["flag"])
     count = len(s["kind"])
     insane = np.zeros(count, dtype=bool)
     for label in labels.values():
@@ -125,7 +133,7 @@ def _load_shard(folder: Path, name: str, number: str, functional: str, known: Se
         weight=np.ones(count),
         families=s["families"],
         base=s["base"],
-        flag=np.where(insane, "label", s["flag"]),
+        flag=np.where(insane, "label", flag),
         volume_ratio=s["volume_ratio"],
     )
 

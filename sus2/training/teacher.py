@@ -22,6 +22,7 @@ from ase import Atoms
 from sus2.errors import DataError
 from sus2.training import generate
 from sus2.training.families import UNIVERSAL
+from sus2.training.reference_check import write_check
 from sus2.training.reference_sets import shared_root
 from sus2.training.sets import cache_root, load_set, set_folder
 
@@ -206,6 +207,8 @@ def _build_shard(
         report(f"structures-{shard}: {len(mixed)} structures of {len(relaxed)} crystals ({left_out} left out)")
     if not all((folder / f"labels-{f}-{shard}.npz").exists() for f in plan.functionals):
         run_worker("label", folder, plan.functionals, shard, report)
+    if not (folder / f"check-{shard}.json").exists():
+        write_check(folder / f"structures-{shard}.npz", folder / f"check-{shard}.json")
 
 
 def _write(path: Path, **arrays: Any) -> None:

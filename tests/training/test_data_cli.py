@@ -55,6 +55,7 @@ def test_info_prints_the_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     folder = set_folder("toy")
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps({"functionals": ["PBE"], "shards": 1}))
+    (folder / "check-0000.json").write_text(json.dumps({"distrusted": []}))
     arrays = arrays_of(perturbed(Base("x", build("rocksalt", ["Mg", "O"]), 12), np.random.default_rng(0)))
     np.savez(folder / "structures-0000.npz", **arrays)
     sizes = np.diff(arrays["offsets"])

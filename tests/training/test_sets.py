@@ -51,6 +51,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(3):
         made = shard(number)
         np.savez(folder / f"structures-{number:04d}.npz", **arrays_of(made))
+        (folder / f"check-{number:04d}.json").write_text(json.dumps({"distrusted": []}))
         for k, functional in enumerate(FUNCTIONALS[: 1 if number == 2 else 2]):
             np.savez(folder / f"labels-{functional}-{number:04d}.npz", **labels(made, -3.0 - k))
     return folder
@@ -81,6 +82,15 @@ def test_filters(built: Path) -> None:
     parts = [load_set("toy", "PBE", split=split) for split in ("train", "val", "test")]
     assert sum(map(len, parts)) == len(load_set("toy", "PBE"))
     assert "Na" in set(parts[0].composition.tolist())
+
+
+def test_distrusted_bases_are_flagged(built: Path) -> None:
+    for number in ("0000", "0001"):
+        (built / f"check-{number}.json").write_text(json.dumps({"distrusted": ["CsCl:Al-Cu"]}))
+    kept = load_set("toy", "PBE", drop=("label", "weak"))
+    assert set(kept.composition.tolist()) == {"MgO", "AsGa"}
+    data = load_set("toy", "PBE")
+    assert set(data.composition[data.flag == "weak"].tolist()) == {"AlCu", "Na"}
 
 
 def test_insane_labels_in_one_functional_are_dropped_in_all(built: Path) -> None:

@@ -1,7 +1,8 @@
 """Distillation sets on disk: reading, filtering, counting.
 
 A set is the folder ``$SUS2_CACHE/sets/NAME`` with ``manifest.json``, ``structures-K.npz``,
-``labels-FUNCTIONAL-K.npz`` (plain arrays, no pickle) and ``check-K.json`` (bases that are not trusted). Units: A, eV, eV/A, eV/A^3 (ASE sign, Voigt).
+``labels-FUNCTIONAL-K.npz`` (plain arrays, no pickle) and ``check-K.json`` (bases that are not trusted).
+Units: A, eV, eV/A, eV/A^3 (ASE sign, Voigt).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class Source(_Strict):
     """One set of labels. `path` for file, `name` and `families` for a distilled set, `element` for mlearn.
 
     Sets of different programs have different zeros of energy: every source after the first gets its own offset
-    for each element, solved with the linear coefficients, unless `same_zero` says that it shares the first's.
+    for each element, fitted to the model before every step, unless `same_zero` says that it shares the first's.
     """
 
     kind: Literal["file", "mlearn", "diamond", "nacl", "acwf", "matpes-elements", "distilled"]
@@ -38,9 +38,11 @@ class Weights(_Strict):
     """Errors that count as equally bad, see sus2.training.objective.LossWeights."""
 
     energy_ev_per_atom: float = Field(0.005, gt=0.0)
+    energy_relative: float = Field(0.005, ge=0.0)
     force_ev_per_a: float = Field(0.1, gt=0.0)
     force_relative: float = Field(0.1, ge=0.0)
     virial_ev_per_atom: float = Field(0.03, gt=0.0)
+    virial_relative: float = Field(0.05, ge=0.0)
     robust: float = Field(3.0, gt=0.0)
 
 
@@ -106,6 +108,7 @@ class TrainConfig(_Strict):
     radial_basis_size: int = Field(8, ge=2, le=64)
     scaling_map: Literal["K", "L", "LK"] = "LK"
     element_space: Literal["table", "factorised"] = "table"
+    element_rank: int = Field(0, ge=0, le=16)
     scaling: float = Field(0.02, gt=0.0)
 
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -113,6 +116,7 @@ class TrainConfig(_Strict):
     validation_fraction: float = Field(0.1, ge=0.0, lt=1.0)
     weights: Weights = Weights()
     theta_prior: float = Field(1e-7, ge=0.0)
+    pair_prior: float = Field(0.0, ge=0.0)
     batches: int = Field(1, ge=1)
     stages: tuple[Stage, ...] = Field(min_length=1)
     patience: int = Field(20, ge=1)

@@ -91,6 +91,25 @@ def info(
         typer.echo(f"{title}: " + ", ".join(f"{key or 'none'} {value}" for key, value in entries.items()))
 
 
+@data_app.command("second-opinion")
+def second_opinion(
+    name: Annotated[str, typer.Argument(help="Name of a built set.")],
+    shards: Annotated[int, typer.Option(help="Compare the relaxed crystals of this many shards.")] = 1,
+) -> None:
+    """Compare the set's teachers with CHGNet on the change of volume from PBE to r2SCAN."""
+    from sus2.training.second_opinion import second_opinion as compare
+
+    try:
+        rows = compare(name, shards)
+    except Sus2Error as error:
+        raise _stop(error) from error
+    for row in rows:
+        typer.echo(
+            f"{row.group:20s}{row.crystals:6d} crystals, same sign in {100 * row.same_sign:.0f} % of {row.clear} clear "
+            f"ones, r = {row.correlation:.2f}, smaller in r2SCAN {100 * row.smaller_in_r2scan:.0f} %"
+        )
+
+
 @data_app.command("check")
 def check_file(
     path: Annotated[Path, typer.Argument(help="A labelled set: .extxyz, .json or .cfg (also .gz).")],

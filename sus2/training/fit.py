@@ -29,8 +29,8 @@ from sus2.pretrained import Card, write_card
 from sus2.training.config import Adam, GaussNewton, Lbfgs, Project, Source, TrainConfig
 from sus2.training.data import read_training_set
 from sus2.training.dataset import Split, TrainingSet, fit_references
-from sus2.training.objective import Errors, LossWeights, Objective
-from sus2.training.optimise import Damped, adam_epoch, gauss_newton, lbfgs, project_linear, total
+from sus2.training.objective import Errors, LossWeights, Objective, errors
+from sus2.training.optimise import Damped, Prior, adam_epoch, gauss_newton, lbfgs, project_linear, total
 from sus2.training.parameters import ParameterSpace
 from sus2.training.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
 from sus2.training.sets import load_set
@@ -120,31 +120,35 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     return data.with_weights(data.weight * source.weight)
 
 
-def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None]:
-    """Training set on one energy zero, and the validation set (None without one).
+def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
+    """Training set, validation set (None without one), and the names of the sets whose energy zero is free.
 
     Validation is the `val` split (by composition) of distilled sources, a random share of frames of the others.
+    Free sets start on the first source's zero by the difference of their elemental references.
     """
-    train, held = [], []
+    train, held, free = [], [], set()
     rng = np.random.default_rng(config.seed + 1)
     zero: Array | None = None
     for source in config.sources:
         data = read_source(source, config, "train")
+        other = read_source(source, config, "val") if source.kind == "distilled" else None
+        if other is None:
+            order = rng.permutation(len(data))
+            cut = round(config.validation_fraction * len(data))
+            other = data.subset(np.sort(order[:cut])) if cut else None
+            data = data.subset(np.sort(order[cut:]))
         if zero is None:
             zero = fit_references(data, config.elements)
         elif not source.same_zero:
+            free |= set(data.set_name.tolist())
             shift = zero - fit_references(data, config.elements)
             data = replace(data, energy_ev=data.energy_ev + data.counts(config.elements) @ shift)
-        if source.kind == "distilled":
-            train.append(data)
-            held.append(read_source(source, config, "val"))
-            continue
-        order = rng.permutation(len(data))
-        cut = round(config.validation_fraction * len(data))
-        train.append(data.subset(np.sort(order[cut:])))
-        if cut:
-            held.append(data.subset(np.sort(order[:cut])))
-    return TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
+            if other is not None:
+                other = replace(other, energy_ev=other.energy_ev + other.counts(config.elements) @ shift)
+        train.append(data)
+        if other is not None:
+            held.append(other)
+    return TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None, free
 
 
 class _Run:
@@ -152,7 +156,7 @@ class _Run:
 
     def __init__(self, config: TrainConfig, threads: int | None) -> None:
         self.config = config
-        self.train, self.validation = training_data(config)
+        self.train, self.validation, self.free = training_data(config)
         self.weights = LossWeights(**config.weights.model_dump())
         self.threads = threads
         norm = float(self.train.weight.sum())
@@ -166,8 +170,39 @@ class _Run:
 
             start = replace(load(config.start_from).spec, potential_name=config.name)
         start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
-        self.space = ParameterSpace(start, config.element_space)
-        self.start = start
+        self.space = ParameterSpace(start, config.element_space, config.element_rank)
+        self.start = self.space.pack(start)
+        self.prior = self._prior()
+
+    def align(self, x: Array) -> None:
+        """Move the energies of sets with a zero of their own onto the model's: one offset for each element.
+
+        A function of x and the original labels alone, so a resumed run does the same.
+        """
+        if not self.free:
+            return
+        spec = self.space.unpack(x)
+        everything = [*self.parts, *([self.checks] if self.checks is not None else [])]
+        miss = [part.predict(spec).energy_ev - part.data.energy_ev for part in everything]
+        for name in sorted(self.free):
+            inside = [part.data.set_name == name for part in everything]
+            trained = list(zip(self.parts, miss, inside, strict=False))
+            rows = np.concatenate([p.counts[m] / p.energy_scale[m, None] for p, _, m in trained])
+            right = np.concatenate([e[m] / p.energy_scale[m] for p, e, m in trained])
+            offset = np.linalg.solve(rows.T @ rows + 1e-6 * np.eye(rows.shape[1]), rows.T @ right)
+            for part, m in zip(everything, inside, strict=True):
+                part.data = replace(part.data, energy_ev=part.data.energy_ev + m * (part.counts @ offset))
+
+    def _prior(self) -> Prior:
+        """Theta towards zero; in a table of pairs alpha and r0 towards where they started."""
+        strength = np.zeros(self.space.size)
+        centre = np.zeros(self.space.size)
+        slices = self.space.slices()
+        strength[slices["theta"]] = self.config.theta_prior
+        for name in {"alpha", "r0"} & set(slices):
+            strength[slices[name]] = self.config.pair_prior
+            centre[slices[name]] = self.start[slices[name]]
+        return Prior(strength, centre)
 
     def objective(self, data: TrainingSet, norm: float | None = None) -> Objective:
         c = self.config
@@ -190,8 +225,9 @@ class _Run:
 
     def advance(self, state: _State, stage: Project | Lbfgs | GaussNewton | Adam, k: int, count: int) -> _State:
         """One step of one stage."""
-        prior, space, parts = self.config.theta_prior, self.space, self.parts
+        prior, space, parts = self.prior, self.space, self.parts
         x, moments, updates, damping = state.x, state.moments, state.updates, state.damping
+        self.align(x)
         if isinstance(stage, Project):
             x = project_linear(space, x, parts, prior)
         elif isinstance(stage, Lbfgs):
@@ -207,14 +243,15 @@ class _Run:
             rate = stage.final_rate + (stage.rate - stage.final_rate) * fall
             rng = np.random.default_rng((self.config.seed, state.step))
             x, moments, updates = adam_epoch(space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior)
-        loss = total(space, parts, x)[0]
+        none = Prior.none(space)
+        loss = total(space, parts, x, none)[0]
         if not np.isfinite(loss):
             raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
-        held = total(space, [self.checks], x)[0] if self.checks is not None else loss
+        held = total(space, [self.checks], x, none)[0] if self.checks is not None else loss
         better = held < state.best_loss
         row = {"step": state.step + 1, "stage": stage.kind, "loss": loss, "validation_loss": held}
         if self.checks is not None:
-            row |= {f"validation_{k}": v for k, v in asdict(self.checks.errors(space.unpack(x))).items()}
+            row |= {f"validation_{k}": v for k, v in asdict(errors([self.checks], space.unpack(x))).items()}
         return replace(
             state, step=state.step + 1, x=x, moments=moments, updates=updates, damping=damping,
             best_x=x if better else state.best_x, best_loss=held if better else state.best_loss,
@@ -256,7 +293,7 @@ def fit(
 
 
 def _first_state(run: _Run) -> _State:
-    x, zero = run.space.pack(run.start), np.zeros(run.space.size)
+    x, zero = run.start, np.zeros(run.space.size)
     return _State(0, x, x, float("inf"), 0, 1e-4, (zero, zero), 0, ())
 
 
@@ -312,17 +349,18 @@ def git_revision() -> str:
 def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
     config = run.config
     spec = run.space.unpack(state.best_x)
-    errors = {"train": _errors(run, run.train, spec)}
-    if run.validation is not None:
-        errors["validation"] = _errors(run, run.validation, spec)
+    run.align(state.best_x)
+    found = {"train": errors(run.parts, spec)}
+    if run.checks is not None:
+        found["validation"] = errors([run.checks], spec)
     if config.test:
         parts = [read_source(s, config, "test") for s in config.test]
-        errors["test"] = _errors(run, TrainingSet.concatenate(parts), spec)
+        found["test"] = errors([run.objective(TrainingSet.concatenate(parts))], spec)
     text = format_mtp(spec)
     card = Card(
         name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,
         data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
-        errors={f"{name}_{key}": round(v, 4) for name, e in errors.items() for key, v in asdict(e).items()},
+        errors={f"{name}_{key}": round(v, 4) for name, e in found.items() for key, v in asdict(e).items()},
         shortest_distances_a=shortest_distances(run.parts, config.elements), limits=config.limits,
         command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
         sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
@@ -330,11 +368,7 @@ def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
     write_mtp(spec, folder / f"{config.name}.mtp")
     write_card(card, folder / f"{config.name}.json")
     _write_history(folder, state)
-    return TrainResult(spec, card, errors, folder)
-
-
-def _errors(run: _Run, data: TrainingSet, spec: ModelSpec) -> Errors:
-    return run.objective(data).errors(spec)
+    return TrainResult(spec, card, found, folder)
 
 
 def _write_history(folder: Path, state: _State) -> None:

@@ -1,14 +1,16 @@
 """The training loss of a labelled set and its gradient by the parameters, through the fused kernels.
 
-L = 1/S sum_s w_s [ (dE/n / sE)^2 + 1/(3 n) sum_a rho(|dF_a| / sF_a) + 1/6 sum (dW/n / sW)^2 ]
+L = 1/S sum_s w_s [ rho(dE/n / sE) + 1/(3 n) sum_a rho(|dF_a| / sF_a) + 1/6 rho(|dW|/n / sW) ]
 
-with n atoms, energy error dE, force errors dF_a, virial error dW = V d(sigma); s are the errors regarded as
-equally bad, sF_a^2 = sF^2 + (f |F_a|)^2 grows with the force itself, and rho(x) = 2 d^2 (sqrt(1 + x^2/d^2) - 1)
-is the pseudo-Huber loss with d in units of s.
+with n atoms, energy error dE, force errors dF_a, virial error dW = V d(sigma), and the pseudo-Huber loss
+rho(x) = 2 d^2 (sqrt(1 + x^2/d^2) - 1). The scales s are the errors regarded as equally bad; they grow with the
+force and virial of the label, because a hundred meV matters at equilibrium and not in a crushed cell:
+sF_a^2 = sF^2 + (f |F_a|)^2, sW^2 = sW0^2 + (g |W|/n)^2, sE^2 = sE0^2 + (h (|W|/n + |F|_rms 1 A))^2.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,12 +27,14 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Errors that count as one: smaller is weightier. `robust` is d of the pseudo-Huber force loss."""
+    """Errors that count as one (smaller is weightier), their relative parts, and d of the robust loss."""
 
     energy_ev_per_atom: float = 0.005
+    energy_relative: float = 0.005
     force_ev_per_a: float = 0.1
     force_relative: float = 0.1
     virial_ev_per_atom: float = 0.03
+    virial_relative: float = 0.05
     robust: float = 3.0
 
 
@@ -100,9 +104,13 @@ class Objective:
         np.add.at(self.counts, (self.system, types), 1.0)
         self.virial = data.stress_ev_per_a3 * data.volumes_a3[:, None]
         self.has_virial: NDArray[np.bool_] = np.asarray(np.isfinite(self.virial).all(axis=1))
-        force = np.linalg.norm(data.forces_ev_per_a, axis=1)
         w = self.weights
-        self.force_scale = np.sqrt(w.force_ev_per_a**2 + (w.force_relative * force) ** 2)
+        force = np.linalg.norm(data.forces_ev_per_a, axis=1)
+        rms = np.sqrt(np.add.reduceat(force**2, starts) / self.sizes)
+        virial = np.linalg.norm(np.nan_to_num(self.virial), axis=1) / self.sizes
+        self.force_scale = np.hypot(w.force_ev_per_a, w.force_relative * force)
+        self.virial_scale = self.sizes * np.hypot(w.virial_ev_per_atom, w.virial_relative * virial)
+        self.energy_scale = self.sizes * np.hypot(w.energy_ev_per_atom, w.energy_relative * (virial + rms))
 
     def predict(self, spec: ModelSpec) -> Prediction:
         """Energies, forces and virials of every structure of the set."""
@@ -111,49 +119,45 @@ class Objective:
         starts = self.data.offsets[:-1]
         return Prediction(np.add.reduceat(site, starts), forces, np.add.reduceat(virial, starts))
 
-    def errors(self, spec: ModelSpec) -> Errors:
-        """Unweighted errors of a model on this set."""
-        p = self.predict(spec)
-        energy = 1e3 * (p.energy_ev - self.data.energy_ev) / self.sizes
-        force = 1e3 * (p.forces_ev_per_a - self.data.forces_ev_per_a)
-        stress = (p.virial_ev - self.virial)[self.has_virial] / self.data.volumes_a3[self.has_virial, None]
-        return Errors(
-            float(np.abs(energy).mean()),
-            float(np.sqrt((energy**2).mean())),
-            float(np.abs(force).mean()),
-            float(np.sqrt((force**2).mean())),
-            float(np.abs(stress).mean() * EV_PER_A3_TO_GPA) if len(stress) else float("nan"),
+    def _reduced(self, p: Prediction) -> tuple[Array, Array, Array]:
+        """Residuals over their scales: energies (S,), force vectors (N,), virials (S,)."""
+        virial = np.where(self.has_virial[:, None], p.virial_ev - np.nan_to_num(self.virial), 0.0)
+        return (
+            (p.energy_ev - self.data.energy_ev) / self.energy_scale,
+            np.linalg.norm(p.forces_ev_per_a - self.data.forces_ev_per_a, axis=1) / self.force_scale,
+            np.linalg.norm(virial, axis=1) / self.virial_scale,
         )
+
+    def _shares(self) -> tuple[Array, Array, Array]:
+        """Weight of each energy, force vector and virial in the loss."""
+        share = self.data.weight / self.norm
+        return share, (share / (3.0 * self.sizes))[self.system], share / 6.0 * self.has_virial
 
     def residual_scales(self, p: Prediction) -> tuple[Array, Array, Array]:
         """Weights of the squared residuals: energies (S,), force vectors (N,), virials (S,).
 
-        L = sum of weight * residual^2 with the robust loss in its reweighted form, exact in value where the
-        loss is quadratic and exact in gradient everywhere.
+        sum of weight * residual^2 is the loss in its reweighted form, with the gradient of the robust loss.
         """
-        w, scale = self.weights, self.data.weight / self.norm
-        energy = scale / (self.sizes * w.energy_ev_per_atom) ** 2
-        x = np.linalg.norm(p.forces_ev_per_a - self.data.forces_ev_per_a, axis=1) / self.force_scale
-        softened = 1.0 / np.sqrt(1.0 + (x / w.robust) ** 2)
-        force = (scale / (3.0 * self.sizes))[self.system] * softened / self.force_scale**2
-        virial = np.where(self.has_virial, scale / (6.0 * (self.sizes * w.virial_ev_per_atom) ** 2), 0.0)
-        return energy, force, virial
+        out = [
+            share / scale**2 / np.sqrt(1.0 + (x / self.weights.robust) ** 2)
+            for x, share, scale in zip(
+                self._reduced(p), self._shares(), (self.energy_scale, self.force_scale, self.virial_scale), strict=True
+            )
+        ]
+        return out[0], out[1], out[2]
 
     def value_and_gradient(self, spec: ModelSpec) -> tuple[float, ParameterGradient, Array]:
         """The loss, its gradient by the tables of the spec and by the shifts (C,)."""
-        w, scale = self.weights, self.data.weight / self.norm
         p = self.predict(spec)
+        d = self.weights.robust
+        loss = sum(
+            float(share @ (2.0 * d**2 * (np.sqrt(1.0 + (x / d) ** 2) - 1.0)))
+            for x, share in zip(self._reduced(p), self._shares(), strict=True)
+        )
         energy_weight, force_weight, virial_weight = self.residual_scales(p)
         d_energy = p.energy_ev - self.data.energy_ev
         d_force = p.forces_ev_per_a - self.data.forces_ev_per_a
         d_virial = np.where(self.has_virial[:, None], p.virial_ev - np.nan_to_num(self.virial), 0.0)
-        x = np.linalg.norm(d_force, axis=1) / self.force_scale
-        rho = 2.0 * w.robust**2 * (np.sqrt(1.0 + (x / w.robust) ** 2) - 1.0)
-        loss = float(
-            energy_weight @ d_energy**2
-            + (scale / (3.0 * self.sizes))[self.system] @ rho
-            + virial_weight @ (d_virial**2).sum(axis=1)
-        )
         by_energy = 2.0 * energy_weight * d_energy
         by_force = 2.0 * force_weight[:, None] * d_force
         by_virial = 2.0 * virial_weight[:, None] * d_virial
@@ -192,3 +196,22 @@ class Objective:
             columns[k] = self.rows(self.predict(replace(zero, moment_coeffs=unit)), scales) - offset
         columns[n_theta:, : len(self.data)] = np.sqrt(scales[0]) * self.counts.T
         return columns
+
+
+def errors(parts: Sequence[Objective], spec: ModelSpec) -> Errors:
+    """Unweighted errors of a model on all parts of a set."""
+    energy, force, stress = [], [], []
+    for part in parts:
+        p = part.predict(spec)
+        energy.append(1e3 * (p.energy_ev - part.data.energy_ev) / part.sizes)
+        force.append(1e3 * (p.forces_ev_per_a - part.data.forces_ev_per_a).ravel())
+        use = part.has_virial
+        stress.append(((p.virial_ev - part.virial)[use] / part.data.volumes_a3[use, None]).ravel())
+    e, f, s = (np.concatenate(x) for x in (energy, force, stress))
+    return Errors(
+        energy_mae_mev_per_atom=float(np.abs(e).mean()),
+        energy_rmse_mev_per_atom=float(np.sqrt((e**2).mean())),
+        force_mae_mev_per_a=float(np.abs(f).mean()),
+        force_rmse_mev_per_a=float(np.sqrt((f**2).mean())),
+        stress_mae_gpa=float(np.abs(s).mean() * EV_PER_A3_TO_GPA) if len(s) else float("nan"),
+    )

@@ -6,7 +6,7 @@ run that is stopped between two calls continues with the same result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,21 +21,32 @@ Array = NDArray[np.float64]
 _RIDGE = 1e-10
 
 
-def total(space: ParameterSpace, parts: Sequence[Objective], x: Array, prior: float = 0.0) -> tuple[float, Array]:
-    """Loss and gradient summed over the parts of a set, with a quadratic prior on theta (strength `prior`)."""
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A quadratic pull, sum_k strength_k (x_k - centre_k)^2, added to the loss; both arrays (size,)."""
+
+    strength: Array
+    centre: Array
+
+    @classmethod
+    def none(cls, space: ParameterSpace) -> Prior:
+        """No pull at all."""
+        return cls(np.zeros(space.size), np.zeros(space.size))
+
+
+def total(space: ParameterSpace, parts: Sequence[Objective], x: Array, prior: Prior) -> tuple[float, Array]:
+    """Loss and gradient summed over the parts of a set, with the prior."""
     spec = space.unpack(x)
-    loss, gradient = 0.0, np.zeros(space.size)
+    pull = prior.strength * (x - prior.centre)
+    loss, gradient = float(pull @ (x - prior.centre)), 2.0 * pull
     for part in parts:
         value, tables, shift = part.value_and_gradient(spec)
         loss += value
         gradient += space.gradient(x, tables, shift)
-    theta = space.slices()["theta"]
-    loss += prior * float(x[theta] @ x[theta])
-    gradient[theta] += 2.0 * prior * x[theta]
     return loss, gradient
 
 
-def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: float = 0.0) -> Array:
+def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> Array:
     """Theta and shifts of the exact weighted least squares at a fixed radial part.
 
     Taken only where it lowers the loss (the robust loss is reweighted, so the step is exact only nearly).
@@ -51,9 +62,13 @@ def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], 
         target = part.rows(part.labels, scales) - part.rows(part.predict(zero), scales)
         normal += columns @ columns.T
         right += columns @ target
-    normal[np.arange(n), np.arange(n)] += prior
+    slices = space.slices()
+    linear = np.r_[slices["theta"], slices["shift"]]
+    strength, centre = prior.strength[linear], prior.centre[linear]
+    normal[np.diag_indices_from(normal)] += strength
+    right += strength * centre
     solution = _solve(normal, right, _RIDGE)
-    solved, slices = x.copy(), space.slices()
+    solved = x.copy()
     solved[slices["theta"]] = solution[:n]
     unused = np.diag(normal)[n:] == 0.0
     solved[slices["shift"]] = np.where(unused, blocks["shift"], solution[n:])
@@ -72,7 +87,7 @@ def _solve(normal: Array, right: Array, damping: float) -> Array:
     return solution
 
 
-def lbfgs(space: ParameterSpace, x: Array, parts: Sequence[Objective], iterations: int, prior: float = 0.0) -> Array:
+def lbfgs(space: ParameterSpace, x: Array, parts: Sequence[Objective], iterations: int, prior: Prior) -> Array:
     """Full-batch L-BFGS over all parameters (SciPy's, 40 corrections)."""
     steps = space.steps
 
@@ -94,7 +109,7 @@ class Damped:
     loss: float
 
 
-def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective], prior: float = 0.0) -> Damped:
+def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective], prior: Prior) -> Damped:
     """One accepted Levenberg-Marquardt step over all parameters; the state itself where none lowers the loss.
 
     Columns of theta and shifts are exact; those of the radial part are differences of predictions. For a set of
@@ -103,8 +118,7 @@ def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective
     x, steps = state.x, space.steps
     spec = space.unpack(x)
     slices = space.slices()
-    theta, shift = slices["theta"], slices["shift"]
-    linear = np.r_[np.arange(theta.start, theta.stop), np.arange(shift.start, shift.stop)]
+    linear = np.r_[slices["theta"], slices["shift"]]
     others = np.setdiff1d(np.arange(space.size), linear)
     normal, right = np.zeros((space.size, space.size)), np.zeros(space.size)
     h = 1e-6
@@ -120,9 +134,8 @@ def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective
             jacobian[k] = (part.rows(part.predict(space.unpack(moved)), scales) - base) / h
         normal += jacobian @ jacobian.T
         right += jacobian @ (part.rows(part.labels, scales) - base)
-    inside = np.arange(theta.start, theta.stop)
-    normal[inside, inside] += prior * steps[inside] ** 2
-    right[inside] -= prior * steps[inside] * x[inside]
+    normal[np.diag_indices_from(normal)] += prior.strength * steps**2
+    right -= prior.strength * steps * (x - prior.centre)
     damping = state.damping
     for _ in range(12):
         trial = x + steps * _solve(normal, right, damping)
@@ -135,7 +148,7 @@ def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective
 
 def adam_epoch(
     space: ParameterSpace, x: Array, moments: tuple[Array, Array], parts: Sequence[Objective], *, step: int,
-    rate: float, rng: np.random.Generator, prior: float = 0.0, after: Callable[[int], None] | None = None,
+    rate: float, rng: np.random.Generator, prior: Prior,
 ) -> tuple[Array, tuple[Array, Array], int]:  # fmt: skip
     """One pass over the minibatches in random order (Kingma and Ba, arXiv 1412.6980).
 
@@ -143,8 +156,9 @@ def adam_epoch(
     """
     m, v = (a.copy() for a in moments)
     x, steps, share = x.copy(), space.steps, len(parts)
-    for done, k in enumerate(rng.permutation(len(parts)), 1):
-        _, gradient = total(space, [parts[k]], x, prior / share)
+    part_prior = Prior(prior.strength / share, prior.centre)
+    for k in rng.permutation(len(parts)):
+        _, gradient = total(space, [parts[k]], x, part_prior)
         gradient = gradient * steps * share
         norm = np.linalg.norm(gradient)
         gradient *= min(1.0, 1e3 / max(float(norm), 1e-300))
@@ -152,6 +166,4 @@ def adam_epoch(
         m += 0.1 * (gradient - m)
         v += 0.001 * (gradient**2 - v)
         x -= rate * steps * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
-        if after is not None:
-            after(done)
     return x, (m, v), step

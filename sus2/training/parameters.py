@@ -1,19 +1,20 @@
 """The trainable numbers of a SUS2 model as one flat vector, in two forms of its element space.
 
 `table`: alpha and r0 for each directed pair of elements, as the `.mtp` file has them.
-`factorised`: a few numbers for each element, from which the pair's scaling follows,
+`factorised`: a few numbers for each element and scaling block kappa, from which the pair's scaling follows,
 
-    r0[kappa, i, j]    = d_kappa + g_kappa (l_i + m_j)
-    alpha[kappa, i, j] = a_kappa exp(h_kappa (s_i + t_j)),
+    r0[kappa, i, j]    = d[kappa] + l[kappa, i] + m[kappa, j] + sum_q u[kappa, q, i] v[kappa, q, j]
+    alpha[kappa, i, j] = a[kappa] exp(s[kappa, i] + t[kappa, j] + sum_q x[kappa, q, i] y[kappa, q, j]),
 
 after the universal equation of state, which has one length and one energy for each material: l, m are
-lengths and s, t logarithmic stiffnesses of an element as centre and as neighbour. A factorised model is
-expanded to the full table when its `.mtp` is written.
+lengths and s, t logarithmic stiffnesses of an element as centre and as neighbour; the products (`rank` of them,
+none by default) say what is particular to a pair. A factorised model is expanded to the full table when its
+`.mtp` is written, so it also has a scaling for pairs that it was never trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -29,8 +30,8 @@ ElementSpace = Literal["table", "factorised"]
 # One unit of the optimiser's step in each block, so that blocks of different units change alike.
 STEP: Final[Mapping[str, float]] = {
     "alpha": 0.3, "r0": 0.3, "weights": 1.0, "pair": 0.3, "species": 0.3, "theta": 1.0, "shift": 1.0,
-    "base_r0": 0.3, "gain_r0": 0.3, "length_centre": 0.3, "length_neighbour": 0.3,
-    "base_alpha": 0.3, "gain_alpha": 0.3, "stiff_centre": 0.3, "stiff_neighbour": 0.3,
+    "r0_base": 0.3, "r0_centre": 0.3, "r0_neighbour": 0.3, "r0_left": 0.3, "r0_right": 0.3,
+    "alpha_base": 0.3, "alpha_centre": 0.3, "alpha_neighbour": 0.3, "alpha_left": 0.3, "alpha_right": 0.3,
 }  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class ParameterSpace:
 
     spec: ModelSpec
     element_space: ElementSpace = "table"
+    rank: int = 0
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         s = self.spec
@@ -47,10 +49,11 @@ class ParameterSpace:
         if self.element_space == "table":
             space: dict[str, tuple[int, ...]] = {"alpha": (k, c, c), "r0": (k, c, c)}
         else:
-            space = {
-                "base_r0": (k,), "gain_r0": (k,), "length_centre": (c,), "length_neighbour": (c,),
-                "base_alpha": (k,), "gain_alpha": (k,), "stiff_centre": (c,), "stiff_neighbour": (c,),
-            }  # fmt: skip
+            space = {}
+            for name in ("r0", "alpha"):
+                space |= {f"{name}_base": (k,), f"{name}_centre": (k, c), f"{name}_neighbour": (k, c)}
+                if self.rank:
+                    space |= {f"{name}_left": (k, self.rank, c), f"{name}_right": (k, self.rank, c)}
         return space | {
             "weights": (s.radial_funcs_count, s.radial_basis_size), "pair": (c,), "species": (c,),
             "theta": (len(s.mapping),), "shift": (c,),
@@ -78,17 +81,17 @@ class ParameterSpace:
         return {n: x[part].reshape(self.shapes()[n]) for n, part in self.slices().items()}
 
     def pack(self, spec: ModelSpec) -> Array:
-        """Flat vector of a spec of the same shape. A factorised space takes the best fit of its tables."""
+        """Flat vector of a spec of the same shape. A factorised space takes the best fit of its tables, with
+        products that start at zero (their left factors at fixed random numbers, so that they can grow).
+        """
         assert spec.alpha is not None
         assert spec.r0 is not None
         assert spec.radial_species is not None
         if self.element_space == "table":
             parts = [spec.alpha, spec.r0]
         else:
-            base_r0, lengths = _two_way(spec.r0)
-            base_alpha, stiffness = _two_way(np.log(np.clip(spec.alpha, 1e-3, None)))
-            ones = np.ones(len(base_r0))
-            parts = [base_r0, ones, *lengths, np.exp(base_alpha), ones, *stiffness]
+            log_alpha = np.log(np.clip(spec.alpha, 1e-3, None))
+            parts = [*self._factors(spec.r0, np.asarray), *self._factors(log_alpha, np.exp)]
         rest = [
             spec.radial_weights, spec.radial_species[0], spec.species_coeffs, spec.moment_coeffs, spec.shift_coeffs
         ]  # fmt: skip
@@ -100,8 +103,8 @@ class ParameterSpace:
         if self.element_space == "table":
             alpha, r0 = b["alpha"], b["r0"]
         else:
-            r0 = b["base_r0"][:, None, None] + b["gain_r0"][:, None, None] * _sum(b, "length")
-            alpha = b["base_alpha"][:, None, None] * np.exp(b["gain_alpha"][:, None, None] * _sum(b, "stiff"))
+            r0 = b["r0_base"][:, None, None] + _pairs(b, "r0")
+            alpha = b["alpha_base"][:, None, None] * np.exp(_pairs(b, "alpha"))
         assert self.spec.radial_species is not None
         species = self.spec.radial_species.copy()
         species[0] = b["pair"]
@@ -116,25 +119,36 @@ class ParameterSpace:
             parts = [g.alpha, g.r0]
         else:
             b = self.blocks(x)
-            length, stiff = _sum(b, "length"), _sum(b, "stiff")
-            gain, rise = b["gain_r0"][:, None, None], b["gain_alpha"][:, None, None]
-            growth = np.exp(rise * stiff)
-            to_log = g.alpha * b["base_alpha"][:, None, None] * growth
-            parts = [
-                g.r0.sum((1, 2)), (g.r0 * length).sum((1, 2)), (g.r0 * gain).sum((0, 2)), (g.r0 * gain).sum((0, 1)),
-                (g.alpha * growth).sum((1, 2)), (to_log * stiff).sum((1, 2)), (to_log * rise).sum((0, 2)),
-                (to_log * rise).sum((0, 1)),
-            ]  # fmt: skip
+            growth = np.exp(_pairs(b, "alpha"))
+            to_log = g.alpha * b["alpha_base"][:, None, None] * growth
+            parts = [g.r0.sum((1, 2)), *_by_factors(b, "r0", g.r0)]
+            parts += [(g.alpha * growth).sum((1, 2)), *_by_factors(b, "alpha", to_log)]
         return np.concatenate([p.ravel() for p in [*parts, g.weights, g.pair, g.species, g.theta, shift]])
 
+    def _factors(self, table: Array, base_map: Callable[[Array], Array]) -> list[Array]:
+        """Base, row and column effects of a (kappa, C, C) table by least squares, and the starting products."""
+        k, c = len(table), self.spec.species_count
+        base = table.mean((1, 2))
+        rest = table - base[:, None, None]
+        out = [base_map(base), rest.mean(2), rest.mean(1)]
+        if self.rank:
+            left = 0.1 * np.random.default_rng(self.rank).normal(size=(k, self.rank, c))
+            out += [left, np.zeros((k, self.rank, c))]
+        return out
 
-def _sum(b: dict[str, Array], name: str) -> Array:
-    out: Array = b[f"{name}_centre"][:, None] + b[f"{name}_neighbour"][None, :]
+
+def _pairs(b: dict[str, Array], name: str) -> Array:
+    """Sum of the factors over all pairs, shape (kappa, C, C)."""
+    out: Array = b[f"{name}_centre"][:, :, None] + b[f"{name}_neighbour"][:, None, :]
+    if f"{name}_left" in b:
+        out = out + np.einsum("kqi,kqj->kij", b[f"{name}_left"], b[f"{name}_right"])
     return out
 
 
-def _two_way(table: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Least-squares row and column effects of (kappa, C, C) tables, common to all kappa: base, (rows, columns)."""
-    base = table.mean((1, 2))
-    rest = (table - base[:, None, None]).mean(0)
-    return base, (rest.mean(1), rest.mean(0))
+def _by_factors(b: dict[str, Array], name: str, g: Array) -> list[Array]:
+    """Gradient by the factors from the gradient by the pairs (kappa, C, C)."""
+    out = [g.sum(2), g.sum(1)]
+    if f"{name}_left" in b:
+        out.append(np.einsum("kij,kqj->kqi", g, b[f"{name}_right"]))
+        out.append(np.einsum("kij,kqi->kqj", g, b[f"{name}_left"]))
+    return out

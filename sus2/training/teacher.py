@@ -31,14 +31,24 @@ TEACHERS = {
     "r2SCAN": "TensorNet-MatPES-r2SCAN-v2025.1-PES",
 }
 WORKER = Path(__file__).with_name("teacher_worker.py")
+SECOND_WORKER = Path(__file__).with_name("second_opinion_worker.py")
 # matgl pins torch <= 2.7 without needing it; it is installed without its dependencies, which are these.
 REQUIREMENTS = ("torch", "torch-geometric", "ase", "pymatgen", "pandas", "scipy", "lightning", "torchmetrics",
-                "torchdata", "pydantic", "requests", "huggingface_hub", "boto3")
+                "torchdata", "pydantic", "requests", "huggingface_hub", "boto3", "chgnet==0.4.2")
 MATGL = "matgl==2.0.4"
 FORMAT = 1
 Report = Callable[[str], None]
 
-__all__ = ["BuildPlan", "build_set", "check_teachers", "load_set", "run_worker", "setup", "teacher_python"]
+__all__ = [
+    "BuildPlan",
+    "build_set",
+    "check_teachers",
+    "load_set",
+    "run_second_opinion",
+    "run_worker",
+    "setup",
+    "teacher_python",
+]
 
 
 def teacher_python() -> Path:
@@ -98,15 +108,29 @@ def run_worker(
         if not weights.is_dir():
             raise DataError(f"The weights of the {functional} teacher are not at {weights}; set SUS2_SHARED.")
         command += ["--teacher", f"{functional}={weights}"]
+    reports = _run(command, f"The teacher failed at {task} of shard {shard}")
+    if report is not None:
+        for entry in reports:
+            report(" ".join(f"{key}={value}" for key, value in entry.items()))
+    return reports
+
+
+def run_second_opinion(folder: Path, shard: str) -> list[dict[str, Any]]:
+    """Evaluate the relaxed bases of a shard with CHGNet, which comes with the teachers' environment.
+
+    Raises:
+        DataError: no teacher environment, or chgnet failed.
+    """
+    command = [str(teacher_python()), str(SECOND_WORKER), str(folder), "--shard", shard]
+    return _run(command, f"CHGNet failed at shard {shard}")
+
+
+def _run(command: list[str], failure: str) -> list[dict[str, Any]]:
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise DataError(f"The teacher failed at {task} of shard {shard}: {_last_line(done.stderr)}")
-    reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    for entry in reports if report else ():
-        assert report is not None
-        report(" ".join(f"{key}={value}" for key, value in entry.items()))
-    return reports
+        raise DataError(f"{failure}: {_last_line(done.stderr)}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 def check_teachers(functionals: Sequence[str] = tuple(TEACHERS)) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sus2.errors import Sus2Error
 
 if TYPE_CHECKING:
+    from sus2.checks import check as check
     from sus2.eos import eos as eos
     from sus2.pretrained import load as load
     from sus2.pretrained import models as models
@@ -23,9 +24,10 @@ _PUBLIC = {
     "models": "sus2.pretrained",
     "relax": "sus2.relax",
     "eos": "sus2.eos",
+    "check": "sus2.checks",
 }
 
-__all__ = ["Sus2Error", "__version__", "eos", "load", "models", "relax"]
+__all__ = ["Sus2Error", "__version__", "check", "eos", "load", "models", "relax"]
 
 
 class _Package(ModuleType):

@@ -11,6 +11,8 @@ Everything here is float64 whatever the dtype of the potential; units are angstr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sus2.batch import neighbours, type_indices
+from sus2.errors import GraphError
+from sus2.head import two_level
 from sus2.model import Sus2Model
+from sus2.mtp import ModelSpec
 from sus2.potential import Potential
 
 # Numbers held at once by the second-order sweep over the product table: 4e6 of them are 32 MB per array.
@@ -165,15 +170,66 @@ def angular_jet(unit: Tensor, powers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def head_derivatives(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """E_i, dE_i/dM (N, nb) and d2E_i/dM2 (N, nb, nb) of site energies in the basic moments (N, nb).
 
-    One forward and one reverse sweep over the product table, each carried with its tangents; any depth of the
-    graph. Atoms are taken in groups that keep the tangents small.
+    Graphs of two levels (all published ones) by their quadratic form, deeper ones by a forward and a reverse sweep
+    over the product table, each carried with its tangents. Atoms are taken in groups that keep these small.
     """
     n_atoms, nb = basic.shape
-    rows = max(len(model.spec.times), model.spec.moments_count, 1)
+    quadratic = _quadratic_form(model.spec)
+    rows = len(quadratic.linear) if quadratic else max(len(model.spec.times), model.spec.moments_count)
     group = max(1, _SWEEP_ELEMENTS // (rows * nb))
-    parts = [_sweep(model, basic[k : k + group], species[k : k + group]) for k in range(0, n_atoms, group)]
+    parts = []
+    for k in range(0, n_atoms, group):
+        part, z = basic[k : k + group], species[k : k + group]
+        parts.append(_two_levels(model, quadratic, part, z) if quadratic else _sweep(model, part, z))
     energy, gradient, hessian = (torch.cat(x) for x in zip(*parts, strict=True))
     return energy, gradient, hessian
+
+
+class _QuadraticForm(NamedTuple):
+    """sum_s theta_s B_s = linear . F + F^T matrix F, F = basic moments and products (p, q, factor, target in F)."""
+
+    linear: NDArray[np.float64]
+    matrix: NDArray[np.float64]
+    products: NDArray[np.int64]
+
+
+@lru_cache(maxsize=16)
+def _quadratic_form(spec: ModelSpec) -> _QuadraticForm | None:
+    """None where the graph is deeper than two levels."""
+    try:
+        head = two_level(spec)
+    except GraphError:
+        return None
+    target = len(spec.basic) + np.repeat(np.arange(len(head.product_offsets) - 1), np.diff(head.product_offsets))
+    linear, matrix = head.matrix(spec.moment_coeffs if spec.moment_coeffs is not None else [])
+    return _QuadraticForm(linear, matrix, np.column_stack([head.products, target]))
+
+
+def _two_levels(
+    model: Sus2Model, form: _QuadraticForm, basic: Tensor, species: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    n, nb = basic.shape
+    device = basic.device
+    linear = torch.as_tensor(form.linear, device=device)
+    matrix = torch.as_tensor(form.matrix, device=device)
+    p, q, factor, t = torch.as_tensor(form.products, device=device).T
+    f = factor.to(basic.dtype)
+    nf = len(linear)
+    mp, mq = f * basic[:, p], f * basic[:, q]
+    features = torch.cat([basic, basic.new_zeros(n, nf - nb)], dim=1).index_add_(1, t, mp * basic[:, q])
+    half = features @ matrix
+    adjoint = linear + 2.0 * half  # d/dF
+    jacobian = basic.new_zeros(n, nf * nb)  # dF/dM
+    jacobian[:, torch.arange(nb, device=device) * (nb + 1)] = 1.0
+    jacobian.index_add_(1, t * nb + p, mq).index_add_(1, t * nb + q, mp)
+    jacobian = jacobian.reshape(n, nf, nb)
+    curved = basic.new_zeros(n, nb * nb)  # of F itself
+    curved.index_add_(1, p * nb + q, f * adjoint[:, t]).index_add_(1, q * nb + p, f * adjoint[:, t])
+    hessian = 2.0 * torch.bmm(jacobian.transpose(1, 2), matrix @ jacobian) + curved.reshape(n, nb, nb)
+    gradient = torch.einsum("nfb,nf->nb", jacobian, adjoint)
+    scale = model.species_coeffs[species]
+    energy = scale * (1.0 + features @ linear + (features * half).sum(1)) + model.shift[species]
+    return energy, scale[:, None] * gradient, scale[:, None, None] * hessian
 
 
 def _sweep(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -242,6 +298,26 @@ def real_space_force_constants(local: LocalHessian, n_atoms: int) -> tuple[NDArr
     phi = flat.reshape(blocks, n_atoms, n_atoms, 3, 3)[kept]
     lattice = np.stack(np.unravel_index(kept.cpu().numpy(), size), axis=1) - reach
     return lattice.astype(np.int64), phi
+
+
+def gamma_hessian(local: LocalHessian, n_atoms: int) -> Tensor:
+    """d2E/du2 for displacements of the lattice period, (3N, 3N) eV/A^2: the sum of all blocks Phi(R)."""
+    nb = local.head.shape[1]
+    out = local.vector.new_zeros(3 * n_atoms, 3 * n_atoms)
+    for i in range(n_atoms):
+        edges = slice(int(local.first[i]), int(local.first[i + 1]))
+        j, x = local.edge_j[edges], local.jacobian[edges]
+        g = x.new_zeros(n_atoms, 3, nb).index_add_(0, j, x)
+        g[i] -= x.sum(0)
+        touched = torch.unique(torch.cat([j, torch.tensor([i], device=j.device)]))
+        place = (3 * touched[:, None] + torch.arange(3, device=j.device)).reshape(-1)
+        small = g[touched].reshape(len(place), nb)
+        out[place[:, None], place] += small @ local.head[i] @ small.T
+    pairs = local.curvature.new_zeros(n_atoms * n_atoms, 3, 3)
+    ei, ej = local.edge_i, local.edge_j
+    pairs.index_add_(0, ej * n_atoms + ej, local.curvature).index_add_(0, ei * n_atoms + ei, local.curvature)
+    pairs.index_add_(0, ei * n_atoms + ej, -local.curvature).index_add_(0, ej * n_atoms + ei, -local.curvature)
+    return out + pairs.reshape(n_atoms, n_atoms, 3, 3).transpose(1, 2).reshape(3 * n_atoms, 3 * n_atoms)
 
 
 def strain_vectors(vector: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from sus2._folding import fold
 from sus2._local_hessian import (
     LocalHessian,
     forces,
+    gamma_hessian,
     local_hessian,
     real_space_force_constants,
     strain_derivatives,
@@ -102,8 +103,7 @@ class SecondDerivatives:
     @cached_property
     def gamma_hessian_ev_per_a2(self) -> Array:
         """d2E/du2 for displacements of the lattice period, (3N, 3N)."""
-        n = 3 * len(self.atoms)
-        h = _numpy(self._real_space[1].sum(0).transpose(1, 2).reshape(n, n))
+        h = _numpy(gamma_hessian(self.local, len(self.atoms)))
         return 0.5 * (h + h.T)
 
     def supercell_force_constants(self, supercell_matrix: ArrayLike, *, full: bool = False) -> Array:

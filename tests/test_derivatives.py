@@ -169,6 +169,8 @@ def test_sum_rule_and_symmetries(case):
     phi, lattice = second.force_constants_ev_per_a2, second.lattice_vectors
     scale = np.abs(phi).max()
     assert np.abs(phi.sum(axis=(0, 2))).max() < 1e-10 * scale
+    total = phi.sum(axis=0).transpose(0, 2, 1, 3).reshape(second.gamma_hessian_ev_per_a2.shape)
+    assert np.abs(second.gamma_hessian_ev_per_a2 - total).max() < 1e-12 * scale
     place = {tuple(r): k for k, r in enumerate(lattice)}
     opposite = np.array([place[tuple(-r)] for r in lattice])
     assert np.abs(phi - phi[opposite].transpose(0, 2, 1, 4, 3)).max() < 1e-12 * scale

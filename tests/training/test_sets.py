@@ -11,6 +11,7 @@ import pytest
 from sus2.errors import DataError
 from sus2.training.generate import Base, Made, arrays_of, dimers, perturbed
 from sus2.training.prototypes import build
+from sus2.training.second_opinion import second_opinion
 from sus2.training.sets import finished_shards, insane_labels, load_set, remove_set, set_folder, summarize
 
 FUNCTIONALS = ("PBE", "r2SCAN")
@@ -152,3 +153,24 @@ def test_refusals(built: Path) -> None:
         path.unlink()
     with pytest.raises(DataError, match="no labelled shard yet"):
         load_set("toy", "PBE")
+
+
+def test_second_opinion_compares_signs_of_the_volume_change(built: Path, tmp_path: Path) -> None:
+    """With pressures of a second teacher at hand, no environment is needed: the signs are just counted."""
+    path = built / "labels-r2SCAN-0000.npz"
+    with np.load(path) as stored:
+        arrays = {key: stored[key] for key in stored.files}
+    with np.load(built / "structures-0000.npz") as stored:
+        kind, base = stored["kind"], stored["base"]
+    relaxed = np.flatnonzero(kind == "relaxed")
+    change = {"CsCl:Al-Cu": -0.02, "rocksalt:Mg-O": -0.03, "fcc:Na": 0.01, "zincblende:Ga-As": 0.02}
+    for i in relaxed:
+        arrays["stress"][i, :3] -= change[str(base[i])]
+    np.savez(path, **arrays)
+    theirs = np.array([change[str(base[i])] * (-1.0 if base[i] == "zincblende:Ga-As" else 0.5) for i in relaxed])
+    np.savez(built / "second-0000.npz", base=base[relaxed], pressure_PBE=theirs * 0.0, pressure_r2SCAN=theirs)
+    rows = {row.group: row for row in second_opinion("toy")}
+    assert rows["all"].crystals == 3  # elemental sodium is flagged as weak
+    assert rows["all"].clear == 3
+    assert rows["all"].same_sign == pytest.approx(2 / 3)
+    assert rows["all"].smaller_in_r2scan == pytest.approx(2 / 3)

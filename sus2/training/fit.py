@@ -37,6 +37,8 @@ from sus2.training.sets import load_set
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
+# Kinds of structures that are made to be far from any crystal at rest.
+_EXTREME = ("dimer", "wall", "atom")
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,7 +357,11 @@ def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
         found["validation"] = errors([run.checks], spec)
     if config.test:
         parts = [read_source(s, config, "test") for s in config.test]
-        found["test"] = errors([run.objective(TrainingSet.concatenate(parts))], spec)
+        test = TrainingSet.concatenate(parts)
+        found["test"] = errors([run.objective(test)], spec)
+        near = np.flatnonzero((np.abs(test.volume_ratio - 1.0) <= 0.1) & ~np.isin(test.kind, _EXTREME))
+        if len(near):
+            found["test_near_equilibrium"] = errors([run.objective(test.subset(near))], spec)
     text = format_mtp(spec)
     card = Card(
         name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,

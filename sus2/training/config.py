@@ -76,7 +76,14 @@ class Adam(_Strict):
     final_rate: float = Field(0.0, ge=0.0)
 
 
-Stage = Annotated[Project | Lbfgs | GaussNewton | Adam, Field(discriminator="kind")]
+class Expand(_Strict):
+    """Go over from the factorised element space to a table of pairs, held near it by `pair_prior`."""
+
+    kind: Literal["expand"] = "expand"
+
+
+AnyStage = Project | Lbfgs | GaussNewton | Adam | Expand
+Stage = Annotated[AnyStage, Field(discriminator="kind")]
 
 
 class Crystal(_Strict):

@@ -26,7 +26,7 @@ from sus2.graph import graph
 from sus2.kernels import cache_folder
 from sus2.mtp import ModelSpec, ScalingMap, format_mtp, write_mtp
 from sus2.pretrained import Card, write_card
-from sus2.training.config import Adam, GaussNewton, Lbfgs, Project, Source, TrainConfig
+from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Source, TrainConfig
 from sus2.training.data import read_training_set
 from sus2.training.dataset import Split, TrainingSet, fit_references
 from sus2.training.objective import Errors, LossWeights, Objective, errors
@@ -61,6 +61,7 @@ class _State:
     best_loss: float
     since_best: int
     damping: float
+    centre: Array  # where alpha and r0 of a table are pulled to; its size tells the element space
     moments: tuple[Array, Array]
     updates: int
     history: tuple[dict[str, Any], ...]
@@ -173,8 +174,8 @@ class _Run:
             start = replace(load(config.start_from).spec, potential_name=config.name)
         start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         self.space = ParameterSpace(start, config.element_space, config.element_rank)
+        self.table = ParameterSpace(start)
         self.start = self.space.pack(start)
-        self.prior = self._prior()
 
     def align(self, x: Array) -> None:
         """Move the energies of sets with a zero of their own onto the model's: one offset for each element.
@@ -183,7 +184,7 @@ class _Run:
         """
         if not self.free:
             return
-        spec = self.space.unpack(x)
+        spec = self.space_of(x).unpack(x)
         everything = [*self.parts, *([self.checks] if self.checks is not None else [])]
         miss = [part.predict(spec).energy_ev - part.data.energy_ev for part in everything]
         for name in sorted(self.free):
@@ -195,16 +196,20 @@ class _Run:
             for part, m in zip(everything, inside, strict=True):
                 part.data = replace(part.data, energy_ev=part.data.energy_ev + m * (part.counts @ offset))
 
-    def _prior(self) -> Prior:
-        """Theta towards zero; in a table of pairs alpha and r0 towards where they started."""
-        strength = np.zeros(self.space.size)
-        centre = np.zeros(self.space.size)
-        slices = self.space.slices()
+    def space_of(self, x: Array) -> ParameterSpace:
+        """The space that a vector belongs to: the run's own, or the table of pairs after an expansion."""
+        return self.space if len(x) == self.space.size else self.table
+
+    def prior(self, centre: Array) -> Prior:
+        """Theta towards zero; in a table of pairs alpha and r0 towards `centre`."""
+        space = self.space_of(centre)
+        strength, slices = np.zeros(space.size), space.slices()
         strength[slices["theta"]] = self.config.theta_prior
+        target = np.zeros(space.size)
         for name in {"alpha", "r0"} & set(slices):
             strength[slices[name]] = self.config.pair_prior
-            centre[slices[name]] = self.start[slices[name]]
-        return Prior(strength, centre)
+            target[slices[name]] = centre[slices[name]]
+        return Prior(strength, target)
 
     def objective(self, data: TrainingSet, norm: float | None = None) -> Objective:
         c = self.config
@@ -213,9 +218,9 @@ class _Run:
             single_precision=c.dtype == "float32",
         )  # fmt: skip
 
-    def steps(self) -> Iterator[tuple[Project | Lbfgs | GaussNewton | Adam, int, int]]:
+    def steps(self) -> Iterator[tuple[AnyStage, int, int]]:
         for stage in self.config.stages:
-            count = {"project": 1, "lbfgs": 0, "gauss-newton": 0, "adam": 0}[stage.kind]
+            count = 1
             if isinstance(stage, Lbfgs):
                 count = stage.rounds
             elif isinstance(stage, GaussNewton):
@@ -225,10 +230,11 @@ class _Run:
             for k in range(count):
                 yield stage, k, count
 
-    def advance(self, state: _State, stage: Project | Lbfgs | GaussNewton | Adam, k: int, count: int) -> _State:
+    def advance(self, state: _State, stage: AnyStage, k: int, count: int) -> _State:
         """One step of one stage."""
-        prior, space, parts = self.prior, self.space, self.parts
+        prior, space, parts = self.prior(state.centre), self.space_of(state.x), self.parts
         x, moments, updates, damping = state.x, state.moments, state.updates, state.damping
+        centre, best = state.centre, state.best_loss
         self.align(x)
         if isinstance(stage, Project):
             x = project_linear(space, x, parts, prior)
@@ -238,6 +244,9 @@ class _Run:
         elif isinstance(stage, GaussNewton):
             moved = gauss_newton(space, Damped(x, damping, total(space, parts, x, prior)[0]), parts, prior)
             x, damping = moved.x, moved.damping
+        elif isinstance(stage, Expand):
+            x = centre = self.table.pack(space.unpack(x))
+            space, best = self.table, float("inf")
         else:
             if k == 0:
                 moments, updates = (np.zeros(space.size), np.zeros(space.size)), 0
@@ -250,13 +259,13 @@ class _Run:
         if not np.isfinite(loss):
             raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
         held = total(space, [self.checks], x, none)[0] if self.checks is not None else loss
-        better = held < state.best_loss
+        better = held < best
         row = {"step": state.step + 1, "stage": stage.kind, "loss": loss, "validation_loss": held}
         if self.checks is not None:
             row |= {f"validation_{k}": v for k, v in asdict(errors([self.checks], space.unpack(x))).items()}
         return replace(
             state, step=state.step + 1, x=x, moments=moments, updates=updates, damping=damping,
-            best_x=x if better else state.best_x, best_loss=held if better else state.best_loss,
+            best_x=x if better else state.best_x, best_loss=held if better else best, centre=centre,
             since_best=0 if better else state.since_best + 1, history=(*state.history, row),
         )  # fmt: skip
 
@@ -296,7 +305,7 @@ def fit(
 
 def _first_state(run: _Run) -> _State:
     x, zero = run.start, np.zeros(run.space.size)
-    return _State(0, x, x, float("inf"), 0, 1e-4, (zero, zero), 0, ())
+    return _State(0, x, x, float("inf"), 0, 1e-4, x, (zero, zero), 0, ())
 
 
 def _claim(folder: Path, config: TrainConfig) -> None:
@@ -330,7 +339,7 @@ def _read_state(folder: Path) -> _State | None:
         with np.load(path, allow_pickle=False) as z:
             return _State(
                 int(z["step"]), z["x"], z["best_x"], float(z["best_loss"]), int(z["since_best"]), float(z["damping"]),
-                (z["first"], z["second"]), int(z["updates"]), tuple(json.loads(str(z["history"]))),
+                z["centre"], (z["first"], z["second"]), int(z["updates"]), tuple(json.loads(str(z["history"]))),
             )  # fmt: skip
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         raise DataError(f"The checkpoint of run {folder.name} is damaged; remove state.npz to start again.") from None
@@ -350,7 +359,7 @@ def git_revision() -> str:
 
 def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
     config = run.config
-    spec = run.space.unpack(state.best_x)
+    spec = run.space_of(state.best_x).unpack(state.best_x)
     run.align(state.best_x)
     found = {"train": errors(run.parts, spec)}
     if run.checks is not None:

@@ -74,18 +74,23 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     # phi = R(r) A(n) with A homogeneous of degree l: derivatives of R(r) / r^l, times the powers of r of A.
     h0, h1 = f0 * inverse, f1 - rank * f0 * inverse
     h2 = f2 - 2.0 * rank * f1 * inverse + rank * (rank + 1.0) * f0 * inverse**2
-    a0, a1, a2 = angular_jet(unit, model.basic_powers)  # (E, nb), (E, 3, nb), (E, 6, nb)
+    # Several radial channels share each monomial x^a y^b z^c: nm of them for nb basic moments.
+    powers, which = torch.unique(model.basic_powers, dim=0, return_inverse=True)
+    a0, a1, a2 = angular_jet(unit, powers)  # (E, nm), (E, 3, nm), (E, 6, nm)
+    share = torch.nn.functional.one_hot(which, len(powers)).to(torch.float64)  # (nb, nm)
 
     n_atoms = len(atoms)
-    basic = f0.new_zeros(n_atoms, len(mu)).index_add(0, edge_i, f0 * a0)
+    a = a0[:, which]
+    basic = f0.new_zeros(n_atoms, len(mu)).index_add(0, edge_i, f0 * a)
     site, g, head = head_derivatives(model, basic, species)
-    jacobian = unit[:, :, None] * (h1 * a0)[:, None, :] + h0[:, None, :] * a1
+    jacobian = torch.addcmul(unit[:, :, None] * (h1 * a)[:, None, :], h0[:, None, :], a1[:, :, which])
     ge = g[edge_i]  # (E, nb)
-    gradient = torch.einsum("eab,eb->ea", jacobian, ge)
-    along = (ge * h2 * a0).sum(1)
-    across = ((ge * h1 * a0).sum(1)) / r
-    mixed = torch.einsum("eab,eb->ea", a1, ge * h1) * inverse
-    tangential = torch.einsum("eab,eb->ea", a2, ge * h0) * inverse
+    g0, g1, g2 = (ge * h0) @ share, (ge * h1) @ share, (ge * h2) @ share  # (E, nm)
+    slope = (g1 * a0).sum(1)
+    gradient = slope[:, None] * unit + (a1 * g0[:, None]).sum(2)
+    along, across = (g2 * a0).sum(1), slope / r
+    mixed = (a1 * g1[:, None]).sum(2) * inverse
+    tangential = (a2 * g0[:, None]).sum(2) * inverse
     nn = unit[:, :, None] * unit[:, None, :]
     eye = torch.eye(3, dtype=torch.float64, device=device)
     outer = unit[:, :, None] * mixed[:, None, :]
@@ -122,12 +127,14 @@ def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Ten
         ddt.append(4.0 * dt[-1] + 2.0 * xi * ddt[-1] - ddt[-2])
         dt.append(2.0 * t[-1] + 2.0 * xi * dt[-1] - dt[-2])
         t.append(2.0 * xi * t[-1] - t[-2])
-
-    def weighted(polynomials: list[Tensor]) -> Tensor:
-        table = torch.stack(polynomials[: model.spec.radial_basis_size])[:, model.kappa]  # (R, M, E)
-        return torch.einsum("rme,mr->me", table, model.weights)
-
-    s, s_xi, s_xixi = weighted(t), weighted(dt), weighted(ddt)
+    size = model.spec.radial_basis_size
+    table = torch.stack([torch.stack(x[:size]) for x in (t, dt, ddt)])  # (3, R, kappa, E)
+    # One product of matrices for each scaling block with the radial functions that use it.
+    sums = table.new_empty(3, len(model.kappa), len(r))
+    for block in range(len(xi)):
+        rows = torch.nonzero(model.kappa == block).squeeze(1)
+        sums[:, rows] = model.weights[rows] @ table[:, :, block]
+    s, s_xi, s_xixi = sums
     d_xi, dd_xi = d_xi[model.kappa], dd_xi[model.kappa]
     ds, dds = s_xi * d_xi, s_xixi * d_xi**2 + s_xi * dd_xi
     x = r - model.cutoff
@@ -219,14 +226,23 @@ def _two_levels(
     features = torch.cat([basic, basic.new_zeros(n, nf - nb)], dim=1).index_add_(1, t, mp * basic[:, q])
     half = features @ matrix
     adjoint = linear + 2.0 * half  # d/dF
-    jacobian = basic.new_zeros(n, nf * nb)  # dF/dM
-    jacobian[:, torch.arange(nb, device=device) * (nb + 1)] = 1.0
-    jacobian.index_add_(1, t * nb + p, mq).index_add_(1, t * nb + q, mp)
-    jacobian = jacobian.reshape(n, nf, nb)
+    # dF/dM is the unit matrix and, below it, that of the products, (n1, N, nb).
+    lower = basic.new_zeros((nf - nb) * n * nb)
+    place = ((t - nb) * n)[:, None] + torch.arange(n, device=device)
+    lower.index_add_(0, (place * nb + p[:, None]).reshape(-1), mq.T.reshape(-1))
+    lower.index_add_(0, (place * nb + q[:, None]).reshape(-1), mp.T.reshape(-1))
+    lower = lower.reshape(nf - nb, n * nb)
+    curvature = matrix[:, :nb].repeat(1, n) + matrix[:, nb:] @ lower  # matrix dF/dM, (nf, N nb)
+    transposed = lower.reshape(nf - nb, n, nb).permute(1, 2, 0)
+    hessian = torch.baddbmm(
+        curvature[:nb].reshape(nb, n, nb).transpose(0, 1),
+        transposed,
+        curvature[nb:].reshape(nf - nb, n, nb).transpose(0, 1),
+    )
     curved = basic.new_zeros(n, nb * nb)  # of F itself
     curved.index_add_(1, p * nb + q, f * adjoint[:, t]).index_add_(1, q * nb + p, f * adjoint[:, t])
-    hessian = 2.0 * torch.bmm(jacobian.transpose(1, 2), matrix @ jacobian) + curved.reshape(n, nb, nb)
-    gradient = torch.einsum("nfb,nf->nb", jacobian, adjoint)
+    hessian = 2.0 * hessian + curved.reshape(n, nb, nb)
+    gradient = adjoint[:, :nb] + torch.bmm(transposed, adjoint[:, nb:, None]).squeeze(2)
     scale = model.species_coeffs[species]
     energy = scale * (1.0 + features @ linear + (features * half).sum(1)) + model.shift[species]
     return energy, scale[:, None] * gradient, scale[:, None, None] * hessian
@@ -289,7 +305,7 @@ def real_space_force_constants(local: LocalHessian, n_atoms: int) -> tuple[NDArr
         a[n - 1, own] -= k
         a[n - 1, n - 1] += k.sum(0)
         atom = torch.cat([local.edge_j[edges], torch.tensor([i], device=device)])
-        cell = torch.cat([local.shift[edges] @ stride, torch.tensor([0], device=device)])
+        cell = torch.cat([(local.shift[edges] * stride).sum(1), torch.tensor([0], device=device)])
         block = centre + cell[None, :] - cell[:, None]
         seen[block.reshape(-1)] = True
         row = (block * n_atoms + atom[:, None]) * n_atoms + atom[None, :]

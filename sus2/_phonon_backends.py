@@ -18,6 +18,7 @@ from phonopy.harmonic.dynamical_matrix import NacParams
 from phonopy.phonon.mesh import Mesh, MeshGRGridFallbackWarning, MeshSymmetryFallbackWarning
 from phonopy.physical_units import get_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.symmetry import Symmetry
 
 from sus2._qpath import QPath
 from sus2.derivatives import Modes, SecondDerivatives
@@ -55,7 +56,7 @@ class ExactBackend:
 
     def mesh(self, mesh: float | ArrayLike, eigenvectors: bool) -> Mesh:
         # phonopy's grid and symmetry need no more than the primitive cell itself.
-        small = phonopy_of(self.second.atoms, np.eye(3, dtype=np.int64))
+        small = phonopy_of(self.second.atoms, np.eye(3, dtype=np.int64), symmetry=False)
         small.force_constants = self.second.supercell_force_constants([1, 1, 1])
         return _quiet_mesh(_ExactMesh, small, mesh, eigenvectors, self.second)
 
@@ -113,15 +114,18 @@ def _quiet_mesh(
             float(numbers) if numbers.shape == () else numbers,
             with_eigenvectors=eigenvectors,
             is_gamma_center=True,
-            primitive_symmetry=ph.primitive_symmetry,
+            primitive_symmetry=Symmetry(ph.primitive, symprec=SYMPREC_A),
             factor=ph.unit_conversion_factor,
         )
         out.run()
     return out
 
 
-def phonopy_of(atoms: Atoms, supercell_matrix: ArrayLike) -> Phonopy:
-    """A phonopy object whose unit and primitive cell are the given cell, with its masses."""
+def phonopy_of(atoms: Atoms, supercell_matrix: ArrayLike, *, symmetry: bool = True) -> Phonopy:
+    """A phonopy object whose unit and primitive cell are the given cell, with its masses.
+
+    Without `symmetry` it searches none, neither of the supercell nor of the primitive cell.
+    """
     cell = PhonopyAtoms(
         symbols=atoms.get_chemical_symbols(),
         cell=atoms.cell.array,

@@ -12,6 +12,8 @@ from sus2.errors import Sus2Error
 if TYPE_CHECKING:
     from sus2.checks import check as check
     from sus2.eos import eos as eos
+    from sus2.follow import follow_mode as follow_mode
+    from sus2.phonons import phonons as phonons
     from sus2.pretrained import load as load
     from sus2.pretrained import models as models
     from sus2.relax import relax as relax
@@ -25,9 +27,11 @@ _PUBLIC = {
     "relax": "sus2.relax",
     "eos": "sus2.eos",
     "check": "sus2.checks",
+    "phonons": "sus2.phonons",
+    "follow_mode": "sus2.follow",
 }
 
-__all__ = ["Sus2Error", "__version__", "check", "eos", "load", "models", "relax"]
+__all__ = ["Sus2Error", "__version__", "check", "eos", "follow_mode", "load", "models", "phonons", "relax"]
 
 
 class _Package(ModuleType):

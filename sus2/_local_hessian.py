@@ -69,7 +69,7 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
 
     mu = model.basic_mu
     rank = model.basic_powers.sum(dim=1).to(torch.float64)  # l of each basic moment, (nb,)
-    f0, f1, f2 = (x[mu].T for x in radial_jet(model, r, zi, zj))  # (E, nb) each
+    f0, f1, f2 = (x.T.contiguous().index_select(1, mu) for x in radial_jet(model, r, zi, zj))  # (E, nb) each
     inverse = (1.0 / r)[:, None]
     # phi = R(r) A(n) with A homogeneous of degree l: derivatives of R(r) / r^l, times the powers of r of A.
     h0, h1 = f0 * inverse, f1 - rank * f0 * inverse
@@ -80,10 +80,10 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     share = torch.nn.functional.one_hot(which, len(powers)).to(torch.float64)  # (nb, nm)
 
     n_atoms = len(atoms)
-    a = a0[:, which]
+    a = a0.index_select(1, which)
     basic = f0.new_zeros(n_atoms, len(mu)).index_add(0, edge_i, f0 * a)
     site, g, head = head_derivatives(model, basic, species)
-    jacobian = torch.addcmul(unit[:, :, None] * (h1 * a)[:, None, :], h0[:, None, :], a1[:, :, which])
+    jacobian = torch.addcmul(unit[:, :, None] * (h1 * a)[:, None, :], h0[:, None, :], a1.index_select(2, which))
     ge = g[edge_i]  # (E, nb)
     g0, g1, g2 = (ge * h0) @ share, (ge * h1) @ share, (ge * h2) @ share  # (E, nm)
     slope = (g1 * a0).sum(1)
@@ -129,12 +129,7 @@ def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Ten
         t.append(2.0 * xi * t[-1] - t[-2])
     size = model.spec.radial_basis_size
     table = torch.stack([torch.stack(x[:size]) for x in (t, dt, ddt)])  # (3, R, kappa, E)
-    # One product of matrices for each scaling block with the radial functions that use it.
-    sums = table.new_empty(3, len(model.kappa), len(r))
-    for block in range(len(xi)):
-        rows = torch.nonzero(model.kappa == block).squeeze(1)
-        sums[:, rows] = model.weights[rows] @ table[:, :, block]
-    s, s_xi, s_xixi = sums
+    s, s_xi, s_xixi = (table[:, :, model.kappa] * model.weights.T[:, :, None]).sum(1)
     d_xi, dd_xi = d_xi[model.kappa], dd_xi[model.kappa]
     ds, dds = s_xi * d_xi, s_xixi * d_xi**2 + s_xi * dd_xi
     x = r - model.cutoff

@@ -283,9 +283,11 @@ class SecondDerivatives:
     def _internal(self) -> tuple[Array, Array]:
         """Eigenvalues and eigenvectors (3N, 3N - 3) of the Gamma Hessian orthogonal to uniform translations."""
         n = len(self.atoms)
-        basis = np.linalg.qr(np.tile(np.eye(3), (n, 1)), mode="complete")[0][:, 3:]
-        values, vectors = np.linalg.eigh(basis.T @ self.gamma_hessian_ev_per_a2 @ basis)
-        return values, basis @ vectors
+        hessian = self.gamma_hessian_ev_per_a2
+        # Springs on the three translations, stiffer than any mode, put them last.
+        spring = 2.0 * max(float(np.abs(hessian).sum(axis=1).max()), 1.0)
+        values, vectors = np.linalg.eigh(hessian + spring / n * np.tile(np.eye(3), (n, n)))
+        return values[: 3 * n - 3], vectors[:, : 3 * n - 3]
 
     @property
     def soft_internal_modes(self) -> int:

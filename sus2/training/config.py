@@ -47,9 +47,10 @@ class Weights(_Strict):
 
 
 class Project(_Strict):
-    """Solve theta and shifts exactly at a fixed radial part."""
+    """Solve theta and shifts exactly at a fixed radial part, on a share of the minibatches."""
 
     kind: Literal["project"] = "project"
+    share: float = Field(1.0, gt=0.0, le=1.0)
 
 
 class Lbfgs(_Strict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import subprocess
 import zipfile
@@ -25,6 +26,7 @@ from sus2.errors import DataError
 from sus2.graph import graph
 from sus2.kernels import cache_folder
 from sus2.mtp import ModelSpec, ScalingMap, format_mtp, write_mtp
+from sus2.potential import Potential
 from sus2.pretrained import Card, write_card
 from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Source, TrainConfig
 from sus2.training.data import read_training_set
@@ -33,6 +35,7 @@ from sus2.training.objective import Errors, LossWeights, Objective, errors
 from sus2.training.optimise import Damped, Prior, adam_epoch, gauss_newton, lbfgs, project_linear, total
 from sus2.training.parameters import ParameterSpace
 from sus2.training.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
+from sus2.training.report import crystal_properties
 from sus2.training.sets import load_set
 
 Array = NDArray[np.float64]
@@ -237,7 +240,7 @@ class _Run:
         centre, best = state.centre, state.best_loss
         self.align(x)
         if isinstance(stage, Project):
-            x = project_linear(space, x, parts, prior)
+            x = project_linear(space, x, parts[: math.ceil(stage.share * len(parts))], prior)
         elif isinstance(stage, Lbfgs):
             x = lbfgs(space, x, parts, stage.iterations, prior)
             x = project_linear(space, x, parts, prior)
@@ -380,6 +383,10 @@ def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
         command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
         sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
     )  # fmt: skip
+    if config.crystals:
+        potential = Potential(spec, card)
+        found_properties = {f"{x.symbol} {x.prototype}": crystal_properties(potential, x) for x in config.crystals}
+        card = card.model_copy(update={"properties": found_properties})
     write_mtp(spec, folder / f"{config.name}.mtp")
     write_card(card, folder / f"{config.name}.json")
     _write_history(folder, state)

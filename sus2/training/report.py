@@ -1,0 +1,38 @@
+"""Crystal properties of a trained potential beside their references, for its card."""
+
+from __future__ import annotations
+
+from ase.build import bulk
+
+from sus2.derivatives import second_derivatives
+from sus2.eos import eos
+from sus2.errors import DataError, Sus2Error
+from sus2.potential import Potential
+from sus2.relax import relax
+from sus2.training.config import Crystal
+
+
+def crystal_properties(potential: Potential, crystal: Crystal) -> dict[str, float]:
+    """Lattice constant, bulk modulus and elastic constants (relaxed ions) of one crystal, with its references.
+
+    Keys carry their units; a reference has `reference_` before the same key. Raises DataError where ASE does not
+    know the prototype.
+    """
+    try:
+        atoms = bulk(crystal.symbol, crystal.prototype, a=crystal.a, covera=crystal.covera)
+    except (ValueError, KeyError, RuntimeError):
+        raise DataError(f"ASE builds no crystal '{crystal.symbol}' of prototype '{crystal.prototype}'.") from None
+    out: dict[str, float] = {}
+    try:
+        relaxed = relax(atoms, potential, fmax=1e-4).require_converged().atoms
+        # A primitive cell of a cubic lattice keeps the ratio of its edge to the conventional one.
+        out["a0_a"] = crystal.a * float(relaxed.cell.lengths()[0] / atoms.cell.lengths()[0])
+        curve = eos(relaxed, potential, relaxed=True)
+        out |= {"b0_gpa": curve.b0_gpa, "b0_prime": curve.b0_prime}
+        c = second_derivatives(relaxed, potential).relaxed_elastic.stress_strain_gpa
+        out |= {"c11_gpa": float(c[0, 0]), "c12_gpa": float(c[0, 1]), "c44_gpa": float(c[3, 3])}
+    except Sus2Error:
+        # A card that hides a crystal the potential cannot hold would be worse than one that marks it.
+        out["failed"] = 1.0
+    rounded = {key: round(value, 4) for key, value in out.items()}
+    return rounded | {f"reference_{key}": value for key, value in crystal.references.items()}

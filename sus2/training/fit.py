@@ -375,10 +375,11 @@ def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
         if len(near):
             found["test_near_equilibrium"] = errors([run.objective(test.subset(near))], spec)
     text = format_mtp(spec)
+    numbers = {f"{name}_{key}": v for name, e in found.items() for key, v in asdict(e).items()}
     card = Card(
         name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,
         data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
-        errors={f"{name}_{key}": round(v, 4) for name, e in found.items() for key, v in asdict(e).items()},
+        errors={key: round(v, 4) for key, v in numbers.items() if np.isfinite(v)},
         shortest_distances_a=shortest_distances(run.parts, config.elements), limits=config.limits,
         command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
         sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",

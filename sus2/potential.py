@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -83,6 +83,10 @@ class Potential:
             raise Sus2Error("This torch build finds no CUDA device; use device='cpu' or install a CUDA build.")
         if not spec.trained:
             raise PotentialFileError(f"{card.name}: an untrained file, a basis without coefficients; train it first.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled kernels do not travel between processes: they are bound again where they arrive.
+        return _rebuild, (self.spec, self.card, str(self.device), self.dtype)
 
     def __repr__(self) -> str:
         return f"Potential({self.name!r}, {len(self.elements)} elements, {self.functional})"
@@ -178,3 +182,7 @@ def _split(atoms: list[Atoms], site: Array, forces: Array, virial: Array) -> lis
         stress = w / volume if volume > 1e-9 else np.full(6, np.nan)
         out.append(Evaluation(float(site[part].sum()), site[part], forces[part], stress))
     return out
+
+
+def _rebuild(spec: ModelSpec, card: Card, device: str, dtype: torch.dtype) -> Potential:
+    return Potential(spec, card, device=device, dtype=dtype)

@@ -30,6 +30,8 @@ class Source(_Strict):
     families: tuple[str, ...] = ()
     max_shards: int | None = None
     weight: float = Field(1.0, gt=0.0)
+    emphasis: dict[str, float] = Field(default_factory=dict)
+    """Further weight of structures whose kind or base crystal contains the key."""
     same_zero: bool = False
     on_bad: Literal["refuse", "skip"] = "refuse"
 

@@ -123,7 +123,11 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     data = data.subset(np.flatnonzero(inside))
     if not len(data):
         raise DataError(f"Source '{source.kind}' has no structure made of {', '.join(config.elements)} alone.")
-    return data.with_weights(data.weight * source.weight)
+    weight = data.weight * source.weight
+    for text, factor in source.emphasis.items():
+        inside = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
+        weight = np.where(inside, weight * factor, weight)
+    return data.with_weights(weight)
 
 
 def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:

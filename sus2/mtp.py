@@ -142,7 +142,7 @@ class _Reader:
 
     def convert(self, line: int, key: str, value: str, convert: Callable[[str], T], kind: str) -> T:
         try:
-            number = convert(value)
+            number = convert(_plain(value))
         except (ValueError, OverflowError):
             raise self.fail(f"'{key}' must be {kind}, found '{_short(value)}'.", line) from None
         if isinstance(number, float) and not np.isfinite(number):
@@ -165,7 +165,7 @@ class _Reader:
         if len(parts) != size:
             raise self.fail(f"'{key}' must have {size} numbers, found {len(parts)}.", line)
         try:
-            values = np.array([float(p) for p in parts], dtype=np.float64)
+            values = np.array([float(p) for p in _plain(body)[1:-1].split(",") if parts], dtype=np.float64)
         except ValueError:
             raise self.fail(f"'{key}' contains something that is not a number.", line) from None
         bad = np.flatnonzero(~np.isfinite(values))
@@ -185,7 +185,7 @@ class _Reader:
         if len(found) != count:
             raise self.fail(f"'{key}' must have {count} rows, as '{key}_count' says, found {len(found)}.", line)
         try:
-            table = [[int(v) for v in row.split(",")] for row in found]
+            table = [[int(v) for v in _plain(row).split(",")] for row in found]
         except ValueError:
             raise self.fail(f"'{key}' contains something that is not a whole number.", line) from None
         for n, row in enumerate(table):
@@ -201,8 +201,11 @@ def _short(text: str, limit: int = 40) -> str:
     return printable if len(printable) <= limit else printable[: limit - 3] + "..."
 
 
-def _float(text: str) -> float:
-    return float(text)
+def _plain(text: str) -> str:
+    """The text, unless Python would read more in it as a number than other programs do (1_000, other digits)."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text
 
 
 def read_mtp(path: str | Path) -> ModelSpec:
@@ -238,7 +241,7 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
         raise r.fail(f"version {_short(version)} is not supported; SUS2-MLIP writes version 1.1.0.", line)
     name = r.optional("potential_name")
     scaling_item = r.optional("scaling")
-    scaling = r.convert(*scaling_item_args(scaling_item), _float, "a number") if scaling_item else 1.0
+    scaling = r.convert(*scaling_item_args(scaling_item), float, "a number") if scaling_item else 1.0
     max_rank = r.count("L", 0, 20)
     line, scaling_map = r.take("scaling_map")
     if scaling_map not in get_args(ScalingMap):
@@ -250,9 +253,9 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
         raise r.fail(
             f"radial_basis_type '{_short(radial_type)}' is not of SUS2-MLIP ({' or '.join(RADIAL_TYPES)}).", line
         )
-    min_dist = r.scalar("min_dist", _float, "a number")
+    min_dist = r.scalar("min_dist", float, "a number")
     line = r.peek()[0]
-    max_dist = r.scalar("max_dist", _float, "a number")
+    max_dist = r.scalar("max_dist", float, "a number")
     if not 0.0 < max_dist <= 100.0:
         raise r.fail(f"'max_dist' must be a cutoff in angstrom between 0 and 100, found {max_dist:g}.", line)
     size = r.count("radial_basis_size", 1, 1000)
@@ -262,7 +265,7 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
         raise r.fail(f"'radial_funcs_count' = {funcs} must be a multiple of L + 1 = {max_rank + 1}.", line)
 
     e0_item = r.optional("E0_")
-    e0 = r.convert(e0_item[0], "E0_", e0_item[1].strip("{}"), _float, "a number") if e0_item else None
+    e0 = r.convert(e0_item[0], "E0_", e0_item[1].strip("{}"), float, "a number") if e0_item else None
     blocks = int(scaling_block(cast(ScalingMap, scaling_map), max_rank, np.arange(funcs)).max()) + 1
     shift = alpha = r0 = weights = radial_species = None
     trained = r.key() != "alpha_moments_count"

@@ -60,7 +60,12 @@ def _library() -> ctypes.CDLL | None:
     if os.environ.get("SUS2_KERNELS", "").lower() in ("0", "off", "torch"):
         return None
     try:
-        library = ctypes.CDLL(str(_build()))
+        path = _build()
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:  # a damaged file in the cache
+            path.unlink(missing_ok=True)
+            library = ctypes.CDLL(str(_build()))
     except (OSError, subprocess.SubprocessError):
         return None
     for function in (library.sus2_evaluate, library.sus2_differentiate):

@@ -1,0 +1,274 @@
+"""Training: gradients, optimisers, runs that are stopped and go on, cards."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+
+from sus2.errors import DataError
+from sus2.potential import Potential
+from sus2.pretrained import Card, load
+from sus2.training.config import TrainConfig, read_config
+from sus2.training.dataset import TrainingSet, make_set
+from sus2.training.fit import fit, initial_spec
+from sus2.training.objective import LossWeights, Objective
+from sus2.training.optimise import Damped, Prior, gauss_newton, lbfgs, project_linear, total
+from sus2.training.parameters import ParameterSpace
+from tests.helpers_spec import random_spec
+
+ELEMENTS = ("Ga", "As")
+TEACHER = random_spec(2)
+
+
+def structures(count: int, seed: int = 0) -> list[Atoms]:
+    out = []
+    for k in range(count):
+        rng = np.random.default_rng((seed, k))
+        atoms = bulk("GaAs", "zincblende", a=5.2) * (1, 1, 1 + k % 2)
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.04 * rng.normal(size=(3, 3))), scale_atoms=True)
+        atoms.positions += 0.1 * rng.normal(size=atoms.positions.shape)
+        out.append(atoms)
+    return out
+
+
+def labelled(count: int = 12, seed: int = 0) -> TrainingSet:
+    teacher = Potential(TEACHER, Card(name="t", functional="none", elements=ELEMENTS))
+    atoms = structures(count, seed)
+    r = teacher.evaluate(atoms)
+    return make_set(
+        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
+        set_name="random",
+    )  # fmt: skip
+
+
+def quadratic(data: TrainingSet, **changes: float) -> Objective:
+    """A loss without its robust part."""
+    return Objective(data, ELEMENTS, 4.0, replace(LossWeights(robust=1e6), **changes), threads=1)
+
+
+def disturbed(space: ParameterSpace, amount: float, seed: int = 1) -> np.ndarray:
+    x = space.pack(space.spec)
+    return x + amount * space.steps * np.random.default_rng(seed).normal(size=len(x))
+
+
+@pytest.mark.parametrize(("element_space", "rank"), [("table", 0), ("factorised", 0), ("factorised", 2)])
+@pytest.mark.parametrize("virials", [True, False])
+def test_gradient_of_the_loss(element_space: str, rank: int, virials: bool) -> None:
+    data = labelled(6)
+    if not virials:
+        data = replace(data, stress_ev_per_a3=np.full_like(data.stress_ev_per_a3, np.nan))
+    space = ParameterSpace(TEACHER, element_space, rank)  # type: ignore[arg-type]
+    part = Objective(data, ELEMENTS, 4.0, threads=1)
+    x = disturbed(space, 0.1)
+    prior = Prior(np.full(space.size, 0.01), np.zeros(space.size))
+    _, gradient = total(space, [part], x, prior)
+    direction = space.steps * np.random.default_rng(2).normal(size=space.size)
+    h = 1e-5
+    numeric = (
+        total(space, [part], x + h * direction, prior)[0] - total(space, [part], x - h * direction, prior)[0]
+    ) / (2 * h)
+    assert gradient @ direction == pytest.approx(numeric, rel=1e-6)
+
+
+def test_factorised_space_expands_to_its_table() -> None:
+    space = ParameterSpace(TEACHER, "factorised", 2)
+    x = disturbed(space, 0.2)
+    spec = space.unpack(x)
+    b = space.blocks(x)
+    expected = b["r0_base"][1] + b["r0_centre"][1, 0] + b["r0_neighbour"][1, 1] + (
+        b["r0_left"][1, :, 0] @ b["r0_right"][1, :, 1]
+    )
+    assert spec.r0 is not None
+    assert spec.r0[1, 0, 1] == pytest.approx(expected)
+    table = ParameterSpace(TEACHER)
+    data = labelled(4)
+    again = table.unpack(table.pack(spec))
+    one, two = (quadratic(data).predict(s).energy_ev for s in (spec, again))
+    assert np.array_equal(one, two)
+
+
+def test_projection_is_the_exact_least_squares() -> None:
+    space = ParameterSpace(TEACHER)
+    part = quadratic(labelled(30))
+    none = Prior.none(space)
+    x = disturbed(space, 0.1)
+    solved = project_linear(space, x, [part], none)
+    before, after = total(space, [part], x, none), total(space, [part], solved, none)
+    assert after[0] < before[0]
+    linear = np.r_[space.slices()["theta"], space.slices()["shift"]]
+    assert np.abs(after[1][linear]).max() < 1e-5 * np.abs(before[1][linear]).max()
+
+
+def test_gauss_newton_finds_the_teacher_again() -> None:
+    space = ParameterSpace(TEACHER)
+    part = quadratic(labelled(30))
+    none = Prior.none(space)
+    x = disturbed(space, 0.03)
+    state = Damped(x, 1e-4, total(space, [part], x, none)[0])
+    losses = [state.loss]
+    for _ in range(12):
+        state = gauss_newton(space, state, [part], none)
+        losses.append(state.loss)
+    assert np.all(np.diff(losses) <= 0)
+    assert losses[-1] < 1e-6 * losses[0]
+
+
+def test_lbfgs_lowers_the_loss() -> None:
+    space = ParameterSpace(TEACHER, "factorised")
+    part = Objective(labelled(10), ELEMENTS, 4.0, threads=1)
+    none = Prior.none(space)
+    x = disturbed(space, 0.1)
+    assert total(space, [part], lbfgs(space, x, [part], 40, none), none)[0] < 0.1 * total(space, [part], x, none)[0]
+
+
+def config_file(folder: Path, **changes: object) -> Path:
+    """A small run of every kind of step on labels in an extended XYZ file."""
+    atoms = structures(24)
+    data = labelled(24)
+    for k, a in enumerate(atoms):
+        a.calc = SinglePointCalculator(
+            a, energy=data.energy_ev[k], forces=data.forces_ev_per_a[data.offsets[k] : data.offsets[k + 1]],
+            stress=data.stress_ev_per_a3[k],
+        )  # fmt: skip
+    write(folder / "labels.extxyz", atoms, format="extxyz")
+    content = {
+        "name": "small", "functional": "none", "elements": list(ELEMENTS), "graph": "l2k1", "cutoff_a": 4.0,
+        "radial_basis_size": 5, "element_space": "factorised", "batches": 3, "limits": "a test",
+        "sources": [{"kind": "file", "path": str(folder / "labels.extxyz")}],
+        "stages": [
+            {"kind": "project"}, {"kind": "adam", "epochs": 3}, {"kind": "expand"},
+            {"kind": "lbfgs", "rounds": 2, "iterations": 5}, {"kind": "gauss-newton", "iterations": 2},
+        ],
+    }  # fmt: skip
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(content | changes))
+    return path
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "small.mtp").read_bytes()
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_run_that_is_stopped_after_every_step_ends_the_same(tmp_path: Path) -> None:
+    config = read_config(config_file(tmp_path))
+    whole = fit(config, folder=tmp_path / "whole", threads=1)
+    assert whole.errors["train"].energy_mae_mev_per_atom > 0
+    stops = 0
+
+    def stop(text: str, fraction: float) -> None:
+        raise Stop
+
+    for _ in range(20):
+        try:
+            fit(config, folder=tmp_path / "parts", threads=1, progress=stop)
+            break
+        except Stop:
+            stops += 1
+    assert stops == 9  # project, 3 epochs, expand, 2 rounds, 2 iterations
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+
+
+def test_a_killed_run_goes_on(tmp_path: Path, root: Path) -> None:
+    path = config_file(tmp_path, stages=[{"kind": "adam", "epochs": 40}])
+    script = (
+        "import sys; from pathlib import Path; from sus2.training.config import read_config; "
+        "from sus2.training.fit import fit; "
+        "fit(read_config(sys.argv[1]), folder=Path(sys.argv[2]), threads=1)"
+    )
+    folder = tmp_path / "killed"
+    run = subprocess.Popen([sys.executable, "-c", script, str(path), str(folder)], cwd=root)
+    deadline = time.monotonic() + 60
+    while not (folder / "state.npz").exists() and run.poll() is None and time.monotonic() < deadline:
+        os.sched_yield()
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    fit(read_config(path), folder=folder, threads=1)
+    fit(read_config(path), folder=tmp_path / "whole", threads=1)
+    assert weights(folder) == weights(tmp_path / "whole")
+
+
+def test_the_run_folder_tells_everything(tmp_path: Path) -> None:
+    result = fit(read_config(config_file(tmp_path)), folder=tmp_path / "run", threads=1)
+    for name in ("config.json", "revision.txt", "history.csv", "curves.html", "small.mtp", "small.json"):
+        assert (tmp_path / "run" / name).stat().st_size > 0
+    card = result.card
+    assert card.sha256 == hashlib.sha256(weights(tmp_path / "run")).hexdigest()
+    assert set(card.shortest_distances_a) == {"As-As", "As-Ga", "Ga-Ga"}
+    assert card.errors["train_energy_mae_mev_per_atom"] == pytest.approx(
+        result.errors["train"].energy_mae_mev_per_atom, abs=1e-4
+    )
+    assert load(tmp_path / "run" / "small.mtp").elements == ELEMENTS
+
+
+def test_a_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    fit(read_config(config_file(tmp_path)), folder=tmp_path / "run", threads=1)
+    with pytest.raises(DataError, match="another configuration"):
+        fit(read_config(config_file(tmp_path, seed=5)), folder=tmp_path / "run", threads=1)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    config = read_config(config_file(tmp_path))
+    fit(config, folder=tmp_path / "run", threads=1)
+    (tmp_path / "run" / "state.npz").write_bytes(b"damaged")
+    with pytest.raises(DataError, match=r"state\.npz"):
+        fit(config, folder=tmp_path / "run", threads=1)
+
+
+def test_a_second_set_finds_its_own_zero_of_energy(tmp_path: Path) -> None:
+    data = labelled(16, seed=4)
+    atoms = structures(16, seed=4)
+    for k, a in enumerate(atoms):
+        shift = 100.0 * a.get_chemical_symbols().count("Ga")
+        a.calc = SinglePointCalculator(
+            a, energy=data.energy_ev[k] + shift, forces=data.forces_ev_per_a[data.offsets[k] : data.offsets[k + 1]]
+        )
+    write(tmp_path / "other.extxyz", atoms, format="extxyz")
+    path = config_file(tmp_path, stages=[{"kind": "lbfgs", "rounds": 4, "iterations": 60}])
+    alone = fit(read_config(path), folder=tmp_path / "alone", threads=1)
+    content = yaml.safe_load(path.read_text())
+    content["sources"].append({"kind": "file", "path": str(tmp_path / "other.extxyz")})
+    path.write_text(yaml.safe_dump(content))
+    both = fit(read_config(path), folder=tmp_path / "both", threads=1)
+    one, two = alone.errors["train"].energy_mae_mev_per_atom, both.errors["train"].energy_mae_mev_per_atom
+    assert two < one + 50  # the other zero is 50 eV/atom away
+
+
+def test_starting_model_is_that_of_the_paper() -> None:
+    content = {"name": "x", "functional": "f", "elements": ["Si"], "sources": [{"kind": "nacl"}]}
+    config = TrainConfig.model_validate(content | {"stages": [{"kind": "project"}]})
+    spec = initial_spec(config)
+    assert spec.alpha is not None
+    assert spec.alpha[0, 0, 0] == pytest.approx(6.6 / 3.5)
+    assert np.array_equal(initial_spec(config).radial_weights, spec.radial_weights)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"cutoff_a": -1}, "cutoff_a"), ({"stages": [{"kind": "magic"}]}, "stages"), ({"colour": 1}, "colour")],
+)
+def test_bad_configurations_name_the_key(tmp_path: Path, change: dict[str, object], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        read_config(config_file(tmp_path, **change))
+
+
+def test_every_shipped_configuration_reads(root: Path) -> None:
+    for path in (root / "pretrained").glob("*.yaml"):
+        assert read_config(path).name == path.stem

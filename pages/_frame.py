@@ -358,7 +358,12 @@ def _write_address() -> None:
 
 
 def title(text: str, about: str) -> None:
-    """Heading of a page and one sentence on what it is for."""
+    """Heading of a page and one sentence on what it is for; every page calls it first."""
+    if "crystal_key" not in st.session_state:
+        # Before a new server has run app.py once, streamlit takes pages/ for its older kind of multipage app and
+        # runs a linked page without the router. Calling st.navigation ends that for good; then begin again.
+        st.navigation([st.Page("pages/start.py")], position="hidden")
+        st.rerun()
     st.title(text)
     st.markdown(about)
 

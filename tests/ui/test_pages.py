@@ -1,0 +1,203 @@
+"""Every page and every error, by AppTest (which runs the scripts without a browser)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+import sus2
+from sus2.mtp import format_mtp
+from sus2.structures import write_structure
+from tests.helpers_spec import random_spec
+
+SILICON = write_structure(bulk("Si", "diamond", a=5.43, cubic=True), "cif").encode()
+
+
+@pytest.fixture
+def app(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    # AppTest forgets between runs that st.navigation was called and takes pages/ for streamlit's older kind of
+    # multipage app; a server remembers it from the first run of app.py on.
+    start = PagesManager.__init__
+
+    def remember(self: PagesManager, *args: Any, **options: Any) -> None:
+        start(self, *args, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", remember)
+    return AppTest.from_file(str(root / "app.py"), default_timeout=120)
+
+
+def opened(app: AppTest, page: str, **query: str) -> AppTest:
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    if page:
+        app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception
+    return app
+
+
+def upload(app: AppTest, name: str, data: bytes) -> AppTest:
+    app.sidebar.file_uploader[0].set_value((name, data, "application/octet-stream"))
+    app.run()
+    assert not app.exception
+    return app
+
+
+def pages(root: Path) -> list[str]:
+    return sorted(p.stem for p in (root / "pages").glob("[!_]*.py"))
+
+
+def test_every_page_opens_with_something_to_see(app: AppTest, root: Path) -> None:
+    app.run()
+    for name in pages(root):
+        app.switch_page(f"pages/{name}.py").run()
+        assert not app.exception, name
+        assert not app.error, name
+        assert app.title, name
+
+
+def test_the_equation_of_state_page_shows_the_numbers_of_the_function(app: AppTest) -> None:
+    opened(app, "eos", crystal="si", model="si-mlearn-pbe")
+    model = app.session_state["model_name"]
+    result = sus2.eos(bulk("Si", "diamond", a=5.43, cubic=True), sus2.load(model))
+    shown = " ".join(m.value for m in app.markdown) + " ".join(h.value for h in app.get("html") if hasattr(h, "value"))
+    assert f"{result.v0_a3 / 8:.3f}" in shown
+    assert f"{result.b0_gpa:.2f}" in shown
+
+
+def test_the_choice_stays_between_pages(app: AppTest) -> None:
+    opened(app, "structure")
+    app.sidebar.selectbox(key="sample_choice").set_value("cu").run()
+    app.switch_page("pages/eos.py").run()
+    assert app.session_state["crystal_key"] == "cu"
+    assert app.query_params["crystal"] == "cu"
+
+
+def test_an_uploaded_crystal_is_computed(app: AppTest) -> None:
+    opened(app, "eos")
+    upload(app, "silicon.cif", SILICON)
+    assert not app.error
+    app.button(key="compute_eos").click().run()
+    assert not app.exception
+    assert any("Computed in" in c.value for c in app.caption)
+
+
+PARTIAL = b"""data_x
+_cell_length_a 4
+_cell_length_b 4
+_cell_length_c 4
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P 1'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Si1 Si 0 0 0 0.5
+Ge1 Ge 0 0 0 0.5
+"""
+
+
+def large() -> bytes:
+    atoms = bulk("Si", cubic=True) * (9, 9, 8)
+    assert len(atoms) > 5000
+    return write_structure(atoms, "poscar").encode()
+
+
+def xyz(atoms: Atoms) -> bytes:
+    rows = [f"{s} {x} {y} {z}" for s, (x, y, z) in zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)]
+    return "\n".join([str(len(atoms)), "", *rows]).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("empty.cif", b"", "empty"),
+        ("broken.cif", SILICON[: len(SILICON) // 3], "cut off"),
+        ("picture.png", bytes(range(256)), "not a text file"),
+        ("poem.txt", b"Tyger Tyger, burning bright", "no format"),
+        ("molecule.xyz", xyz(molecule("H2O")), "cell"),
+        ("partial.cif", PARTIAL, "partially occupied"),
+        ("large.vasp", large(), "5,184"),
+        ("unknown.cif", SILICON.replace(b" Si ", b" Qq "), "element"),
+        ("<script>alert(1)</script>.cif", b"", "empty"),
+    ],
+)
+def test_uploads_that_cannot_be_used(app: AppTest, name: str, data: bytes, words: str) -> None:
+    opened(app, "eos")
+    before = app.session_state["crystal_key"]
+    upload(app, name, data)
+    assert len(app.sidebar.error) == 1
+    message = app.sidebar.error[0].value
+    assert words in message
+    assert "Traceback" not in message
+    assert "\n" not in message
+    assert app.session_state["crystal_key"] == before  # nothing is lost
+
+
+def test_elements_that_no_model_knows(app: AppTest) -> None:
+    xenon = bulk("Xe", "fcc", a=6.3, cubic=True)
+    opened(app, "eos")
+    upload(app, "xenon.cif", write_structure(xenon, "cif").encode())
+    app.button(key="compute_eos").click().run() if app.button else None
+    assert not app.exception
+    shown = " ".join(e.value for e in [*app.error, *app.sidebar.error, *app.warning, *app.sidebar.warning])
+    assert "Xe" in shown
+
+
+def test_a_link_that_leads_nowhere_says_so(app: AppTest) -> None:
+    opened(app, "", crystal="unobtainium")
+    assert "unobtainium" in app.sidebar.error[0].value
+
+
+def load_own(app: AppTest, data: bytes, elements: str) -> AppTest:
+    app.file_uploader(key="own_file").set_value(("mine.mtp", data, "text/plain"))
+    app.text_input(key="own_elements").set_value(elements)
+    next(b for b in app.button if b.label == "Load").click()
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_a_model_of_ones_own(app: AppTest) -> None:
+    opened(app, "models")
+    load_own(app, format_mtp(random_spec(2)).encode(), "Si Ge")
+    assert any("is loaded" in s.value for s in app.success)
+    assert app.session_state["model_name"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("data", "elements", "words"),
+    [
+        (b"MTP\nversion = 1.1.0\n", "Si", "mine"),
+        (b"hello", "Si", "first line"),
+        (format_mtp(random_spec(2)).encode(), "Si", "2 species"),
+        (format_mtp(random_spec(2)).encode(), "Si Zz", "Zz"),
+        (format_mtp(random_spec(2)).encode(), "", "elements"),
+    ],
+)
+def test_models_that_cannot_be_used(app: AppTest, data: bytes, elements: str, words: str) -> None:
+    opened(app, "models")
+    load_own(app, data, elements)
+    assert len(app.error) == 1
+    assert words in app.error[0].value
+
+
+def test_the_sample_library_is_large_enough() -> None:
+    from sus2.structures import samples
+
+    assert len(samples()) >= 12
+    for s in samples():
+        assert np.isfinite(s.atoms().positions).all()

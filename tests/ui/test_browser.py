@@ -1,0 +1,91 @@
+"""The app in a real browser: upload a crystal, press Compute, check the numbers and the console."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+
+import sus2
+from sus2.structures import write_structure
+from tests.conftest import require
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(root: Path) -> Iterator[str]:
+    """Address of the app, started as `sus2 app` starts it."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=root, env={**os.environ},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 90
+    ready = False
+    while not ready and process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
+                ready = answer.status == 200
+        except (urllib.error.URLError, OSError):
+            os.sched_yield()
+    assert ready, "the app did not start"
+    yield address
+    process.terminate()
+    process.wait(timeout=30)
+
+
+def test_upload_compute_and_read_the_numbers(server: str, tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api") if not os.environ.get("SUS2_REQUIRE") else None
+    if sync_api is None:
+        from playwright import sync_api
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        require("there is no chromium (on Debian: apt-get install chromium)")
+        raise AssertionError
+    atoms = bulk("Si", "diamond", a=5.43, cubic=True)
+    path = tmp_path / "my silicon.cif"
+    path.write_text(write_structure(atoms, "cif"))
+    expected = sus2.eos(atoms, sus2.load("si-mlearn-pbe"))
+
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        problems: list[str] = []
+        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: problems.append(str(e)))
+        page.goto(server)
+        page.get_by_text("Begin with one of these").wait_for(timeout=60_000)
+        page.locator("[data-testid=stSidebar] input[type=file]").set_input_files(path)
+        page.get_by_text("my silicon.cif", exact=True).first.wait_for(timeout=60_000)
+        page.get_by_role("link", name="Equation of state").first.click()
+        page.get_by_role("heading", name="Equation of state").wait_for(timeout=60_000)
+        page.get_by_role("button", name="Compute").click()
+        page.get_by_text(re.compile("Computed in")).wait_for(timeout=120_000)
+        text = page.inner_text("[data-testid=stMain]")
+        assert f"{expected.v0_a3 / 8:.3f}" in text
+        assert f"{expected.b0_gpa:.2f}" in text
+        assert f"{expected.b0_prime:.2f}" in text
+        page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+        assert "Traceback" not in text
+        assert problems == []
+        browser.close()

@@ -14,6 +14,8 @@ import sus2
 from sus2.eos_models import MODELS
 from sus2.errors import StructureError, Sus2Error
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
+from sus2.training.data_cli import data_app
+from sus2.training.train_cli import train
 
 app = typer.Typer(
     add_completion=True,
@@ -21,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="What a SUS2 interatomic potential says about your crystal.",
 )
+
+app.add_typer(data_app, name="data")
+app.command()(train)
 
 Structure = Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")]
 ModelName = Annotated[

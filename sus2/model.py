@@ -59,7 +59,7 @@ class Sus2Model(nn.Module):
             (
                 index(rows[:, 0]), index(rows[:, 1]), index(rows[:, 3]),
                 torch.as_tensor(rows[:, 2], device=device).to(dtype),
-            )  # fmt: skip
+            )
             for rows in product_levels(spec)
         ]
 

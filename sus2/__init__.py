@@ -11,6 +11,7 @@ from sus2.errors import Sus2Error
 
 if TYPE_CHECKING:
     from sus2.checks import check as check
+    from sus2.elastic import elastic as elastic
     from sus2.eos import eos as eos
     from sus2.follow import follow_mode as follow_mode
     from sus2.phonons import phonons as phonons
@@ -27,11 +28,12 @@ _PUBLIC = {
     "relax": "sus2.relax",
     "eos": "sus2.eos",
     "check": "sus2.checks",
+    "elastic": "sus2.elastic",
     "phonons": "sus2.phonons",
     "follow_mode": "sus2.follow",
 }
 
-__all__ = ["Sus2Error", "__version__", "check", "eos", "follow_mode", "load", "models", "phonons", "relax"]
+__all__ = ["Sus2Error", "__version__", "check", "elastic", "eos", "follow_mode", "load", "models", "phonons", "relax"]
 
 
 class _Package(ModuleType):

@@ -155,7 +155,7 @@ def run_app(
 ) -> None:
     """Open the app (stop it with Ctrl+C)."""
     script = _app_script()
-    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command = [sys.executable, "-m", "sus2._serve", "run", str(script)]
     command += ["--server.port", str(port), "--server.address", address]
     try:
         raise typer.Exit(subprocess.run(command, check=False).returncode)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ase.build import bulk
+from playwright.sync_api import Browser, sync_playwright
 
 import sus2
 from sus2.structures import write_structure
@@ -54,38 +55,50 @@ def server(root: Path) -> Iterator[str]:
     process.wait(timeout=30)
 
 
-def test_upload_compute_and_read_the_numbers(server: str, tmp_path: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api") if not os.environ.get("SUS2_REQUIRE") else None
-    if sync_api is None:
-        from playwright import sync_api
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
         require("there is no chromium (on Debian: apt-get install chromium)")
         raise AssertionError
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+def test_a_link_opens_its_page_on_a_fresh_server(server: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{server}/eos?crystal=cu")
+    page.get_by_role("heading", name="Equation of state").wait_for(timeout=60_000)
+    page.get_by_text("Copper", exact=True).first.wait_for(timeout=60_000)
+    assert page.get_by_text("Page not found").count() == 0
+    page.close()
+
+
+def test_upload_compute_and_read_the_numbers(server: str, browser: Browser, tmp_path: Path) -> None:
     atoms = bulk("Si", "diamond", a=5.43, cubic=True)
     path = tmp_path / "my silicon.cif"
     path.write_text(write_structure(atoms, "cif"))
     expected = sus2.eos(atoms, sus2.load("si-mlearn-pbe"))
 
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        problems: list[str] = []
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda e: problems.append(str(e)))
-        page.goto(server)
-        page.get_by_text("Begin with one of these").wait_for(timeout=60_000)
-        page.locator("[data-testid=stSidebar] input[type=file]").set_input_files(path)
-        page.get_by_text("my silicon.cif", exact=True).first.wait_for(timeout=60_000)
-        page.get_by_role("link", name="Equation of state").first.click()
-        page.get_by_role("heading", name="Equation of state").wait_for(timeout=60_000)
-        page.get_by_role("button", name="Compute").click()
-        page.get_by_text(re.compile("Computed in")).wait_for(timeout=120_000)
-        text = page.inner_text("[data-testid=stMain]")
-        assert f"{expected.v0_a3 / 8:.3f}" in text
-        assert f"{expected.b0_gpa:.2f}" in text
-        assert f"{expected.b0_prime:.2f}" in text
-        page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
-        assert "Traceback" not in text
-        assert problems == []
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    problems: list[str] = []
+    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: problems.append(str(e)))
+    page.goto(server)
+    page.get_by_text("Begin with one of these").wait_for(timeout=60_000)
+    page.locator("[data-testid=stSidebar] input[type=file]").set_input_files(path)
+    page.get_by_text("my silicon.cif", exact=True).first.wait_for(timeout=60_000)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    page.locator("[data-testid=stSidebarNav] a", has_text="Equation of state").click()
+    page.get_by_role("heading", name="Equation of state").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Compute").click()
+    page.get_by_text(re.compile("Computed in")).wait_for(timeout=120_000)
+    text = page.inner_text("[data-testid=stMain]")
+    assert f"{expected.v0_a3 / 8:.3f}" in text
+    assert f"{expected.b0_gpa:.2f}" in text
+    assert f"{expected.b0_prime:.2f}" in text
+    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    assert "Traceback" not in text
+    assert problems == []

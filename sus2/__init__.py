@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sus2.pretrained import load as load
     from sus2.pretrained import models as models
     from sus2.relax import relax as relax
+    from sus2.thermal import thermal as thermal
 
 __version__ = "0.1.0"
 
@@ -31,9 +32,22 @@ _PUBLIC = {
     "elastic": "sus2.elastic",
     "phonons": "sus2.phonons",
     "follow_mode": "sus2.follow",
+    "thermal": "sus2.thermal",
 }
 
-__all__ = ["Sus2Error", "__version__", "check", "elastic", "eos", "follow_mode", "load", "models", "phonons", "relax"]
+__all__ = [
+    "Sus2Error",
+    "__version__",
+    "check",
+    "elastic",
+    "eos",
+    "follow_mode",
+    "load",
+    "models",
+    "phonons",
+    "relax",
+    "thermal",
+]
 
 
 class _Package(ModuleType):

@@ -87,7 +87,7 @@ def rotated(c: Array, frame: Array) -> Array:
 
 
 def choose_frame(c: Array, frames: Array, *, like: Array | None = None) -> Array:
-    """The one of the equivalent frames (k, 3, 3) in which c has the larger deciding constants, or is nearest to like."""
+    """Of equivalent frames (k, 3, 3), that with the larger deciding constants, or with the tensor nearest to like."""
     tensors = [rotated(c, f) for f in frames]
     if like is not None:
         return frames[int(np.argmin([np.abs(t - like).max() for t in tensors]))]
@@ -183,9 +183,7 @@ def _triclinic(lattice: Array) -> list[Array]:
                 right = np.linalg.det([a, b, c]) > 0
                 if right and _unit(b) @ _unit(c) < _SAME and _unit(a) @ _unit(c) < _SAME:
                     frames.append(_axes(a, c))
-                elif right:
-                    # No right-handed choice of shortest vectors need have both angles obtuse (all-acute cells).
-                    continue
+    # With all angles acute no right-handed choice of shortest vectors has both obtuse.
     return frames or _triclinic_any(vectors)
 
 

@@ -152,7 +152,7 @@ class ElasticResult:
     @cached_property
     def eigenvalues_gpa(self) -> Array:
         """Eigenvalues of c_gpa in Kelvin's basis, ascending, (6,)."""
-        return np.linalg.eigvalsh(kelvin(self.c_gpa))
+        return np.asarray(np.linalg.eigvalsh(kelvin(self.c_gpa)), dtype=np.float64)
 
     @property
     def stable(self) -> bool:
@@ -405,6 +405,20 @@ def _checks(
             result.stability,
         ),
     ]
+    if result.method == "elastic-package":
+        sound = result.crystal_system in ("cubic", "hexagonal", "orthorhombic")
+        checks.append(
+            Check(
+                "Scope of the elastic package",
+                float(sound),
+                "",
+                "pass" if sound else "look",
+                "Its equations hold for this crystal system."
+                if sound
+                else f"For {result.crystal_system} crystals version 5.2 of the package leaves out or misses constants "
+                "(C44 of tetragonal, C14 of trigonal ones): trust the exact result.",
+            )
+        )
     if second is not None and cross_checks:
         checks.append(_check_slopes(result, second))
     if cross_checks and result.pressure_gpa == 0 and result.stable:

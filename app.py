@@ -16,6 +16,7 @@ page = st.navigation(
         ],
         "Properties": [
             st.Page("pages/eos.py", title="Equation of state", icon=":material/show_chart:", url_path="eos"),
+            st.Page("pages/phonons.py", title="Phonons", icon=":material/waves:", url_path="phonons"),
         ],
         "Potentials": [
             st.Page("pages/models.py", title="Models", icon=":material/grid_view:", url_path="models"),

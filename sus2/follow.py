@@ -169,14 +169,35 @@ def _pattern(
 
     u = Re(e_j exp(2 pi i q.(r_j + R)) / sqrt(m_j)), with the overall phase that makes it as large as it can be.
     """
-    atom_of, cell_of = supercell_sites(atoms, matrix)
-    positions = atoms.positions[atom_of] + cell_of @ atoms.cell.array
-    supercell = Atoms(atoms.numbers[atom_of], cell=matrix.T @ atoms.cell.array, positions=positions, pbc=True)
-    phase = np.exp(2j * np.pi * (positions @ np.linalg.inv(atoms.cell.array)) @ q)
-    mass = atoms.get_masses()[atom_of]
-    u = eigenvector.reshape(-1, 3)[atom_of] * (phase / np.sqrt(mass))[:, None]
+    supercell, u = _motion(atoms, q, eigenvector, matrix)
     total = (u**2).sum()
     if abs(total) > 1e-9:
         u = u * np.exp(-0.5j * np.angle(total))
     pattern = u.real
     return supercell, pattern / np.linalg.norm(pattern, axis=1).max()
+
+
+def _motion(
+    atoms: Atoms, q: Array, eigenvector: NDArray[np.complex128], matrix: NDArray[np.int64]
+) -> tuple[Atoms, NDArray[np.complex128]]:
+    """The supercell and the complex amplitudes e_j exp(2 pi i q.(r_j + R)) / sqrt(m_j) of a mode in it, (M, 3)."""
+    atom_of, cell_of = supercell_sites(atoms, matrix)
+    positions = atoms.positions[atom_of] + cell_of @ atoms.cell.array
+    supercell = Atoms(atoms.numbers[atom_of], cell=matrix.T @ atoms.cell.array, positions=positions, pbc=True)
+    phase = np.exp(2j * np.pi * (positions @ np.linalg.inv(atoms.cell.array)) @ q)
+    mass = atoms.get_masses()[atom_of]
+    return supercell, eigenvector.reshape(-1, 3)[atom_of] * (phase / np.sqrt(mass))[:, None]
+
+
+def mode_motion(
+    result: PhononResult, q_fractional: ArrayLike, branch: int, *, cells: tuple[int, int, int] = (2, 2, 2)
+) -> tuple[Atoms, NDArray[np.complex128]]:
+    """A block of primitive cells and the complex amplitude of each atom, (M, 3), in one mode, for animations.
+
+    The atoms move as Re(u exp(i phase)). Raises Sus2Error for a branch that does not exist.
+    """
+    q = np.asarray(q_fractional, dtype=np.float64)
+    if not 0 <= branch < 3 * len(result.atoms):
+        raise Sus2Error(f"Branch {branch} does not exist: this crystal has {3 * len(result.atoms)} branches, from 0.")
+    eigenvector = result.modes(q[None]).eigenvectors[0][:, branch]
+    return _motion(result.atoms, q, eigenvector, np.diag(np.array(cells, dtype=np.int64)))

@@ -1,0 +1,219 @@
+"""Phonons: bands and density of states, thermal functions, modes in motion, soft modes followed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+import sus2
+from pages import _frame as frame
+from sus2.figures.phonons import FREQUENCY_UNITS, bands_figure, mode_figure, thermal_figure
+from sus2.follow import mode_motion
+
+AUTO_ATOMS = 4  # samples up to this size are computed without waiting for the button
+METHODS = {
+    "exact": "Exact second derivatives, from the primitive cell alone",
+    "finite": "Finite displacements in a supercell (phonopy)",
+}
+
+
+def settings_panel() -> dict[str, object]:
+    method = st.selectbox("Method", list(METHODS), format_func=METHODS.__getitem__, key="phonon_method", width=520)
+    values: dict[str, object] = {"method": method}
+    with st.expander("More settings"):
+        values["mesh"] = float(
+            st.slider("Mesh: length of the periodic box it stands for (Å)", 20, 120, 60, 10, key="phonon_mesh")
+        )
+        if method == "finite":
+            values["displacement_a"] = st.select_slider(
+                "Displacement (Å)", [0.001, 0.003, 0.01, 0.03], 0.01, key="phonon_displacement"
+            )
+        born = st.file_uploader("BORN file of phonopy, for LO-TO splitting", key="phonon_born", max_upload_size=1)
+        if born is not None:
+            values["born"] = born.getvalue().decode("utf-8", errors="replace")
+    return values
+
+
+def everything(crystal, model, values, progress):
+    """All that the page shows, computed once: the result, its bands, DOS, thermal functions."""
+    result = sus2.phonons(crystal.atoms, model.load(), progress=progress, **values)
+    progress("bands", 0.6)
+    bands = result.band_structure()
+    progress("density of states", 0.8)
+    return result, bands, result.dos(), result.thermal() if result.stable else None
+
+
+def bands_csv(bands) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    branches = bands.frequencies_thz.shape[1]
+    writer.writerow(["q1", "q2", "q3", "distance_per_a", *(f"branch_{k}_thz" for k in range(branches))])
+    path = bands.path
+    for q, d, row in zip(path.q_fractional, path.distance_per_a, bands.frequencies_thz, strict=True):
+        writer.writerow([repr(float(x)) for x in (*q, d, *row)])
+    return out.getvalue()
+
+
+def phonopy_zip(result) -> bytes:
+    """phonopy's own files of this result as one archive."""
+    out = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in result.write_files(Path(folder)):
+            archive.write(path, path.name)
+    return out.getvalue()
+
+
+def show(found, crystal, model, values, seconds) -> None:
+    result, bands, dos, thermal = found
+    if result.stable:
+        st.success(result.stability)
+    else:
+        st.warning(result.stability)
+    together, motion, heat = st.tabs(["Bands and density of states", "Modes in motion", "Thermal functions"])
+    with together:
+        unit = st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit") or "THz"
+        frame.plot(
+            bands_figure(
+                distance_per_a=bands.path.distance_per_a,
+                segments=bands.path.segments,
+                ticks=bands.path.ticks,
+                frequencies_thz=bands.frequencies_thz,
+                dos_frequencies_thz=dos.frequencies_thz,
+                dos_total_per_thz=dos.total_per_thz,
+                dos_projected_per_thz=dos.projected_per_thz,
+                unit=unit,
+                note=result.note,
+                mode=frame.mode(),
+            ),
+            key="phonon_bands",
+            alt=f"Phonon bands and density of states of {crystal.info.formula}",
+            name=f"{crystal.file_name}-phonons",
+        )
+        st.caption(
+            f"Path of SeeK-path, 200 points; density of states on a mesh of {' × '.join(map(str, dos.mesh))}. "
+            "Imaginary frequencies are drawn below zero."
+        )
+    with motion:
+        show_motion(result, bands, crystal, model)
+    with heat:
+        show_heat(thermal, result, crystal)
+    content = frame.provenance(crystal, model, {k: v for k, v in values.items() if k != "born"}, seconds)
+    content["bands"] = {
+        "q_fractional": bands.path.q_fractional.tolist(),
+        "labels": [[float(x), name] for x, name in bands.path.ticks],
+        "frequencies_thz": bands.frequencies_thz.tolist(),
+    }
+    content["dos"] = {"frequencies_thz": dos.frequencies_thz.tolist(), "total_per_thz": dos.total_per_thz.tolist()}
+    stem = f"{crystal.file_name}-phonons"
+    frame.downloads(
+        [
+            ("Bands (CSV)", f"{stem}.csv", "text/csv", bands_csv(bands)),
+            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
+        ],
+        key="phonons",
+    )
+    archive = st.session_state.setdefault("phonon_archive", {})
+    key = f"{crystal.key}-{model.identity}-{sorted(values.items())}"
+    if key not in archive and st.button("Prepare phonopy's files (some seconds)", key="phonon_prepare"):
+        archive.clear()
+        archive[key] = phonopy_zip(result)
+    if key in archive:
+        st.download_button(
+            "phonopy.yaml, FORCE_CONSTANTS, band.yaml, mesh.yaml (zip)", archive[key], f"{stem}.zip", "application/zip"
+        )
+
+
+def show_motion(result, bands, crystal, model) -> None:
+    points = dict(special_points(bands.path))
+    left, right = st.columns(2)
+    name = left.selectbox("Point", list(points), key="phonon_point")
+    q = points[name]
+    frequencies = result.frequencies_thz([q])[0]
+    branch = right.selectbox(
+        "Mode", range(len(frequencies)), len(frequencies) - 1, key="phonon_branch",
+        format_func=lambda k: f"{k + 1}: {frequencies[k]:.2f} THz".replace("-", "−"),
+    )  # fmt: skip
+    amplitude = st.slider("Largest displacement (Å)", 0.05, 0.8, 0.3, 0.05, key="phonon_amplitude")
+    atoms, u = mode_motion(result, q, branch)
+    frame.plot(
+        mode_figure(atoms=atoms, displacements=u, amplitude_a=amplitude, mode=frame.mode()),
+        key="phonon_motion",
+        alt=f"Atoms of {crystal.info.formula} moving in mode {branch + 1} at {name}",
+        name=f"{crystal.file_name}-mode",
+    )
+    if frequencies[branch] > -0.05:
+        return
+    st.markdown("This mode is soft: the energy falls along it, so the crystal wants another structure.")
+    if st.button("Follow it to the lower phase", key="phonon_follow"):
+        with st.spinner("Displacing and relaxing ..."):
+            followed = sus2.follow_mode(result, q, branch)
+        st.success(followed.summary) if followed.lower else st.warning(followed.summary)
+
+
+def special_points(path) -> list[tuple[str, list[float]]]:
+    """Labelled points of the path, each once."""
+    seen: dict[str, list[float]] = {}
+    for part, (first, last) in zip(path.segments, path.segment_labels, strict=True):
+        seen.setdefault(first, [float(x) for x in path.q_fractional[part.start]])
+        seen.setdefault(last, [float(x) for x in path.q_fractional[part.stop - 1]])
+    return list(seen.items())
+
+
+def show_heat(thermal, result, crystal) -> None:
+    if thermal is None:
+        st.info("Thermal functions need real frequencies everywhere; follow the soft mode to a stable phase first.")
+        return
+    t = st.slider("Temperature (K)", 0, 1000, 300, 10, key="phonon_temperature")
+    k = int(np.argmin(np.abs(thermal.temperatures_k - t)))
+    z = thermal.formula_units
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(3),
+        (
+            ("Free energy F", thermal.helmholtz_kj_per_mol[k] / z, "kJ/mol", "Harmonic, zero-point energy included."),
+            ("Entropy S", thermal.entropy_j_per_k_mol[k] / z, "J/K/mol", "Of the vibrations alone."),
+            ("Heat capacity Cv", thermal.heat_capacity_j_per_k_mol[k] / z, "J/K/mol", "At constant volume."),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, frame.number(float(value), 3), unit, meaning)
+    frame.plot(
+        thermal_figure(
+            temperatures_k=thermal.temperatures_k,
+            helmholtz_kj_per_mol=thermal.helmholtz_kj_per_mol / z,
+            entropy_j_per_k_mol=thermal.entropy_j_per_k_mol / z,
+            heat_capacity_j_per_k_mol=thermal.heat_capacity_j_per_k_mol / z,
+            chosen_k=float(t),
+            per="formula units",
+            mode=frame.mode(),
+        ),
+        key="phonon_thermal",
+        alt=f"Thermal functions of {crystal.info.formula} against temperature",
+        name=f"{crystal.file_name}-thermal",
+    )
+    st.caption(f"Per mole of formula units of {crystal.info.formula}; acoustic modes at Γ are left out.")
+
+
+frame.title(
+    "Phonons",
+    "How the atoms vibrate: exact frequencies at any wave vector from the primitive cell alone, no supercell needed. "
+    "The crystal is relaxed first.",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    model = frame.model(crystal.atoms)
+    values = settings_panel()
+    found = frame.result(
+        "phonons",
+        key=[frame.content_key(crystal.atoms), model.identity, values],
+        work=lambda progress: everything(crystal, model, values, progress),
+        auto=crystal.is_sample and len(crystal.atoms) <= 2 * AUTO_ATOMS,
+    )
+    if found is not None:
+        show(found[0], crystal, model, values, found[1])

@@ -1,0 +1,195 @@
+"""Phonon bands beside their density of states, thermal functions, and modes in motion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.data.colors import jmol_colors
+from numpy.typing import ArrayLike
+from plotly.subplots import make_subplots
+
+from sus2.figures.theme import BLUE, PALETTE, Mode, grid, ink, style
+from sus2.units import THZ_TO_INV_CM, THZ_TO_MEV
+
+FrequencyUnit = Literal["THz", "cm⁻¹", "meV"]
+FREQUENCY_UNITS: Final[Mapping[str, float]] = {"THz": 1.0, "cm⁻¹": THZ_TO_INV_CM, "meV": THZ_TO_MEV}
+
+
+def bands_figure(
+    *,
+    distance_per_a: ArrayLike,
+    segments: Sequence[slice],
+    ticks: Sequence[tuple[float, str]],
+    frequencies_thz: ArrayLike,
+    dos_frequencies_thz: ArrayLike,
+    dos_total_per_thz: ArrayLike,
+    dos_projected_per_thz: Mapping[str, ArrayLike],
+    unit: FrequencyUnit = "THz",
+    note: str = "",
+    mode: Mode = "light",
+    height: int = 560,
+) -> go.Figure:
+    """Bands on a path (left) and density of states (right) on one axis of frequency.
+
+    distance_per_a (n,): length along the path; segments: pieces that are drawn without a break; ticks: place and label
+    of the special points; frequencies_thz (n, branches), imaginary ones negative; DOS arrays (m,), total and by
+    element; note: a sentence below the title, such as what is missing for LO-TO splitting.
+    """
+    x = np.asarray(distance_per_a, dtype=float)
+    factor = FREQUENCY_UNITS[unit]
+    y = factor * np.asarray(frequencies_thz, dtype=float)
+    fig = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.02)
+    for place, _ in ticks:
+        fig.add_vline(x=place, line={"color": grid(mode), "width": 1}, row=1, col=1)
+    fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
+    for part in segments:
+        for branch in range(y.shape[1]):
+            fig.add_trace(
+                go.Scatter(
+                    x=x[part],
+                    y=y[part, branch],
+                    mode="lines",
+                    line={"color": BLUE, "width": 2},
+                    name="bands",
+                    showlegend=False,
+                    customdata=np.column_stack([np.arange(part.start, part.stop), np.full(len(x[part]), branch)]),
+                    hovertemplate=f"%{{y:.2f}} {unit}, branch %{{customdata[1]}}<extra></extra>",
+                ),
+                row=1,
+                col=1,
+            )
+    axis = factor * np.asarray(dos_frequencies_thz, dtype=float)
+    curves = [("all atoms", np.asarray(dos_total_per_thz, dtype=float), ink(mode))]
+    if len(dos_projected_per_thz) > 1:
+        curves += [
+            (name, np.asarray(values, dtype=float), PALETTE[k % len(PALETTE)])
+            for k, (name, values) in enumerate(dos_projected_per_thz.items())
+        ]
+    for name, values, colour in curves:
+        fig.add_trace(
+            go.Scatter(
+                x=values / factor,
+                y=axis,
+                mode="lines",
+                name=name,
+                line={"color": colour, "width": 2},
+                hovertemplate=f"%{{y:.2f}} {unit}: %{{x:.3f}}<extra>{name}</extra>",
+            ),
+            row=1,
+            col=2,
+        )
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(
+        tickvals=[place for place, _ in ticks], ticktext=[label for _, label in ticks], showgrid=False,
+        range=[x.min(), x.max()], row=1, col=1,
+    )  # fmt: skip
+    fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, row=1, col=2)
+    fig.update_yaxes(title_text=f"Frequency ({unit})", row=1, col=1)
+    if note:
+        fig.add_annotation(
+            text=note, xref="paper", yref="paper", x=0, y=-0.16, xanchor="left", showarrow=False,
+            font={"size": 13, "color": ink(mode)},
+        )  # fmt: skip
+    return fig
+
+
+def thermal_figure(
+    *,
+    temperatures_k: ArrayLike,
+    helmholtz_kj_per_mol: ArrayLike,
+    entropy_j_per_k_mol: ArrayLike,
+    heat_capacity_j_per_k_mol: ArrayLike,
+    chosen_k: float | None = None,
+    per: str = "cell",
+    mode: Mode = "light",
+    height: int = 420,
+) -> go.Figure:
+    """Free energy, entropy and heat capacity at constant volume against temperature, per mole of `per`."""
+    t = np.asarray(temperatures_k, dtype=float)
+    fig = make_subplots(rows=1, cols=3, horizontal_spacing=0.09)
+    for column, (title, values) in enumerate(
+        (
+            (f"Free energy (kJ/mol {per})", helmholtz_kj_per_mol),
+            (f"Entropy (J/K/mol {per})", entropy_j_per_k_mol),
+            (f"Heat capacity (J/K/mol {per})", heat_capacity_j_per_k_mol),
+        ),
+        1,
+    ):
+        fig.add_trace(
+            go.Scatter(
+                x=t,
+                y=np.asarray(values, dtype=float),
+                mode="lines",
+                line={"color": PALETTE[column - 1], "width": 2.5},
+                showlegend=False,
+                hovertemplate="%{y:.3f} at %{x:.0f} K<extra></extra>",
+            ),
+            row=1,
+            col=column,
+        )
+        if chosen_k is not None:
+            fig.add_vline(x=chosen_k, line={"color": grid(mode), "width": 2, "dash": "dash"}, row=1, col=column)
+        fig.update_yaxes(title_text=title, row=1, col=column)
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(title_text="Temperature (K)")
+    return fig
+
+
+def mode_figure(
+    *,
+    atoms: Atoms,
+    displacements: ArrayLike,
+    amplitude_a: float = 0.3,
+    frames: int = 24,
+    mode: Mode = "light",
+    height: int = 460,
+) -> go.Figure:
+    """One period of a mode in a supercell, played by the figure itself.
+
+    atoms: the supercell at rest; displacements (n, 3) complex, scaled here so that the largest is `amplitude_a` (A).
+    """
+    u = np.asarray(displacements)
+    largest = np.abs(u).max()
+    u = u * (amplitude_a / largest) if largest > 0 else u
+    rest = atoms.get_positions()
+    sizes = 26.0 * covalent_radii[atoms.numbers]
+    colours = [f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in 255 * jmol_colors[atoms.numbers]]
+
+    def points(phase: float) -> go.Scatter3d:
+        x, y, z = (rest + (u * np.exp(1j * phase)).real).T
+        marker = {"size": sizes, "color": colours, "line": {"color": ink(mode), "width": 1}}
+        return go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, text=atoms.get_chemical_symbols())
+
+    phases = np.linspace(0.0, 2.0 * np.pi, frames, endpoint=False)
+    fig = go.Figure(data=[points(0.0)], frames=[go.Frame(data=[points(p)], name=str(k)) for k, p in enumerate(phases)])
+    play = {"frame": {"duration": 60, "redraw": True}, "fromcurrent": True, "transition": {"duration": 0}}
+    style(fig, mode=mode, height=height)
+    hidden = {"visible": False}
+    low, high = rest.min(0) - 1.0, rest.max(0) + 1.0
+    fig.update_layout(
+        showlegend=False,
+        scene={
+            "xaxis": hidden | {"range": [low[0], high[0]]},
+            "yaxis": hidden | {"range": [low[1], high[1]]},
+            "zaxis": hidden | {"range": [low[2], high[2]]},
+            "aspectmode": "data",
+        },
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "left",
+                "x": 0,
+                "y": 1.08,
+                "buttons": [
+                    {"label": "Play", "method": "animate", "args": [None, play]},
+                    {"label": "Stop", "method": "animate", "args": [[None], {"mode": "immediate"}]},
+                ],
+            }
+        ],
+    )
+    return fig

@@ -238,9 +238,9 @@ def thermal(
     unstable = [p for p in points if p.lowest_thz < -IMAGINARY_THZ]
     if len(stable) < MIN_STABLE_VOLUMES:
         raise Sus2Error(
-            f"Only {len(stable)} of {n_volumes} volumes have no imaginary modes (the worst, "
-            f"{min(p.lowest_thz for p in unstable):.2f} THz, printed negative); at least {MIN_STABLE_VOLUMES} are "
-            "needed: take a narrower range of volumes or a stable phase."
+            f"Only {len(stable)} of {n_volumes} volumes have no imaginary modes (down to "
+            f"{abs(min(p.lowest_thz for p in unstable)):.2f}i THz); at least {MIN_STABLE_VOLUMES} are needed: take a "
+            "narrower range of volumes or a stable phase."
         )
     energies = np.array([p.second.energy_ev for p in stable])
     volumes = np.array([p.volume_a3 for p in stable])
@@ -291,7 +291,7 @@ def thermal(
         mode_weights=weights,
         requested_temperature_k=float(axis[-2]),
     )
-    object.__setattr__(result, "checks", _checks(result, potential, qha))
+    object.__setattr__(result, "checks", _checks(result, potential))
     return result
 
 
@@ -388,7 +388,7 @@ def _average_gruneisen(frequencies: Array, gamma: Array, weights: NDArray[np.int
     return out
 
 
-def _checks(result: ThermalResult, potential: Potential, qha: QHA) -> tuple[Check, ...]:
+def _checks(result: ThermalResult, potential: Potential) -> tuple[Check, ...]:
     volumes, v_t = result.volumes_a3, result.volumes_t_a3
     margin = float(volumes.max() - v_t.max()) / float(np.ptp(volumes))
     warm = result.temperatures_k >= 0.25 * result.temperatures_k[-1]
@@ -396,13 +396,12 @@ def _checks(result: ThermalResult, potential: Potential, qha: QHA) -> tuple[Chec
     checks = [
         *check_applicability(result.atoms, potential),
         *(check_relaxation(result.relaxation) if result.relaxation is not None else ()),
-        graded(
+        Check(
             "Volumes with imaginary modes",
             float(len(result.left_out_a3)),
             "left out",
-            pass_limit=0,
-            look_limit=2,
-            meaning=result.note if result.left_out_a3 else "Every computed volume is dynamically stable.",
+            "look" if result.left_out_a3 else "pass",
+            result.note if result.left_out_a3 else "Every computed volume is dynamically stable.",
         ),
         Check(
             "V(T) within the volumes",

@@ -1,0 +1,135 @@
+"""Quasi-harmonic properties against temperature, and what they were fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from sus2.figures.theme import BLUE, DASHES, GREEN, PALETTE, VERMILION, Mode, grid, ink, paper, style
+
+
+def temperature_figure(
+    *,
+    temperatures_k: ArrayLike,
+    curves: Mapping[str, ArrayLike],
+    label: str,
+    unit: str,
+    limit: tuple[str, float] | None = None,
+    mode: Mode = "light",
+    height: int = 440,
+) -> go.Figure:
+    """One or more curves (nt,) against temperature; limit: a named value drawn as a dashed line; height: pixels."""
+    t = np.asarray(temperatures_k, dtype=float)
+    fig = go.Figure()
+    for k, (name, values) in enumerate(curves.items()):
+        fig.add_trace(
+            go.Scatter(
+                x=t,
+                y=np.asarray(values, dtype=float),
+                mode="lines",
+                name=name,
+                showlegend=len(curves) > 1,
+                line={"color": PALETTE[k % len(PALETTE)], "width": 2.5, "dash": DASHES[k % len(DASHES)]},
+                hovertemplate=f"%{{y:.5g}} {unit} at %{{x:.0f}} K<extra>{name}</extra>",
+            )
+        )
+    if limit is not None:
+        fig.add_hline(
+            y=limit[1],
+            line={"color": ink(mode), "width": 1, "dash": "dash"},
+            annotation_text=limit[0],
+            annotation_position="bottom right",
+        )
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(title_text="temperature (K)")
+    fig.update_yaxes(title_text=f"{label} ({unit})" if unit else label)
+    return fig
+
+
+def free_energy_figure(
+    *,
+    volumes_a3: ArrayLike,
+    free_energies_ev: ArrayLike,
+    temperatures_k: ArrayLike,
+    volumes_t_a3: ArrayLike,
+    gibbs_ev: ArrayLike,
+    n_atoms: int,
+    curves: int = 6,
+    mode: Mode = "light",
+    height: int = 480,
+) -> go.Figure:
+    """F(V) at some temperatures (points) and the minimum at each temperature, per atom from the lowest F at T = 0.
+
+    volumes_a3 (nv,), free_energies_ev (nt, nv), volumes_t_a3 and gibbs_ev (nt,), all per cell of n_atoms.
+    """
+    v = np.asarray(volumes_a3, dtype=float) / n_atoms
+    f = np.asarray(free_energies_ev, dtype=float)
+    t = np.asarray(temperatures_k, dtype=float)
+    g = np.asarray(gibbs_ev, dtype=float)
+    zero = g[0]
+    fig = go.Figure()
+    for k in np.unique(np.linspace(0, len(t) - 1, curves).round().astype(int)):
+        fig.add_trace(
+            go.Scatter(
+                x=v,
+                y=1e3 * (f[k] - zero) / n_atoms,
+                mode="lines+markers",
+                name=f"{t[k]:g} K",
+                showlegend=False,
+                line={"color": BLUE, "width": 1.5, "shape": "spline"},
+                marker={"color": paper(mode), "size": 7, "line": {"color": BLUE, "width": 1.5}},
+                hovertemplate=f"%{{y:.2f}} meV/atom at %{{x:.3f}} Å³/atom<extra>{t[k]:g} K</extra>",
+            )
+        )
+        fig.add_annotation(
+            x=v[-1], y=1e3 * (f[k, -1] - zero) / n_atoms, text=f"{t[k]:g} K", showarrow=False, xanchor="left", xshift=8
+        )
+    fig.add_trace(
+        go.Scatter(
+            x=np.asarray(volumes_t_a3, dtype=float) / n_atoms,
+            y=1e3 * (g - zero) / n_atoms,
+            mode="lines",
+            name="minimum, V(T)",
+            line={"color": VERMILION, "width": 3},
+            customdata=t,
+            hovertemplate="%{x:.4f} Å³/atom at %{customdata:.0f} K<extra>minimum</extra>",
+        )
+    )
+    style(fig, mode=mode, height=height)
+    fig.update_layout(margin={"r": 80})
+    fig.update_xaxes(title_text="volume (Å³/atom)")
+    fig.update_yaxes(title_text="free energy (meV/atom)")
+    return fig
+
+
+def gruneisen_figure(
+    *, frequencies_thz: ArrayLike, gruneisen: ArrayLike, mode: Mode = "light", height: int = 440
+) -> go.Figure:
+    """Gruneisen parameter of every mode of the mesh against its frequency, (nq, 3N) both; height: pixels."""
+    f = np.asarray(frequencies_thz, dtype=float)
+    g = np.asarray(gruneisen, dtype=float)
+    # The three lowest branches and the others: the first carry heat and expansion at low temperature.
+    fig = go.Figure()
+    for name, part, colour, symbol in (
+        ("three lowest branches", np.s_[:, :3], BLUE, "circle"),
+        ("other branches", np.s_[:, 3:], GREEN, "diamond"),
+    ):
+        if f[part].size:
+            fig.add_trace(
+                go.Scattergl(
+                    x=f[part].ravel(),
+                    y=g[part].ravel(),
+                    mode="markers",
+                    name=name,
+                    marker={"color": colour, "size": 6, "symbol": symbol, "opacity": 0.7},
+                    hovertemplate="γ = %{y:.3f} at %{x:.3f} THz<extra></extra>",
+                )
+            )
+    fig.add_hline(y=0.0, line={"color": grid(mode), "width": 2})
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(title_text="frequency (THz)")
+    fig.update_yaxes(title_text="mode Grüneisen parameter")
+    return fig

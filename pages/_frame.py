@@ -525,3 +525,26 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
 def table(rows: Sequence[dict[str, Any]], *, key: str) -> None:
     """A small table of ready text."""
     st.dataframe(pd.DataFrame(rows), hide_index=True, key=key)
+
+
+_MARKS = {"pass": "✓ pass", "look": "△ look", "fail": "✗ fail"}
+
+
+def checks(found: Sequence[Any], *, key: str) -> None:
+    """A result's own checks: verdict, number, limits and what each means; opened where one does not pass."""
+    bad = sum(c.verdict != "pass" for c in found)
+    text = "all pass" if not bad else f"{bad} of {len(found)} ask for a look"
+    with st.expander(f"Checks: {text}", expanded=bool(bad)):
+        table(
+            [
+                {
+                    "check": c.name,
+                    "verdict": _MARKS[c.verdict],
+                    "value": f"{c.value:.3g} {c.unit}".strip(),
+                    "passes up to": "" if c.pass_limit is None else f"{c.pass_limit:.3g} {c.unit}".strip(),
+                    "meaning": c.meaning,
+                }
+                for c in found
+            ],
+            key=key,
+        )

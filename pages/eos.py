@@ -10,6 +10,7 @@ import streamlit as st
 
 import sus2
 from pages import _frame as frame
+from sus2.checks import check_applicability, check_eos
 from sus2.eos_models import MODELS
 from sus2.figures.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
@@ -154,7 +155,10 @@ def show(result, equation, crystal, model, values, seconds) -> None:
             f"The equations differ by at most {result.b0_spread_percent:.1f} % in B₀. Standard errors measure the fit "
             "to the computed points alone, not the error of the potential."
         )
+    checks = [*check_eos(result), *check_applicability(at_v0, model.load())]
+    frame.checks(checks, key="eos_checks")
     content = frame.provenance(crystal, model, {**values, "equation": fit.model}, seconds)
+    content["checks"] = [c.to_dict() for c in checks]
     content["result"] = result.to_dict()
     stem = f"{crystal.file_name}-eos"
     frame.downloads(

@@ -14,6 +14,7 @@ import streamlit as st
 
 import sus2
 from pages import _frame as frame
+from sus2.checks import check_applicability, check_phonons
 from sus2.figures.phonons import FREQUENCY_UNITS, bands_figure, mode_figure, thermal_figure
 from sus2.follow import mode_motion
 
@@ -104,7 +105,16 @@ def show(found, crystal, model, values, seconds) -> None:
         show_motion(result, bands, crystal, model)
     with heat:
         show_heat(thermal, result, crystal)
+    finite = st.session_state.setdefault("phonon_finite", {})
+    asked = (crystal.key, model.identity)
+    if values["method"] == "exact" and asked not in finite:
+        if st.button("Compare with finite displacements (some seconds)", key="phonon_compare"):
+            with st.spinner("Displacing atoms in a supercell ..."):
+                finite[asked] = sus2.phonons(result.atoms, model.load(), relaxed=True, method="finite")
+    checks = [*check_phonons(result, finite.get(asked)), *check_applicability(result.atoms, model.load())]
+    frame.checks(checks, key="phonon_checks")
     content = frame.provenance(crystal, model, {k: v for k, v in values.items() if k != "born"}, seconds)
+    content["checks"] = [c.to_dict() for c in checks]
     content["bands"] = {
         "q_fractional": bands.path.q_fractional.tolist(),
         "labels": [[float(x), name] for x, name in bands.path.ticks],

@@ -23,6 +23,7 @@ from sus2.structures import elements_of, to_atoms
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from sus2.phonons import PhononResult
     from sus2.potential import Calculates
     from sus2.pretrained import Card
 
@@ -197,6 +198,58 @@ def check_eos(result: EosResult) -> tuple[Check, ...]:
             )
         )
     return tuple(checks)
+
+
+def check_phonons(result: PhononResult, finite: PhononResult | None = None) -> tuple[Check, ...]:
+    """Checks of a phonon calculation; `finite` is the same crystal by finite displacements, where it was computed.
+
+    Both are compared at the special points of the band path, in THz.
+    """
+    out = list(check_relaxation(result.relaxation)) if result.relaxation is not None else []
+    if result.second is not None:
+        hessian = result.second.gamma_hessian_ev_per_a2
+        n = len(result.atoms)
+        residue = np.abs(hessian.reshape(n, 3, n, 3).sum(axis=2)).max() / np.abs(hessian).max()
+        out.append(
+            graded(
+                "Acoustic sum rule",
+                float(residue),
+                "",
+                pass_limit=1e-10,
+                look_limit=1e-6,
+                meaning="Moving the whole crystal costs no energy: each row of the force constants sums to zero.",
+            )
+        )
+    bands, lowest_on_mesh = result.band_structure(), float(result.mesh_frequencies_thz.min())
+    for name, lowest in (("path", float(bands.frequencies_thz.min())), ("mesh", lowest_on_mesh)):
+        out.append(
+            graded(
+                f"Imaginary modes on the {name}",
+                max(0.0, -lowest),
+                "THz",
+                pass_limit=0.05,
+                look_limit=0.3,
+                meaning="An imaginary frequency means that the energy falls along this mode: another phase is lower, "
+                "or the potential is wrong here.",
+            )
+        )
+    if finite is not None:
+        path = bands.path
+        ends = sorted({k for part in path.segments for k in (part.start, part.stop - 1)})
+        q = path.q_fractional[ends]
+        gap = np.abs(result.frequencies_thz(q) - finite.frequencies_thz(q)).max()
+        out.append(
+            graded(
+                "Exact against finite displacements",
+                float(gap),
+                "THz",
+                pass_limit=0.03,
+                look_limit=0.2,
+                meaning="Two independent ways to the same frequencies; they differ by the anharmonicity that a finite "
+                "displacement picks up, and near special points by too small a supercell.",
+            )
+        )
+    return tuple(out)
 
 
 def check_applicability(atoms: Atoms, potential: Calculates) -> tuple[Check, ...]:

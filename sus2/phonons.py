@@ -188,6 +188,11 @@ class PhononResult:
     def _mesh(self) -> Mesh:
         return self._backend.mesh(self.mesh, True)
 
+    @property
+    def mesh_frequencies_thz(self) -> Array:
+        """Frequencies on the irreducible points of the mesh, (nq, 3N), imaginary ones negative."""
+        return np.asarray(self._mesh.frequencies, dtype=np.float64)
+
     def dos(self, points: int = 401) -> PhononDos:
         """Total and element-projected density of states on the mesh."""
         mesh = self._mesh

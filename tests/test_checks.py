@@ -14,6 +14,7 @@ from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sus2
 from sus2.checks import (
     Check,
     check,
@@ -22,6 +23,7 @@ from sus2.checks import (
     check_elements,
     check_eos,
     check_pairs,
+    check_phonons,
     check_relaxation,
     check_shells,
     graded,
@@ -189,3 +191,21 @@ def test_published_potential(shared: Path) -> None:
     potential = load(shared / "reference" / "models" / "alloy.mtp", elements=elements)
     checks = by_name(check(potential, bulk("NiAl", "cesiumchloride", a=2.89)))
     assert {n for n, c in checks.items() if c.verdict != "pass"} == {"Shortest distance"}
+
+
+def test_phonon_checks_pass_for_silicon_and_both_methods_agree() -> None:
+    potential = sus2.load("si-mlearn-pbe")
+    exact = sus2.phonons(bulk("Si", "diamond", a=5.47), potential, mesh=20.0)
+    finite = sus2.phonons(exact.atoms, potential, relaxed=True, method="finite", mesh=20.0)
+    found = {c.name: c for c in check_phonons(exact, finite)}
+    assert {"Acoustic sum rule", "Imaginary modes on the path", "Imaginary modes on the mesh"} <= set(found)
+    assert worst(found.values()) == "pass"
+    assert 0 < found["Exact against finite displacements"].value < 0.03
+
+
+def test_phonon_checks_find_an_unstable_crystal() -> None:
+    """Face-centred tungsten is no minimum."""
+    result = sus2.phonons(bulk("W", "fcc", a=4.0), sus2.load("sus2-metals-pbe"), mesh=20.0)
+    found = {c.name: c for c in check_phonons(result)}
+    assert found["Imaginary modes on the path"].verdict != "pass"
+    assert not result.stable

@@ -16,7 +16,9 @@ page = st.navigation(
         ],
         "Properties": [
             st.Page("pages/eos.py", title="Equation of state", icon=":material/show_chart:", url_path="eos"),
+            st.Page("pages/elasticity.py", title="Elasticity", icon=":material/compress:", url_path="elasticity"),
             st.Page("pages/phonons.py", title="Phonons", icon=":material/waves:", url_path="phonons"),
+            st.Page("pages/thermal.py", title="Thermal properties", icon=":material/thermostat:", url_path="thermal"),
         ],
         "Potentials": [
             st.Page("pages/models.py", title="Models", icon=":material/grid_view:", url_path="models"),

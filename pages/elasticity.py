@@ -1,0 +1,336 @@
+"""Elasticity: the tensor, averages, directions, stability, and the same by other methods."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import streamlit as st
+
+import sus2
+from pages import _frame as frame
+from sus2.errors import CancelledError, Sus2Error
+from sus2.figures.elastic import (
+    LABELS,
+    bars_figure,
+    cuts_figure,
+    independent_constants,
+    surface_figure,
+    tensor_figure,
+)
+
+AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
+METHODS = {
+    "exact": "Exact second derivatives",
+    "finite": "Finite strain, five-point",
+    "pymatgen": "Finite strain, pymatgen",
+    "elastic-package": "Finite strain, elastic package",
+}
+
+
+def settings_panel() -> dict[str, object]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = st.selectbox("Method", list(METHODS), format_func=METHODS.__getitem__, key="elastic_method", width=340)
+        pressure = st.number_input(
+            "Pressure (GPa)",
+            -5.0,
+            100.0,
+            0.0,
+            1.0,
+            key="elastic_pressure",
+            help="The crystal is relaxed at this pressure; its stress-strain coefficients are shown.",
+            width=200,
+        )
+    return {"method": method, "pressure_gpa": float(pressure)}
+
+
+def tensor_csv(result) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = ["xx", "yy", "zz", "yz", "xz", "xy"]
+    writer.writerow(["ions", "row", *names])
+    for ions, c in (("relaxed", result.c_gpa), ("clamped", result.clamped_c_gpa)):
+        for name, row in zip(names, c, strict=True):
+            writer.writerow([ions, name, *(repr(float(x)) for x in row)])
+    return out.getvalue()
+
+
+def show(result, crystal, model, values, seconds) -> None:
+    if result.stable:
+        for column, (label, value, unit, meaning) in zip(
+            st.columns(4),
+            (
+                (
+                    "Bulk modulus K",
+                    frame.number(result.k_vrh_gpa, 2),
+                    "GPa",
+                    "Resistance to a change of volume, of a polycrystal: Hill's mean of Voigt's and Reuss's bounds.",
+                ),
+                (
+                    "Shear modulus G",
+                    frame.number(result.g_vrh_gpa, 2),
+                    "GPa",
+                    "Resistance to a change of shape, Hill's mean.",
+                ),
+                (
+                    "Young's modulus E",
+                    frame.number(result.e_vrh_gpa, 2),
+                    "GPa",
+                    "Stiffness under a pull: 9KG/(3K + G).",
+                ),
+                (
+                    "Poisson's ratio ν",
+                    frame.number(result.nu_vrh, 3),
+                    "",
+                    "How much a pulled rod gets thinner: (3K − 2G)/(6K + 2G).",
+                ),
+            ),
+            strict=True,
+        ):
+            frame.quantity(column, label, value, unit, meaning)
+    else:
+        st.error(frame.plain(result.stability), icon=":material/error:")
+    tensor, directions, averages, methods = st.tabs(["Tensor", "Directions", "Averages and sound", "Methods compared"])
+    with tensor:
+        show_tensor(result, crystal)
+    with directions:
+        if result.stable:
+            show_directions(result, crystal)
+        else:
+            st.info("Moduli in directions come from the compliance, which an unstable crystal does not have.")
+    with averages:
+        show_averages(result, crystal)
+    with methods:
+        show_methods(result, crystal, model, values)
+    frame.checks(result.checks, key="elastic_checks")
+    content = frame.provenance(crystal, model, values, seconds)
+    content["result"] = result.to_dict()
+    stem = f"{crystal.file_name}-elastic"
+    frame.downloads(
+        [
+            ("Tensors (CSV)", f"{stem}.csv", "text/csv", tensor_csv(result)),
+            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
+        ],
+        key="elastic",
+    )
+    with st.expander("The same in Python"):
+        arguments = "".join(f", {k}={v!r}" for k, v in values.items())
+        st.code(
+            "import ase.io\nimport sus2\n\n"
+            f'atoms = ase.io.read("{crystal.file_name}.cif")\np = sus2.load("{model.name}")\n'
+            f"c = sus2.elastic(atoms, p{arguments})\n"
+            "print(c.c_gpa, c.k_vrh_gpa, c.g_vrh_gpa, c.stable)",
+            language="python",
+        )
+
+
+def show_tensor(result, crystal) -> None:
+    ions = st.segmented_control(
+        "Atoms under strain",
+        ["relaxed", "clamped", "difference"],
+        default="relaxed",
+        key="elastic_ions",
+        help="Relaxed: the atoms move to rest in the strained cell, as in experiments. Clamped: carried along.",
+    )
+    frame.plot(
+        tensor_figure(
+            c_gpa=result.clamped_c_gpa if ions == "clamped" else result.c_gpa,
+            difference_from_gpa=result.clamped_c_gpa if ions == "difference" else None,
+            mode=frame.mode(),
+        ),
+        key="elastic_tensor",
+        alt=f"Elastic tensor of {crystal.info.formula} in GPa",
+        name=f"{crystal.file_name}-elastic-tensor",
+    )
+    what = "Stress-strain (Birch) coefficients" if result.pressure_gpa else "Elastic constants"
+    st.caption(
+        f"{what} in the IEEE axes of a {result.crystal_system} crystal, {frame.plain(result.space_group)}; "
+        f"symmetrisation removed at most {result.symmetrisation_removed_gpa:.1g} GPa."
+    )
+    if result.stable:
+        st.success(frame.plain(result.stability))
+
+
+def show_directions(result, crystal) -> None:
+    left, right = st.columns(2)
+    quantity = left.selectbox(
+        "Quantity",
+        list(LABELS),
+        format_func=lambda q: LABELS[q][0][0].upper() + LABELS[q][0][1:],
+        key="elastic_quantity",
+    )
+    two = quantity in ("shear_modulus", "poissons_ratio")
+    sheet = "maximum"
+    if two:
+        sheet = right.segmented_control(
+            "Over the transverse direction", ["minimum", "maximum"], default="maximum", key="elastic_sheet"
+        )
+    frame.plot(
+        surface_figure(c_gpa=result.c_gpa, quantity=quantity, sheet=sheet or "maximum", mode=frame.mode()),
+        key="elastic_surface",
+        alt=f"{LABELS[quantity][0]} of {crystal.info.formula} as a surface over all directions",
+        name=f"{crystal.file_name}-{quantity}",
+    )
+    frame.plot(
+        cuts_figure(c_gpa=result.c_gpa, quantity=quantity, mode=frame.mode()),
+        key="elastic_cuts",
+        alt=f"{LABELS[quantity][0]} of {crystal.info.formula} in three planes",
+        name=f"{crystal.file_name}-{quantity}-cuts",
+    )
+    names = ("youngs_modulus_gpa", "linear_compressibility_per_tpa", "shear_modulus_gpa", "poissons_ratio")
+    frame.table(
+        [
+            {
+                "quantity": f"{label} ({unit})" if unit else label,
+                "smallest": frame.number(e.minimum, 3),
+                "along": vector(e.at_minimum),
+                "largest": frame.number(e.maximum, 3),
+                "along ": vector(e.at_maximum),
+            }
+            for (label, unit), e in zip(
+                (LABELS[q] for q in ("youngs_modulus", "compressibility", "shear_modulus", "poissons_ratio")),
+                (result.extremes[n] for n in names),
+                strict=True,
+            )
+        ],
+        key="elastic_extremes",
+    )
+
+
+def vector(v) -> str:
+    return "(" + ", ".join(frame.number(x if abs(x) > 5e-4 else 0.0, 3) for x in v) + ")"
+
+
+def show_averages(result, crystal) -> None:
+    rows = []
+    if result.stable:
+        for name, mean in (
+            ("Voigt (upper bound)", result.voigt),
+            ("Reuss (lower bound)", result.reuss),
+            ("Hill", result.hill),
+            ("Hill, clamped ions", result.clamped_hill),
+        ):
+            rows.append(
+                {
+                    "average": name,
+                    "K (GPa)": frame.number(mean.k_gpa, 2),
+                    "G (GPa)": frame.number(mean.g_gpa, 2),
+                    "E (GPa)": frame.number(mean.e_gpa, 2),
+                    "ν": frame.number(mean.nu, 4),
+                }
+            )
+        frame.table(rows, key="elastic_averages")
+        zener = result.zener_anisotropy
+        facts = [
+            ("Universal anisotropy A<sub>U</sub>", frame.number(result.universal_anisotropy, 4)),
+            ("Log-Euclidean anisotropy A<sub>L</sub>", frame.number(result.log_euclidean_anisotropy, 4)),
+            *([("Zener's 2C<sub>44</sub>/(C<sub>11</sub> − C<sub>12</sub>)", frame.number(zener, 4))] if zener else []),
+            ("Pugh's ratio K/G", frame.number(result.pugh_ratio, 3)),
+            (
+                "Debye temperature",
+                f"{result.debye_temperature_k:.1f} K from Christoffel's equation over all directions, "
+                f"{result.debye_temperature_vrh_k:.1f} K from Hill's moduli",
+            ),
+            ("Mean speed of sound", f"{result.mean_sound_speed_m_per_s:.0f} m/s"),
+            ("Density", f"{result.density_kg_per_m3:.1f} kg/m³"),
+        ]
+        frame.facts(facts)
+        directions = {"[100]": (1, 0, 0), "[110]": (1, 1, 0), "[111]": (1, 1, 1), "[001]": (0, 0, 1)}
+        speeds = result.sound_speeds_m_per_s(list(directions.values()))
+        frame.table(
+            [
+                {
+                    "direction (x₁ x₂ x₃)": name,
+                    "slowest (m/s)": f"{a:.0f}",
+                    "middle (m/s)": f"{b:.0f}",
+                    "fastest (m/s)": f"{c:.0f}",
+                }
+                for name, (a, b, c) in zip(directions, speeds, strict=True)
+            ],
+            key="elastic_sound",
+        )
+    frame.facts([("Eigenvalues of the tensor (GPa)", ", ".join(frame.number(x, 2) for x in result.eigenvalues_gpa))])
+
+
+def show_methods(result, crystal, model, values) -> None:
+    st.markdown(
+        "The same crystal strained by ±0.5 and ±1 %, with the atoms relaxed in each strained cell: with our own "
+        "stencil, through pymatgen, and with the elastic package (on the standard conventional cell). They check the "
+        "exact result and show the error of finite strains."
+    )
+    kept = st.session_state.setdefault("elastic_compared", {})
+    key = (frame.content_key(crystal.atoms), model.identity, values["pressure_gpa"], values["method"])
+    if key not in kept:
+        if not st.button("Compute with the other methods", key="elastic_compare"):
+            return
+        kept[key] = compared(result, model, values)
+    others, problems = kept[key]
+    for problem in problems:
+        frame.error(problem)
+    tensors = {METHODS[result.method]: result.c_gpa, **{METHODS[o.method]: o.c_gpa for o in others}}
+    places = independent_constants(result.c_gpa, others=[o.c_gpa for o in others])
+    groups = {name: {k: float(c[p]) for k, p in places.items()} for name, c in tensors.items()}
+    groups[f"{METHODS[result.method]}, clamped ions"] = {k: float(result.clamped_c_gpa[p]) for k, p in places.items()}
+    frame.plot(
+        bars_figure(groups=groups, mode=frame.mode()),
+        key="elastic_bars",
+        alt=f"Elastic constants of {crystal.info.formula} by method",
+        name=f"{crystal.file_name}-elastic-methods",
+    )
+    rows = [
+        {
+            "constant (GPa)": k,
+            **{name: frame.number(values[k], 3) for name, values in groups.items()},
+            **{
+                f"difference, {METHODS[o.method]}": frame.number(float(o.c_gpa[p] - result.c_gpa[p]), 3) for o in others
+            },
+        }
+        for k, p in places.items()
+    ]
+    frame.table(rows, key="elastic_differences")
+    extra = [c for o in others for c in o.checks if c.name == "Scope of the elastic package"]
+    frame.checks([*(result.check_against(o) for o in others), *extra], key="elastic_method_checks")
+
+
+def compared(result, model, values):
+    """Results of the other methods, and the sentences of those that cannot be used."""
+    others, problems = [], []
+    for method in METHODS:
+        if method != result.method:
+            with st.spinner(f"{METHODS[method]} ..."):
+                try:
+                    others.append(
+                        sus2.elastic(
+                            result.atoms,
+                            model.load(),
+                            relaxed=True,
+                            method=method,
+                            pressure_gpa=values["pressure_gpa"],
+                            cross_checks=False,
+                        )
+                    )
+                except CancelledError:
+                    raise
+                except Sus2Error as problem:
+                    problems.append(f"{METHODS[method]}: {problem}")
+    return others, problems
+
+
+frame.title(
+    "Elasticity",
+    "How stiff the crystal is, in every direction: exact second derivatives of the energy with the atoms at rest under "
+    "strain. The crystal is relaxed first.",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    model = frame.model(crystal.atoms)
+    values = settings_panel()
+    found = frame.result(
+        "elastic",
+        key=[frame.content_key(crystal.atoms), model.identity, values],
+        work=lambda progress: sus2.elastic(crystal.atoms, model.load(), progress=progress, **values),
+        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+    )
+    if found is not None:
+        show(found[0], crystal, model, values, found[1])

@@ -1,0 +1,215 @@
+"""Thermal properties in the quasi-harmonic approximation."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import streamlit as st
+
+import sus2
+from pages import _frame as frame
+from sus2.figures.thermal import free_energy_figure, gruneisen_figure, temperature_figure
+
+AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
+EQUATIONS = {"vinet": "Vinet", "birch_murnaghan": "Birch-Murnaghan", "murnaghan": "Murnaghan"}
+DULONG_PETIT_J_PER_K_MOL = 24.943  # 3R per mole of atoms
+COLUMNS = (
+    "temperatures_k",
+    "volumes_t_a3",
+    "thermal_expansion_per_k",
+    "bulk_modulus_gpa",
+    "cp_j_per_k_mol",
+    "cv_j_per_k_mol",
+    "gibbs_ev",
+    "gruneisen",
+    "gruneisen_modes_average",
+)
+
+
+def settings_panel() -> dict[str, object]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        highest = st.slider("Highest temperature (K)", 200, 2000, 1000, 100, key="thermal_highest", width=260)
+        low, high = st.slider(
+            "Volumes (% from the static one)",
+            -15,
+            25,
+            (-4, 8),
+            key="thermal_range",
+            help="Crystals expand, so the range reaches further up than down. V(T) must stay inside.",
+            width=300,
+        )
+        points = st.slider("Number of volumes", 7, 15, 9, key="thermal_points", width=200)
+    with st.expander("More settings"):
+        mesh = st.slider("Mesh: length of the periodic box it stands for (Å)", 20, 100, 50, 10, key="thermal_mesh")
+        equation = st.selectbox(
+            "Equation of state", list(EQUATIONS), format_func=EQUATIONS.__getitem__, key="thermal_eos"
+        )
+    return {
+        "volume_range": (low / 100, high / 100),
+        "n_volumes": points,
+        "temperatures_k": [float(t) for t in range(0, highest + 1, 10)],
+        "mesh": float(mesh),
+        "equation": equation,
+    }
+
+
+def curves_csv(result) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in zip(*(getattr(result, name) for name in COLUMNS), strict=True):
+        writer.writerow([repr(float(x)) for x in row])
+    return out.getvalue()
+
+
+def show(result, crystal, model, values, seconds) -> None:
+    if result.note:
+        st.warning(frame.plain(result.note))
+    n = result.n_atoms
+    hottest = int(result.temperatures_k[-1])
+    # A key of its own for each axis: the kept value of a longer one would lie outside.
+    t = float(st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}"))
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(4),
+        (
+            ("Volume", frame.number(result.at("volumes_t_a3", t) / n, 3), "Å³/atom", "Of lowest free energy."),
+            (
+                "Expansion α",
+                frame.number(1e6 * result.at("thermal_expansion_per_k", t) / 3, 2),
+                "10⁻⁶/K",
+                "Linear thermal expansion, the mean over directions: a third of the volume's.",
+            ),
+            (
+                "Bulk modulus B",
+                frame.number(result.at("bulk_modulus_gpa", t), 1),
+                "GPa",
+                "Isothermal, with zero-point motion and heat.",
+            ),
+            (
+                "Heat capacity Cp",
+                frame.number(result.at("cp_j_per_k_mol", t) / n, 2),
+                "J/(K mol)",
+                "At constant pressure, per mole of atoms.",
+            ),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, value, unit, meaning)
+    volume, expansion, stiffness, heat, gruneisen, points = st.tabs(
+        ["Volume", "Thermal expansion", "Bulk modulus", "Heat capacity", "Grüneisen", "Free energy"]
+    )
+
+    def curve(tab, name, curves, label, unit, limit=None) -> None:
+        with tab:
+            frame.plot(
+                temperature_figure(
+                    temperatures_k=result.temperatures_k,
+                    curves=curves,
+                    label=label,
+                    unit=unit,
+                    limit=limit,
+                    mode=frame.mode(),
+                ),
+                key=f"thermal_{name}",
+                alt=f"{label} of {crystal.info.formula} against temperature",
+                name=f"{crystal.file_name}-{name}",
+            )
+
+    curve(volume, "volume", {"V(T)": result.volumes_t_a3 / n}, "volume", "Å³/atom")
+    curve(
+        expansion,
+        "expansion",
+        {"linear": 1e6 * result.linear_expansion_per_k, "volume": 1e6 * result.thermal_expansion_per_k},
+        "thermal expansion",
+        "10⁻⁶/K",
+    )
+    curve(stiffness, "bulk-modulus", {"B(T)": result.bulk_modulus_gpa}, "isothermal bulk modulus", "GPa")
+    curve(
+        heat,
+        "heat-capacity",
+        {"Cp": result.cp_j_per_k_mol / n, "Cv at V(T)": result.cv_j_per_k_mol / n},
+        "heat capacity",
+        "J/(K mol of atoms)",
+        ("Dulong and Petit, 3R", DULONG_PETIT_J_PER_K_MOL),
+    )
+    thermodynamic = np.where(result.temperatures_k >= 20.0, result.gruneisen, np.nan)
+    curve(
+        gruneisen,
+        "gruneisen",
+        {"from thermal expansion": thermodynamic, "mean over modes": result.gruneisen_modes_average},
+        "Grüneisen parameter",
+        "",
+    )
+    with gruneisen:
+        frame.plot(
+            gruneisen_figure(
+                frequencies_thz=result.mode_frequencies_thz, gruneisen=result.mode_gruneisen, mode=frame.mode()
+            ),
+            key="thermal_modes",
+            alt=f"Mode Grüneisen parameters of {crystal.info.formula}",
+            name=f"{crystal.file_name}-mode-gruneisen",
+        )
+        st.caption("How fast each frequency falls with volume, −d ln ω/d ln V; negative modes make crystals shrink.")
+    with points:
+        frame.plot(
+            free_energy_figure(
+                volumes_a3=result.volumes_a3,
+                free_energies_ev=result.free_energies_ev,
+                temperatures_k=result.temperatures_k,
+                volumes_t_a3=result.volumes_t_a3,
+                gibbs_ev=result.gibbs_ev,
+                n_atoms=n,
+                mode=frame.mode(),
+            ),
+            key="thermal_free",
+            alt=f"Free energy of {crystal.info.formula} against volume at several temperatures",
+            name=f"{crystal.file_name}-free-energy",
+        )
+        st.caption(
+            f"{len(result.volumes_a3)} volumes, phonons on a mesh of {' × '.join(map(str, result.mesh))}, ions and "
+            f"shape of the cell relaxed at each; {EQUATIONS[result.equation]} fit by phonopy. Acoustic modes at Γ are "
+            "left out."
+        )
+    frame.checks(result.checks, key="thermal_checks")
+    content = frame.provenance(crystal, model, values, seconds)
+    content["result"] = result.to_dict()
+    stem = f"{crystal.file_name}-quasi-harmonic"
+    frame.downloads(
+        [
+            ("Curves (CSV)", f"{stem}.csv", "text/csv", curves_csv(result)),
+            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
+        ],
+        key="thermal",
+    )
+    with st.expander("The same in Python"):
+        arguments = "".join(f", {k}={v!r}" for k, v in values.items() if k != "temperatures_k")
+        st.code(
+            "import ase.io\nimport sus2\n\n"
+            f'atoms = ase.io.read("{crystal.file_name}.cif")\np = sus2.load("{model.name}")\n'
+            f"t = sus2.thermal(atoms, p{arguments})\n"
+            'print(t.at("thermal_expansion_per_k", 300), t.at("bulk_modulus_gpa", 300))',
+            language="python",
+        )
+
+
+frame.title(
+    "Thermal properties",
+    "What heat does to the crystal: its expansion, stiffness and heat capacity from the free energy of exact phonons "
+    "at several volumes (the quasi-harmonic approximation).",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    model = frame.model(crystal.atoms)
+    values = settings_panel()
+    found = frame.result(
+        "thermal",
+        key=[frame.content_key(crystal.atoms), model.identity, values],
+        work=lambda progress: sus2.thermal(crystal.atoms, model.load(), progress=progress, **values),
+        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+        note="The heaviest calculation here: phonons at every volume.",
+    )
+    if found is not None:
+        show(found[0], crystal, model, values, found[1])

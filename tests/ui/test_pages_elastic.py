@@ -1,0 +1,69 @@
+"""The pages of elasticity and thermal properties show the numbers of their functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ase.build import bulk
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+import sus2
+
+
+@pytest.fixture
+def app(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    # As in test_pages: AppTest forgets between runs that st.navigation was called.
+    start = PagesManager.__init__
+
+    def remember(self: PagesManager, *args: Any, **options: Any) -> None:
+        start(self, *args, **options)
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", remember)
+    return AppTest.from_file(str(root / "app.py"), default_timeout=120)
+
+
+def opened(app: AppTest, page: str) -> AppTest:
+    app.query_params["crystal"] = "si"
+    app.query_params["model"] = "si-mlearn-pbe"
+    app.run()
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def shown(app: AppTest) -> str:
+    return " ".join(m.value for m in app.markdown)
+
+
+def test_elasticity(app: AppTest) -> None:
+    opened(app, "elasticity")
+    result = sus2.elastic(bulk("Si", cubic=True, a=5.43), sus2.load("si-mlearn-pbe"), cross_checks=False)
+    assert f"{result.k_vrh_gpa:.2f}" in shown(app)
+    assert f"{result.nu_vrh:.3f}" in shown(app)
+    app.button(key="elastic_compare").click().run()
+    assert not app.exception
+    assert any("difference, Finite strain, pymatgen" in d.value.columns for d in app.dataframe)
+    for quantity in ("poissons_ratio", "shear_modulus", "compressibility"):
+        app.selectbox(key="elastic_quantity").set_value(quantity).run()
+        assert not app.exception
+    before = shown(app)
+    app.number_input(key="elastic_pressure").set_value(5.0).run()
+    assert not app.exception
+    assert any("Birch" in s.value for s in app.success)
+    assert shown(app) != before
+
+
+def test_thermal(app: AppTest) -> None:
+    opened(app, "thermal")
+    axis = [float(t) for t in range(0, 1001, 10)]
+    result = sus2.thermal(bulk("Si"), sus2.load("si-mlearn-pbe"), mesh=50.0, temperatures_k=axis)
+    assert f"{result.at('bulk_modulus_gpa', 300.0):.1f}" in shown(app)
+    app.slider(key="thermal_t_1000").set_value(700).run()
+    assert f"{result.at('bulk_modulus_gpa', 700.0):.1f}" in shown(app)
+    app.slider(key="thermal_highest").set_value(400).run()
+    assert not app.exception

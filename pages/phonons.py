@@ -107,10 +107,10 @@ def show(found, crystal, model, values, seconds) -> None:
         show_heat(thermal, result, crystal)
     finite = st.session_state.setdefault("phonon_finite", {})
     asked = (crystal.key, model.identity)
-    if values["method"] == "exact" and asked not in finite:
-        if st.button("Compare with finite displacements (some seconds)", key="phonon_compare"):
-            with st.spinner("Displacing atoms in a supercell ..."):
-                finite[asked] = sus2.phonons(result.atoms, model.load(), relaxed=True, method="finite")
+    comparable = values["method"] == "exact" and asked not in finite
+    if comparable and st.button("Compare with finite displacements (some seconds)", key="phonon_compare"):
+        with st.spinner("Displacing atoms in a supercell ..."):
+            finite[asked] = sus2.phonons(result.atoms, model.load(), relaxed=True, method="finite")
     checks = [*check_phonons(result, finite.get(asked)), *check_applicability(result.atoms, model.load())]
     frame.checks(checks, key="phonon_checks")
     content = frame.provenance(crystal, model, {k: v for k, v in values.items() if k != "born"}, seconds)

@@ -125,6 +125,75 @@ def eos(
 
 
 @app.command()
+def elastic(
+    structure: Structure,
+    model: ModelName = None,
+    elements: Elements = None,
+    pressure: Annotated[float, typer.Option(help="Pressure at which the crystal is relaxed, GPa.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Elastic constants (exact, relaxed ions), moduli and stability."""
+    atoms = _structure(structure)
+    potential = _potential(model, elements, atoms)
+    c = sus2.elastic(atoms, potential, pressure_gpa=pressure)
+    if as_json:
+        _print(c.to_dict(), as_json=True)
+        return
+    typer.echo(f"{atoms.get_chemical_formula('metal')}, {c.space_group}, {potential.name}, GPa, xx yy zz yz xz xy")
+    for row in c.c_gpa:
+        typer.echo("  " + "".join(f"{x:>12.4f}" for x in row))
+    typer.echo(f"  K {c.k_vrh_gpa:.4f}  G {c.g_vrh_gpa:.4f} GPa (Voigt-Reuss-Hill)")
+    typer.echo(f"  {c.stability}")
+
+
+@app.command()
+def phonons(
+    structure: Structure,
+    model: ModelName = None,
+    elements: Elements = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for phonopy.yaml, FORCE_CONSTANTS, band.yaml, mesh.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Exact phonon frequencies at the special points of the band path, THz."""
+    atoms = _structure(structure)
+    potential = _potential(model, elements, atoms)
+    result = sus2.phonons(atoms, potential)
+    path = result.band_structure().path
+    points: dict[str, list[float]] = {}
+    for part, names in zip(path.segments, path.segment_labels, strict=True):
+        for k, name in zip((part.start, part.stop - 1), names, strict=True):
+            points.setdefault(name, path.q_fractional[k].tolist())
+    frequencies = dict(zip(points, result.frequencies_thz(list(points.values())).tolist(), strict=True))
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        result.write_files(output)
+    if as_json:
+        content = {"potential": potential.name, "stable": result.stable, "q_fractional": points}
+        _print({**content, "frequencies_thz": frequencies}, as_json=True)
+        return
+    typer.echo(f"{result.atoms.get_chemical_formula('metal')}, {potential.name}, THz")
+    for name, values in frequencies.items():
+        typer.echo(f"  {name:<6}" + "".join(f"{x:>9.4f}" for x in values))
+    typer.echo(f"  {result.stability}")
+
+
+@app.command()
+def check(structure: Structure, model: ModelName = None, elements: Elements = None, as_json: AsJson = False) -> None:
+    """Checks of a potential for one crystal: pass, look or fail, each with its meaning; exit code 1 where one fails."""
+    atoms = _structure(structure)
+    found = sus2.check(_potential(model, elements, atoms), atoms)
+    if as_json:
+        typer.echo(json.dumps([c.to_dict() for c in found]))
+    else:
+        for c in found:
+            typer.echo(f"{c.verdict:<5} {c.name}: {c.value:.4g} {c.unit}".rstrip() + f". {c.meaning}")
+    if any(c.verdict == "fail" for c in found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def models(as_json: AsJson = False) -> None:
     """The shipped models."""
     cards = sus2.models()

@@ -39,6 +39,29 @@ def test_equation_of_state_to_the_last_digit(root: Path, silicon: str) -> None:
         assert repr(value) in text
 
 
+def test_elastic_constants_and_phonons_to_the_last_digit(root: Path, silicon: str, tmp_path: Path) -> None:
+    from sus2.structures import read_structure
+
+    atoms = read_structure("si.cif", Path(silicon).read_bytes())
+    potential = sus2.load("si-mlearn-pbe")
+    done = run(root, "elastic", silicon, "--json")
+    assert json.loads(done.stdout)["c_gpa"] == sus2.elastic(atoms, potential).c_gpa.tolist()
+    done = run(root, "phonons", silicon, "--json", "--output", str(tmp_path / "files"))
+    found = json.loads(done.stdout)
+    assert found["stable"]
+    result = sus2.phonons(atoms, potential)
+    q = list(found["q_fractional"].values())
+    assert list(found["frequencies_thz"].values()) == result.frequencies_thz(q).tolist()
+    assert (tmp_path / "files" / "band.yaml").is_file()
+
+
+def test_checks_set_the_exit_code(root: Path, silicon: str) -> None:
+    done = run(root, "check", silicon)
+    assert done.returncode in (0, 1)
+    assert "pass" in done.stdout
+    assert ("fail" in {line.split()[0] for line in done.stdout.splitlines()}) == (done.returncode == 1)
+
+
 def test_relaxation_writes_the_structure(root: Path, silicon: str, tmp_path: Path) -> None:
     done = run(root, "relax", silicon, "--output", str(tmp_path / "out.cif"))
     assert done.returncode == 0, done.stderr

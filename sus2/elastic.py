@@ -259,11 +259,15 @@ class ElasticResult:
             "stable": self.stable,
             "stability": self.stability,
             "eigenvalues_gpa": self.eigenvalues_gpa.tolist(),
-            "universal_anisotropy": self.universal_anisotropy,
             "zener_anisotropy": self.zener_anisotropy,
             "density_kg_per_m3": self.density_kg_per_m3,
         }
-        for name in ("debye_temperature_k", "debye_temperature_vrh_k"):
+        for name in (
+            "universal_anisotropy",
+            "log_euclidean_anisotropy",
+            "debye_temperature_k",
+            "debye_temperature_vrh_k",
+        ):
             value = getattr(self, name)
             plain[name] = value if math.isfinite(value) else None
         for name, mean in (("voigt", self.voigt), ("reuss", self.reuss), ("hill", self.hill)):

@@ -349,3 +349,13 @@ def test_kelvin_eigenvalues_do_not_depend_on_the_axes():
 def test_singular_tensor_has_no_compliance():
     with pytest.raises(Sus2Error, match="singular"):
         compliance(np.diag([1.0, 1, 1, 1, 1, 0]))
+
+
+def test_an_unstable_crystal_says_so(silicon):
+    """Body-centred silicon: its record has no number that is not one."""
+    found = elastic(bulk("Si", "bcc", a=3.1), silicon)
+    assert not found.stable
+    assert "unstable" in found.stability
+    assert next(c for c in found.checks if c.name == "Elastic stability").verdict == "fail"
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert found.to_dict()["debye_temperature_k"] is None

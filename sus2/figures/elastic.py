@@ -131,7 +131,7 @@ def cuts_figure(
     """
     angle = np.linspace(0.0, 2.0 * np.pi, points)
     label, unit = LABELS[quantity]
-    fig = make_subplots(rows=1, cols=3, specs=[[{"type": "polar"}] * 3], horizontal_spacing=0.08)
+    fig = make_subplots(rows=1, cols=3, specs=[[{"type": "polar"}] * 3], horizontal_spacing=0.13)
     for column, (plane, (i, j)) in enumerate(_PLANES, start=1):
         n = np.zeros((points, 3))
         n[:, i], n[:, j] = np.cos(angle), np.sin(angle)

@@ -241,7 +241,7 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
         raise r.fail(f"version {_short(version)} is not supported; SUS2-MLIP writes version 1.1.0.", line)
     name = r.optional("potential_name")
     scaling_item = r.optional("scaling")
-    scaling = r.convert(*scaling_item_args(scaling_item), float, "a number") if scaling_item else 1.0
+    scaling = r.convert(scaling_item[0], "scaling", scaling_item[1], float, "a number") if scaling_item else 1.0
     max_rank = r.count("L", 0, 20)
     line, scaling_map = r.take("scaling_map")
     if scaling_map not in get_args(ScalingMap):
@@ -326,10 +326,6 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
     )
     check_graph(spec, source)
     return spec
-
-
-def scaling_item_args(item: tuple[int, str]) -> tuple[int, str, str]:
-    return item[0], "scaling", item[1]
 
 
 def _refuse_foreign(r: _Reader) -> None:

@@ -11,7 +11,7 @@ from sus2.structures import FORMATS, sample
 EXAMPLES = (
     ("si", "The classic semiconductor: every atom has four neighbours."),
     ("cu", "A close-packed metal: every atom has twelve neighbours."),
-    ("ti", "A hexagonal metal: its two lattice constants stretch independently."),
+    ("w", "A body-centred metal, the stiffest of the three."),
 )
 
 frame.title(

@@ -180,6 +180,31 @@ def phonons(
 
 
 @app.command()
+def thermal(
+    structure: Structure,
+    model: ModelName = None,
+    elements: Elements = None,
+    temperature: Annotated[float, typer.Option(help="Temperature to print, K.", min=0.0, max=1000.0)] = 300.0,
+    as_json: AsJson = False,
+) -> None:
+    """Quasi-harmonic volume, expansion, bulk modulus and heat capacity."""
+    atoms = _structure(structure)
+    potential = _potential(model, elements, atoms)
+    t = sus2.thermal(atoms, potential)
+    if as_json:
+        _print(t.to_dict(), as_json=True)
+        return
+    typer.echo(f"{atoms.get_chemical_formula('metal')}, {potential.name}, {temperature:g} K. {t.note}".rstrip())
+    for label, name, unit in (
+        ("V", "volumes_t_a3", f"A^3 for {len(t.atoms)} atoms"),
+        ("alpha", "thermal_expansion_per_k", "1/K"),
+        ("B", "bulk_modulus_gpa", "GPa"),
+        ("Cp", "cp_j_per_k_mol", "J/K/mol"),
+    ):
+        typer.echo(f"  {label:<6}{t.at(name, temperature):>16.6g}  {unit}")
+
+
+@app.command()
 def check(structure: Structure, model: ModelName = None, elements: Elements = None, as_json: AsJson = False) -> None:
     """Checks of a potential for one crystal: pass, look or fail, each with its meaning; exit code 1 where one fails."""
     atoms = _structure(structure)

@@ -11,7 +11,7 @@ import pytest
 from ase.build import bulk
 
 import sus2
-from sus2.structures import write_structure
+from sus2.structures import sample, write_structure
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +53,13 @@ def test_elastic_constants_and_phonons_to_the_last_digit(root: Path, silicon: st
     q = list(found["q_fractional"].values())
     assert list(found["frequencies_thz"].values()) == result.frequencies_thz(q).tolist()
     assert (tmp_path / "files" / "band.yaml").is_file()
+
+
+def test_thermal_properties_to_the_last_digit(root: Path) -> None:
+    done = run(root, "thermal", "si", "--json")
+    expected = sus2.thermal(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
+    assert json.loads(done.stdout)["volumes_t_a3"] == expected.to_dict()["volumes_t_a3"]
+    assert "J/K/mol" in run(root, "thermal", "si", "--temperature", "500").stdout
 
 
 def test_checks_set_the_exit_code(root: Path, silicon: str) -> None:

@@ -131,7 +131,7 @@ def matcalc(name: str) -> Callable | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--potential", required=True, help="a shipped potential's name or an .mtp file")
+    parser.add_argument("--potential", default="si-mlearn-pbe", help="a shipped potential's name or an .mtp file")
     parser.add_argument("--elements", nargs="+", help="elements in type order, for a file without a card")
     parser.add_argument("--perovskite", nargs=3, default=["Sr", "Ti", "O"], metavar=("A", "B", "X"))
     parser.add_argument("--repeats", type=int, default=9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -251,6 +252,9 @@ def run_app(
     script = _app_script()
     command = [sys.executable, "-m", "sus2._serve", "run", str(script)]
     command += ["--server.port", str(port), "--server.address", address]
+    if os.name == "posix":
+        # The server takes this process's place, so that whoever stops the process stops the server.
+        os.execv(sys.executable, command)
     try:
         raise typer.Exit(subprocess.run(command, check=False).returncode)
     except KeyboardInterrupt:

@@ -53,6 +53,8 @@ def server(root: Path) -> Iterator[str]:
     yield address
     process.terminate()
     process.wait(timeout=30)
+    with socket.socket() as s:
+        assert s.connect_ex(("127.0.0.1", port)) != 0, "the server outlived the process that was stopped"
 
 
 @pytest.fixture(scope="module")

@@ -97,10 +97,13 @@ def test_upload_compute_and_read_the_numbers(server: str, browser: Browser, tmp_
     page.get_by_role("heading", name="Equation of state").wait_for(timeout=60_000)
     page.get_by_role("button", name="Compute").click()
     page.get_by_text(re.compile("Computed in")).wait_for(timeout=120_000)
+    # The caption comes before the numbers and the plots below it: read when the script has ended and they are drawn.
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    page.get_by_text(f"{expected.v0_a3 / 8:.3f}").first.wait_for(timeout=60_000)
     text = page.inner_text("[data-testid=stMain]")
     assert f"{expected.v0_a3 / 8:.3f}" in text
     assert f"{expected.b0_gpa:.2f}" in text
     assert f"{expected.b0_prime:.2f}" in text
-    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
     assert "Traceback" not in text
     assert problems == []

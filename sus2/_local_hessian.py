@@ -20,7 +20,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sus2.batch import neighbours, type_indices
+from sus2 import kernels
+from sus2.batch import Neighbours, neighbours, type_indices
 from sus2.errors import GraphError
 from sus2.head import two_level
 from sus2.model import Sus2Model
@@ -50,16 +51,34 @@ class LocalHessian:
     jacobian: Tensor
     head: Tensor
     curvature: Tensor
+    packed: kernels.Edges | None = None  # the same edges as the compiled kernels read them, where they made this
 
 
 def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     """Second-order expansion of every site energy; raises StructureError and UnknownElementError."""
+    edges = neighbours(atoms, potential.cutoff)
+    types = type_indices(atoms, potential.elements)
+    if potential.kernel is not None:
+        return _by_kernel(potential.kernel, types, edges)
+    return _by_torch(potential, types, edges)
+
+
+def _by_kernel(kernel: kernels.Kernel, types: NDArray[np.int64], edges: Neighbours) -> LocalHessian:
+    packed = kernels.Edges.from_lists(edges.index_i, edges.index_j, edges.vector, types)
+    site, gradient, jacobian, head, curvature = (torch.from_numpy(x) for x in kernel.second_order(packed))
+    return LocalHessian(
+        edge_i=torch.from_numpy(edges.index_i), edge_j=torch.from_numpy(edges.index_j),
+        shift=torch.from_numpy(edges.shift), vector=torch.from_numpy(packed.vectors), first=packed.first,
+        site_energies=site, gradient=gradient, jacobian=jacobian, head=head, curvature=curvature, packed=packed,
+    )  # fmt: skip
+
+
+def _by_torch(potential: Potential, types: NDArray[np.int64], edges: Neighbours) -> LocalHessian:
     device = potential.device
     model = potential.model
     if potential.dtype != torch.float64:
         model = Sus2Model(potential.spec, device=device, dtype=torch.float64).requires_grad_(False)
-    species = torch.as_tensor(type_indices(atoms, potential.elements), device=device)
-    edges = neighbours(atoms, potential.cutoff)
+    species = torch.as_tensor(types, device=device)
     edge_i = torch.as_tensor(edges.index_i, device=device)
     edge_j = torch.as_tensor(edges.index_j, device=device)
     vector = torch.as_tensor(edges.vector, dtype=torch.float64, device=device)
@@ -79,7 +98,7 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     a0, a1, a2 = angular_jet(unit, powers)  # (E, nm), (E, 3, nm), (E, 6, nm)
     share = torch.nn.functional.one_hot(which, len(powers)).to(torch.float64)  # (nb, nm)
 
-    n_atoms = len(atoms)
+    n_atoms = len(types)
     a = a0.index_select(1, which)
     basic = f0.new_zeros(n_atoms, len(mu)).index_add(0, edge_i, f0 * a)
     site, g, head = head_derivatives(model, basic, species)
@@ -311,7 +330,7 @@ def real_space_force_constants(local: LocalHessian, n_atoms: int) -> tuple[NDArr
     return lattice.astype(np.int64), phi
 
 
-def gamma_hessian(local: LocalHessian, n_atoms: int) -> Tensor:
+def _gamma_hessian(local: LocalHessian, n_atoms: int) -> Tensor:
     """d2E/du2 for displacements of the lattice period, (3N, 3N) eV/A^2: the sum of all blocks Phi(R)."""
     nb = local.head.shape[1]
     out = local.vector.new_zeros(3 * n_atoms, 3 * n_atoms)
@@ -331,7 +350,7 @@ def gamma_hessian(local: LocalHessian, n_atoms: int) -> Tensor:
     return out + pairs.reshape(n_atoms, n_atoms, 3, 3).transpose(1, 2).reshape(3 * n_atoms, 3 * n_atoms)
 
 
-def strain_vectors(vector: Tensor) -> Tensor:
+def _strain_vectors(vector: Tensor) -> Tensor:
     """dr/d(strain) in Voigt order with engineering shear for r -> (1 + strain) r: (E, 6, 3), A."""
     out = vector.new_zeros(len(vector), 6, 3)
     for v, (a, b) in enumerate(_VOIGT_PAIRS):
@@ -343,22 +362,42 @@ def strain_vectors(vector: Tensor) -> Tensor:
     return out
 
 
-def strain_derivatives(local: LocalHessian, n_atoms: int) -> tuple[Tensor, Tensor, Tensor]:
-    """dE/d(strain) (6,) eV, d2E/d(strain)2 (6, 6) eV and d2E/du d(strain) (N, 3, 6) eV/A.
+def response(local: LocalHessian, n_atoms: int) -> Tensor:
+    """Second derivatives by displacements of the lattice period and by strains, (3N + 6, 3N + 6).
 
-    r_e = (1 + strain) r_e0 + u_j - u_i with a symmetric strain: u are Cartesian displacements of the strained
-    crystal. Strains are six more columns beside the displacements of the low-rank form.
+    r_e = (1 + strain) r_e0 + u_j - u_i with a symmetric strain (Voigt, engineering shear): u are Cartesian
+    displacements of the strained crystal, and strains are six more columns of the low-rank form.
+    d2E/du2 in eV/A^2, d2E/du d(strain) in eV/A, d2E/d(strain)2 in eV.
     """
-    dr = strain_vectors(local.vector)  # (E, 6, 3)
+    if local.packed is not None:
+        parts = (x.numpy() for x in (local.jacobian, local.head, local.curvature))
+        return torch.from_numpy(kernels.response(local.packed, *parts))
+    n = 3 * n_atoms
+    out = local.vector.new_empty(n + 6, n + 6)
+    out[:n, :n] = _gamma_hessian(local, n_atoms)
+    out[n:, n:], internal = _strain_blocks(local, n_atoms)
+    out[:n, n:] = internal.reshape(n, 6)
+    out[n:, :n] = out[:n, n:].T
+    return out
+
+
+def _strain_blocks(local: LocalHessian, n_atoms: int) -> tuple[Tensor, Tensor]:
+    """d2E/d(strain)2 (6, 6) eV and d2E/du d(strain) (N, 3, 6) eV/A."""
+    dr = _strain_vectors(local.vector)  # (E, 6, 3)
     s = local.vector.new_zeros(n_atoms, 6, local.head.shape[1])
     s.index_add_(0, local.edge_i, torch.bmm(dr, local.jacobian))
     hs = torch.bmm(s, local.head)  # (N, 6, nb)
     kr = torch.bmm(dr, local.curvature)  # (E, 6, 3)
     second = torch.einsum("ivb,iwb->vw", hs, s) + torch.einsum("evx,ewx->vw", kr, dr)
-    first = torch.einsum("evx,ex->v", dr, local.gradient)
     edge = torch.bmm(local.jacobian, hs[local.edge_i].transpose(1, 2)) + kr.transpose(1, 2)  # (E, 3, 6)
     internal = edge.new_zeros(n_atoms, 3, 6).index_add_(0, local.edge_j, edge).index_add_(0, local.edge_i, -edge)
-    return first, 0.5 * (second + second.T), internal
+    return second, internal
+
+
+def strain_gradient(local: LocalHessian) -> Tensor:
+    """dE/d(strain), (6,) eV, Voigt with engineering shear."""
+    w = local.vector.T @ local.gradient
+    return torch.stack([0.5 * (w[a, b] + w[b, a]) for a, b in _VOIGT_PAIRS])
 
 
 def forces(local: LocalHessian, n_atoms: int) -> Tensor:

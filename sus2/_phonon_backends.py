@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.exception import BORNFileParseError
 from phonopy.file_IO import parse_BORN_from_strings, write_FORCE_CONSTANTS
-from phonopy.harmonic.dynamical_matrix import NacParams
+from phonopy.harmonic.dynamical_matrix import DynamicalMatrix, NacParams, get_dynamical_matrix
 from phonopy.phonon.mesh import Mesh, MeshGRGridFallbackWarning, MeshSymmetryFallbackWarning
 from phonopy.physical_units import get_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
+from phonopy.structure.cells import get_primitive, get_supercell
 from phonopy.structure.symmetry import Symmetry
 
 from sus2._qpath import QPath
@@ -55,10 +56,14 @@ class ExactBackend:
         return self.second.group_velocities_thz_a(q_fractional, floor_thz=_FLOOR_THZ)
 
     def mesh(self, mesh: float | ArrayLike, eigenvectors: bool) -> Mesh:
-        # phonopy's grid and symmetry need no more than the primitive cell itself.
-        small = phonopy_of(self.second.atoms, np.eye(3, dtype=np.int64), symmetry=False)
-        small.force_constants = self.second.supercell_force_constants([1, 1, 1])
-        return _quiet_mesh(_ExactMesh, small, mesh, eigenvectors, self.second)
+        # phonopy's grid and symmetry need no more than the primitive cell itself; a whole Phonopy object would search
+        # the symmetry three times.
+        one = np.eye(3, dtype=np.int64)
+        supercell = get_supercell(phonopy_cell(self.second.atoms), one, symprec=SYMPREC_A)
+        primitive = get_primitive(supercell, one, symprec=SYMPREC_A)
+        dynamical = get_dynamical_matrix(self.second.supercell_force_constants([1, 1, 1]), supercell, primitive)
+        symmetry = Symmetry(primitive, symprec=SYMPREC_A)
+        return _quiet_mesh(_ExactMesh, dynamical, symmetry, mesh, eigenvectors, self.second)
 
 
 class PhonopyBackend:
@@ -82,7 +87,8 @@ class PhonopyBackend:
         return velocity
 
     def mesh(self, mesh: float | ArrayLike, eigenvectors: bool) -> Mesh:
-        return _quiet_mesh(Mesh, self.phonopy, mesh, eigenvectors)
+        ph = self.phonopy
+        return _quiet_mesh(Mesh, ph.dynamical_matrix, ph.primitive_symmetry, mesh, eigenvectors)
 
 
 class _ExactMesh(Mesh):
@@ -91,17 +97,27 @@ class _ExactMesh(Mesh):
     def __init__(self, second: SecondDerivatives, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._second = second
+        self._exact: Modes | None = None
 
     def run(self) -> None:
-        if self.with_eigenvectors:
-            found = self._second.modes(self.qpoints)
-            self._frequencies, self._eigenvectors = found.frequencies_thz, found.eigenvectors
-        else:
-            self._frequencies = self._second.frequencies_thz(self.qpoints)
+        self._frequencies = self._second.frequencies_thz(self.qpoints)
+
+    @property
+    def eigenvectors(self) -> NDArray[np.cdouble] | None:
+        """(nq, 3N, 3N), one per column; found when they are first asked for."""
+        if self._exact is None and self.with_eigenvectors:
+            self._exact = self._second.modes(self.qpoints)
+            self._frequencies, self._eigenvectors = self._exact.frequencies_thz, self._exact.eigenvectors
+        return None if self._exact is None else self._exact.eigenvectors
 
 
 def _quiet_mesh(
-    kind: type[Mesh], ph: Phonopy, mesh: float | ArrayLike, eigenvectors: bool, *first: SecondDerivatives
+    kind: type[Mesh],
+    dynamical: DynamicalMatrix | None,
+    symmetry: Symmetry,
+    mesh: float | ArrayLike,
+    eigenvectors: bool,
+    *first: SecondDerivatives,
 ) -> Mesh:
     numbers = np.asarray(mesh)
     with warnings.catch_warnings():
@@ -110,28 +126,29 @@ def _quiet_mesh(
         warnings.simplefilter("ignore", MeshGRGridFallbackWarning)
         out = kind(
             *first,
-            ph.dynamical_matrix,
+            dynamical,
             float(numbers) if numbers.shape == () else numbers,
             with_eigenvectors=eigenvectors,
             is_gamma_center=True,
-            primitive_symmetry=Symmetry(ph.primitive, symprec=SYMPREC_A),
-            factor=ph.unit_conversion_factor,
+            primitive_symmetry=symmetry,
         )
         out.run()
     return out
 
 
-def phonopy_of(atoms: Atoms, supercell_matrix: ArrayLike, *, symmetry: bool = True) -> Phonopy:
-    """A phonopy object whose unit and primitive cell are the given cell, with its masses.
-
-    Without `symmetry` it searches none, neither of the supercell nor of the primitive cell.
-    """
-    cell = PhonopyAtoms(
+def phonopy_cell(atoms: Atoms) -> PhonopyAtoms:
+    """The cell as phonopy has it, with its masses."""
+    return PhonopyAtoms(
         symbols=atoms.get_chemical_symbols(),
         cell=atoms.cell.array,
         scaled_positions=atoms.cell.scaled_positions(atoms.positions),
         masses=atoms.get_masses(),
     )
+
+
+def phonopy_of(atoms: Atoms, supercell_matrix: ArrayLike) -> Phonopy:
+    """A phonopy object whose unit and primitive cell are the given cell, with its masses."""
+    cell = phonopy_cell(atoms)
     with warnings.catch_warnings():
         # An elongated supercell of a cubic crystal is allowed here.
         warnings.filterwarnings("ignore", message=".*Point group symmetries of supercell.*")
@@ -214,6 +231,7 @@ def write_phonopy_files(folder: Path, ph: Phonopy, path: QPath, mesh: Mesh) -> t
         labels=labels,
     )
     bands.write_yaml(filename=names[2])
+    _ = mesh.eigenvectors  # the writer takes them as they are
     mesh.write_yaml(filename=names[3])
     return names
 

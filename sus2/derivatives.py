@@ -22,10 +22,10 @@ from sus2._folding import fold
 from sus2._local_hessian import (
     LocalHessian,
     forces,
-    gamma_hessian,
     local_hessian,
     real_space_force_constants,
-    strain_derivatives,
+    response,
+    strain_gradient,
 )
 from sus2.errors import Sus2Error
 from sus2.potential import Potential
@@ -78,7 +78,7 @@ class SecondDerivatives:
     @cached_property
     def stress_ev_per_a3(self) -> Array:
         """(6,), Voigt xx yy zz yz xz xy, positive in tension."""
-        return self._strain[0] / self.volume_a3
+        return _numpy(strain_gradient(self.local)) / self.volume_a3
 
     @property
     def volume_a3(self) -> float:
@@ -103,8 +103,7 @@ class SecondDerivatives:
     @cached_property
     def gamma_hessian_ev_per_a2(self) -> Array:
         """d2E/du2 for displacements of the lattice period, (3N, 3N)."""
-        h = _numpy(gamma_hessian(self.local, len(self.atoms)))
-        return 0.5 * (h + h.T)
+        return self._response[:-6, :-6]
 
     def supercell_force_constants(self, supercell_matrix: ArrayLike, *, full: bool = False) -> Array:
         """Force constants of a periodic supercell in phonopy's layout, eV/A^2.
@@ -256,9 +255,10 @@ class SecondDerivatives:
     # ---- strain
 
     @cached_property
-    def _strain(self) -> tuple[Array, Array, Array]:
-        first, second, internal = strain_derivatives(self.local, len(self.atoms))
-        return _numpy(first), _numpy(second), _numpy(internal)
+    def _response(self) -> Array:
+        """d2E by displacements and strains, (3N + 6, 3N + 6), symmetric."""
+        out = _numpy(response(self.local, len(self.atoms)))
+        return 0.5 * (out + out.T)
 
     @cached_property
     def internal_strain_ev_per_a(self) -> Array:
@@ -267,12 +267,12 @@ class SecondDerivatives:
         Voigt order with engineering shear; u are Cartesian displacements of the strained crystal. At non-zero forces
         it depends on that choice; where the forces vanish it does not.
         """
-        return self._strain[2].reshape(-1, 6)
+        return self._response[:-6, -6:]
 
     @cached_property
     def clamped_elastic(self) -> ElasticTensors:
         """Elastic constants with every atom carried along by the strain (clamped ions)."""
-        return elastic_tensors(self._strain[1] / self.volume_a3, self.stress_ev_per_a3)
+        return elastic_tensors(self._response[-6:, -6:] / self.volume_a3, self.stress_ev_per_a3)
 
     @cached_property
     def internal_eigenvalues_ev_per_a2(self) -> Array:
@@ -307,7 +307,7 @@ class SecondDerivatives:
         coupling = vectors.T @ self.internal_strain_ev_per_a  # (3N - 3, 6)
         largest = np.abs(values).max(initial=0.0)
         soft = values <= _SOFT_FRACTION * largest
-        scale = np.sqrt(max(largest, 1e-12) * max(np.abs(self._strain[1]).max(), 1e-12))
+        scale = np.sqrt(max(largest, 1e-12) * max(np.abs(self._response[-6:, -6:]).max(), 1e-12))
         moved = soft & (np.abs(coupling) > _COUPLING_FRACTION * scale).any(1)
         if moved.any():
             raise Sus2Error(
@@ -317,7 +317,7 @@ class SecondDerivatives:
             )
         hard = coupling[~soft]
         softening = hard.T @ (hard / values[~soft][:, None])
-        return elastic_tensors((self._strain[1] - softening) / self.volume_a3, self.stress_ev_per_a3)
+        return elastic_tensors((self._response[-6:, -6:] - softening) / self.volume_a3, self.stress_ev_per_a3)
 
     def sound_speeds(self, directions: ArrayLike, *, relaxed: bool = True) -> SoundSpeeds:
         """Long waves along Cartesian directions (nd, 3) by the Christoffel equation.

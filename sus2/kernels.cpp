@@ -1,94 +1,10 @@
 // Fused SUS2 kernels for the CPU: energy, forces and virial in one pass, and the gradient of a training
 // loss with respect to the parameters without any stored graph. Equations as in model.py; one SIMD lane per
 // atom, LANES atoms per group, threads over groups. Compiled by kernels.py.
-#include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <cstring>
-#include <thread>
-#include <vector>
 
-namespace {
-
-template <class T> struct Simd;
-template <> struct Simd<double> {
-  typedef double vec __attribute__((vector_size(64)));
-  typedef int64_t ivec __attribute__((vector_size(64)));
-  static constexpr int lanes = 8;
-};
-template <> struct Simd<float> {
-  typedef float vec __attribute__((vector_size(64)));
-  typedef int32_t ivec __attribute__((vector_size(64)));
-  static constexpr int lanes = 16;
-};
-
-// exp(x) to rounding error: Cody-Waite reduction and a Taylor polynomial on |x| <= ln(2)/2. The argument is
-// clamped to +-40, where tanh is 1 to the last digit in either precision.
-inline Simd<double>::vec vexp(Simd<double>::vec x) {
-  typedef Simd<double>::vec V;
-  const V hi = V{} + 40.0, magic = V{} + 6755399441055744.0;
-  x = x > hi ? hi : x;
-  x = x < -hi ? -hi : x;
-  V shifted = x * 1.4426950408889634 + magic;
-  V n = shifted - magic;
-  V r = x - n * 0.693147180369123816490;
-  r = r - n * 1.90821492927058770002e-10;
-  V p = V{} + 1.0 / 6227020800.0;
-  const double c[] = {1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0,
-                      1.0 / 5040.0,      1.0 / 720.0,      1.0 / 120.0,     1.0 / 24.0,     1.0 / 6.0,
-                      0.5,               1.0,              1.0};
-  for (double k : c) p = p * r + k;
-  Simd<double>::ivec bits = (Simd<double>::ivec)shifted;
-  return (V)((Simd<double>::ivec)p + (bits << 52));
-}
-inline Simd<float>::vec vexp(Simd<float>::vec x) {
-  typedef Simd<float>::vec V;
-  const V hi = V{} + 40.0f, magic = V{} + 12582912.0f;
-  x = x > hi ? hi : x;
-  x = x < -hi ? -hi : x;
-  V shifted = x * 1.44269504f + magic;
-  V n = shifted - magic;
-  V r = x - n * 0.693359375f;
-  r = r + n * 2.12194440e-4f;
-  V p = V{} + 1.0f / 5040.0f;
-  const float c[] = {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f};
-  for (float k : c) p = p * r + k;
-  Simd<float>::ivec bits = (Simd<float>::ivec)shifted;
-  return (V)((Simd<float>::ivec)p + (bits << 23));
-}
-
-} // namespace
-
-extern "C" {
-
-// Layout shared with kernels.py (ctypes.Structure); all tables row-major.
-struct Sus2Model {
-  int64_t species, chebyshev, radial, kappas, basics, products, moments, scalars, angulars;
-  double scaling, cutoff;
-  const int64_t *kappa;        // (radial)
-  const int64_t *basic_mu;     // (basics)
-  const int64_t *basic_ang;    // (basics) row of the table of monomials
-  const int64_t *ang_parent;   // (angulars) monomial to multiply ...
-  const int64_t *ang_axis;     // (angulars) ... by this component; row 0 is 1
-  const int64_t *ang_lower;    // (angulars, 3) monomial of the derivative by x, y, z; -1 where it vanishes
-  const double *ang_factor;    // (angulars, 3)
-  const int64_t *times;        // (products, 4)
-  const int64_t *mapping;      // (scalars)
-  const double *alpha, *r0;    // (kappas, species, species)
-  const double *weights;       // (radial, chebyshev)
-  const double *pair_factor;   // (species)
-  const double *species_coeffs;// (species)
-  const double *theta;         // (scalars)
-};
-
-struct Sus2Edges {
-  int64_t atoms;
-  const int64_t *first;   // (atoms + 1) first edge of each atom; edges are sorted by central atom
-  const double *vectors;  // (edges, 3)
-  const int64_t *j;       // (edges)
-  const int64_t *types;   // (atoms)
-};
-}
+#include "kernels.h"
 
 namespace {
 
@@ -461,24 +377,13 @@ private:
   }
 };
 
-// Each thread takes one contiguous range of groups, so that sums come out the same in every run. Plain threads:
-// no second OpenMP runtime beside torch's, whose waiting threads would fight for the same cores.
-template <class Work> void spread(int64_t groups, int64_t threads, Work work) {
-  threads = std::max<int64_t>(1, std::min(threads, groups / 8));
-  auto run = [&](int64_t id) { work(id, groups * id / threads, groups * (id + 1) / threads); };
-  std::vector<std::thread> pool;
-  for (int64_t id = 1; id < threads; ++id) pool.emplace_back(run, id);
-  run(0);
-  for (auto &thread : pool) thread.join();
-}
-
 template <class T>
 void evaluate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, double *site, double *forces, double *virial) {
   constexpr int W = Simd<T>::lanes;
   const Tables<T> tables(m);
   const int64_t groups = (e.atoms + W - 1) / W;
   std::vector<std::vector<double>> others(threads);
-  spread(groups, threads, [&](int64_t id, int64_t begin, int64_t end) {
+  spread(groups, threads, 8, [&](int64_t id, int64_t begin, int64_t end) {
     Group<T> group(m, tables, e);
     if (id > 0) others[id].assign(3 * e.atoms, 0.0);
     double *mine = id > 0 ? others[id].data() : forces;
@@ -496,7 +401,7 @@ void differentiate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, cons
   const Tables<T> tables(m);
   const int64_t groups = (e.atoms + W - 1) / W;
   std::vector<typename Group<T>::Gradient> parts(threads, typename Group<T>::Gradient(m));
-  spread(groups, threads, [&](int64_t id, int64_t begin, int64_t end) {
+  spread(groups, threads, 8, [&](int64_t id, int64_t begin, int64_t end) {
     Group<T> group(m, tables, e);
     for (int64_t g = begin; g < end; ++g) group.differentiate(g * W, energy_weight, velocity, strain, parts[id]);
   });

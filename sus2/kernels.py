@@ -26,7 +26,8 @@ from sus2.mtp import ModelSpec
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_SOURCE: Final = Path(__file__).with_name("kernels.cpp")
+_SOURCES: Final = tuple(Path(__file__).with_name(n) for n in ("kernels.cpp", "second_order.cpp"))
+_HEADER: Final = Path(__file__).with_name("kernels.h")
 _FLAGS: Final = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
 
 
@@ -68,7 +69,9 @@ def _library() -> ctypes.CDLL | None:
             library = ctypes.CDLL(str(_build()))
     except (OSError, subprocess.SubprocessError):
         return None
-    for function in (library.sus2_evaluate, library.sus2_differentiate):
+    for function in (
+        library.sus2_evaluate, library.sus2_differentiate, library.sus2_second_order, library.sus2_response
+    ):  # fmt: skip
         function.restype = None
     return library
 
@@ -78,7 +81,7 @@ def _build() -> Path:
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if not compiler:
         raise OSError("no C++ compiler")
-    source = _SOURCE.read_bytes()
+    source = b"".join(path.read_bytes() for path in (_HEADER, *_SOURCES))
     key = hashlib.sha256(source + " ".join((compiler, *_FLAGS, _processor())).encode()).hexdigest()[:20]
     target = cache_folder() / "kernels" / f"{key}.so"
     if not target.exists():
@@ -86,7 +89,7 @@ def _build() -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             built = Path(scratch) / "kernels.so"
             subprocess.run(
-                [compiler, *_FLAGS, "-o", str(built), str(_SOURCE)], check=True, capture_output=True, timeout=300
+                [compiler, *_FLAGS, "-o", str(built), *map(str, _SOURCES)], check=True, capture_output=True, timeout=300
             )
             built.replace(target)  # atomic: two processes may build at once
     return target
@@ -249,6 +252,38 @@ class Kernel:
             _pointer(out.r0), _pointer(out.weights), _pointer(out.pair), _pointer(out.species), _pointer(out.theta),
         )  # fmt: skip
         return out
+
+    def second_order(self, edges: Edges) -> tuple[Array, Array, Array, Array, Array]:
+        """Site energies (N,) eV to second order in the edge vectors, as sus2._local_hessian.LocalHessian has them.
+
+        Gradient (E, 3), jacobian (E, 3, nb), head (N, nb, nb), curvature (E, 3, 3); float64 whatever the precision.
+        """
+        n, count, nb = len(edges.types), len(edges.j), len(self.spec.basic)
+        out = (
+            np.zeros(n), np.zeros((count, 3)), np.zeros((count, 3, nb)), np.zeros((n, nb, nb)), np.zeros((count, 3, 3))
+        )  # fmt: skip
+        self._library.sus2_second_order(
+            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.threads), *map(_pointer, out)
+        )
+        return out[0] + self._shift[edges.types], *out[1:]
+
+
+def response(edges: Edges, jacobian: Array, head: Array, curvature: Array) -> Array:
+    """d2E by displacements of the lattice period and strains, (3N + 6, 3N + 6): eV/A^2, eV/A and eV.
+
+    Takes what Kernel.second_order gives; strains in Voigt order with engineering shear, r -> (1 + strain) r, without
+    the part from the second-order change of an edge (there is none: r is linear in a symmetric strain).
+    """
+    library = _library()
+    if library is None:
+        raise Sus2Error("The fused kernels cannot be built here; use the torch model instead.")
+    n = len(edges.types)
+    out = np.zeros((3 * n + 6, 3 * n + 6))
+    library.sus2_response(
+        ctypes.byref(_edges(edges)), ctypes.c_int64(head.shape[1]), ctypes.c_int64(default_threads()),
+        *map(_pointer, (jacobian, head, curvature, out)),
+    )  # fmt: skip
+    return out
 
 
 def _pointer(x: Array) -> ctypes.c_void_p:

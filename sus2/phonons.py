@@ -35,7 +35,7 @@ from sus2.derivatives import Modes, SecondDerivatives, second_derivatives
 from sus2.errors import Sus2Error
 from sus2.potential import Calculates, Potential
 from sus2.relax import RelaxResult, relax
-from sus2.structures import check_crystal, standardise, to_atoms
+from sus2.structures import standardise, to_atoms
 from sus2.units import THZ_A_TO_M_PER_S
 
 if TYPE_CHECKING:
@@ -330,7 +330,6 @@ def phonons(
     CancelledError (from progress), and Sus2Error (BORN file, supercell, mesh, a method that the potential has not).
     """
     start = to_atoms(atoms)
-    check_crystal(start)
     if not (np.isfinite(displacement_a) and 1e-5 <= displacement_a <= 0.5):
         raise Sus2Error(f"The displacement must lie between 1e-5 and 0.5 Å, found {displacement_a:g}.")
     if method not in ("exact", "finite"):

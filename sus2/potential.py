@@ -116,7 +116,8 @@ class Potential:
         return Sus2Model(self.spec, device=self.device, dtype=self.dtype).requires_grad_(False)
 
     @cached_property
-    def _kernel(self) -> kernels.Kernel | None:
+    def kernel(self) -> kernels.Kernel | None:
+        """The compiled kernels with these weights; None on another device or without a compiler."""
         if self.device.type != "cpu" or not kernels.available():
             return None
         return kernels.Kernel(self.spec, single_precision=self.dtype == torch.float32)
@@ -124,7 +125,7 @@ class Potential:
     @property
     def backend(self) -> str:
         """What computes energies and first derivatives: "kernels" or "torch"."""
-        return "torch" if self._kernel is None else "kernels"
+        return "torch" if self.kernel is None else "kernels"
 
     def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
         """Energy, forces and stress of each structure.
@@ -136,8 +137,8 @@ class Potential:
         results: list[Evaluation] = []
         lists = (neighbours(a, self.cutoff) for a in atoms)
         for part, chunk in pack(lists, MAX_EDGES_PER_CHUNK):
-            if self._kernel is not None:
-                site, forces, virial = _by_kernel(self._kernel, types[part], chunk)
+            if self.kernel is not None:
+                site, forces, virial = _by_kernel(self.kernel, types[part], chunk)
             else:
                 site, forces, virial = self._by_torch(atoms[part], chunk)
             results += _split(atoms[part], site, forces, virial)

@@ -44,7 +44,7 @@ def two_level_spec(name: str = "l3k2", scaling_map: str = "LK") -> ModelSpec:
 class TorchOnly(Potential):
     """The same potential without the compiled kernels."""
 
-    _kernel = None  # type: ignore[assignment]
+    kernel = None  # type: ignore[assignment]
 
 
 def make(backend: str, spec: ModelSpec) -> Potential:

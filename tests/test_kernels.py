@@ -14,11 +14,14 @@ from ase.build import bulk
 
 from sus2 import kernels
 from sus2.batch import build_batch
+from sus2.derivatives import second_derivatives
 from sus2.kernels import Edges, Kernel
 from sus2.model import Sus2Model
+from sus2.potential import Potential
+from sus2.pretrained import Card
 from tests.conftest import require
 from tests.helpers_spec import random_spec
-from tests.test_contract import SPECS, crystal
+from tests.test_contract import ELEMENTS, SPECS, crystal
 
 SCRIPT = """
 from tests.test_contract import ELEMENTS, crystal
@@ -133,3 +136,27 @@ def test_gallium_arsenide_neighbours_are_those_of_the_cell() -> None:
     b = build_batch([bulk("GaAs", "zincblende", a=5.65)], ("Ga", "As"), 2.5)
     edges = Edges.from_lists(b.edge_i.numpy(), b.edge_j.numpy(), b.edge_vectors.numpy(), b.species.numpy())
     assert np.diff(edges.first).tolist() == [4, 4]
+
+
+class TorchOnly(Potential):
+    """The same potential without the compiled kernels."""
+
+    kernel = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_second_derivatives_are_those_of_the_torch_path(name: str, threads: int) -> None:
+    card = Card(name="random", functional="none", elements=ELEMENTS)
+    spec, atoms = SPECS[name](), crystal()
+    fast = Potential(spec, card)
+    fast.__dict__["kernel"] = Kernel(spec, threads=threads)
+    found, expected = second_derivatives(atoms, fast), second_derivatives(atoms, TorchOnly(spec, card))
+    assert found.local.packed is not None
+    assert expected.local.packed is None
+    for part in ("site_energies", "gradient", "jacobian", "head", "curvature"):
+        a, b = getattr(found.local, part).numpy(), getattr(expected.local, part).numpy()
+        assert np.abs(a - b).max() < 1e-12 * max(1.0, np.abs(b).max()), part
+    for quantity in ("gamma_hessian_ev_per_a2", "internal_strain_ev_per_a", "stress_ev_per_a3", "_response"):
+        a, b = getattr(found, quantity), getattr(expected, quantity)
+        assert np.abs(a - b).max() < 1e-11 * max(1.0, np.abs(b).max()), quantity

@@ -175,9 +175,13 @@ class PhononResult:
 
     # ---- along the path and on the mesh
 
-    def band_structure(self, points: int = 200) -> BandStructure:
-        """Frequencies along the SeeK-path with about `points` q."""
-        path = q_path(self.atoms, points)
+    def band_structure(self, points: int = 200, *, path: QPath | None = None) -> BandStructure:
+        """Frequencies along the SeeK-path with about `points` q, or along a given path.
+
+        A path that is shared compares two potentials at the same q_fractional; its distances stay those of the cell
+        that it was made for.
+        """
+        path = q_path(self.atoms, points) if path is None else path
         if self.born is None:
             return BandStructure(path, self.frequencies_thz(path.q_fractional))
         # Near Gamma the non-analytical term depends on the direction, which phonopy takes from each segment.

@@ -33,6 +33,10 @@ class DataError(Sus2Error):
     """Training or reference data are unusable; the message names the item."""
 
 
+class EnergyScaleError(Sus2Error):
+    """Energies on different scales (functionals) were to be subtracted."""
+
+
 class StoreError(Sus2Error):
     """The store of results cannot be read or written."""
 

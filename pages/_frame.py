@@ -427,14 +427,24 @@ def quantity(column: Any, label: str, value: str, unit: str, meaning: str) -> No
         st.caption(f"± {spread}" if spread else "&nbsp;", help="Standard error of the fit." if spread else None)
 
 
-def plot(figure: Any, *, key: str, alt: str, name: str) -> None:
-    """Show a figure; its tool bar saves it as SVG under that name. alt: what it shows, for screen readers."""
+def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> list[int] | None:
+    """Show a figure; its tool bar saves it as SVG under that name. alt: what it shows, for screen readers.
+
+    With `pick`: the customdata of the point that was clicked, None before a click.
+    """
     config = {
         "displaylogo": False,
         "toImageButtonOptions": {"format": "svg", "filename": name},
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "tableRotation"],
     }
-    st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
+    if not pick:
+        st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
+        return None
+    event = st.plotly_chart(
+        figure, key=key, theme=None, config=config, alt=alt, on_select="rerun", selection_mode="points"
+    )
+    points = event["selection"]["points"]
+    return [int(v) for v in points[0]["customdata"]] if points and points[0].get("customdata") else None
 
 
 def result(

@@ -80,7 +80,7 @@ def show(found, crystal, model, values, seconds) -> None:
     together, motion, heat = st.tabs(["Bands and density of states", "Modes in motion", "Thermal functions"])
     with together:
         unit = st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit") or "THz"
-        frame.plot(
+        picked = frame.plot(
             bands_figure(
                 distance_per_a=bands.path.distance_per_a,
                 segments=bands.path.segments,
@@ -91,16 +91,23 @@ def show(found, crystal, model, values, seconds) -> None:
                 dos_projected_per_thz=dos.projected_per_thz,
                 unit=unit,
                 note=result.note,
+                pick=True,
                 mode=frame.mode(),
             ),
             key="phonon_bands",
             alt=f"Phonon bands and density of states of {crystal.info.formula}",
             name=f"{crystal.file_name}-phonons",
+            pick=True,
         )
         st.caption(
             f"Path of SeeK-path, 200 points; density of states on a mesh of {' × '.join(map(str, dos.mesh))}. "
-            "Imaginary frequencies are drawn below zero."
+            "Imaginary frequencies are drawn below zero. Click a point of a band to see that mode move."
         )
+        if picked is not None:
+            point, branch = picked
+            q = bands.path.q_fractional[point]
+            st.subheader(f"Mode {branch + 1} at q = ({', '.join(f'{x:.3f}' for x in q)})".replace("-", "−"))
+            show_mode(result, q, branch, crystal, key="phonon_picked", name=f"q of point {point + 1}")
     with motion:
         show_motion(result, bands, crystal, model)
     with heat:
@@ -150,14 +157,7 @@ def show_motion(result, bands, crystal, model) -> None:
         "Mode", range(len(frequencies)), len(frequencies) - 1, key="phonon_branch",
         format_func=lambda k: f"{k + 1}: {frequencies[k]:.2f} THz".replace("-", "−"),
     )  # fmt: skip
-    amplitude = st.slider("Largest displacement (Å)", 0.05, 0.8, 0.3, 0.05, key="phonon_amplitude")
-    atoms, u = mode_motion(result, q, branch)
-    frame.plot(
-        mode_figure(atoms=atoms, displacements=u, amplitude_a=amplitude, mode=frame.mode()),
-        key="phonon_motion",
-        alt=f"Atoms of {crystal.info.formula} moving in mode {branch + 1} at {name}",
-        name=f"{crystal.file_name}-mode",
-    )
+    show_mode(result, q, branch, crystal, key="phonon_motion", name=name)
     if frequencies[branch] > -0.05:
         return
     st.markdown("This mode is soft: the energy falls along it, so the crystal wants another structure.")
@@ -165,6 +165,17 @@ def show_motion(result, bands, crystal, model) -> None:
         with st.spinner("Displacing and relaxing ..."):
             followed = sus2.follow_mode(result, q, branch)
         st.success(followed.summary) if followed.lower else st.warning(followed.summary)
+
+
+def show_mode(result, q, branch, crystal, *, key, name) -> None:
+    amplitude = st.slider("Largest displacement (Å)", 0.05, 0.8, 0.3, 0.05, key=f"{key}_amplitude")
+    atoms, u = mode_motion(result, q, branch)
+    frame.plot(
+        mode_figure(atoms=atoms, displacements=u, amplitude_a=amplitude, mode=frame.mode()),
+        key=key,
+        alt=f"Atoms of {crystal.info.formula} moving in mode {branch + 1} at {name}",
+        name=f"{crystal.file_name}-mode",
+    )
 
 
 def special_points(path) -> list[tuple[str, list[float]]]:

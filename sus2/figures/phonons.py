@@ -10,12 +10,13 @@ import plotly.graph_objects as go
 from ase import Atoms
 from ase.data import covalent_radii
 from ase.data.colors import jmol_colors
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from plotly.subplots import make_subplots
 
 from sus2.figures.theme import BLUE, PALETTE, Mode, grid, ink, style
 from sus2.units import THZ_TO_INV_CM, THZ_TO_MEV
 
+MAX_PICKS: Final = 4000  # points that can be clicked: more of them make the browser slow
 FrequencyUnit = Literal["THz", "cm⁻¹", "meV"]
 FREQUENCY_UNITS: Final[Mapping[str, float]] = {"THz": 1.0, "cm⁻¹": THZ_TO_INV_CM, "meV": THZ_TO_MEV}
 
@@ -31,6 +32,7 @@ def bands_figure(
     dos_projected_per_thz: Mapping[str, ArrayLike],
     unit: FrequencyUnit = "THz",
     note: str = "",
+    pick: bool = False,
     mode: Mode = "light",
     height: int = 560,
 ) -> go.Figure:
@@ -38,7 +40,8 @@ def bands_figure(
 
     distance_per_a (n,): length along the path; segments: pieces that are drawn without a break; ticks: place and label
     of the special points; frequencies_thz (n, branches), imaginary ones negative; DOS arrays (m,), total and by
-    element; note: a sentence below the title, such as what is missing for LO-TO splitting.
+    element; note: a sentence below the title, such as what is missing for LO-TO splitting; pick: points on the bands
+    that can be clicked, each with customdata (index of its q, branch).
     """
     x = np.asarray(distance_per_a, dtype=float)
     factor = FREQUENCY_UNITS[unit]
@@ -58,11 +61,14 @@ def bands_figure(
                     name="bands",
                     showlegend=False,
                     customdata=np.column_stack([np.arange(part.start, part.stop), np.full(len(x[part]), branch)]),
-                    hovertemplate=f"%{{y:.2f}} {unit}, branch %{{customdata[1]}}<extra></extra>",
+                    hovertemplate=None if pick else f"%{{y:.2f}} {unit}, branch %{{customdata[1]}}<extra></extra>",
+                    hoverinfo="skip" if pick else None,
                 ),
                 row=1,
                 col=1,
             )
+    if pick:
+        _add_picks(fig, x, y, unit, mode)
     axis = factor * np.asarray(dos_frequencies_thz, dtype=float)
     curves = [("all atoms", np.asarray(dos_total_per_thz, dtype=float), ink(mode))]
     if len(dos_projected_per_thz) > 1:
@@ -96,6 +102,29 @@ def bands_figure(
             font={"size": 13, "color": ink(mode)},
         )  # fmt: skip
     return fig
+
+
+def _add_picks(fig: go.Figure, x: NDArray[np.float64], y: NDArray[np.float64], unit: str, mode: Mode) -> None:
+    """Points on the bands that show only once they are clicked; lines alone cannot be selected in plotly."""
+    step = -(-y.size // MAX_PICKS)
+    q, branch = (a.ravel() for a in np.meshgrid(np.arange(0, len(x), step), np.arange(y.shape[1]), indexing="ij"))
+    fig.add_trace(
+        go.Scatter(
+            x=x[q],
+            y=y[q, branch],
+            mode="markers",
+            name="modes",
+            showlegend=False,
+            customdata=np.column_stack([q, branch]),
+            marker={"size": 9, "color": ink(mode), "opacity": 0.0},
+            selected={"marker": {"opacity": 1.0}},
+            unselected={"marker": {"opacity": 0.0}},
+            hovertemplate=f"%{{y:.2f}} {unit}, branch %{{customdata[1]}}: click to see it move<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    fig.update_layout(clickmode="event+select")
 
 
 def thermal_figure(

@@ -107,3 +107,29 @@ def test_upload_compute_and_read_the_numbers(server: str, browser: Browser, tmp_
     assert f"{expected.b0_prime:.2f}" in text
     assert "Traceback" not in text
     assert problems == []
+
+
+def test_a_click_on_a_band_sets_that_mode_in_motion(server: str, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 1200})
+    page.goto(f"{server}/phonons?crystal=si&model=si-mlearn-pbe")
+    bands = page.locator(".js-plotly-plot").first
+    bands.wait_for(timeout=120_000)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    # Where a point that can be clicked is drawn, once the page has stopped moving.
+    script = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
+        const plot = document.querySelector('.js-plotly-plot');
+        const point = plot.calcdata[plot.data.findIndex(t => t.name === 'modes')][131];
+        const [x, y] = [plot._fullLayout.xaxis, plot._fullLayout.yaxis];
+        const box = plot.getBoundingClientRect();
+        done({x: box.x + x._offset + x.l2p(point.x), y: box.y + y._offset + y.l2p(point.y)});
+    })))"""
+    place, before, still = page.evaluate(script), None, 0
+    while still < 20:
+        before, place = place, page.evaluate(script)
+        still = still + 1 if place == before else 0
+    page.mouse.move(place["x"], place["y"])
+    page.mouse.click(place["x"], place["y"])
+    page.get_by_text(re.compile(r"^Mode [1-6] at q = \(0\.\d\d\d, ")).wait_for(timeout=60_000)
+    page.locator(".js-plotly-plot").nth(1).wait_for(timeout=60_000)
+    assert "Traceback" not in page.inner_text("[data-testid=stMain]")
+    page.close()

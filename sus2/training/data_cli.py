@@ -54,13 +54,17 @@ def build(
     limit: Annotated[int | None, typer.Option(help="Use this many base crystals alone.")] = None,
     bases_per_shard: Annotated[int, typer.Option(help="Base crystals in each shard.")] = 800,
     dynamics_per_shard: Annotated[int, typer.Option(help="Short runs of dynamics in each shard.")] = 60,
+    decorations: Annotated[
+        bool, typer.Option("--decorations", help="Random decorations of prototypes: many compositions, few of each.")
+    ] = False,
 ) -> None:
     """Make structures and label them with the PBE and the r2SCAN teacher."""
     from sus2.training.teacher import BuildPlan, build_set
 
     plan = BuildPlan(
-        name, seed=seed, limit=limit, bases_per_shard=bases_per_shard, dynamics_per_shard=dynamics_per_shard
-    )
+        name, seed=seed, limit=limit, bases_per_shard=bases_per_shard, dynamics_per_shard=dynamics_per_shard,
+        crystals="decorations" if decorations else "families",
+    )  # fmt: skip
     try:
         build_set(plan, typer.echo)
     except Sus2Error as error:

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers, covalent_radii
 
 from sus2.training.dataset import FloatArray, reduced_formula
+from sus2.training.decorations import decorations
 from sus2.training.families import UNIVERSAL, families_of, recipes, teacher_flag
 from sus2.training.prototypes import build
 from sus2.training.reference_sets import binary_crystals, matpes_elements
@@ -56,6 +57,11 @@ def base_crystals(seed: int = 0, largest: int = 20) -> list[Base]:
     ]
     order = np.random.default_rng(seed).permutation(len(kept))
     return [kept[k] for k in order]
+
+
+def decorated_crystals(seed: int = 0) -> list[Base]:
+    """Prototypes decorated at random (sus2.training.decorations), four structures of each."""
+    return [Base(f"{name}:{'-'.join(elements)}", build(name, elements), 4) for name, elements in decorations(seed)]
 
 
 def _how_many(base: Base) -> int:

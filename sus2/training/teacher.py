@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
@@ -140,7 +140,10 @@ def check_teachers(functionals: Sequence[str] = tuple(TEACHERS)) -> list[dict[st
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """What determines a set: its name, seed, functionals, crystals per shard, dynamics per shard, share of bases."""
+    """What determines a set: its name, seed, functionals, crystals per shard, dynamics per shard, share of bases.
+
+    crystals: those of the four families, or random decorations of prototypes (many compositions, few structures each,
+    no dimers or free atoms)."""
 
     name: str
     seed: int = 0
@@ -148,6 +151,7 @@ class BuildPlan:
     bases_per_shard: int = 800
     dynamics_per_shard: int = 60
     limit: int | None = None
+    crystals: Literal["families", "decorations"] = "families"
 
 
 def build_set(plan: BuildPlan, report: Report = print) -> Path:
@@ -162,7 +166,8 @@ def build_set(plan: BuildPlan, report: Report = print) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(".*.partial"):
         left.unlink()
-    bases = generate.base_crystals(plan.seed)[: plan.limit]
+    make = generate.decorated_crystals if plan.crystals == "decorations" else generate.base_crystals
+    bases = make(plan.seed)[: plan.limit]
     shards = [bases[k : k + plan.bases_per_shard] for k in range(0, len(bases), plan.bases_per_shard)]
     _claim(folder, plan, len(shards))
     for number, chunk in enumerate(shards):
@@ -183,6 +188,8 @@ def _claim(folder: Path, plan: BuildPlan, shards: int) -> None:
         "limit": plan.limit,
         "shards": shards,
     }
+    if plan.crystals != "families":
+        manifest["crystals"] = plan.crystals
     path = folder / "manifest.json"
     if path.exists():
         if json.loads(path.read_text()) != manifest:
@@ -221,10 +228,11 @@ def _build_shard(
         rng = np.random.default_rng([plan.seed, 2, number])
         for base in relaxed:
             structures += generate.perturbed(base, rng)
-        pairs = generate.dimers(UNIVERSAL, np.random.default_rng([plan.seed, 3]))
-        order = np.random.default_rng([plan.seed, 4]).permutation(len(pairs))
-        structures += [pairs[k] for k in order[number::total]]
-        structures += generate.free_atoms(UNIVERSAL[number::total])
+        if plan.crystals == "families":
+            pairs = generate.dimers(UNIVERSAL, np.random.default_rng([plan.seed, 3]))
+            order = np.random.default_rng([plan.seed, 4]).permutation(len(pairs))
+            structures += [pairs[k] for k in order[number::total]]
+            structures += generate.free_atoms(UNIVERSAL[number::total])
         mixed = [structures[k] for k in rng.permutation(len(structures))]
         _write(folder / f"structures-{shard}.npz", **generate.arrays_of(mixed))
         left_out = len(bases) - len(relaxed)

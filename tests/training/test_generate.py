@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sus2.training import generate
+from sus2.training.decorations import decorations
 from sus2.training.families import FAMILIES, families_of, recipes, teacher_flag
 from sus2.training.generate import Base, arrays_of, dimers, dynamics_starts, free_atoms, perturbed, supercell
 from sus2.training.prototypes import PROTOTYPES, build
@@ -133,3 +134,16 @@ def test_base_crystals(shared: Path) -> None:
         everywhere = np.mean([letter in families_of(b.atoms.get_chemical_symbols()) for b in bases])
         early = np.mean([letter in families_of(b.atoms.get_chemical_symbols()) for b in first])
         assert early == pytest.approx(everywhere, rel=0.35)
+
+
+def test_decorations_cover_three_families_with_many_compositions() -> None:
+    found = decorations(0)
+    assert found == decorations(0) != decorations(1)
+    assert len(set(found)) == len(found) > 6000
+    letters = [families_of(elements) for _, elements in found]
+    for letter in "abc":
+        assert sum(letter in given for given in letters) > 2000, letter
+    assert len({tuple(sorted(elements)) for _, elements in found}) > 3000
+    for base in generate.decorated_crystals(0)[::50]:
+        assert base.count == 4
+        assert len(base.atoms) <= 20

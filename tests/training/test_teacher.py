@@ -53,6 +53,8 @@ def test_another_plan_under_the_same_name_is_refused(
     build_set(BuildPlan("one", limit=4), report=lambda line: None)
     with pytest.raises(DataError, match="begun with another plan"):
         build_set(BuildPlan("one", limit=5), report=lambda line: None)
+    with pytest.raises(DataError, match="another plan"):
+        build_set(BuildPlan("one", limit=4, crystals="decorations"), report=lambda line: None)
 
 
 def test_evaluation_is_matgls_own(environment: str) -> None:

@@ -11,6 +11,8 @@ from sus2.errors import Sus2Error
 
 if TYPE_CHECKING:
     from sus2.checks import check as check
+    from sus2.compare import compare as compare
+    from sus2.compare_batch import compare_batch as compare_batch
     from sus2.elastic import elastic as elastic
     from sus2.eos import eos as eos
     from sus2.follow import follow_mode as follow_mode
@@ -29,6 +31,8 @@ _PUBLIC = {
     "relax": "sus2.relax",
     "eos": "sus2.eos",
     "check": "sus2.checks",
+    "compare": "sus2.compare",
+    "compare_batch": "sus2.compare_batch",
     "elastic": "sus2.elastic",
     "phonons": "sus2.phonons",
     "follow_mode": "sus2.follow",
@@ -39,6 +43,8 @@ __all__ = [
     "Sus2Error",
     "__version__",
     "check",
+    "compare",
+    "compare_batch",
     "elastic",
     "eos",
     "follow_mode",

@@ -95,7 +95,7 @@ class References:
     missing: dict[str, str]
 
     def formation_energy_ev_per_atom(self, atoms: Atoms, energy_ev: float) -> float:
-        """E_f = (E - sum over atoms of the energy of its element) / N; raises DataError where a reference is missing."""
+        """E_f = (E - sum of the energies of its elements) / N; raises DataError where a reference is missing."""
         absent = [self.missing.get(e, f"no reference of {e}.") for e in _symbols(atoms) if e not in self.found]
         if absent:
             raise DataError(f"No formation energy with {self.potential}: {' '.join(absent)}")
@@ -263,13 +263,11 @@ class ShiftRegression:
 
 
 def regress_shifts(structures: Sequence[Atoms], difference_ev_per_atom: ArrayLike) -> ShiftRegression:
-    """Least squares of raw differences (n,) on the fractions of the elements; raises FitError for lengths that differ."""
+    """Least squares of raw differences (n,) on the fractions of elements; raises FitError for lengths that differ."""
     gap = np.asarray(difference_ev_per_atom, dtype=np.float64)
     if gap.shape != (len(structures),) or not len(structures):
         raise FitError(f"{len(structures)} structures but {gap.size} differences of energy; give one for each.")
-    fractions = tuple(
-        {e: n / len(a) for e, n in sorted(Counter(a.get_chemical_symbols()).items())} for a in structures
-    )
+    fractions = tuple({e: n / len(a) for e, n in sorted(Counter(a.get_chemical_symbols()).items())} for a in structures)
     elements = sorted({e for f in fractions for e in f}, key=chemical_symbols.index)
     matrix = np.array([[f.get(e, 0.0) for e in elements] for f in fractions])
     shifts, _, rank, _ = np.linalg.lstsq(matrix, gap, rcond=1e-10)

@@ -14,12 +14,14 @@ ROOMS: list[set[str]] = [
     {"mtp", "graph", "crystal", "structure_files", "structures", "samples"},
     {"batch", "kernels"},
     {"model"},
-    {"pretrained", "potential", "calculator"},
+    {"pretrained", "potential", "calculator", "external"},
     {"derivatives", "elastic_directions", "_local_hessian", "_elastic_tensors", "_folding"},
     {"relax", "eos", "checks", "elastic", "phonons", "follow", "thermal", "_ieee", "_elastic_methods"},
+    {"references", "_compare_energies", "_compare_rows", "_compare_words", "_compare_export"},
+    {"compare", "compare_batch"},
     {"training"},
     {"figures"},
-    {"cli", "_serve"},
+    {"cli", "compare_cli", "_serve"},
 ]
 PLACE = {name: k for k, room in enumerate(ROOMS) for name in room}
 

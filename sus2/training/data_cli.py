@@ -95,6 +95,26 @@ def info(
         typer.echo(f"{title}: " + ", ".join(f"{key or 'none'} {value}" for key, value in entries.items()))
 
 
+@data_app.command()
+def crystals(
+    name: Annotated[str, typer.Argument(help="Name of a built set.")],
+    potential: Annotated[str, typer.Option(help="Compare this potential with the teacher of its functional.")] = "",
+    family: Annotated[str, typer.Option(help="Letter of the family that is compared.")] = "d",
+) -> None:
+    """V0, B0, elastic constants and frequencies of whole crystals by the teachers; a potential beside them."""
+    from sus2.pretrained import load
+    from sus2.training.crystal_tests import build_crystal_tests, property_errors
+
+    try:
+        build_crystal_tests(name, report=typer.echo)
+        for group in ("seen", "unseen") if potential else ():
+            loaded = load(potential)
+            found = property_errors(name, loaded, loaded.functional, family, group)
+            typer.echo(f"{group}: " + ", ".join(f"{key} {value:.3g}" for key, value in asdict(found).items()))
+    except Sus2Error as error:
+        raise _stop(error) from error
+
+
 @data_app.command("second-opinion")
 def second_opinion(
     name: Annotated[str, typer.Argument(help="Name of a built set.")],

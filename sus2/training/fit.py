@@ -29,6 +29,7 @@ from sus2.mtp import ModelSpec, ScalingMap, format_mtp, write_mtp
 from sus2.potential import Potential
 from sus2.pretrained import Card, write_card
 from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Source, TrainConfig
+from sus2.training.crystal_tests import crystal_errors
 from sus2.training.data import read_training_set
 from sus2.training.dataset import Split, TrainingSet, fit_references
 from sus2.training.objective import Errors, LossWeights, Objective, errors
@@ -388,8 +389,12 @@ def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
         command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
         sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
     )  # fmt: skip
+    potential = Potential(spec, card)
+    for source in config.test:
+        if source.kind == "distilled":
+            against = crystal_errors(source.name, potential, "".join(source.families)[:1] or "d")
+            card = card.model_copy(update={"errors": card.errors | against})
     if config.crystals:
-        potential = Potential(spec, card)
         found_properties = {f"{x.symbol} {x.prototype}": crystal_properties(potential, x) for x in config.crystals}
         card = card.model_copy(update={"properties": found_properties})
     write_mtp(spec, folder / f"{config.name}.mtp")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import sus2
+from sus2.compare_cli import compare
 from sus2.eos_models import MODELS
 from sus2.errors import StructureError, Sus2Error
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
@@ -27,6 +28,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.command()(train)
+app.command()(compare)
 
 Structure = Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")]
 ModelName = Annotated[

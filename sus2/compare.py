@@ -29,7 +29,9 @@ from sus2.units import EV_PER_A3_TO_GPA
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ["PROPERTIES", "Comparison", "EnergyScales", "Side", "compare"]
+    from sus2.pretrained import Card
+
+__all__ = ["PROPERTIES", "Comparison", "EnergyScales", "Side", "compare", "pair_of_functionals"]
 
 Array = NDArray[np.float64]
 Mode = Literal["own", "fixed"]
@@ -224,6 +226,22 @@ def compare(
         path=None if shared is None else shared[0],
         energies=energies,
     )
+
+
+def pair_of_functionals(cards: Sequence[Card], elements: Sequence[str], first: str = "") -> tuple[Card, Card] | None:
+    """Two potentials that know the elements and differ in the functional alone, as their elements tell; or None.
+
+    PBE comes before other functionals; first: the name of a card that should be one of the two.
+    """
+    covering = [c for c in cards if set(elements) <= set(c.elements)]
+    pairs = [
+        (a, b)
+        for a in sorted(covering, key=lambda c: c.functional != "PBE")
+        for b in covering
+        if a.functional != b.functional and set(a.elements) == set(b.elements)
+    ]
+    with_first = [p for p in pairs if first in (p[0].name, p[1].name)]
+    return next(iter(with_first + pairs), None)
 
 
 def _side(

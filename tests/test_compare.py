@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from sus2.compare_batch import compare_batch, ordered_alloys
 from sus2.errors import CancelledError, EnergyScaleError, FitError, Sus2Error, UnknownElementError
 from sus2.external import wrap_calculator
 from sus2.potential import Potential
+from sus2.structures import sample
 from tests.helpers_twins import metals, twin
 
 AUCU3 = Atoms(
@@ -290,6 +294,30 @@ def test_the_shipped_pair_is_compared() -> None:
     assert c.labels == ("PBE", "r2SCAN")
     assert "From PBE to r2SCAN, Cu" in c.summary["sus2-metals-r2scan"]
     assert row_count(c) > 15
+
+
+def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:
+    html, table = tmp_path / "r.html", tmp_path / "d.csv"
+    arguments = ["compare", "cu", "--json", "--html", str(html), "--csv", str(table)]
+    done = subprocess.run(
+        [sys.executable, "-m", "sus2.cli", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    pair = [sus2.load("sus2-metals-pbe"), sus2.load("sus2-metals-r2scan")]
+    c = sus2.compare(sample("cu").atoms(), pair)
+    found = json.loads(done.stdout)
+    expected = json.loads(json.dumps(c.to_dict()))
+    assert found["differences"] == expected["differences"]
+    assert found["own"][0]["bands_thz"] == expected["own"][0]["bands_thz"]
+    assert table.read_text() == c.to_csv()
+    page = html.read_text()
+    assert c.summary["sus2-metals-r2scan"] in page
+    assert page.count("plotly-graph-div") >= 4
+    done = subprocess.run(
+        [sys.executable, "-m", "sus2.cli", "compare", "si"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("name two with --model.")
 
 
 def row_count(c: Comparison) -> int:

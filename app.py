@@ -21,6 +21,7 @@ page = st.navigation(
             st.Page("pages/thermal.py", title="Thermal properties", icon=":material/thermostat:", url_path="thermal"),
         ],
         "Potentials": [
+            st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"),
             st.Page("pages/models.py", title="Models", icon=":material/grid_view:", url_path="models"),
         ],
     }

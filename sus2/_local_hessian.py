@@ -59,8 +59,20 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     edges = neighbours(atoms, potential.cutoff)
     types = type_indices(atoms, potential.elements)
     if potential.kernel is not None:
-        return _by_kernel(potential.kernel, types, edges)
-    return _by_torch(potential, types, edges)
+        found = _by_kernel(potential.kernel, types, edges)
+    else:
+        found = _by_torch(potential, types, edges)
+    if potential.repulsion is not None:
+        near = potential.repulsion.terms(edges.vector, types[edges.index_i], types[edges.index_j])
+        edge = torch.as_tensor(near.edge, device=potential.device)
+        for to, part in (
+            (found.gradient, near.gradient()), (found.curvature, near.curvature())
+        ):  # fmt: skip
+            to[edge] += torch.as_tensor(part, device=potential.device)
+        found.site_energies.index_add_(
+            0, found.edge_i[edge], torch.as_tensor(near.energy_ev, device=potential.device)
+        )
+    return found
 
 
 def _by_kernel(kernel: kernels.Kernel, types: NDArray[np.int64], edges: Neighbours) -> LocalHessian:

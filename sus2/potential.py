@@ -20,6 +20,7 @@ from sus2.errors import PotentialFileError, Sus2Error
 from sus2.model import Sus2Model, energy_forces_virial
 from sus2.mtp import ModelSpec
 from sus2.pretrained import Card
+from sus2.repulsion import Repulsion
 from sus2.structures import to_atoms
 
 if TYPE_CHECKING:
@@ -122,6 +123,13 @@ class Potential:
             return None
         return kernels.Kernel(self.spec, single_precision=self.dtype == torch.float32)
 
+    @cached_property
+    def repulsion(self) -> Repulsion | None:
+        """The fixed short-range term that the card asks for, if any."""
+        if self.card.repulsion is None:
+            return None
+        return Repulsion(self.elements, *self.card.repulsion)
+
     @property
     def backend(self) -> str:
         """What computes energies and first derivatives: "kernels" or "torch"."""
@@ -141,6 +149,8 @@ class Potential:
                 site, forces, virial = _by_kernel(self.kernel, types[part], chunk)
             else:
                 site, forces, virial = self._by_torch(atoms[part], chunk)
+            if self.repulsion is not None:
+                _add_repulsion(self.repulsion, types[part], chunk, site, forces, virial)
             results += _split(atoms[part], site, forces, virial)
         return results
 
@@ -172,6 +182,28 @@ def _by_kernel(
     )
     site, forces, virial = kernel.evaluate(edges)
     return site, forces, np.add.reduceat(virial, starts)
+
+
+def _add_repulsion(
+    repulsion: Repulsion,
+    types: list[NDArray[np.int64]],
+    lists: list[Neighbours],
+    site: Array,
+    forces: Array,
+    virial: Array,
+) -> None:
+    """Add the short-range term to site energies (N,), forces (N, 3) and virials (S, 6) in place."""
+    start = 0
+    for k, (z, n) in enumerate(zip(types, lists, strict=True)):
+        found = repulsion.terms(n.vector, z[n.index_i], z[n.index_j])
+        if len(found.edge):
+            i, j = n.index_i[found.edge] + start, n.index_j[found.edge] + start
+            g = found.gradient()
+            np.add.at(site, i, found.energy_ev)
+            np.add.at(forces, i, g)
+            np.subtract.at(forces, j, g)
+            virial[k] += full_3x3_to_voigt_6_stress(n.vector[found.edge].T @ g)
+        start += len(z)
 
 
 def _split(atoms: list[Atoms], site: Array, forces: Array, virial: Array) -> list[Evaluation]:

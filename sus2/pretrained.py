@@ -46,11 +46,21 @@ class Card(BaseModel):
     """Energy per atom of each element's ground-state crystal in this potential's functional, eV."""
     shortest_distances_a: dict[str, float] = Field(default_factory=dict)
     """Shortest distance in the training data for each pair ``A-B`` (alphabetical), angstrom."""
+    repulsion: tuple[float, float] | None = None
+    """Fractions of the sum of covalent radii between which a fixed short-range repulsion (sus2.repulsion), added to
+    what the `.mtp` file says, fades out; None: there is none."""
     limits: str = "not stated"
     command: str = ""
     licence: str = "not stated"
     sha256: str = ""
     version: str = ""
+
+    @field_validator("repulsion")
+    @classmethod
+    def _radii_in_order(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not 0.0 <= value[0] < value[1] <= 1.0:
+            raise ValueError("the inner fraction must lie below the outer one, both from 0 to 1")
+        return value
 
     @field_validator("elements")
     @classmethod

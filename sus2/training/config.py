@@ -120,6 +120,8 @@ class TrainConfig(_Strict):
     element_space: Literal["table", "factorised"] = "table"
     element_rank: int = Field(0, ge=0, le=16)
     scaling: float = Field(0.02, gt=0.0)
+    repulsion: tuple[float, float] | None = None
+    """A fixed repulsion beside the model, see sus2.pretrained.Card; the labels are taken without it."""
 
     sources: tuple[Source, ...] = Field(min_length=1)
     test: tuple[Source, ...] = ()

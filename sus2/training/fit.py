@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from sus2.errors import DataError
 from sus2.graph import graph
@@ -28,6 +29,7 @@ from sus2.kernels import cache_folder
 from sus2.mtp import ModelSpec, ScalingMap, format_mtp, write_mtp
 from sus2.potential import Potential
 from sus2.pretrained import Card, write_card
+from sus2.repulsion import Repulsion
 from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Source, TrainConfig
 from sus2.training.crystal_tests import crystal_errors
 from sus2.training.data import read_training_set
@@ -224,6 +226,7 @@ class _Run:
         return Objective(
             data, c.elements, c.cutoff_a, self.weights, norm=norm, threads=self.threads,
             single_precision=c.dtype == "float32",
+            repulsion=None if c.repulsion is None else Repulsion(c.elements, *c.repulsion),
         )  # fmt: skip
 
     def steps(self) -> Iterator[tuple[AnyStage, int, int]]:
@@ -320,12 +323,20 @@ def _claim(folder: Path, config: TrainConfig) -> None:
     """Refuse to continue another configuration's run; write ours."""
     text = config.model_dump_json(indent=1)
     path = folder / "config.json"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    if path.exists() and not _same(path.read_text(encoding="utf-8"), config):
         raise DataError(
             f"The run folder {folder.name} belongs to another configuration; remove it or give the run a new name."
         )
     path.write_text(text, encoding="utf-8")
     (folder / "revision.txt").write_text(git_revision() + "\n", encoding="utf-8")
+
+
+def _same(text: str, config: TrainConfig) -> bool:
+    """Whether a run's file says the same as the configuration, entries that it does not have at their defaults."""
+    try:
+        return TrainConfig.model_validate_json(text) == config
+    except ValidationError:
+        return False
 
 
 def _write_state(folder: Path, state: _State) -> None:
@@ -385,7 +396,8 @@ def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
         name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,
         data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
         errors={key: round(v, 4) for key, v in numbers.items() if np.isfinite(v)},
-        shortest_distances_a=shortest_distances(run.parts, config.elements), limits=config.limits,
+        shortest_distances_a=shortest_distances(run.parts, config.elements), repulsion=config.repulsion,
+        limits=config.limits,
         command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
         sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
     )  # fmt: skip

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sus2.batch import neighbours, type_indices
 from sus2.kernels import Edges, Kernel, ParameterGradient
 from sus2.mtp import ModelSpec
+from sus2.repulsion import Repulsion
 from sus2.training.dataset import TrainingSet
 from sus2.units import EV_PER_A3_TO_GPA
 
@@ -82,8 +83,8 @@ class Objective:
         norm: float | None = None,
         threads: int | None = None,
         single_precision: bool = False,
+        repulsion: Repulsion | None = None,
     ) -> None:
-        self.data = data
         self.norm = norm or float(data.weight.sum())
         self.weights = weights or LossWeights()
         self.threads = threads
@@ -100,6 +101,8 @@ class Objective:
             np.concatenate([n.vector for n in lists]),
             types,
         )
+        # The model learns what the fixed repulsion leaves.
+        self.data = data = data if repulsion is None else _without(data, repulsion, self.edges)
         self.counts = np.zeros((len(data), len(elements)))
         np.add.at(self.counts, (self.system, types), 1.0)
         self.virial = data.stress_ev_per_a3 * data.volumes_a3[:, None]
@@ -196,6 +199,21 @@ class Objective:
             columns[k] = self.rows(self.predict(replace(zero, moment_coeffs=unit)), scales) - offset
         columns[n_theta:, : len(self.data)] = np.sqrt(scales[0]) * self.counts.T
         return columns
+
+
+def _without(data: TrainingSet, repulsion: Repulsion, edges: Edges) -> TrainingSet:
+    """The set with labels less the repulsion."""
+    centre = np.repeat(np.arange(len(edges.types)), np.diff(edges.first))
+    near = repulsion.terms(edges.vectors, edges.types[centre], edges.types[edges.j])
+    i, j, g = centre[near.edge], edges.j[near.edge], near.gradient()
+    energy, forces, stress = data.energy_ev.copy(), data.forces_ev_per_a.copy(), data.stress_ev_per_a3.copy()
+    np.subtract.at(energy, data.system[i], near.energy_ev)
+    np.subtract.at(forces, i, g)
+    np.add.at(forces, j, g)
+    v = edges.vectors[near.edge]
+    virial = np.stack([v[:, a] * g[:, b] for a, b in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))], axis=1)
+    np.subtract.at(stress, data.system[i], virial / data.volumes_a3[data.system[i], None])
+    return replace(data, energy_ev=energy, forces_ev_per_a=forces, stress_ev_per_a3=stress)
 
 
 def errors(parts: Sequence[Objective], spec: ModelSpec) -> Errors:

@@ -65,6 +65,23 @@ def disturbed(space: ParameterSpace, amount: float, seed: int = 1) -> np.ndarray
     return x + amount * space.steps * np.random.default_rng(seed).normal(size=len(x))
 
 
+def test_the_model_learns_what_the_fixed_repulsion_leaves() -> None:
+    teacher = Potential(TEACHER, Card(name="t", functional="none", elements=ELEMENTS, repulsion=(0.3, 1.0)))
+    atoms = [a.copy() for a in structures(4)]
+    for a in atoms:
+        a.set_cell(0.82 * a.cell.array, scale_atoms=True)
+    r = teacher.evaluate(atoms)
+    data = make_set(
+        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
+        set_name="random",
+    )  # fmt: skip
+    plain = Objective(data, ELEMENTS, TEACHER.max_dist, threads=1)
+    without = Objective(data, ELEMENTS, TEACHER.max_dist, threads=1, repulsion=teacher.repulsion)
+    assert plain.value_and_gradient(TEACHER)[0] > 1.0
+    assert without.value_and_gradient(TEACHER)[0] < 1e-15
+    assert np.array_equal(data.energy_ev, plain.data.energy_ev)  # the set itself is not changed
+
+
 @pytest.mark.parametrize(("element_space", "rank"), [("table", 0), ("factorised", 0), ("factorised", 2)])
 @pytest.mark.parametrize("virials", [True, False])
 def test_gradient_of_the_loss(element_space: str, rank: int, virials: bool) -> None:

@@ -1,0 +1,87 @@
+"""A fixed repulsion at short range, switched off before the distances of crystals begin.
+
+Between two nuclei closer than the data of any training set the energy follows the screened Coulomb repulsion of
+Ziegler, Biersack and Littmark (The Stopping and Range of Ions in Solids, Pergamon 1985),
+
+    V(r) = Zi Zj e^2 / (4 pi eps0 r) sum_k c_k exp(-d_k r / a),   a = 0.46850 A / (Zi^0.23 + Zj^0.23),
+
+times S(t) = 1 - 10 t^3 + 15 t^4 - 6 t^5 with t from 0 to 1 between the inner and the outer radius, which are fractions
+of the sum of covalent radii: V S is smooth to the second derivative and nothing is left beyond.
+Half of each pair's energy belongs to either atom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from ase.data import atomic_numbers, covalent_radii
+from numpy.typing import NDArray
+
+from sus2.units import COULOMB_EV_A
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_WEIGHTS: Final = np.array([0.18175, 0.50986, 0.28022, 0.02817])
+_DECAYS: Final = np.array([3.19980, 0.94229, 0.40290, 0.20162])
+_LENGTH_A: Final = 0.46850
+
+
+@dataclass(frozen=True, eq=False)
+class PairTerms:
+    """For each edge closer than its outer radius: its index (n,), half its energy (eV) and the first and second
+    derivative of that by the distance (eV/A, eV/A^2), with unit vectors (n, 3) and distances (n,) A."""
+
+    edge: Index
+    energy_ev: Array
+    slope_ev_per_a: Array
+    bend_ev_per_a2: Array
+    unit: Array
+    distance_a: Array
+
+    def gradient(self) -> Array:
+        """dE/dr of each such edge, (n, 3) eV/A."""
+        return self.slope_ev_per_a[:, None] * self.unit
+
+    def curvature(self) -> Array:
+        """d2E/dr2 of each such edge, (n, 3, 3) eV/A^2."""
+        nn = self.unit[:, :, None] * self.unit[:, None, :]
+        across = (self.slope_ev_per_a / self.distance_a)[:, None, None] * (np.eye(3) - nn)
+        return self.bend_ev_per_a2[:, None, None] * nn + across
+
+
+class Repulsion:
+    """The repulsion of one set of elements; `inner` and `outer` in units of the sum of covalent radii."""
+
+    def __init__(self, elements: tuple[str, ...], inner: float, outer: float) -> None:
+        self.inner, self.outer = inner, outer
+        self._z = np.array([atomic_numbers[e] for e in elements])
+        self._radii = covalent_radii[self._z]
+        self._longest = 2.0 * outer * float(self._radii.max())
+
+    def terms(self, vectors: Array, types_i: Index, types_j: Index) -> PairTerms:
+        """Half-pair energies and derivatives of edges (E, 3) between atoms of these types (E,)."""
+        square = np.einsum("ex,ex->e", vectors, vectors)
+        near = np.flatnonzero(square < self._longest**2)
+        reach = self._radii[types_i[near]] + self._radii[types_j[near]]
+        r = np.sqrt(square[near])
+        inside = r < self.outer * reach
+        near, reach, r = near[inside], reach[inside], r[inside]
+        zi, zj = self._z[types_i[near]].astype(float), self._z[types_j[near]].astype(float)
+        decay = _DECAYS[:, None] * (zi**0.23 + zj**0.23) / _LENGTH_A
+        parts = _WEIGHTS[:, None] * np.exp(-decay * r)
+        s0, s1, s2 = parts.sum(0), -(decay * parts).sum(0), (decay**2 * parts).sum(0)
+        charge = 0.5 * COULOMB_EV_A * zi * zj
+        v0 = charge * s0 / r
+        v1 = charge * (s1 / r - s0 / r**2)
+        v2 = charge * (s2 / r - 2.0 * s1 / r**2 + 2.0 * s0 / r**3)
+        width = (self.outer - self.inner) * reach
+        t = np.clip((r - self.inner * reach) / width, 0.0, 1.0)
+        w0 = 1.0 - t**3 * (10.0 - 15.0 * t + 6.0 * t**2)
+        w1 = -30.0 * t**2 * (1.0 - t) ** 2 / width
+        w2 = -60.0 * t * (1.0 - t) * (1.0 - 2.0 * t) / width**2
+        return PairTerms(
+            near, v0 * w0, v1 * w0 + v0 * w1, v2 * w0 + 2.0 * v1 * w1 + v0 * w2, vectors[near] / r[:, None], r
+        )

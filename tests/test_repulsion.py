@@ -1,0 +1,138 @@
+"""The short-range repulsion: its form, its derivatives through every path, and that crystals do not feel it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.data import covalent_radii
+from scipy import constants
+
+import sus2
+from sus2.derivatives import second_derivatives
+from sus2.errors import PotentialFileError
+from sus2.potential import Potential
+from sus2.pretrained import Card, parse_card
+from sus2.repulsion import Repulsion
+from tests.helpers_spec import random_spec
+from tests.test_contract import ELEMENTS
+
+REACH = float(covalent_radii[31] + covalent_radii[33])
+
+
+class TorchOnly(Potential):
+    kernel = None  # type: ignore[assignment]
+
+
+def potential(kind: type[Potential] = Potential, repulsion: tuple[float, float] | None = (0.4, 0.9)) -> Potential:
+    return kind(random_spec(), Card(name="x", functional="none", elements=ELEMENTS, repulsion=repulsion))
+
+
+def squeezed(seed: int = 0) -> Atoms:
+    """Pairs at 0.5 to 0.9 of the covalent radii's sum."""
+    atoms = bulk("GaAs", "zincblende", a=0.65 * REACH * 4 / np.sqrt(3)).repeat((1, 1, 2))
+    atoms.positions += np.random.default_rng(seed).normal(scale=0.05, size=(4, 3))
+    return atoms
+
+
+def test_the_energy_of_a_pair_is_that_of_the_formula() -> None:
+    r = np.array([0.35, 0.6, 0.899, 0.91]) * REACH
+    vectors = np.zeros((4, 3))
+    vectors[:, 1] = r
+    found = Repulsion(("Ga", "As"), 0.4, 0.9).terms(vectors, np.zeros(4, int), np.ones(4, int))
+    a = 0.8854 * constants.value("Bohr radius") / constants.angstrom / (31**0.23 + 33**0.23)
+    coulomb = constants.e / (4 * np.pi * constants.epsilon_0 * constants.angstrom)
+    phi = sum(
+        c * np.exp(-d * r / a)
+        for c, d in ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162))
+    )
+    bare = 31 * 33 * coulomb / r * phi
+    assert found.edge.tolist() == [0, 1, 2]
+    assert found.energy_ev[0] == pytest.approx(0.5 * bare[0], rel=2e-3)  # 0.46850 A is 0.8854 Bohr, rounded
+    assert 0 < found.energy_ev[1] < 0.5 * bare[1]
+    assert 0 < found.energy_ev[2] < 1e-6 * bare[2]
+
+
+def test_derivatives_of_a_pair() -> None:
+    term = Repulsion(("Ga", "As"), 0.4, 0.9)
+    h = 1e-5
+
+    def at(r: float):
+        return term.terms(np.array([[0.0, 0.0, r]]), np.array([0]), np.array([1]))
+
+    for r in np.array([0.3, 0.41, 0.6, 0.85]) * REACH:
+        minus, now, plus = at(r - h), at(r), at(r + h)
+        scale = abs(now.slope_ev_per_a[0])
+        assert now.slope_ev_per_a[0] < 0
+        assert (plus.energy_ev - minus.energy_ev)[0] / (2 * h) == pytest.approx(now.slope_ev_per_a[0], abs=1e-6 * scale)
+        assert (plus.slope_ev_per_a - minus.slope_ev_per_a)[0] / (2 * h) == pytest.approx(
+            now.bend_ev_per_a2[0], abs=1e-5 * scale
+        )
+
+
+@pytest.mark.parametrize("kind", [Potential, TorchOnly])
+def test_forces_stress_and_second_derivatives_follow_the_energy(kind: type[Potential]) -> None:
+    p, atoms, h = potential(kind), squeezed(), 1e-4
+    (now,) = p.evaluate([atoms])
+    plain = potential(kind, None).evaluate([atoms])[0]
+    assert now.energy_ev > plain.energy_ev + 1.0
+    assert now.energies_ev.sum() == pytest.approx(now.energy_ev)
+    second = second_derivatives(atoms, p)
+    assert second.energy_ev == pytest.approx(now.energy_ev, rel=1e-12)
+    assert np.allclose(second.forces_ev_per_a, now.forces_ev_per_a, atol=1e-9)
+    assert np.allclose(second.stress_ev_per_a3, now.stress_ev_per_a3, atol=1e-10)
+    hessian = second.gamma_hessian_ev_per_a2
+    for atom, axis in ((0, 0), (1, 2), (3, 1)):
+        moved = []
+        for sign in (1, -1):
+            copy = atoms.copy()
+            copy.positions[atom, axis] += sign * h
+            moved.append(p.evaluate([copy])[0])
+        slope = (moved[0].energy_ev - moved[1].energy_ev) / (2 * h)
+        assert -slope == pytest.approx(now.forces_ev_per_a[atom, axis], rel=1e-5, abs=1e-4)
+        row = -(moved[0].forces_ev_per_a - moved[1].forces_ev_per_a).ravel() / (2 * h)
+        assert np.allclose(row, hessian[3 * atom + axis], atol=1e-5 * np.abs(hessian).max())
+    for v, pair in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
+        energies = []
+        for sign in (1, -1):
+            e = np.zeros((3, 3))
+            e[pair] += 0.5 * sign * h
+            e[pair[::-1]] += 0.5 * sign * h
+            copy = atoms.copy()
+            copy.set_cell(atoms.cell.array @ (np.eye(3) + e), scale_atoms=True)
+            energies.append(p.evaluate([copy])[0].energy_ev)
+        stress = (energies[0] - energies[1]) / (2 * h) / atoms.get_volume()
+        assert stress == pytest.approx(now.stress_ev_per_a3[v], rel=1e-4, abs=1e-5)
+
+
+def test_crystals_at_rest_do_not_feel_it_and_batches_do_not_mix() -> None:
+    normal, close = bulk("GaAs", "zincblende", a=5.65), squeezed(1)
+    p, plain = potential(), potential(repulsion=None)
+    together = p.evaluate([close, normal, close])
+    assert together[1].energy_ev == plain.evaluate([normal])[0].energy_ev
+    alone = p.evaluate([close])[0]
+    for found in (together[0], together[2]):
+        assert found.energy_ev == pytest.approx(alone.energy_ev, rel=1e-12)
+        assert np.allclose(found.forces_ev_per_a, alone.forces_ev_per_a, atol=1e-10)
+
+
+def test_a_card_with_radii_in_the_wrong_order_is_refused() -> None:
+    text = Card(name="x", functional="none", elements=ELEMENTS).model_dump_json()
+    assert '"repulsion":null' in text
+    with pytest.raises(PotentialFileError, match=r"repulsion.*inner fraction"):
+        parse_card(text.replace('"repulsion":null', '"repulsion":[0.9,0.4]').encode())
+
+
+def test_shipped_potentials_repel_below_the_distances_of_their_data() -> None:
+    for card in sus2.models():
+        if card.repulsion is None:
+            continue
+        p = sus2.load(card.name)
+        for k, x in enumerate(p.elements):
+            for y in p.elements[k:]:
+                reach = float(sum(covalent_radii[Atoms([x, y]).numbers]))
+                r = np.linspace(0.5, 0.75, 11) * reach
+                pairs = [Atoms([x, y], [[0, 0, 0], [0, 0, d]]) for d in r]
+                energies = [e.energy_ev for e in p.evaluate(pairs)]
+                assert (np.diff(energies) < 0).all(), (card.name, x, y)

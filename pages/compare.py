@@ -96,7 +96,8 @@ def difference_table(comparison, rows, label: str) -> None:
 
 
 def signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
 def show(comparison, crystal, models, values, seconds) -> None:
@@ -152,8 +153,15 @@ def tiles(c, name: str, label: str) -> None:
         if d is None or d.percent is None:
             continue
         ends = f"{frame.number(d.reference, d.digits)} → {frame.number(d.value, d.digits)} {d.unit}"
-        error = "no error stated" if d.error is None else f"stated error ± {frame.number(d.error, d.digits)} {d.unit}"
-        frame.quantity(column, d.label, signed(d.percent, 1), "%", f"{c.labels[0]} → {label}: {ends}; {error}.")
+        error = "error not stated" if d.error is None else f"stated error ± {frame.number(d.error, d.digits)} {d.unit}"
+        with column.container(border=True):
+            st.markdown(d.label, help=f"{c.labels[0]} → {label}. Error of the difference: {d.error_source}.")
+            st.markdown(
+                f"<span style='font-size:1.55rem;font-weight:600'>{signed(d.percent, 1)}"
+                "<span style='font-size:1rem;font-weight:400'> %</span></span>",
+                unsafe_allow_html=True,
+            )
+            st.caption(f"{ends}  \n{error}")
 
 
 def show_figures(c, crystal) -> None:

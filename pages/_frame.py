@@ -23,6 +23,7 @@ from ase import Atoms
 import sus2
 from sus2.errors import Sus2Error, UnknownElementError
 from sus2.figures.theme import Mode
+from sus2.pretrained import recommend
 from sus2.settings import settings
 from sus2.structures import (
     FORMATS,
@@ -292,6 +293,9 @@ def _model_panel(chosen: Crystal) -> None:
         st.info("No model is installed: load your own potential on the Models page.")
         return
     covering = [m for m in available if not m.missing(chosen.atoms)]
+    best = recommend(elements_of(chosen.atoms), [m.card for m in covering])
+    if best is not None:
+        covering.sort(key=lambda m: m.name != best.card.name)
     ordered = covering + [m for m in available if m not in covering]
     names = [m.name for m in ordered]
     wanted = st.session_state.pop("wanted_model", None)
@@ -309,6 +313,9 @@ def _model_panel(chosen: Crystal) -> None:
     st.selectbox("Model", names, format_func=label, key="model_name", help="Models that know all elements come first.")
     now = next(m for m in available if m.name == st.session_state["model_name"])
     st.caption(f"{now.card.functional} · {_elements_label(now.elements)}")
+    if best is not None:
+        here = now.name == best.card.name
+        st.caption(f"{'Chosen' if here else 'For this crystal'}: {best.reason}")
     if not covering:
         st.warning(f"No model knows all of {_listed(elements_of(chosen.atoms))}.")
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,6 +116,42 @@ def pretrained_folder() -> Path:
 def models() -> list[Card]:
     """Cards of all shipped potentials, sorted by name."""
     return [read_card(p) for p in sorted(pretrained_folder().glob("*.json"))]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The card that suits some elements best, and one sentence that says why."""
+
+    card: Card
+    reason: str
+
+
+def recommend(elements: Sequence[str], cards: Sequence[Card] | None = None) -> Recommendation | None:
+    """The best of the cards (default: the shipped ones) that know all the elements; None where none does.
+
+    First those whose data have every pair of the elements, then real DFT before a teacher's labels, PBE before other
+    functionals, and the potential of the fewest elements, which has spent its parameters on these.
+    """
+    wanted = sorted(set(elements))
+    covering = [c for c in (models() if cards is None else cards) if set(wanted) <= set(c.elements)]
+    if not covering:
+        return None
+    pairs = ["-".join(p) for p in combinations_with_replacement(wanted, 2)]
+
+    def unseen(card: Card) -> list[str]:
+        return [p for p in pairs if p not in card.shortest_distances_a]
+
+    best = min(
+        covering, key=lambda c: (len(unseen(c)), c.teacher != "none", c.functional != "PBE", len(c.elements), c.name)
+    )
+    source = "trained on DFT itself" if best.teacher == "none" else f"distilled from {best.teacher}"
+    names = " ".join(best.elements) if len(best.elements) <= 4 else f"{len(best.elements)} elements"
+    words = f"{best.name} is {source}, for {names}"
+    if missing := unseen(best):
+        words += f"; its data have no {' or '.join(missing)} neighbours"
+    elif len(covering) > 1:
+        words += "; the closest fit of " + f"{len(covering)} that know these elements"
+    return Recommendation(best, words + ".")
 
 
 def load(

@@ -10,7 +10,7 @@ import pytest
 import sus2
 from sus2.errors import PotentialFileError
 from sus2.mtp import write_mtp
-from sus2.pretrained import Card, load_bytes, parse_card, pretrained_folder, read_card, write_card
+from sus2.pretrained import Card, load_bytes, parse_card, pretrained_folder, read_card, recommend, write_card
 from tests.helpers_spec import random_spec
 
 
@@ -97,3 +97,41 @@ def test_bad_cards(raw: bytes, words: str) -> None:
 def test_uploads_of_bytes_that_are_no_text() -> None:
     with pytest.raises(PotentialFileError, match="not a text file"):
         load_bytes(b"\xff\xfe\x00", name="upload", elements=["Si"])
+
+
+def card(name: str, elements: str, *, teacher: str = "T", functional: str = "PBE", pairs: str = "") -> Card:
+    return Card(
+        name=name, elements=tuple(elements.split()), teacher=teacher, functional=functional,
+        shortest_distances_a=dict.fromkeys(pairs.split(), 2.0),
+    )  # fmt: skip
+
+
+def test_the_best_potential_for_some_elements_and_why() -> None:
+    wide = card("wide", "Si Ge O", pairs="Si-Si Ge-Si Ge-Ge")
+    scan = card("scan", "Si Ge", functional="r2SCAN", pairs="Si-Si Ge-Si Ge-Ge")
+    narrow = card("narrow", "Si Ge", pairs="Si-Si Ge-Ge")
+    real = card("real", "Si", teacher="none", pairs="Si-Si")
+    cards = [wide, scan, narrow, real]
+
+    found = recommend(["Si"], cards)
+    assert found is not None
+    assert found.card is real
+    assert "DFT itself" in found.reason
+    found = recommend(["Ge"], cards)
+    assert found is not None
+    assert found.card is narrow  # PBE and the fewest elements
+    assert "closest fit of 3" in found.reason
+    found = recommend(["Si", "Ge"], cards)
+    assert found is not None
+    assert found.card is wide  # the narrow one has never seen Si beside Ge
+    found = recommend(["O"], cards)
+    assert found is not None
+    assert "no O-O neighbours" in found.reason
+    assert recommend(["Cu"], cards) is None
+
+
+def test_shipped_potentials_are_recommended_for_their_own_elements() -> None:
+    for element, name in (("Si", "si-mlearn-pbe"), ("Mo", "mo-mlearn-pbe")):
+        found = recommend([element])
+        assert found is not None
+        assert found.card.name == name

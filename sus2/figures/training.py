@@ -22,7 +22,7 @@ def training_curves(*, history: Sequence[Mapping[str, Any]]) -> go.Figure:
         ("validation_force_mae_mev_per_a", "force MAE (meV/Å)"),
     ):
         if history and key in history[0]:
-            values = [row[key] for row in history]
+            values = [row.get(key) for row in history]  # none once the held-out compositions are trained on
             figure.add_scatter(x=step, y=values, name=name, text=stage, mode="lines+markers", row=1, col=2)
     figure.update_xaxes(title_text="Step")
     figure.update_yaxes(type="log")

@@ -85,7 +85,16 @@ class Expand(_Strict):
     kind: Literal["expand"] = "expand"
 
 
-AnyStage = Project | Lbfgs | GaussNewton | Adam | Expand
+class Release(_Strict):
+    """From here on the held-out compositions are trained on too.
+
+    The card keeps the errors of the state before, which never saw them; what follows is short and ends where it ends.
+    """
+
+    kind: Literal["release"] = "release"
+
+
+AnyStage = Project | Lbfgs | GaussNewton | Adam | Expand | Release
 Stage = Annotated[AnyStage, Field(discriminator="kind")]
 
 
@@ -133,6 +142,7 @@ class TrainConfig(_Strict):
     stages: tuple[Stage, ...] = Field(min_length=1)
     patience: int = Field(20, ge=1)
     start_from: str = ""
+    """A potential to start from; run:NAME is the state of a run before its held-out compositions were released."""
     seed: int = 0
     dtype: Literal["float64", "float32"] = "float64"
     crystals: tuple[Crystal, ...] = ()

@@ -9,7 +9,7 @@ training split of a distillation set, unseen ones to its test split.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -287,12 +287,12 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def crystal_errors(name: str, potential: Potential, family: str) -> dict[str, float]:
-    """Entries for a card: errors on seen and unseen crystals, where the set's crystals are built; else nothing."""
+def crystal_errors(name: str, potentials: Mapping[str, Potential], family: str) -> dict[str, float]:
+    """Entries for a card: errors of a potential for each group, where the set's crystals are built; else nothing."""
     out: dict[str, float] = {}
     if not (set_folder(f"{name}-crystals") / "crystals.json").exists():
         return out
-    for group in ("seen", "unseen"):
+    for group, potential in potentials.items():
         found = property_errors(name, potential, potential.functional, family, group)
         out |= {f"{group}_crystals_{key}": round(float(value), 4) for key, value in asdict(found).items()}
     return out

@@ -7,30 +7,24 @@ step, so a run that is killed at any moment continues from there and ends with t
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import math
-import os
-import subprocess
-import zipfile
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from sus2.errors import DataError
 from sus2.graph import graph
 from sus2.kernels import cache_folder
-from sus2.mtp import ModelSpec, ScalingMap, format_mtp, write_mtp
+from sus2.mtp import ModelSpec, ScalingMap, format_mtp, read_mtp, write_mtp
 from sus2.potential import Potential
-from sus2.pretrained import Card, write_card
+from sus2.pretrained import Card, load, write_card
 from sus2.repulsion import Repulsion
-from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Source, TrainConfig
+from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Release, Source, TrainConfig
 from sus2.training.crystal_tests import crystal_errors
 from sus2.training.data import read_training_set
 from sus2.training.dataset import Split, TrainingSet, fit_references
@@ -39,10 +33,12 @@ from sus2.training.optimise import Damped, Prior, adam_epoch, gauss_newton, lbfg
 from sus2.training.parameters import ParameterSpace
 from sus2.training.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
 from sus2.training.report import crystal_properties
+from sus2.training.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.sets import load_set
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
+HELD_OUT = "held-out.mtp"
 # Kinds of structures that are made to be far from any crystal at rest.
 _EXTREME = ("dimer", "wall", "atom")
 
@@ -57,20 +53,14 @@ class TrainResult:
     folder: Path
 
 
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Everything that the next step depends on."""
-
-    step: int
-    x: Array
-    best_x: Array
-    best_loss: float
-    since_best: int
-    damping: float
-    centre: Array  # where alpha and r0 of a table are pulled to; its size tells the element space
-    moments: tuple[Array, Array]
-    updates: int
-    history: tuple[dict[str, Any], ...]
+def _starting_point(name: str) -> ModelSpec:
+    """Weights by name or file, or what run:NAME left from before it released its held-out compositions."""
+    if not name.startswith("run:"):
+        return load(name).spec
+    path = cache_folder() / "runs" / name[4:] / HELD_OUT
+    if not path.exists():
+        raise DataError(f"The run {name[4:]} has not ended here; train it first with 'sus2 train'.")
+    return read_mtp(path)
 
 
 def initial_spec(config: TrainConfig) -> ModelSpec:
@@ -172,20 +162,35 @@ class _Run:
         self.train, self.validation, self.free = training_data(config)
         self.weights = LossWeights(**config.weights.model_dump())
         self.threads = threads
-        norm = float(self.train.weight.sum())
-        order = np.random.default_rng(config.seed + 2).permutation(len(self.train))
-        chunks = np.array_split(order, min(config.batches, len(order)))
-        self.parts = [self.objective(self.train.subset(np.sort(c)), norm) for c in chunks]
+        self.parts = self.minibatches(self.train)
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
         if config.start_from:
-            from sus2.pretrained import load
-
-            start = replace(load(config.start_from).spec, potential_name=config.name)
+            start = replace(_starting_point(config.start_from), potential_name=config.name)
         start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         self.space = ParameterSpace(start, config.element_space, config.element_rank)
         self.table = ParameterSpace(start)
         self.start = self.space.pack(start)
+
+    def minibatches(self, data: TrainingSet) -> list[Objective]:
+        """The set in random parts of one common norm."""
+        norm = float(data.weight.sum())
+        order = np.random.default_rng(self.config.seed + 2).permutation(len(data))
+        chunks = np.array_split(order, min(self.config.batches, len(order)))
+        return [self.objective(data.subset(np.sort(c)), norm) for c in chunks]
+
+    def test_set(self) -> TrainingSet | None:
+        """The held-out compositions of the configuration's test sources."""
+        parts = [read_source(s, self.config, "test") for s in self.config.test]
+        return TrainingSet.concatenate(parts) if parts else None
+
+    def released(self) -> _Run:
+        """The same run with the held-out structures among its training data, and none to validate on."""
+        out = copy(self)
+        more = [d for d in (self.validation, self.test_set()) if d is not None]
+        out.train, out.validation, out.checks = TrainingSet.concatenate([self.train, *more]), None, None
+        out.parts = out.minibatches(out.train)
+        return out
 
     def align(self, x: Array) -> None:
         """Move the energies of sets with a zero of their own onto the model's: one offset for each element.
@@ -241,11 +246,11 @@ class _Run:
             for k in range(count):
                 yield stage, k, count
 
-    def advance(self, state: _State, stage: AnyStage, k: int, count: int) -> _State:
+    def advance(self, state: State, stage: AnyStage, k: int, count: int) -> State:
         """One step of one stage."""
         prior, space, parts = self.prior(state.centre), self.space_of(state.x), self.parts
         x, moments, updates, damping = state.x, state.moments, state.updates, state.damping
-        centre, best = state.centre, state.best_loss
+        centre, best, held_out = state.centre, state.best_loss, state.held_out
         self.align(x)
         if isinstance(stage, Project):
             x = project_linear(space, x, parts[: math.ceil(stage.share * len(parts))], prior)
@@ -255,6 +260,9 @@ class _Run:
         elif isinstance(stage, GaussNewton):
             moved = gauss_newton(space, Damped(x, damping, total(space, parts, x, prior)[0]), parts, prior)
             x, damping = moved.x, moved.damping
+        elif isinstance(stage, Release):
+            x = held_out = state.best_x
+            best = float("inf")
         elif isinstance(stage, Expand):
             x = centre = self.table.pack(space.unpack(x))
             space, best = self.table, float("inf")
@@ -270,14 +278,15 @@ class _Run:
         if not np.isfinite(loss):
             raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
         held = total(space, [self.checks], x, none)[0] if self.checks is not None else loss
-        better = held < best
+        # Once they are released the held-out compositions judge nothing, so the last state is kept.
+        better = held < best or len(held_out) > 0
         row = {"step": state.step + 1, "stage": stage.kind, "loss": loss, "validation_loss": held}
         if self.checks is not None:
             row |= {f"validation_{k}": v for k, v in asdict(errors([self.checks], space.unpack(x))).items()}
         return replace(
             state, step=state.step + 1, x=x, moments=moments, updates=updates, damping=damping,
             best_x=x if better else state.best_x, best_loss=held if better else best, centre=centre,
-            since_best=0 if better else state.since_best + 1, history=(*state.history, row),
+            since_best=0 if better else state.since_best + 1, held_out=held_out, history=(*state.history, row),
         )  # fmt: skip
 
 
@@ -292,16 +301,20 @@ def fit(
     """
     folder = folder or cache_folder() / "runs" / config.name
     folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, config)
-    run = _Run(config, threads)
+    claim(folder, config)
+    started = run = _Run(config, threads)
     steps = list(run.steps())
-    state = _read_state(folder) or _first_state(run)
+    state = read_state(folder) or _first_state(run)
+    if len(state.held_out):
+        run = started.released()
     while state.step < len(steps):
         stage, k, count = steps[state.step]
         if state.since_best >= config.patience and run.checks is not None:
             break
         state = run.advance(state, stage, k, count)
-        _write_state(folder, state)
+        if len(state.held_out) and run is started:
+            run = run.released()
+        write_state(folder, state)
         if progress is not None:
             last = state.history[-1]
             text = f"{stage.kind} {k + 1}/{count}  loss {last['loss']:.4g}"
@@ -311,85 +324,30 @@ def fit(
                     f"meV/atom  F {last['validation_force_mae_mev_per_a']:.1f} meV/A"
                 )
             progress(text, state.step / len(steps))
-    return _finish(run, state, folder)
+    return _finish(started, run, state, folder)
 
 
-def _first_state(run: _Run) -> _State:
+def _first_state(run: _Run) -> State:
     x, zero = run.start, np.zeros(run.space.size)
-    return _State(0, x, x, float("inf"), 0, 1e-4, x, (zero, zero), 0, ())
+    return State(0, x, x, float("inf"), 0, 1e-4, x, (zero, zero), 0, np.zeros(0), ())
 
 
-def _claim(folder: Path, config: TrainConfig) -> None:
-    """Refuse to continue another configuration's run; write ours."""
-    text = config.model_dump_json(indent=1)
-    path = folder / "config.json"
-    if path.exists() and not _same(path.read_text(encoding="utf-8"), config):
-        raise DataError(
-            f"The run folder {folder.name} belongs to another configuration; remove it or give the run a new name."
-        )
-    path.write_text(text, encoding="utf-8")
-    (folder / "revision.txt").write_text(git_revision() + "\n", encoding="utf-8")
-
-
-def _same(text: str, config: TrainConfig) -> bool:
-    """Whether a run's file says the same as the configuration, entries that it does not have at their defaults."""
-    try:
-        return TrainConfig.model_validate_json(text) == config
-    except ValidationError:
-        return False
-
-
-def _write_state(folder: Path, state: _State) -> None:
-    buffer = io.BytesIO()
-    values = asdict(state)
-    history = values.pop("history")
-    first, second = values.pop("moments")
-    np.savez(buffer, first=first, second=second, history=np.array(json.dumps(history)), **values)
-    scratch = folder / "state.part"
-    scratch.write_bytes(buffer.getvalue())
-    os.replace(scratch, folder / "state.npz")
-
-
-def _read_state(folder: Path) -> _State | None:
-    path = folder / "state.npz"
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            return _State(
-                int(z["step"]), z["x"], z["best_x"], float(z["best_loss"]), int(z["since_best"]), float(z["damping"]),
-                z["centre"], (z["first"], z["second"]), int(z["updates"]), tuple(json.loads(str(z["history"]))),
-            )  # fmt: skip
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        raise DataError(f"The checkpoint of run {folder.name} is damaged; remove state.npz to start again.") from None
-
-
-def git_revision() -> str:
-    """The revision of this checkout, with a plus where it has changes; 'unknown' outside one."""
-    root = Path(__file__).resolve().parents[2]
-    try:
-        head = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip()
-
-
-def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
-    config = run.config
+def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult:
+    """Weights and card of the last state; errors are those of the state that never saw the held-out compositions."""
+    config = started.config
     spec = run.space_of(state.best_x).unpack(state.best_x)
-    run.align(state.best_x)
-    found = {"train": errors(run.parts, spec)}
-    if run.checks is not None:
-        found["validation"] = errors([run.checks], spec)
-    if config.test:
-        parts = [read_source(s, config, "test") for s in config.test]
-        test = TrainingSet.concatenate(parts)
-        found["test"] = errors([run.objective(test)], spec)
+    judged = state.held_out if len(state.held_out) else state.best_x
+    blind = started.space_of(judged).unpack(judged)
+    started.align(judged)
+    found = {"train": errors(started.parts, blind)}
+    if started.checks is not None:
+        found["validation"] = errors([started.checks], blind)
+    test = started.test_set()
+    if test is not None:
+        found["test"] = errors([started.objective(test)], blind)
         near = np.flatnonzero((np.abs(test.volume_ratio - 1.0) <= 0.1) & ~np.isin(test.kind, _EXTREME))
         if len(near):
-            found["test_near_equilibrium"] = errors([run.objective(test.subset(near))], spec)
+            found["test_near_equilibrium"] = errors([started.objective(test.subset(near))], blind)
     text = format_mtp(spec)
     numbers = {f"{name}_{key}": v for name, e in found.items() for key, v in asdict(e).items()}
     card = Card(
@@ -397,34 +355,23 @@ def _finish(run: _Run, state: _State, folder: Path) -> TrainResult:
         data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
         errors={key: round(v, 4) for key, v in numbers.items() if np.isfinite(v)},
         shortest_distances_a=shortest_distances(run.parts, config.elements), repulsion=config.repulsion,
-        limits=config.limits,
-        command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
+        limits=config.limits, command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
         sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
     )  # fmt: skip
-    potential = Potential(spec, card)
     for source in config.test:
         if source.kind == "distilled":
-            against = crystal_errors(source.name, potential, "".join(source.families)[:1] or "d")
-            card = card.model_copy(update={"errors": card.errors | against})
+            family = "".join(source.families)[:1] or "d"
+            pair = {"seen": Potential(spec, card), "unseen": Potential(blind, card)}
+            card = card.model_copy(update={"errors": card.errors | crystal_errors(source.name, pair, family)})
     if config.crystals:
+        potential = Potential(spec, card)
         found_properties = {f"{x.symbol} {x.prototype}": crystal_properties(potential, x) for x in config.crystals}
         card = card.model_copy(update={"properties": found_properties})
     write_mtp(spec, folder / f"{config.name}.mtp")
+    write_mtp(blind, folder / HELD_OUT)
     write_card(card, folder / f"{config.name}.json")
-    _write_history(folder, state)
+    write_history(folder, state)
     return TrainResult(spec, card, found, folder)
-
-
-def _write_history(folder: Path, state: _State) -> None:
-    import csv
-
-    from sus2.figures.training import training_curves
-
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(state.history[0]) if state.history else ["step"])
-        writer.writeheader()
-        writer.writerows(state.history)
-    training_curves(history=state.history).write_html(folder / "curves.html", include_plotlyjs=True)
 
 
 def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dict[str, float]:

@@ -55,7 +55,7 @@ def test_a_potential_that_taught_itself_has_no_errors(
         assert 0 < found.c_percent < 0.5  # strains of 0.5 % are finite
         assert 0 < found.gamma_thz < 0.02
         assert 0 < found.boundary_thz < 0.02
-    card = crystal_errors("x", silicon, "b")
+    card = crystal_errors("x", {"seen": silicon, "unseen": silicon}, "b")
     assert card["seen_crystals_crystals"] == 1
     assert card["unseen_crystals_c_percent"] == pytest.approx(found.c_percent, abs=1e-4)
 
@@ -85,7 +85,7 @@ def test_unstable_crystals_and_missing_ones(
     monkeypatch.setenv("SUS2_CACHE", str(tmp_path))
     with pytest.raises(DataError, match="sus2 data crystals x"):
         property_errors("x", silicon, "PBE", "b", "seen")
-    assert crystal_errors("x", silicon, "b") == {}
+    assert crystal_errors("x", {"seen": silicon}, "b") == {}
     write(tmp_path / "sets" / "x-crystals", [bulk("Si", "sc", a=2.53)], {"PBE": silicon}, ["seen"])
     (only,) = teacher_properties(tmp_path / "sets" / "x-crystals", "PBE")
     assert only is not None

@@ -169,6 +169,7 @@ def config_file(folder: Path, **changes: object) -> Path:
         "stages": [
             {"kind": "project"}, {"kind": "adam", "epochs": 3}, {"kind": "expand"},
             {"kind": "lbfgs", "rounds": 2, "iterations": 5}, {"kind": "gauss-newton", "iterations": 2},
+            {"kind": "release"}, {"kind": "adam", "epochs": 2, "rate": 0.001},
         ],
     }  # fmt: skip
     path = folder / "small.yaml"
@@ -199,7 +200,7 @@ def test_a_run_that_is_stopped_after_every_step_ends_the_same(tmp_path: Path) ->
             break
         except Stop:
             stops += 1
-    assert stops == 9  # project, 3 epochs, expand, 2 rounds, 2 iterations
+    assert stops == 12  # project, 3 epochs, expand, 2 rounds, 2 iterations, release, 2 epochs
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
 
 
@@ -233,6 +234,18 @@ def test_the_run_folder_tells_everything(tmp_path: Path) -> None:
         result.errors["train"].energy_mae_mev_per_atom, abs=1e-4
     )
     assert load(tmp_path / "run" / "small.mtp").elements == ELEMENTS
+
+
+def test_after_a_release_the_card_keeps_the_errors_of_the_state_before(tmp_path: Path) -> None:
+    path = config_file(tmp_path)
+    stages = yaml.safe_load(path.read_text())["stages"]
+    released = fit(read_config(path), folder=tmp_path / "long", threads=1)
+    before = fit(read_config(config_file(tmp_path, stages=stages[:-2])), folder=tmp_path / "short", threads=1)
+    assert released.errors == before.errors
+    assert released.card.data_sha256 != before.card.data_sha256  # the held-out structures are in it
+    assert not np.array_equal(released.spec.moment_coeffs, before.spec.moment_coeffs)
+    held_out = (tmp_path / "long" / "held-out.mtp").read_bytes()
+    assert held_out == (tmp_path / "short" / "small.mtp").read_bytes()
 
 
 def test_a_folder_of_another_configuration_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import sus2
 from sus2.compare_cli import compare
 from sus2.eos_models import MODELS
 from sus2.errors import StructureError, Sus2Error
+from sus2.pretrained import recommend
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
 from sus2.training.data_cli import data_app
 from sus2.training.train_cli import train
@@ -33,7 +34,7 @@ app.command()(compare)
 Structure = Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="A model's name or an .mtp file; by default one that knows all elements."),
+    typer.Option("--model", "-m", help="A model's name or an .mtp file; by default the one that fits best."),
 ]
 Elements = Annotated[
     str | None, typer.Option("--elements", help="Elements of an .mtp file in type order, for example Ga,As.")
@@ -292,10 +293,11 @@ def _potential(model: str | None, elements: str | None, atoms: Any) -> Any:
     if model is not None:
         return sus2.load(model, elements=elements.replace(",", " ").split() if elements else None)
     wanted = elements_of(atoms)
-    for card in sus2.models():
-        if set(wanted) <= set(card.elements):
-            return sus2.load(card.name)
-    raise Sus2Error(f"No shipped model knows all of {', '.join(wanted)}; name an .mtp file with --model.")
+    best = recommend(wanted)
+    if best is None:
+        raise Sus2Error(f"No shipped model knows all of {', '.join(wanted)}; name an .mtp file with --model.")
+    typer.echo(f"Model: {best.reason}", err=True)
+    return sus2.load(best.card.name)
 
 
 def _write(atoms: Any, path: Path) -> None:

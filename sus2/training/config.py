@@ -88,7 +88,8 @@ class Expand(_Strict):
 class Release(_Strict):
     """From here on the held-out compositions are trained on too.
 
-    The card keeps the errors of the state before, which never saw them; what follows is short and ends where it ends.
+    The card keeps the errors of the last state before, which never saw them. What follows should be short: nothing is
+    left to judge it.
     """
 
     kind: Literal["release"] = "release"

@@ -261,7 +261,7 @@ class _Run:
             moved = gauss_newton(space, Damped(x, damping, total(space, parts, x, prior)[0]), parts, prior)
             x, damping = moved.x, moved.damping
         elif isinstance(stage, Release):
-            x = held_out = state.best_x
+            held_out = x
             best = float("inf")
         elif isinstance(stage, Expand):
             x = centre = self.table.pack(space.unpack(x))

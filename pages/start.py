@@ -48,4 +48,5 @@ st.markdown(
 with st.container(horizontal=True):
     st.page_link("pages/structure.py", label="Look at the structure", icon=":material/deployed_code:")
     st.page_link("pages/eos.py", label="Compute its equation of state", icon=":material/show_chart:")
+    st.page_link("pages/compare.py", label="Compare functionals", icon=":material/compare_arrows:")
     st.page_link("pages/models.py", label="What the models know", icon=":material/grid_view:")

@@ -132,7 +132,7 @@ def _largest(rows: Sequence[Difference]) -> str:
     # Told already, or large in percent only because it is near zero.
     told = {"volume_a3_per_atom", "v0_a3_per_atom", "k_vrh_gpa", "g_vrh_gpa", "formation_energy_ev_per_atom"}
     told |= {"cohesive_energy_ev_per_atom", "min_frequency_thz", "pressure_gpa", "universal_anisotropy"}
-    told |= {"helmholtz_kj_per_mol_atoms"}
+    told |= {"helmholtz_kj_per_mol_atoms", "b0_prime"}
     ranked = sorted(
         (d for d in rows if d.percent is not None and d.key not in told), key=lambda d: -abs(d.percent or 0)
     )

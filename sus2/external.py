@@ -98,9 +98,9 @@ class WrappedCalculator:
         except (CalculatorError, PropertyNotImplementedError, RuntimeError, ValueError) as error:
             text = " ".join(str(error).split())[:200] or type(error).__name__
             raise Sus2Error(f"{self.name} cannot compute {atoms.get_chemical_formula('metal')}: {text}.") from None
-        sites = np.full(len(atoms), energy / len(atoms))
-        if "energies" in self.ase.implemented_properties:
-            sites = np.array(atoms.get_potential_energies(), dtype=np.float64)
+        # Some calculators announce site energies and compute none, so only those in their results count.
+        found = self.ase.results.get("energies")
+        sites = np.full(len(atoms), energy / len(atoms)) if found is None else np.array(found, dtype=np.float64)
         if not (np.isfinite(energy) and np.isfinite(forces).all()):
             raise Sus2Error(f"{self.name} gives energies or forces that are not finite for this structure.")
         return Evaluation(energy, sites, forces, stress)

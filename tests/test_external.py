@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,18 @@ def test_it_meets_the_interface(emt: WrappedCalculator) -> None:
         assert found.energies_ev.sum() == pytest.approx(found.energy_ev)
         assert atoms.calc is None
     np.testing.assert_array_equal(cells[0].positions, before)
+
+
+def test_site_energies_may_be_announced_and_missing() -> None:
+    class Silent(EMT):
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            super().calculate(*arguments, **options)
+            del self.results["energies"]
+
+    p = wrap_calculator(Silent, name="silent", elements=["Cu"])
+    assert "energies" in p.calculator().implemented_properties
+    found = p.evaluate([bulk("Cu", cubic=True)])[0]
+    np.testing.assert_allclose(found.energies_ev, found.energy_ev / 4)
 
 
 def test_a_molecule_has_no_stress(emt: WrappedCalculator) -> None:

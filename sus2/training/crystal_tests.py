@@ -43,12 +43,14 @@ _SEED: Final = 20
 
 @dataclass(frozen=True, eq=False)
 class CrystalProperties:
-    """V0 (A^3/atom) and B0 (GPa) of the Birch-Murnaghan fit, C11, C12, C44 with clamped ions (GPa) and frequencies
-    at q = 0 (without the three translations) and (1/2, 0, 0) (THz), the last two at the tested geometry."""
+    """V0 (A^3/atom) and B0 (GPa) of the Birch-Murnaghan fit; at the tested geometry C11, C12, C44 with clamped and with
+    relaxed ions (GPa; nan where a mode has no restoring force) and frequencies at q = 0 (without the three
+    translations) and (1/2, 0, 0) (THz)."""
 
     v0_a3_per_atom: float
     b0_gpa: float
     c_gpa: Array
+    relaxed_c_gpa: Array
     gamma_thz: Array
     boundary_thz: Array
 
@@ -165,21 +167,41 @@ def teacher_properties(folder: Path, functional: str) -> list[CrystalProperties 
         first = int(rows[0])
         n = int(offsets[first + 1] - offsets[first])
         volumes = np.abs(np.linalg.det(cells[rows[: len(RATIOS)]]))
-        strains = stress[rows[len(RATIOS) : len(RATIOS) + 4]]
+        strained = rows[len(RATIOS) : len(RATIOS) + 4]
+        strains = stress[strained]
+        pulled = np.array([forces[offsets[i] : offsets[i + 1]].ravel() for i in strained])
         pushed = np.array([forces[offsets[i] : offsets[i + 1]] for i in rows[len(RATIOS) + 4 :]])
         masses = atomic_masses[numbers[offsets[first] : offsets[first + 1]]]
         along, shear = (strains[::2] - strains[1::2]) / (2.0 * STRAIN) * EV_PER_A3_TO_GPA
+        clamped = np.array([along[0], along[1], shear[3]])
+        internal = -(pulled[::2] - pulled[1::2]) / (2.0 * STRAIN)  # d2E/du d(strain) for xx and yz
         # Force constants of the two halves of the doubled cell: rows the displaced atom, columns all others.
         phi = -(pushed[::2] - pushed[1::2]).reshape(3 * n, 2, 3 * n) / (2.0 * DISPLACEMENT_A)
         root = np.sqrt(np.repeat(masses, 3))
         near, far = (phi[:, half] / np.outer(root, root) for half in (0, 1))
         out.append(
             _properties(
-                n, volumes, energy[rows[: len(RATIOS)]], np.array([along[0], along[1], shear[3]]),
+                n, volumes, energy[rows[: len(RATIOS)]], clamped,
+                _relaxed(clamped, internal, phi.sum(axis=1), float(volumes[len(RATIOS) // 2])),
                 _frequencies(near + far), _frequencies(near - far),
             )
         )  # fmt: skip
     return out
+
+
+def _relaxed(clamped: Array, internal: Array, hessian: Array, volume: float) -> Array:
+    """C11, C12, C44 of a cubic crystal with the ions at rest, from the Gamma Hessian and the internal strain (2, 3n).
+
+    The bulk modulus is that of clamped ions, because symmetry holds them under a uniform strain.
+    """
+    values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
+    inner = np.argsort(np.abs(values))[3:]
+    if (values[inner] <= 0).any():
+        return np.full(3, np.nan)
+    coupling = internal @ vectors[:, inner]
+    soft = (coupling**2 / values[inner]).sum(axis=1) / volume * EV_PER_A3_TO_GPA
+    c11 = clamped[0] - soft[0]
+    return np.array([c11, 0.5 * (clamped[0] + 2.0 * clamped[1] - c11), clamped[2] - soft[1]])
 
 
 def _frequencies(dynamical: Array) -> Array:
@@ -188,7 +210,7 @@ def _frequencies(dynamical: Array) -> Array:
 
 
 def _properties(
-    n: int, volumes: Array, energies: Array, c: Array, gamma: Array, boundary: Array
+    n: int, volumes: Array, energies: Array, c: Array, relaxed: Array, gamma: Array, boundary: Array
 ) -> CrystalProperties | None:
     try:
         fit = fit_eos(volumes, energies)
@@ -196,7 +218,7 @@ def _properties(
         return None
     # The three smallest in size are the translations.
     inner = np.sort(gamma[np.argsort(np.abs(gamma))[3:]])
-    return CrystalProperties(fit.v0_a3 / n, fit.b0_gpa, c, inner, boundary)
+    return CrystalProperties(fit.v0_a3 / n, fit.b0_gpa, c, relaxed, inner, boundary)
 
 
 def student_properties(folder: Path, potential: Potential, chosen: Sequence[int]) -> list[CrystalProperties | None]:
@@ -210,11 +232,27 @@ def student_properties(folder: Path, potential: Potential, chosen: Sequence[int]
         middle = crystals[len(RATIOS) // 2]
         energies = np.array([r.energy_ev for r in potential.evaluate(crystals)])
         second = second_derivatives(middle, potential)
-        c = second.clamped_elastic.stress_strain_gpa
+        try:
+            relaxed = _cubic(second.relaxed_elastic.stress_strain_gpa)
+        except Sus2Error:
+            relaxed = np.full(3, np.nan)
         gamma, boundary = second.frequencies_thz([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
         volumes = np.array([a.get_volume() for a in crystals])
-        out.append(_properties(len(middle), volumes, energies, np.array([c[0, 0], c[1, 0], c[3, 3]]), gamma, boundary))
+        clamped = _cubic(second.clamped_elastic.stress_strain_gpa)
+        out.append(_properties(len(middle), volumes, energies, clamped, relaxed, gamma, boundary))
     return out
+
+
+def _cubic(c: Array) -> Array:
+    return np.array([c[0, 0], c[1, 0], c[3, 3]])
+
+
+def vrh_moduli_gpa(c: Array) -> tuple[float, float]:
+    """K and G of a cubic polycrystal by Voigt, Reuss and Hill from C11, C12, C44 (GPa)."""
+    c11, c12, c44 = (float(x) for x in c)
+    voigt = (c11 - c12 + 3.0 * c44) / 5.0
+    reuss = 5.0 * (c11 - c12) * c44 / (4.0 * c44 + 3.0 * (c11 - c12))
+    return (c11 + 2.0 * c12) / 3.0, 0.5 * (voigt + reuss)
 
 
 def _atoms(arrays: dict[str, Any], i: int) -> Atoms:

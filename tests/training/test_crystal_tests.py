@@ -15,7 +15,13 @@ import sus2
 from sus2.errors import DataError
 from sus2.potential import Potential
 from sus2.training import crystal_tests
-from sus2.training.crystal_tests import crystal_errors, property_errors, teacher_properties, volume_shifts
+from sus2.training.crystal_tests import (
+    crystal_errors,
+    property_errors,
+    student_properties,
+    teacher_properties,
+    volume_shifts,
+)
 from sus2.training.generate import Made, arrays_of
 
 
@@ -55,6 +61,14 @@ def test_a_potential_that_taught_itself_has_no_errors(
         assert 0 < found.c_percent < 0.5  # strains of 0.5 % are finite
         assert 0 < found.gamma_thz < 0.02
         assert 0 < found.boundary_thz < 0.02
+    (taught, _), (own, _) = (
+        teacher_properties(tmp_path / "sets" / "x-crystals", "PBE"),
+        student_properties(tmp_path / "sets" / "x-crystals", silicon, [0, 1]),
+    )
+    assert taught is not None
+    assert own is not None
+    assert own.relaxed_c_gpa[2] < 0.9 * own.c_gpa[2]  # the two atoms of silicon move against each other under shear
+    assert taught.relaxed_c_gpa == pytest.approx(own.relaxed_c_gpa, rel=0.01)
     card = crystal_errors("x", {"seen": silicon, "unseen": silicon}, "b")
     assert card["seen_crystals_crystals"] == 1
     assert card["unseen_crystals_c_percent"] == pytest.approx(found.c_percent, abs=1e-4)
@@ -94,6 +108,18 @@ def test_unstable_crystals_and_missing_ones(
         property_errors("x", silicon, "PBE", "b", "unseen")
     with pytest.raises(DataError, match="no labels of 'r2SCAN'"):
         teacher_properties(tmp_path / "sets" / "x-crystals", "r2SCAN")
+
+
+def test_moduli_of_a_polycrystal_are_those_of_the_whole_tensor() -> None:
+    c = np.diag([0.0, 0, 0, 76, 76, 76])
+    c[:3, :3] = 59.0
+    c[np.arange(3), np.arange(3)] = 150.0
+    compliance = np.linalg.inv(c)
+    voigt = (c[0, 0] - c[0, 1] + 3 * c[3, 3]) / 5
+    reuss = 15 / (12 * compliance[0, 0] - 12 * compliance[0, 1] + 9 * compliance[3, 3])
+    assert crystal_tests.vrh_moduli_gpa(np.array([150.0, 59.0, 76.0])) == pytest.approx(
+        ((150 + 118) / 3, 0.5 * (voigt + reuss))
+    )
 
 
 def test_only_crystals_that_symmetry_holds_are_taken() -> None:

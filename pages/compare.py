@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -12,6 +13,7 @@ from pages import _frame as frame
 from sus2.compare import pair_of_functionals
 from sus2.compare_batch import compare_batch, ordered_alloys
 from sus2.errors import Sus2Error
+from sus2.external import installed, load_external
 from sus2.figures.compare import difference_colour, scatter_figure
 from sus2.figures.compare_report import comparison_figures, comparison_html
 from sus2.figures.phonons import FREQUENCY_UNITS
@@ -23,9 +25,23 @@ DEFAULT_ALLOYS = 4  # elements of the example batch
 CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"}
 
 
+@dataclass(frozen=True, eq=False)
+class External(frame.Model):
+    """A model of others, where its package is installed."""
+
+    def load(self):
+        return external_potential(self.name)
+
+
+@st.cache_resource(show_spinner="Loading the model ...", max_entries=4)
+def external_potential(name: str):
+    return load_external(name)
+
+
 def chosen_models(crystal) -> list:
     """The potentials to compare, the first is the reference; a pair of functionals by default."""
-    covering = [m for m in frame.models() if not m.missing(crystal.atoms)]
+    available = frame.models() + [External(card) for card in installed()]
+    covering = [m for m in available if not m.missing(crystal.atoms)]
     if len(covering) < 2:
         return covering
     names = [m.name for m in covering]

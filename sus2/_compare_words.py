@@ -21,13 +21,17 @@ def summary_of(
     functionals: tuple[str, str],
     rows: Sequence[Difference],
     bands: Mapping[Mode, BandAgreement],
+    lowest_thz: tuple[float | None, float | None] = (None, None),
 ) -> str:
-    """One paragraph on what changes from the first to the second of two scales (names of functionals or potentials)."""
+    """One paragraph on what changes from the first to the second of two scales (names of functionals or potentials).
+
+    lowest_thz: the strongest imaginary frequency of each (negative), None where all are real.
+    """
     by_key = {d.key: d for d in rows}
     parts = [
         _volume(formula, functionals, by_key.get("volume_a3_per_atom")),
         _stiffness(by_key.get("k_vrh_gpa"), by_key.get("g_vrh_gpa")),
-        _phonons(bands, by_key.get("min_frequency_thz")),
+        _phonons(functionals, bands, lowest_thz),
         _energies(by_key.get("formation_energy_ev_per_atom"), by_key.get("cohesive_energy_ev_per_atom")),
         _largest(rows),
         _errors(rows),
@@ -86,12 +90,22 @@ def _stiffness(k: Difference | None, g: Difference | None) -> str:
     return text
 
 
-def _phonons(bands: Mapping[Mode, BandAgreement], lowest: Difference | None) -> str:
+def _phonons(
+    names: tuple[str, str], bands: Mapping[Mode, BandAgreement], lowest: tuple[float | None, float | None]
+) -> str:
     own, fixed = bands.get("own"), bands.get("fixed")
-    if lowest is not None:
+    first, second = lowest
+    if first is not None and second is not None:
         return (
-            f"Both have imaginary modes, down to {number(lowest.reference, 2)} and {number(lowest.value, 2)} THz, so "
-            "neither holds this crystal as it is."
+            f"Both have imaginary modes, down to {number(first, 2)} and {number(second, 2)} THz, so neither holds this "
+            "crystal as it is."
+        )
+    if first is not None or second is not None:
+        bad, good = names if first is not None else names[::-1]
+        depth = number(first if first is not None else second or 0.0, 2)
+        return (
+            f"They disagree on whether the crystal is stable: {bad} has imaginary modes down to {depth} THz, {good} "
+            "has none."
         )
     if own is None:
         return ""

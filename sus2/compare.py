@@ -143,12 +143,14 @@ class Comparison:
     @cached_property
     def summary(self) -> dict[str, str]:
         """What changes from the first potential to each other one: a paragraph made from these numbers."""
+        lowest = [s.quantities.get("min_frequency_thz") for s in self.own]
         return {
             name: summary_of(
                 formula=self.formula,
                 functionals=(self.labels[0], self.labels[k]),
                 rows=self.differences[name],
                 bands=self.band_agreement[name],
+                lowest_thz=(lowest[0], lowest[k]),
             )
             for k, name in enumerate(self.names[1:], 1)
         }

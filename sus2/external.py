@@ -21,7 +21,7 @@ from sus2.structures import elements_of, to_atoms
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ["EXTERNAL", "ExternalModel", "WrappedCalculator", "load_external", "wrap_calculator"]
+__all__ = ["EXTERNAL", "ExternalModel", "WrappedCalculator", "installed", "load_external", "wrap_calculator"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ _FILES = {
     "tensornet-matpes-pbe": "TensorNet-MatPES-PBE-v2025.1-PES",
     "tensornet-matpes-r2scan": "TensorNet-MatPES-r2SCAN-v2025.1-PES",
 }
-# Elements of the training data of CHGNet: 1..94 without those that have no crystal there.
-_CHGNET_ELEMENTS = tuple(s for s in chemical_symbols[1:95] if s not in ("Po", "At", "Rn", "Fr", "Ra"))
+# Elements of the training data of both, MPtrj and MatPES: 1..94 without those that have no crystal there.
+_ELEMENTS = tuple(s for s in chemical_symbols[1:95] if s not in ("Po", "At", "Rn", "Fr", "Ra"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +128,20 @@ def wrap_calculator(
     return WrappedCalculator(name, functional, tuple(elements), made, card)
 
 
+def installed() -> list[Card]:
+    """Cards of the models of EXTERNAL whose packages are installed in a version that gives right numbers."""
+    out = []
+    for model in EXTERNAL.values():
+        try:
+            found = version(model.package)
+        except PackageNotFoundError:
+            continue
+        if not model.versions or found in model.versions:
+            summary = f"{model.package} {found}; {model.citation}"
+            out.append(Card(name=model.name, functional=model.functional, elements=_ELEMENTS, summary=summary))
+    return out
+
+
 def load_external(name: str, *, path: str | None = None) -> WrappedCalculator:
     """CHGNet or MatPES TensorNet by name (a key of EXTERNAL), in double precision on the CPU where they allow it.
 
@@ -159,7 +173,7 @@ def _chgnet(model: ExternalModel) -> WrappedCalculator:
         model_name=_FILES[model.name], use_device="cpu", verbose=False
     )
     calculator = dynamics.CHGNetCalculator(network, use_device="cpu", on_isolated_atoms="ignore")
-    return WrappedCalculator(model.name, model.functional, _CHGNET_ELEMENTS, calculator)
+    return WrappedCalculator(model.name, model.functional, _ELEMENTS, calculator)
 
 
 def _tensornet(model: ExternalModel, matgl: Any, path: str | None) -> WrappedCalculator:

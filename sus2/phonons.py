@@ -289,7 +289,7 @@ class PhononResult:
         if self.stable:
             return "All modes are real on the path and on the mesh: the crystal is at a minimum of this potential."
         worst = self.imaginary_modes[0]
-        where = worst.label or "(" + ", ".join(f"{x:.3g}" for x in worst.q_fractional) + ")"
+        where = worst.label or "(" + ", ".join(f"{round(x, 6) + 0.0:.3g}" for x in worst.q_fractional) + ")"
         size = float(np.linalg.norm(np.array(worst.q_fractional) @ np.linalg.inv(self.atoms.cell.array).T))
         reach = 0.1 / float(self.atoms.cell.volume) ** (1 / 3)
         kind = (

@@ -16,6 +16,8 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
 import sus2
+from sus2._compare_rows import Difference
+from sus2._compare_words import summary_of
 from sus2.compare import Comparison, compare
 from sus2.compare_batch import compare_batch, ordered_alloys
 from sus2.errors import CancelledError, EnergyScaleError, FitError, Sus2Error, UnknownElementError
@@ -47,7 +49,7 @@ def wider(pbe: Potential) -> Comparison:
     return compare(bulk("Al"), [pbe, twin(pbe, stretch=1.02)], mesh=25.0)
 
 
-def row(c: Comparison, key: str) -> sus2._compare_rows.Difference:
+def row(c: Comparison, key: str) -> Difference:
     return next(d for d in c.differences["twin"] if d.key == key)
 
 
@@ -287,6 +289,15 @@ def test_a_batch_names_what_it_leaves_out(pbe: Potential) -> None:
         compare_batch([bulk("Cu"), bulk("Si")], [pbe, other])
     with pytest.raises(Sus2Error, match="two potentials"):
         compare_batch([bulk("Cu"), bulk("Al")], [pbe])
+
+
+def test_one_unstable_crystal_of_two_is_told_apart() -> None:
+    rows = [Difference("volume_a3_per_atom", "Volume", "Å³/atom", 3, 10.0, 11.0, 0.0, 0.5, "measured")]
+    text = summary_of(formula="X", functionals=("A", "B"), rows=rows, bands={}, lowest_thz=(None, -1.25))
+    assert "B has imaginary modes down to −1.25 THz, A has none" in text
+    assert "X expands: its volume goes from 10.00 to 11.00 Å³/atom (+10.0 %), more than the stated error" in text
+    other = summary_of(formula="X", functionals=("A", "B"), rows=rows, bands={}, lowest_thz=(-0.5, None))
+    assert "A has imaginary modes down to −0.50 THz, B has none" in other
 
 
 def test_the_shipped_pair_is_compared() -> None:

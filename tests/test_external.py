@@ -96,6 +96,7 @@ def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         assert str(caught.value) == (
             f"{name} needs the package {model.package}, which is not installed: pip install 'sus2[{model.extra}]'."
         )
+    assert external.installed() == []
     with pytest.raises(Sus2Error, match="There is no external model 'm3gnet'"):
         load_external("m3gnet")
 
@@ -103,6 +104,8 @@ def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_version_that_is_silently_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external, "version", lambda name: "4.0.1")
     monkeypatch.setattr(external, "import_module", lambda name: None)
+    # Only matgl is held to one version.
+    assert [card.name for card in external.installed()] == ["chgnet-pbe", "chgnet-r2scan"]
     with pytest.raises(Sus2Error, match=r"needs matgl 2\.0\.4; version 4\.0\.1 gives wrong energies"):
         load_external("tensornet-matpes-pbe")
 

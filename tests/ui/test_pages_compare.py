@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 import sus2
+from sus2 import external
 from sus2.compare_batch import ordered_alloys
+from sus2.pretrained import Card
 from sus2.structures import sample, write_structure
 
 PAIR = ("sus2-metals-pbe", "sus2-metals-r2scan")
@@ -79,6 +82,23 @@ def test_a_single_model_is_not_compared(app: AppTest) -> None:
     app.button(key="compare_cu").click().run()
     assert not app.exception
     assert app.session_state["crystal_key"] == "cu"
+
+
+def test_models_of_others_are_offered_where_they_are_installed(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def emt(name: str) -> external.WrappedCalculator:
+        return external.wrap_calculator(EMT, name=name, functional="none", elements=["Cu"])
+
+    card = Card(name="emt", functional="none", elements=("Cu",))
+    monkeypatch.setattr(external, "installed", lambda: [card])
+    monkeypatch.setattr(external, "load_external", emt)
+    opened(app, "cu")
+    box = next(m for m in app.multiselect if m.label.startswith("Potentials"))
+    assert "emt · none" in box.options
+    box.set_value([PAIR[0], "emt"]).run()
+    app.button(key="compute_compare").click().run()
+    assert not app.exception
+    assert not app.error
+    assert "From PBE to none" in shown(app)
 
 
 def test_cells_units_and_own_settings(app: AppTest) -> None:

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+# Before numpy: the matrices here are small, and BLAS threads that wait for a busy core make relaxations many times
+# slower. The app's server inherits it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import typer
 
 import sus2

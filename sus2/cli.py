@@ -22,6 +22,7 @@ from sus2.errors import StructureError, Sus2Error
 from sus2.pretrained import recommend
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
 from sus2.training.data_cli import data_app
+from sus2.training.study_cli import ablate, transfer
 from sus2.training.train_cli import train
 
 app = typer.Typer(
@@ -33,6 +34,8 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.command()(train)
+app.command()(transfer)
+app.command()(ablate)
 app.command()(compare)
 
 Structure = Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")]

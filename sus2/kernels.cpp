@@ -249,8 +249,13 @@ private:
       Scaled &s = lengths[c];
       s.alpha = a;
       s.distance = r - centre;
+#ifdef SUS2_LINEAR_MAP
+      s.xi = T(0.5) * a * s.distance;
+      s.slope = T(0.5) * a;
+#else
       s.xi = 1 - 2 / (vexp(a * s.distance) + 1);
       s.slope = T(0.5) * a * (1 - s.xi * s.xi);
+#endif
       Aligned<T> *p = &cheb[3 * c * n], *dp = p + n, *ddp = dp + n;
       p[0].v = V{} + 1, dp[0].v = V{}, ddp[0].v = V{};
       if (n > 1) p[1].v = s.xi, dp[1].v = V{} + 1, ddp[1].v = V{};
@@ -339,10 +344,15 @@ private:
         pair_adjoint += flat * value + steep * first_d;
       }
       // slope = alpha (1 - xi^2) / 2, so it depends on alpha and r0 directly and through xi.
+#ifdef SUS2_LINEAR_MAP
+      const V bell = V{} + 1, through = xi_adjoint;
+      (void)xi;
+#else
       const V bell = 1 - xi * xi;
       V alpha;
       for (int lane = 0; lane < W; ++lane) alpha[lane] = t.alpha[pair_index(c, lane, k)];
       const V through = xi_adjoint - alpha * xi * slope_adjoint;
+#endif
       const V to_alpha = through * T(0.5) * bell * distance + slope_adjoint * T(0.5) * bell;
       const V to_r0 = -through * slope;
       for (int lane = 0; lane < live; ++lane) {

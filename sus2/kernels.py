@@ -56,17 +56,17 @@ class _Edges(ctypes.Structure):
 
 
 @functools.cache
-def _library() -> ctypes.CDLL | None:
+def _library(*flags: str) -> ctypes.CDLL | None:
     """The compiled kernels, or None where they cannot be built or loaded."""
     if os.environ.get("SUS2_KERNELS", "").lower() in ("0", "off", "torch"):
         return None
     try:
-        path = _build()
+        path = _build(*flags)
         try:
             library = ctypes.CDLL(str(path))
         except OSError:  # a damaged file in the cache
             path.unlink(missing_ok=True)
-            library = ctypes.CDLL(str(_build()))
+            library = ctypes.CDLL(str(_build(*flags)))
     except (OSError, subprocess.SubprocessError):
         return None
     for function in (
@@ -76,21 +76,20 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def _build() -> Path:
+def _build(*flags: str) -> Path:
     """Compile into the cache, named by the content and the processor; raises OSError without a compiler."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if not compiler:
         raise OSError("no C++ compiler")
     source = b"".join(path.read_bytes() for path in (_HEADER, *_SOURCES))
-    key = hashlib.sha256(source + " ".join((compiler, *_FLAGS, _processor())).encode()).hexdigest()[:20]
+    key = hashlib.sha256(source + " ".join((compiler, *_FLAGS, *flags, _processor())).encode()).hexdigest()[:20]
     target = cache_folder() / "kernels" / f"{key}.so"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             built = Path(scratch) / "kernels.so"
-            subprocess.run(
-                [compiler, *_FLAGS, "-o", str(built), *map(str, _SOURCES)], check=True, capture_output=True, timeout=300
-            )
+            command = [compiler, *_FLAGS, *flags, "-o", str(built), *map(str, _SOURCES)]
+            subprocess.run(command, check=True, capture_output=True, timeout=300)
             built.replace(target)  # atomic: two processes may build at once
     return target
 
@@ -162,10 +161,20 @@ class ParameterGradient:
 
 
 class Kernel:
-    """One ModelSpec bound to the compiled kernels; raises Sus2Error where they are not available."""
+    """One ModelSpec bound to the compiled kernels; raises Sus2Error where they are not available.
 
-    def __init__(self, spec: ModelSpec, *, single_precision: bool = False, threads: int | None = None) -> None:
-        library = _library()
+    linear_map: xi = alpha (r - r0) / 2 without the tanh, for ablations alone (its second derivatives do not know it).
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        single_precision: bool = False,
+        threads: int | None = None,
+        linear_map: bool = False,
+    ) -> None:
+        library = _library("-DSUS2_LINEAR_MAP") if linear_map else _library()
         if library is None:
             raise Sus2Error("The fused kernels cannot be built here; use the torch model instead.")
         self._library = library

@@ -69,7 +69,8 @@ class Errors:
 class Objective:
     """A labelled set with its neighbours, ready to be evaluated for any parameters of one shape.
 
-    `norm` is the sum of weights that the loss is divided by: that of all parts where the set is split.
+    `norm` is the sum of weights that the loss is divided by: that of all parts where the set is split; `linear_map` as
+    in sus2.kernels.Kernel.
     Raises UnknownElementError for an element outside `elements`.
     """
 
@@ -84,11 +85,13 @@ class Objective:
         threads: int | None = None,
         single_precision: bool = False,
         repulsion: Repulsion | None = None,
+        linear_map: bool = False,
     ) -> None:
         self.norm = norm or float(data.weight.sum())
         self.weights = weights or LossWeights()
         self.threads = threads
         self.single_precision = single_precision
+        self.linear_map = linear_map
         self.sizes = data.sizes.astype(np.float64)
         self.system = data.system
         atoms = [data.to_atoms(k) for k in range(len(data))]
@@ -115,9 +118,14 @@ class Objective:
         self.virial_scale = self.sizes * np.hypot(w.virial_ev_per_atom, w.virial_relative * virial)
         self.energy_scale = self.sizes * np.hypot(w.energy_ev_per_atom, w.energy_relative * (virial + rms))
 
+    def _kernel(self, spec: ModelSpec) -> Kernel:
+        return Kernel(
+            spec, threads=self.threads, single_precision=self.single_precision, linear_map=self.linear_map
+        )  # fmt: skip
+
     def predict(self, spec: ModelSpec) -> Prediction:
         """Energies, forces and virials of every structure of the set."""
-        kernel = Kernel(spec, threads=self.threads, single_precision=self.single_precision)
+        kernel = self._kernel(spec)
         site, forces, virial = kernel.evaluate(self.edges)
         starts = self.data.offsets[:-1]
         return Prediction(np.add.reduceat(site, starts), forces, np.add.reduceat(virial, starts))
@@ -165,7 +173,7 @@ class Objective:
         by_force = 2.0 * force_weight[:, None] * d_force
         by_virial = 2.0 * virial_weight[:, None] * d_virial
         by_virial[:, 3:] *= 0.5  # each shear stands for two equal entries of the tensor
-        kernel = Kernel(spec, threads=self.threads, single_precision=self.single_precision)
+        kernel = self._kernel(spec)
         gradient = kernel.differentiate(self.edges, by_energy[self.system], -by_force, by_virial[self.system])
         return loss, gradient, self.counts.T @ by_energy
 

@@ -154,16 +154,21 @@ def adam_epoch(
 
     `step` counts the updates made before; gives x, the two moments and the new count.
     """
-    m, v = (a.copy() for a in moments)
-    x, steps, share = x.copy(), space.steps, len(parts)
+    x, share = x.copy(), len(parts)
     part_prior = Prior(prior.strength / share, prior.centre)
     for k in rng.permutation(len(parts)):
         _, gradient = total(space, [parts[k]], x, part_prior)
-        gradient = gradient * steps * share
-        norm = np.linalg.norm(gradient)
-        gradient *= min(1.0, 1e3 / max(float(norm), 1e-300))
         step += 1
-        m += 0.1 * (gradient - m)
-        v += 0.001 * (gradient**2 - v)
-        x -= rate * steps * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
-    return x, (m, v), step
+        x, moments = adam_update(x, share * gradient, moments, step=step, rate=rate, steps=space.steps)
+    return x, moments, step
+
+
+def adam_update(
+    x: Array, gradient: Array, moments: tuple[Array, Array], *, step: int, rate: float, steps: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """One update, the `step`-th from 1, in units of `steps`; gives x and the moments after it."""
+    scaled = gradient * steps
+    scaled *= min(1.0, 1e3 / max(float(np.linalg.norm(scaled)), 1e-300))
+    m = moments[0] + 0.1 * (scaled - moments[0])
+    v = moments[1] + 0.001 * (scaled**2 - moments[1])
+    return x - rate * steps * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8), (m, v)

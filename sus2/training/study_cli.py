@@ -1,0 +1,26 @@
+"""`sus2 transfer` and `sus2 ablate`: the studies, row by row; what is measured already is not done again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Updates = Annotated[int, typer.Option(min=10, help="Updates of every training.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Repetitions with other random numbers.")]
+
+
+def transfer(updates: Updates = 4000, seeds: Seeds = 1) -> None:
+    """From a PBE potential to r2SCAN: five methods, the scaling law, and the shifts between the functionals."""
+    from sus2.training.study import Effort
+    from sus2.training.transfer import run_transfer
+
+    run_transfer(Effort(updates), seeds, typer.echo)
+
+
+def ablate(updates: Updates = 4000, seeds: Seeds = 1) -> None:
+    """Universal scaling, tanh, scaling maps, element space and size of the graph, one at a time."""
+    from sus2.training.ablations import run_ablations
+    from sus2.training.study import Effort
+
+    run_ablations(Effort(updates), seeds, typer.echo)

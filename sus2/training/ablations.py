@@ -15,6 +15,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from sus2.study_tables import table_path
 from sus2.training.dataset import TrainingSet
 from sus2.training.families import METALS
 from sus2.training.study import (
@@ -25,7 +26,6 @@ from sus2.training.study import (
     load_material,
     run_rows,
     study_config,
-    table_path,
     train,
 )
 

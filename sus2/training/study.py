@@ -6,7 +6,6 @@ same size, however much data it has.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sus2.mtp import ModelSpec
+from sus2.study_tables import append_row, read_table, text
 from sus2.training.config import Source, TrainConfig
 from sus2.training.dataset import TrainingSet, fit_references
 from sus2.training.fit import initial_spec, read_source
@@ -186,36 +186,6 @@ def steps_of(space: ParameterSpace) -> Array:
 # Tables of results ----------------------------------------------------------------------------------------------
 
 
-def table_path(name: str) -> Path:
-    """Where the committed results of a study are."""
-    return Path(__file__).resolve().parents[1] / "data" / name
-
-
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV file; none where it does not exist."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Add one row and write the table anew, whole or not at all."""
-    rows = [*read_table(path), {k: _text(v) for k, v in row.items()}]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    names = list(dict.fromkeys(key for r in rows for key in r))
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=names, lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(path)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
 def run_rows(
     path: Path,
     rows: Iterable[Mapping[str, Any]],
@@ -225,12 +195,12 @@ def run_rows(
     """Do the rows that the table has not got yet: `work` gives what is measured for the keys of a row."""
     done = read_table(path)
     for row in rows:
-        key = {k: _text(v) for k, v in row.items()}
+        key = {k: text(v) for k, v in row.items()}
         if any(all(old.get(k) == v for k, v in key.items()) for old in done):
             continue
         found = dict(work(row))
         append_row(path, {**row, **found})
-        report(", ".join(f"{k} {_text(v)}" for k, v in {**row, **found}.items()))
+        report(", ".join(f"{k} {text(v)}" for k, v in {**row, **found}.items()))
 
 
 def measured(values: Measured) -> dict[str, float]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sus2.references import agreement, regress_shifts
+from sus2.study_tables import append_row, read_table, table_path
 from sus2.training.objective import Objective
 from sus2.training.parameters import ParameterSpace
 from sus2.training.study import (
@@ -24,15 +25,12 @@ from sus2.training.study import (
     Effort,
     Material,
     Report,
-    append_row,
     descend,
     load_material,
     measured,
-    read_table,
     run_rows,
     steps_of,
     study_config,
-    table_path,
     train,
 )
 
@@ -171,12 +169,12 @@ def _gradient(space: ParameterSpace, part: Objective, x: Array) -> NDArray[np.fl
 
 
 def planned(seeds: int) -> Iterator[dict[str, Any]]:
-    """Rows of the study: all methods on all data, and the scaling law of methods 1 and 4."""
+    """Rows of the study: all methods on all data, and the scaling law of methods 1, 4 and 5."""
     for seed in range(seeds):
         for method in METHODS:
             yield {"method": method, "size": 0, "seed": seed}
         for size in SIZES:
-            for method in (1, 4):
+            for method in (1, 4, 5):
                 yield {"method": method, "size": size, "seed": seed}
 
 

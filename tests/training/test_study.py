@@ -13,10 +13,11 @@ from ase.build import bulk
 from sus2.kernels import Kernel
 from sus2.potential import Potential
 from sus2.pretrained import Card
+from sus2.study_tables import append_row, read_table
 from sus2.training import ablations, study, transfer
 from sus2.training.dataset import TrainingSet, make_set
 from sus2.training.objective import Objective
-from sus2.training.study import Effort, Material, append_row, read_table, run_rows
+from sus2.training.study import Effort, Material, run_rows
 from sus2.training.transfer import TransferStudy
 from tests.helpers_spec import random_spec
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 import sus2
@@ -18,20 +16,6 @@ from sus2.structures import write_structure
 from tests.helpers_spec import random_spec
 
 SILICON = write_structure(bulk("Si", "diamond", a=5.43, cubic=True), "cif").encode()
-
-
-@pytest.fixture
-def app(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    # AppTest forgets between runs that st.navigation was called and takes pages/ for streamlit's older kind of
-    # multipage app; a server remembers it from the first run of app.py on.
-    start = PagesManager.__init__
-
-    def remember(self: PagesManager, *args: Any, **options: Any) -> None:
-        start(self, *args, **options)
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", remember)
-    return AppTest.from_file(str(root / "app.py"), default_timeout=120)
 
 
 def opened(app: AppTest, page: str, **query: str) -> AppTest:

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import pytest
 from ase.build import bulk
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 import sus2
-
-
-@pytest.fixture
-def app(root: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    # As in test_pages: AppTest forgets between runs that st.navigation was called.
-    start = PagesManager.__init__
-
-    def remember(self: PagesManager, *args: Any, **options: Any) -> None:
-        start(self, *args, **options)
-        PagesManager.uses_pages_directory = False
-
-    monkeypatch.setattr(PagesManager, "__init__", remember)
-    return AppTest.from_file(str(root / "app.py"), default_timeout=120)
 
 
 def opened(app: AppTest, page: str) -> AppTest:

@@ -29,6 +29,7 @@ _PUBLIC = {
     "load": "sus2.pretrained",
     "models": "sus2.pretrained",
     "relax": "sus2.relax",
+    "sanity": "sus2.sanity",
     "eos": "sus2.eos",
     "check": "sus2.checks",
     "compare": "sus2.compare",
@@ -52,6 +53,7 @@ __all__ = [
     "models",
     "phonons",
     "relax",
+    "sanity",
     "thermal",
 ]
 

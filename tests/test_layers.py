@@ -17,6 +17,8 @@ ROOMS: list[set[str]] = [
     {"pretrained", "potential", "calculator", "external"},
     {"derivatives", "elastic_directions", "_local_hessian", "_elastic_tensors", "_folding"},
     {"relax", "eos", "checks", "elastic", "phonons", "follow", "thermal", "_ieee", "_elastic_methods"},
+    {"extrapolation"},
+    {"sanity"},
     {"references", "_compare_energies", "_compare_rows", "_compare_words", "_compare_export"},
     {"compare", "compare_batch"},
     {"training"},

@@ -115,6 +115,22 @@ def crystals(
         raise _stop(error) from error
 
 
+@data_app.command()
+def information(
+    names: Annotated[list[str] | None, typer.Argument(help="Shipped potentials; by default all of them.")] = None,
+) -> None:
+    """Summaries of the training sets beside the weights, for the extrapolation grade."""
+    from sus2.pretrained import models
+    from sus2.training.information import write_information
+
+    for name in names or [card.name for card in models()]:
+        try:
+            path = write_information(name)
+        except Sus2Error as error:
+            raise _stop(error) from error
+        typer.echo(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
+
+
 @data_app.command("second-opinion")
 def second_opinion(
     name: Annotated[str, typer.Argument(help="Name of a built set.")],

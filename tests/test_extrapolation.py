@@ -1,0 +1,89 @@
+"""The extrapolation grade: one for the outskirts of the training data, more beyond, none without their summary."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+import sus2
+from sus2 import extrapolation
+from sus2.errors import Sus2Error
+from sus2.extrapolation import descriptors, extrapolation_grade, grade_of, information, information_path
+from sus2.potential import Potential
+from sus2.training.dataset import make_set
+from sus2.training.information import summarise
+
+
+@pytest.fixture(scope="module")
+def silicon() -> Potential:
+    return sus2.load("si-mlearn-pbe")
+
+
+def rattled(size: float, seed: int) -> Atoms:
+    atoms = bulk("Si", a=5.47).repeat((2, 2, 1))
+    atoms.rattle(size, seed=seed)
+    return atoms
+
+
+def test_descriptors_give_the_energy(silicon: Potential) -> None:
+    structures = [rattled(0.1, 0), bulk("Si", a=5.3), rattled(0.2, 1)]
+    values = descriptors(silicon, structures)
+    assert values.shape == (18, len(silicon.spec.mapping))
+    spec = silicon.spec
+    assert spec.shift_coeffs is not None
+    assert spec.species_coeffs is not None
+    energies = values @ spec.moment_coeffs + spec.shift_coeffs[0] + spec.species_coeffs[0]
+    expected = np.concatenate([r.energies_ev for r in silicon.evaluate(structures)])
+    assert np.allclose(energies, expected, atol=1e-9)
+
+
+def test_training_atoms_are_interpolation_and_far_ones_are_not(silicon: Potential) -> None:
+    structures = [rattled(0.02 * (1 + k % 3), k) for k in range(40)]
+    zero = [np.zeros((len(a), 3)) for a in structures]
+    data = make_set(structures, [0.0] * 40, zero, [np.zeros(6)] * 40, set_name="x")
+    known = summarise(silicon, data)
+    types = np.zeros(8, dtype=int)
+
+    def grade(atoms: Atoms) -> float:
+        return float(grade_of(known, descriptors(silicon, [atoms]), types).max())
+
+    inside = [grade(rattled(0.03, 100 + k)) for k in range(10)]
+    outside = [grade(rattled(0.4, 100 + k)) for k in range(10)]
+    assert max(inside) < 3.0
+    assert min(outside) > 3.0 * max(inside)
+
+
+def test_every_shipped_potential_knows_its_data(silicon: Potential) -> None:
+    for card in sus2.models():
+        potential = sus2.load(card.name)
+        assert information(potential) is not None, f"run 'sus2 data information {card.name}'"
+        assert information_path(card.name).stat().st_size < 1_000_000
+    calm = extrapolation_grade(silicon, [bulk("Si", a=5.47)])
+    assert calm.note == ""
+    assert calm.largest < 1.0
+    assert calm.checks()[0].verdict == "pass"
+    wild = extrapolation_grade(silicon, [bulk("Si", a=5.47), bulk("Si", "fcc", a=2.6)])
+    assert wild.checks()[0].verdict == "fail"
+    assert len(wild.grades) == 2
+
+
+def test_other_weights_and_other_calculators_have_no_grade(silicon: Potential) -> None:
+    other = Potential(silicon.spec, silicon.card.model_copy(update={"sha256": "0" * 64}))
+    found = extrapolation_grade(other, [bulk("Si")])
+    assert np.isnan(found.largest)
+    assert "no summary" in found.checks()[0].meaning
+    own = Potential(replace(silicon.spec), silicon.card.model_copy(update={"name": "mine", "sha256": ""}))
+    assert information(own) is None
+
+
+def test_a_damaged_file_is_named(silicon: Potential, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "damaged.info.npz"
+    path.write_bytes(b"PK\x03\x04 not a zip")
+    monkeypatch.setattr(extrapolation, "information_path", lambda name: path)
+    with pytest.raises(Sus2Error, match=r"damaged\.info\.npz is damaged"):
+        extrapolation_grade(silicon, [bulk("Si")])

@@ -22,6 +22,8 @@ page = st.navigation(
         ],
         "Potentials": [
             st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"),
+            st.Page("pages/check.py", title="Model check", icon=":material/fact_check:", url_path="check"),
+            st.Page("pages/transfer.py", title="Transfer learning", icon=":material/school:", url_path="transfer"),
             st.Page("pages/models.py", title="Models", icon=":material/grid_view:", url_path="models"),
         ],
     }

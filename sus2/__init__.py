@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sus2.pretrained import load as load
     from sus2.pretrained import models as models
     from sus2.relax import relax as relax
+    from sus2.sanity import sanity as sanity
     from sus2.thermal import thermal as thermal
 
 __version__ = "0.1.0"

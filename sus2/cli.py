@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import typer
 
 import sus2
+from sus2.check_cli import check
 from sus2.compare_cli import compare
 from sus2.eos_models import MODELS
 from sus2.errors import StructureError, Sus2Error
@@ -37,6 +38,7 @@ app.command()(train)
 app.command()(transfer)
 app.command()(ablate)
 app.command()(compare)
+app.command()(check)
 
 Structure = Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")]
 ModelName = Annotated[
@@ -213,20 +215,6 @@ def thermal(
         ("Cp", "cp_j_per_k_mol", "J/K/mol"),
     ):
         typer.echo(f"  {label:<6}{t.at(name, temperature):>16.6g}  {unit}")
-
-
-@app.command()
-def check(structure: Structure, model: ModelName = None, elements: Elements = None, as_json: AsJson = False) -> None:
-    """Checks of a potential for one crystal: pass, look or fail, each with its meaning; exit code 1 where one fails."""
-    atoms = _structure(structure)
-    found = sus2.check(_potential(model, elements, atoms), atoms)
-    if as_json:
-        typer.echo(json.dumps([c.to_dict() for c in found]))
-    else:
-        for c in found:
-            typer.echo(f"{c.verdict:<5} {c.name}: {c.value:.4g} {c.unit}".rstrip() + f". {c.meaning}")
-    if any(c.verdict == "fail" for c in found):
-        raise typer.Exit(1)
 
 
 @app.command()

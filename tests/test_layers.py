@@ -18,12 +18,12 @@ ROOMS: list[set[str]] = [
     {"derivatives", "elastic_directions", "_local_hessian", "_elastic_tensors", "_folding"},
     {"relax", "eos", "checks", "elastic", "phonons", "follow", "thermal", "_ieee", "_elastic_methods"},
     {"extrapolation"},
-    {"sanity"},
+    {"sanity", "reference_data"},
     {"references", "_compare_energies", "_compare_rows", "_compare_words", "_compare_export"},
     {"compare", "compare_batch"},
     {"training"},
     {"figures"},
-    {"cli", "compare_cli", "_serve"},
+    {"cli", "compare_cli", "check_cli", "_serve"},
 ]
 PLACE = {name: k for k, room in enumerate(ROOMS) for name in room}
 

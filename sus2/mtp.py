@@ -8,8 +8,8 @@ The file does not name its elements; they are carried by a card beside it (see s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, TypeVar, cast, get_args
 
@@ -88,6 +88,22 @@ class ModelSpec:
             + self.radial_funcs_count * self.radial_basis_size
             + len(self.mapping)
         )
+
+    def with_species(self, index: Sequence[int]) -> ModelSpec:
+        """The same potential for these of its species alone, in this order."""
+        if any(a is None for a in (self.shift_coeffs, self.alpha, self.r0, self.radial_species, self.species_coeffs)):
+            return replace(self, species_count=len(index))
+        i = np.asarray(index, dtype=np.int64)
+        pairs = np.ix_(np.arange(self.scaling_blocks), i, i)
+        assert self.shift_coeffs is not None
+        assert self.alpha is not None
+        assert self.r0 is not None
+        assert self.radial_species is not None
+        assert self.species_coeffs is not None
+        return replace(
+            self, species_count=len(i), shift_coeffs=self.shift_coeffs[i], alpha=self.alpha[pairs],
+            r0=self.r0[pairs], radial_species=self.radial_species[:, i], species_coeffs=self.species_coeffs[i],
+        )  # fmt: skip
 
 
 def scaling_block(scaling_map: ScalingMap, max_rank: int, mu: Index) -> Index:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sus2.errors import PotentialFileError
 from sus2.graph import graph
 from sus2.mtp import ModelSpec, format_mtp, parse_mtp, read_mtp, write_mtp
+from sus2.potential import Potential
+from sus2.pretrained import Card
 from tests.helpers_spec import random_spec
 
 TEXT = format_mtp(random_spec())
@@ -176,3 +179,16 @@ def test_graphs_of_our_own_make_valid_files() -> None:
         moments_count=moments.moments_count, moment_coeffs=np.zeros(len(moments.mapping)),
     )  # fmt: skip
     assert same(spec, parse_mtp(format_mtp(spec)))
+
+
+def test_a_part_of_the_species_gives_the_same_energies() -> None:
+    whole = random_spec()
+    atoms = bulk("As", "fcc", a=4.1)
+    part = whole.with_species([1])
+    assert part.species_count == 1
+    both = Potential(whole, Card(name="x", functional="none", elements=("Ga", "As")))
+    alone = Potential(part, Card(name="x", functional="none", elements=("As",)))
+    assert alone.evaluate([atoms])[0].energy_ev == pytest.approx(both.evaluate([atoms])[0].energy_ev, rel=1e-13)
+    swapped = Potential(whole.with_species([1, 0]), Card(name="x", functional="none", elements=("As", "Ga")))
+    mixed = bulk("GaAs", "zincblende", a=5.2)
+    assert swapped.evaluate([mixed])[0].energy_ev == pytest.approx(both.evaluate([mixed])[0].energy_ev, rel=1e-13)

@@ -53,14 +53,24 @@ class TrainResult:
     folder: Path
 
 
-def _starting_point(name: str) -> ModelSpec:
-    """Weights by name or file, or what run:NAME left from before it released its held-out compositions."""
-    if not name.startswith("run:"):
-        return load(name).spec
-    path = cache_folder() / "runs" / name[4:] / HELD_OUT
-    if not path.exists():
-        raise DataError(f"The run {name[4:]} has not ended here; train it first with 'sus2 train'.")
-    return read_mtp(path)
+def _starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
+    """Weights by name or file, or what run:NAME left from before it released its held-out compositions.
+
+    A potential of more elements gives those that are wanted.
+    """
+    if name.startswith("run:"):
+        folder = cache_folder() / "runs" / name[4:]
+        if not (folder / HELD_OUT).exists():
+            raise DataError(f"The run {name[4:]} has not ended here; train it first with 'sus2 train'.")
+        known = TrainConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8")).elements
+        spec = read_mtp(folder / HELD_OUT)
+    else:
+        potential = load(name)
+        known, spec = potential.elements, potential.spec
+    missing = [e for e in elements if e not in known]
+    if missing:
+        raise DataError(f"Nothing to start from: {name} does not know {', '.join(missing)}.")
+    return spec.with_species([known.index(e) for e in elements])
 
 
 def initial_spec(config: TrainConfig) -> ModelSpec:
@@ -166,7 +176,7 @@ class _Run:
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
         if config.start_from:
-            start = replace(_starting_point(config.start_from), potential_name=config.name)
+            start = replace(_starting_point(config.start_from, config.elements), potential_name=config.name)
         start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         self.space = ParameterSpace(start, config.element_space, config.element_rank)
         self.table = ParameterSpace(start)

@@ -547,11 +547,11 @@ def table(rows: Sequence[dict[str, Any]], *, key: str) -> None:
 _MARKS = {"pass": "✓ pass", "look": "△ look", "fail": "✗ fail"}
 
 
-def checks(found: Sequence[Any], *, key: str) -> None:
+def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
     """A result's own checks: verdict, number, limits and what each means; opened where one does not pass."""
     bad = sum(c.verdict != "pass" for c in found)
     text = "all pass" if not bad else f"{bad} of {len(found)} ask for a look"
-    with st.expander(f"Checks: {text}", expanded=bool(bad)):
+    with st.expander(f"Checks: {text}", expanded=opened or bool(bad)):
         table(
             [
                 {

@@ -18,7 +18,7 @@ MAX_SCORES = 8
 
 def show_report(report, crystal, model, seconds, values) -> None:
     {"pass": st.success, "look": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
-    frame.checks(report.checks, key="sanity_checks")
+    frame.checks(report.checks, key="sanity_checks", opened=True)
     for k, (title, figure) in enumerate(report_figures(report=report, mode=frame.mode()).items()):
         st.subheader(title)
         alt = f"{title} of {crystal.info.formula}"

@@ -64,7 +64,7 @@ def show_methods(rows: list[dict[str, str]]) -> None:
     paper = PAPER.get(measure, ())
     frame.plot(
         methods_figure(
-            names=[METHODS[m] for m in present], ours=values,
+            names=[METHODS[m].replace(" · ", "<br>") for m in present], ours=values,
             paper=[paper[m - 1] if m <= len(paper) else None for m in present], label=MEASURES[measure],
             mode=frame.mode(),
         ),

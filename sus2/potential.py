@@ -128,7 +128,7 @@ class Potential:
         """The fixed short-range term that the card asks for, if any."""
         if self.card.repulsion is None:
             return None
-        return Repulsion(self.elements, *self.card.repulsion)
+        return Repulsion(self.elements, *self.card.repulsion, self.card.repulsion_strength)
 
     @property
     def backend(self) -> str:

@@ -51,6 +51,8 @@ class Card(BaseModel):
     repulsion: tuple[float, float] | None = None
     """Fractions of the sum of covalent radii between which a fixed short-range repulsion (sus2.repulsion), added to
     what the `.mtp` file says, fades out; None: there is none."""
+    repulsion_strength: float = Field(default=1.0, gt=0.0, le=100.0)
+    """Factor on that repulsion."""
     limits: str = "not stated"
     command: str = ""
     licence: str = "not stated"

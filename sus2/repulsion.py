@@ -53,10 +53,14 @@ class PairTerms:
 
 
 class Repulsion:
-    """The repulsion of one set of elements; `inner` and `outer` in units of the sum of covalent radii."""
+    """The repulsion of one set of elements; `inner` and `outer` in units of the sum of covalent radii.
 
-    def __init__(self, elements: tuple[str, ...], inner: float, outer: float) -> None:
-        self.inner, self.outer = inner, outer
+    strength: a factor on V. Where no data are, a polynomial can fall deeper than V rises; a multiple of V then is a
+    wall.
+    """
+
+    def __init__(self, elements: tuple[str, ...], inner: float, outer: float, strength: float = 1.0) -> None:
+        self.inner, self.outer, self.strength = inner, outer, strength
         self._z = np.array([atomic_numbers[e] for e in elements])
         self._radii = covalent_radii[self._z]
         self._longest = 2.0 * outer * float(self._radii.max())
@@ -73,7 +77,7 @@ class Repulsion:
         decay = _DECAYS[:, None] * (zi**0.23 + zj**0.23) / _LENGTH_A
         parts = _WEIGHTS[:, None] * np.exp(-decay * r)
         s0, s1, s2 = parts.sum(0), -(decay * parts).sum(0), (decay**2 * parts).sum(0)
-        charge = 0.5 * COULOMB_EV_A * zi * zj
+        charge = 0.5 * self.strength * COULOMB_EV_A * zi * zj
         v0 = charge * s0 / r
         v1 = charge * (s1 / r - s0 / r**2)
         v2 = charge * (s2 / r - 2.0 * s1 / r**2 + 2.0 * s0 / r**3)

@@ -126,13 +126,16 @@ def test_a_card_with_radii_in_the_wrong_order_is_refused() -> None:
 
 def test_shipped_potentials_repel_below_the_distances_of_their_data() -> None:
     for card in sus2.models():
-        if card.repulsion is None:
-            continue
+        if card.repulsion is None and card.teacher == "none":
+            continue  # fitted to one element's crystals alone
         p = sus2.load(card.name)
+        pairs, names = [], []
         for k, x in enumerate(p.elements):
             for y in p.elements[k:]:
                 reach = float(sum(covalent_radii[Atoms([x, y]).numbers]))
-                r = np.linspace(0.5, 0.75, 11) * reach
-                pairs = [Atoms([x, y], [[0, 0, 0], [0, 0, d]]) for d in r]
-                energies = [e.energy_ev for e in p.evaluate(pairs)]
-                assert (np.diff(energies) < 0).all(), (card.name, x, y)
+                pairs += [Atoms([x, y], [[0, 0, 0], [0, 0, d]]) for d in np.linspace(0.5, 0.75, 11) * reach]
+                names.append(f"{x}-{y}")
+        energies = np.array([e.energy_ev for e in p.evaluate(pairs)]).reshape(-1, 11)
+        rises = (np.diff(energies[:, :7], axis=1) < 0).all(axis=1)  # inwards, from 0.65 to 0.5
+        wall = (energies[:, :9] > energies[:, -1:]).all(axis=1)
+        assert [n for n, good in zip(names, rises & wall, strict=True) if not good] == [], card.name

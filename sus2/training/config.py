@@ -132,6 +132,8 @@ class TrainConfig(_Strict):
     scaling: float = Field(0.02, gt=0.0)
     repulsion: tuple[float, float] | None = None
     """A fixed repulsion beside the model, see sus2.pretrained.Card; the labels are taken without it."""
+    repulsion_strength: float = Field(1.0, gt=0.0, le=100.0)
+    """Factor on the repulsion that the finished potential has; training subtracts it once, whatever the factor."""
 
     sources: tuple[Source, ...] = Field(min_length=1)
     test: tuple[Source, ...] = ()

@@ -65,7 +65,11 @@ def main() -> None:
             if state is None or state["symmetry"] not in ("fcc", "bcc", "hcp", "diamond") or symbol not in dft:
                 continue
             try:
-                e = sus2.eos(bulk(symbol), potential)
+                crystal = bulk(symbol)
+            except ValueError:  # not one of ASE's
+                continue
+            try:
+                e = sus2.eos(crystal, potential)
                 c = sus2.elastic(e.atoms, potential, relaxed=True).c_gpa
             except Sus2Error as error:
                 print(f"| {symbol} {state['symmetry']} | {error} | | | | | | | | |")

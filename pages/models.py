@@ -46,7 +46,7 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
         st.warning(f"**Where not to trust it.** {frame.plain(c.limits)}")
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Errors on test data it has not seen**")
+        st.markdown("**Errors: train, on its data; test and unseen, held out**")
         if c.errors:
             rows = [quantity(k, v) for k, v in c.errors.items()]
             frame.table([{"error": name, "value": value} for name, value in rows], key=f"errors_{c.name}")

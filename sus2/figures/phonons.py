@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
@@ -97,9 +98,11 @@ def bands_figure(
     fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, row=1, col=2)
     fig.update_yaxes(title_text=f"Frequency ({unit})", row=1, col=1)
     if note:
+        lines = textwrap.wrap(note, 100)
+        fig.update_layout(margin={"b": 75 + 20 * len(lines)})
         fig.add_annotation(
-            text=note, xref="paper", yref="paper", x=0, y=-0.16, xanchor="left", showarrow=False,
-            font={"size": 13, "color": ink(mode)},
+            text="<br>".join(lines), xref="paper", yref="paper", x=0, y=0, yshift=-48, xanchor="left", yanchor="top",
+            align="left", showarrow=False, font={"size": 13, "color": ink(mode)},
         )  # fmt: skip
     return fig
 

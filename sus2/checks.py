@@ -15,6 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from sus2.batch import neighbours
+from sus2.distances import pair_distances, trained_distances
 from sus2.eos import EosResult, eos
 from sus2.mtp import ModelSpec
 from sus2.relax import Progress, RelaxResult
@@ -360,30 +361,21 @@ def check_shells(atoms: Atoms, cutoff: float) -> Check:
 def check_distances(atoms: Atoms, card: Card) -> Check:
     """Smallest ratio of a distance in the crystal to the shortest one of that pair in the training data."""
     name, unit = "Shortest distance", "of the shortest in training"
-    known = {tuple(sorted(pair.split("-"))): d for pair, d in card.shortest_distances_a.items()}
+    known = trained_distances(card)
     if not known:
         return Check(name, math.nan, unit, "look", "The card of the potential does not say how close its data go.")
-    # Half as far again as any of these distances: beyond, no atom is near in the sense of this check.
-    found = neighbours(atoms, 1.5 * max(known.values()))
-    symbols = atoms.get_chemical_symbols()
-    distance = np.linalg.norm(found.vector, axis=1)
-    shortest: dict[tuple[str, ...], float] = {}
-    for i, j, d in zip(found.index_i, found.index_j, distance.tolist(), strict=True):
-        pair = tuple(sorted((symbols[i], symbols[j])))
-        shortest[pair] = min(d, shortest.get(pair, math.inf))
-    ratios = {pair: d / known[pair] for pair, d in shortest.items() if pair in known}
-    unknown = sorted("-".join(pair) for pair in shortest if pair not in known)
-    if not ratios:
+    found = pair_distances(atoms, card)
+    unknown = sorted(p.name for p in found if p.trained_a is None)
+    trained = [p for p in found if p.trained_a is not None]
+    if not trained:
         what = f"The training data have no {', '.join(unknown)} distances." if unknown else "No two atoms are near."
         return Check(name, math.nan, unit, "look", what)
-    closest = min(ratios, key=lambda pair: ratios[pair])
-    ratio = ratios[closest]
-    verdict: Verdict = "pass" if ratio >= 1.0 else "look" if ratio >= 0.9 else "fail"
+    closest = min(trained, key=lambda p: p.ratio)
     meaning = (
-        f"{'-'.join(closest)} atoms are {shortest[closest]:.3f} Å apart; the training data go down to "
-        f"{known[closest]:.3f} Å."
+        f"{closest.name} atoms are {closest.shortest_a:.3f} Å apart; the training data go down to "
+        f"{closest.trained_a:.3f} Å."
     )
-    return Check(name, ratio, unit, verdict, meaning)
+    return Check(name, closest.ratio, unit, closest.verdict, meaning)
 
 
 def _check_b0_prime(b0_prime: float) -> Check:

@@ -11,7 +11,7 @@ import pytest
 # its imports allow, so only the rooms that matter are named.
 ROOMS: list[set[str]] = [
     {"units", "errors", "settings", "contractions", "head", "eos_models", "repulsion", "study_tables"},
-    {"mtp", "graph", "crystal", "structure_files", "structures", "samples"},
+    {"mtp", "graph", "crystal", "structure_files", "structure_archives", "structures", "samples", "edits", "distances"},
     {"batch", "kernels"},
     {"model"},
     {"pretrained", "potential", "calculator", "external"},
@@ -20,7 +20,10 @@ ROOMS: list[set[str]] = [
     {"extrapolation"},
     {"sanity", "reference_data"},
     {"references", "_compare_energies", "_compare_rows", "_compare_words", "_compare_export"},
-    {"compare", "compare_batch"},
+    {"compare", "compare_batch", "phonon_report", "elastic_compare"},
+    {"archive", "questions", "reproduce"},
+    {"jobs", "_worker", "store"},
+    {"board"},
     {"training"},
     {"figures"},
     {"cli", "compare_cli", "check_cli", "_serve"},

@@ -1,0 +1,1 @@
+"""What the lessons measure: small public functions on top of the properties, each with a frozen result."""

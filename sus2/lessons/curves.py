@@ -1,0 +1,178 @@
+"""E(V) over a wide range of volumes, and what a badly chosen range does to its fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from sus2.eos import eos
+from sus2.eos_models import MODELS, EosFit
+from sus2.errors import FitError, Sus2Error
+from sus2.lessons.precision import Precision, in_precision
+from sus2.potential import Potential
+from sus2.relax import Progress, relax
+from sus2.units import EV_PER_A3_TO_GPA, GPA_TO_EV_PER_A3
+
+Array = NDArray[np.float64]
+
+RANGES_PERCENT = (0.1, 0.2, 0.5, 1.0, 2.0, 6.0, 10.0, 20.0, 30.0, 40.0)
+SOUND_RANGE_PERCENT = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyCurve:
+    """E(V) of a crystal scaled uniformly, per atom: volumes_a3 (n,) ascending, energies_ev (n,) above the lowest point,
+    pressures_gpa (n,) from the stress; fit: of the volumes within 6 % of the minimum (per atom, Birch-Murnaghan).
+    """
+
+    potential_name: str
+    formula: str
+    volumes_a3: Array
+    energies_ev: Array
+    pressures_gpa: Array
+    fit: EosFit
+
+    @property
+    def minima(self) -> int:
+        """How many minima the points show."""
+        e = self.energies_ev
+        return int(((e[1:-1] < e[:-2]) & (e[1:-1] < e[2:])).sum())
+
+    def energy_ev(self, volume_a3: float) -> float:
+        """Energy at a volume, between the points along the slopes that the pressure gives (cubic Hermite)."""
+        return float(self._hermite(volume_a3)[0])
+
+    def pressure_gpa(self, volume_a3: float) -> float:
+        """-dE/dV there."""
+        return -float(self._hermite(volume_a3)[1]) * EV_PER_A3_TO_GPA
+
+    def bulk_modulus_gpa(self, volume_a3: float) -> float:
+        """-V dP/dV there; negative where the crystal would fall apart by itself."""
+        return float(self._hermite(volume_a3)[2]) * volume_a3 * EV_PER_A3_TO_GPA
+
+    def _hermite(self, volume_a3: float) -> tuple[float, float, float]:
+        from scipy.interpolate import CubicHermiteSpline
+
+        v = self.volumes_a3
+        if not v[0] <= volume_a3 <= v[-1]:
+            raise Sus2Error(f"{volume_a3:.3g} Å³ lies outside the computed {v[0]:.3g} to {v[-1]:.3g} Å³.")
+        spline = CubicHermiteSpline(v, self.energies_ev, -self.pressures_gpa * GPA_TO_EV_PER_A3)
+        return tuple(float(spline(volume_a3, k)) for k in range(3))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class FitRanges:
+    """The fit to 11 points within +- each of ranges_percent (n,) of the volume; nan where there is none.
+
+    b0_gpa, b0_prime (n,): with their standard errors; reference: the fit at 6 % in float64; problems: why there is
+    no fit, one sentence for each range that failed.
+    """
+
+    precision: Precision
+    ranges_percent: tuple[float, ...]
+    b0_gpa: Array
+    b0_gpa_error: Array
+    b0_prime: Array
+    b0_prime_error: Array
+    reference: EosFit
+    problems: tuple[str, ...]
+
+
+def energy_curve(
+    atoms: Atoms,
+    potential: Potential,
+    *,
+    smallest: float = 0.6,
+    largest: float = 1.8,
+    n_points: int = 121,
+    progress: Progress | None = None,
+) -> EnergyCurve:
+    """Relax a crystal and scale it to volumes between smallest and largest times its own, keeping its shape and sites.
+
+    Raises StructureError, UnknownElementError, ConvergenceError, CancelledError, Sus2Error (limits not around 1).
+    """
+    if not 0.3 <= smallest < 0.94 or not 1.06 < largest <= 5.0:
+        raise Sus2Error("The volumes must run from below 0.94 to above 1.06 of that at rest.")
+    rest = relax(atoms, potential, progress=progress).require_converged().atoms
+    n = len(rest)
+    factors = np.linspace(smallest, largest, n_points)
+    structures = []
+    for f in factors:
+        scaled = rest.copy()
+        scaled.set_cell(rest.cell.array * f ** (1.0 / 3.0), scale_atoms=True)
+        structures.append(scaled)
+    results = potential.evaluate(structures)
+    energies = np.array([r.energy_ev for r in results]) / n
+    pressures = -np.array([r.stress_ev_per_a3[:3].mean() for r in results]) * EV_PER_A3_TO_GPA
+    volumes = factors * abs(float(rest.cell.volume)) / n
+    fit = eos(rest, potential, relaxed=True, relax_ions=False, relax_shape=False).fit
+    return EnergyCurve(
+        potential_name=potential.name,
+        formula=rest.get_chemical_formula("metal", empirical=True),
+        volumes_a3=volumes,
+        energies_ev=energies - energies.min(),
+        pressures_gpa=pressures,
+        fit=_per_atom(fit, n),
+    )
+
+
+def fit_ranges(
+    atoms: Atoms,
+    potential: Potential,
+    *,
+    precision: Precision = "float64",
+    ranges_percent: Sequence[float] = RANGES_PERCENT,
+    progress: Progress | None = None,
+) -> FitRanges:
+    """sus2.eos of the relaxed crystal over narrow and wide ranges of volume, computed in `precision`.
+
+    The crystal is relaxed in float64, so that only the curve itself is computed in the other precision. Raises
+    StructureError, UnknownElementError, ConvergenceError, CancelledError, Sus2Error.
+    """
+    rest = relax(atoms, potential, progress=progress).require_converged().atoms
+    reference = eos(rest, potential, relaxed=True, volume_range=SOUND_RANGE_PERCENT / 100.0).fit
+    other = in_precision(potential, precision)
+    rows, problems = [], []
+    for k, percent in enumerate(ranges_percent):
+        if progress is not None:
+            progress(f"± {percent:g} %", k / len(ranges_percent))
+        try:
+            fit = eos(rest, other, relaxed=True, volume_range=percent / 100.0, relax_ions=False, relax_shape=False).fit
+            rows.append([fit.b0_gpa, fit.b0_gpa_error, fit.b0_prime, fit.b0_prime_error])
+        except FitError as problem:
+            problems.append(f"± {percent:g} %: {problem}")
+            rows.append([math.nan] * 4)
+    table = np.array(rows)
+    return FitRanges(
+        precision, tuple(float(x) for x in ranges_percent), table[:, 0], table[:, 1], table[:, 2], table[:, 3],
+        reference, tuple(problems),
+    )  # fmt: skip
+
+
+def equation_of(fit: EosFit, b0_prime: float, volumes_a3: ArrayLike) -> tuple[Array, Array]:
+    """Energy above the minimum (eV) and pressure (GPa) at volumes (n,) for V0 and B0 of a fit and another B0'."""
+    v = np.asarray(volumes_a3, dtype=np.float64)
+    model = MODELS["vinet"]
+    b0 = fit.b0_gpa * GPA_TO_EV_PER_A3
+    energy = model.energy(v, fit.v0_a3, 0.0, b0, b0_prime)
+    return np.asarray(energy), np.asarray(model.pressure(v, fit.v0_a3, fit.b0_gpa, b0_prime))
+
+
+def _per_atom(fit: EosFit, n: int) -> EosFit:
+    from dataclasses import replace
+
+    scale = np.array([1.0 / n, 1.0 / n, 1.0, 1.0])
+    return replace(
+        fit,
+        v0_a3=fit.v0_a3 / n,
+        e0_ev=fit.e0_ev / n,
+        v0_a3_error=fit.v0_a3_error / n,
+        e0_ev_error=fit.e0_ev_error / n,
+        covariance=fit.covariance * np.outer(scale, scale),
+        residual_ev=fit.residual_ev / n,
+    )

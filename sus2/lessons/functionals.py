@@ -1,0 +1,145 @@
+"""What a density functional changes: the volume, the force constants at one volume, and a zero of energy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.compare import Comparison, compare
+from sus2.errors import Sus2Error
+from sus2.phonons import phonons
+from sus2.potential import Potential
+from sus2.relax import Progress, relax
+from sus2.structures import to_atoms
+from sus2.units import EV_PER_A3_TO_GPA
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionalChange:
+    """One crystal in two functionals, from sus2.compare and at a row of volumes that both share.
+
+    functionals, names: of the two potentials; given_a3_per_atom: volume of the crystal as given (measured, for the
+    samples); own_a3_per_atom, b0_gpa (2,): at rest; volumes_a3 (n,): per atom; highest_thz (2, n): highest frequency on
+    the path at those volumes, ions at rest; pressures_gpa (2, n); energies_ev (2, n): per atom above each minimum;
+    raw_ev_per_atom (2,): energies as the potentials give them; formation_ev_per_atom (2,): against the elements, nan
+    where a reference is missing; problems: what could not be computed.
+    """
+
+    formula: str
+    n_elements: int
+    functionals: tuple[str, str]
+    names: tuple[str, str]
+    given_a3_per_atom: float
+    own_a3_per_atom: Array
+    b0_gpa: Array
+    volumes_a3: Array
+    highest_thz: Array
+    pressures_gpa: Array
+    energies_ev: Array
+    raw_ev_per_atom: Array
+    formation_ev_per_atom: Array
+    summary: str
+    problems: tuple[str, ...]
+
+    @property
+    def volume_errors_percent(self) -> Array:
+        """(2,) own volume against the given one."""
+        return 100.0 * (self.own_a3_per_atom / self.given_a3_per_atom - 1.0)
+
+    @property
+    def volume_change_percent(self) -> float:
+        """Own volume of the second functional against that of the first."""
+        return float(100.0 * (self.own_a3_per_atom[1] / self.own_a3_per_atom[0] - 1.0))
+
+    def at(self, volume_a3: float) -> tuple[Array, Array]:
+        """(2,) highest frequency (THz) and pressure (GPa) at a volume, between the computed ones.
+
+        Raises Sus2Error outside of them.
+        """
+        v = self.volumes_a3
+        if not v[0] - 1e-9 <= volume_a3 <= v[-1] + 1e-9:
+            raise Sus2Error(f"{volume_a3:.3g} Å³ lies outside the computed {v[0]:.3g} to {v[-1]:.3g} Å³.")
+        pick = [[np.interp(volume_a3, v, row) for row in table] for table in (self.highest_thz, self.pressures_gpa)]
+        return np.array(pick[0]), np.array(pick[1])
+
+    @property
+    def frequency_shares_percent(self) -> tuple[float, float, float]:
+        """Change of the highest frequency from the first functional to the second, percent of the first.
+
+        Total; at the first one's volume, which is the force constants alone; and the rest, which the volume makes.
+        """
+        first = self.at(float(self.own_a3_per_atom[0]))[0]
+        last = self.at(float(self.own_a3_per_atom[1]))[0]
+        total = 100.0 * (last[1] / first[0] - 1.0)
+        same = 100.0 * (first[1] / first[0] - 1.0)
+        return float(total), float(same), float(total - same)
+
+
+def functional_change(
+    atoms: Atoms,
+    potentials: Sequence[Potential],
+    *,
+    n_points: int = 15,
+    progress: Progress | None = None,
+) -> FunctionalChange:
+    """Compare two potentials of different functionals. Raises Sus2Error (not two), and what sus2.compare raises."""
+    if len(potentials) != 2:
+        raise Sus2Error(f"Give two potentials, not {len(potentials)}.")
+
+    def part(stage: str, fraction: float) -> None:
+        if progress is not None:
+            progress(stage, 0.7 * fraction)
+
+    found = compare(atoms, potentials, properties=("eos", "phonons", "energies"), progress=part)
+    own = np.array([_own_volume(found, k) for k in (0, 1)])
+    given = to_atoms(atoms)
+    measured = abs(float(given.cell.volume)) / len(given)
+    low, high = min(*own, measured), max(*own, measured)
+    margin = max(0.25 * (high - low), 0.01 * high)
+    volumes = np.linspace(low - margin, high + margin, n_points)
+    highest, pressures, energies = np.zeros((3, 2, n_points))
+    for k, potential in enumerate(potentials):
+        rest = found.own[k].atoms
+        for j, v in enumerate(volumes):
+            if progress is not None:
+                progress(f"{potential.name} at one volume after another", 0.7 + 0.15 * (k + j / n_points))
+            scaled = rest.copy()
+            scaled.set_cell(rest.cell.array * (v * len(rest) / abs(rest.cell.volume)) ** (1.0 / 3.0), scale_atoms=True)
+            if len(scaled) > 1:
+                scaled = relax(scaled, potential, cell=False, fmax=1e-3).require_converged().atoms
+            result = potential.evaluate([scaled])[0]
+            pressures[k, j] = -result.stress_ev_per_a3[:3].mean() * EV_PER_A3_TO_GPA
+            energies[k, j] = result.energy_ev / len(rest) - found.own[k].energy_ev_per_atom
+            waves = phonons(scaled, potential, relaxed=True)
+            highest[k, j] = waves.band_structure(60).frequencies_thz.max()
+    scales = found.energies
+    formation = (None, None) if scales is None else scales.formation_ev_per_atom
+    curves = [s.eos for s in found.own]
+    return FunctionalChange(
+        formula=found.formula,
+        n_elements=len(set(given.get_chemical_symbols())),
+        functionals=(potentials[0].functional, potentials[1].functional),
+        names=(potentials[0].name, potentials[1].name),
+        given_a3_per_atom=measured,
+        own_a3_per_atom=own,
+        b0_gpa=np.array([np.nan if c is None else c.b0_gpa for c in curves]),
+        volumes_a3=volumes,
+        highest_thz=highest,
+        pressures_gpa=pressures,
+        energies_ev=energies,
+        raw_ev_per_atom=np.array([s.energy_ev_per_atom for s in found.own]),
+        formation_ev_per_atom=np.array([np.nan if f is None else f for f in formation]),
+        summary=found.summary[potentials[1].name],
+        problems=found.problems,
+    )
+
+
+def _own_volume(found: Comparison, k: int) -> float:
+    atoms = found.own[k].atoms
+    return abs(float(atoms.cell.volume)) / len(atoms)

@@ -24,9 +24,10 @@ ROOMS: list[set[str]] = [
     {"archive", "questions", "reproduce"},
     {"jobs", "_worker", "store"},
     {"board"},
+    {"universal_eos", "lessons"},
     {"training"},
     {"figures"},
-    {"cli", "compare_cli", "check_cli", "_serve"},
+    {"cli", "cli_common", "properties_cli", "compare_cli", "check_cli", "_serve"},
 ]
 PLACE = {name: k for k, room in enumerate(ROOMS) for name in room}
 

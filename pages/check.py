@@ -16,20 +16,22 @@ AUTO_ATOMS = 8  # samples up to this size are checked without waiting for the bu
 MAX_SCORES = 8
 
 
-def show_report(report, crystal, model, seconds, values) -> None:
+def show_report(shown, crystal) -> None:
+    report = shown.result
     {"pass": st.success, "look": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
     frame.checks(report.checks, key="sanity_checks", opened=True)
     for k, (title, figure) in enumerate(report_figures(report=report, mode=frame.mode()).items()):
         st.subheader(title)
         alt = f"{title} of {crystal.info.formula}"
         frame.plot(figure, key=f"sanity_{k}", alt=alt, name=f"{crystal.file_name}-check")
-    content = frame.provenance(crystal, model, values, seconds) | report.to_dict()
-    frame.downloads(
-        [
-            ("One page to print (HTML)", f"{crystal.file_name}-check.html", "text/html", report_html(report=report)),
-            ("Everything (JSON)", f"{crystal.file_name}-check.json", "application/json", json.dumps(content, indent=1)),
-        ],
-        key="sanity",
+    stem = f"{crystal.file_name}-check"
+    frame.take_away(
+        shown,
+        crystal,
+        stem=stem,
+        content=report.to_dict(),
+        files=[("One page to print (HTML)", f"{stem}.html", "text/html", report_html(report=report))],
+        seen="result.summary",
     )
 
 
@@ -75,15 +77,23 @@ with frame.guard():
     model = frame.model(crystal.atoms)
     report_tab, reference_tab = st.tabs(["Report", "Against your reference"])
     with report_tab:
-        length = st.select_slider("Length of the dynamics (ps)", [0.0, 0.5, 1.0, 2.0, 5.0], 2.0, key="sanity_ps")
+        length = st.select_slider(
+            "Length of the dynamics (ps)",
+            [0.0, 0.5, 1.0, 2.0, 5.0],
+            2.0,
+            key="sanity_ps",
+            bind="query-params",
+        )
         values = {"dynamics_ps": length}
-        found = frame.result(
-            "sanity",
-            key=[frame.content_key(crystal.atoms), model.identity, values],
-            work=lambda progress: sus2.sanity(model.load(), crystal.atoms, **values, progress=progress),
+        found = frame.ask(
+            sus2.sanity,
             auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+            page="Model check",
+            potential=model,
+            atoms=crystal.atoms,
+            **values,
         )
         if found is not None:
-            show_report(found[0], crystal, model, found[1], values)
+            show_report(found, crystal)
     with reference_tab, frame.guard():
         show_reference(crystal, model)

@@ -13,10 +13,11 @@ from pages import _frame as frame
 from sus2.compare import pair_of_functionals
 from sus2.compare_batch import compare_batch, ordered_alloys
 from sus2.errors import Sus2Error
-from sus2.external import installed, load_external
+from sus2.external import installed
 from sus2.figures.compare import difference_colour, scatter_figure
 from sus2.figures.compare_report import comparison_figures, comparison_html
 from sus2.figures.phonons import FREQUENCY_UNITS
+from sus2.questions import PotentialRef
 from sus2.references import read_free_atoms
 from sus2.structures import elements_of, read_structure
 
@@ -29,13 +30,8 @@ CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"
 class External(frame.Model):
     """A model of others, where its package is installed."""
 
-    def load(self):
-        return external_potential(self.name)
-
-
-@st.cache_resource(show_spinner="Loading the model ...", max_entries=4)
-def external_potential(name: str):
-    return load_external(name)
+    def reference(self, precision: str = "float64"):
+        return PotentialRef.external(self.name)
 
 
 def chosen_models(crystal) -> list:
@@ -71,8 +67,11 @@ def settings_panel() -> dict:
             format_func={"first": "the relaxed cell of the first potential", "given": "the cell as given"}.__getitem__,
             horizontal=True,
             key="compare_fixed",
+            bind="query-params",
         )
-        expansion = st.checkbox("Thermal expansion (quasi-harmonic, slower)", False, key="compare_expansion")
+        expansion = st.checkbox(
+            "Thermal expansion (quasi-harmonic, slower)", False, key="compare_expansion", bind="query-params"
+        )
         file = st.file_uploader(
             "Energies of free atoms, for cohesive energies",
             key="compare_atoms",
@@ -116,8 +115,8 @@ def signed(value: float, digits: int) -> str:
     return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
-def show(comparison, crystal, models, values, seconds) -> None:
-    c = comparison
+def show(shown, crystal) -> None:
+    c = shown.result
     for name, label in zip(c.names[1:], c.labels[1:], strict=True):
         st.markdown(frame.plain(c.summary[name]))
         tiles(c, name, label)
@@ -138,20 +137,14 @@ def show(comparison, crystal, models, values, seconds) -> None:
         with st.expander(f"What could not be computed ({len(c.problems)})", expanded=True):
             for problem in c.problems:
                 st.markdown(f"- {frame.plain(problem)}")
-    content = {
-        "software": f"SUS2 Explorer {sus2.__version__}",
-        "models": [{"name": m.name, "functional": m.card.functional, "sha256": m.card.sha256} for m in models],
-        "settings": values,
-        "seconds": round(seconds, 3),
-        "comparison": c.to_dict(),
-    }
     stem = f"{crystal.file_name}-compare"
-    frame.downloads(
-        [
-            ("Differences (CSV)", f"{stem}.csv", "text/csv", c.to_csv()),
-            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
-        ],
-        key="compare",
+    frame.take_away(
+        shown,
+        crystal,
+        stem=stem,
+        content={"comparison": c.to_dict()},
+        files=[("Differences (CSV)", f"{stem}.csv", "text/csv", c.to_csv())],
+        seen="result.summary",
     )
     st.download_button(
         "Report (HTML, one page)", lambda: comparison_html(comparison=c), f"{stem}.html", "text/html",
@@ -280,15 +273,16 @@ def show_batch(models) -> None:
     if len(structures) < 2:
         st.info("Choose at least two structures, or two elements that crystallise in fcc, bcc or hcp.")
         return
-    found = frame.result(
-        "compare_batch",
-        key=[[m.identity for m in pair], relaxed, *(f"{n} {frame.content_key(a)}" for n, a in structures.items())],
-        work=lambda progress: compare_batch(structures, [m.load() for m in pair], relaxed=relaxed, progress=progress),
+    found = frame.ask(
+        compare_batch,
         auto=not files and len(structures) <= 3 * DEFAULT_ALLOYS * (DEFAULT_ALLOYS - 1) // 2,
         note=f"{len(structures)} structures in {pair[0].name} and {pair[1].name}.",
+        structures=structures,
+        potentials=pair,
+        relaxed=relaxed,
     )
     if found is not None:
-        show_agreement(found[0], pair)
+        show_agreement(found.result, pair)
 
 
 def example_elements(common: list[str]) -> list[str]:
@@ -379,15 +373,15 @@ with frame.guard():
         one, many = st.tabs(["This crystal", "Many structures"])
         with one, frame.guard():
             values = settings_panel()
-            found = frame.result(
-                "compare",
-                key=[frame.content_key(crystal.atoms), [m.identity for m in models], values],
-                work=lambda progress: sus2.compare(
-                    crystal.atoms, [m.load() for m in models], progress=progress, **values
-                ),
+            found = frame.ask(
+                sus2.compare,
                 auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+                page="Compare",
+                atoms=crystal.atoms,
+                potentials=models,
+                **values,
             )
             if found is not None:
-                show(found[0], crystal, models, values, found[1])
+                show(found, crystal)
         with many, frame.guard():
             show_batch(models)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 
 import streamlit as st
 
 import sus2
 from pages import _frame as frame
-from sus2.errors import CancelledError, Sus2Error
+from sus2.elastic_compare import other_methods
 from sus2.figures.elastic import (
     LABELS,
     bars_figure,
@@ -31,7 +30,14 @@ METHODS = {
 
 def settings_panel() -> dict[str, object]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = st.selectbox("Method", list(METHODS), format_func=METHODS.__getitem__, key="elastic_method", width=340)
+        method = st.selectbox(
+            "Method",
+            list(METHODS),
+            format_func=METHODS.__getitem__,
+            key="elastic_method",
+            width=340,
+            bind="query-params",
+        )
         pressure = st.number_input(
             "Pressure (GPa)",
             -5.0,
@@ -41,6 +47,7 @@ def settings_panel() -> dict[str, object]:
             key="elastic_pressure",
             help="The crystal is relaxed at this pressure; its stress-strain coefficients are shown.",
             width=200,
+            bind="query-params",
         )
     return {"method": method, "pressure_gpa": float(pressure)}
 
@@ -56,7 +63,8 @@ def tensor_csv(result) -> str:
     return out.getvalue()
 
 
-def show(result, crystal, model, values, seconds) -> None:
+def show(shown, crystal, model, values) -> None:
+    result = shown.result
     if result.stable:
         for column, (label, value, unit, meaning) in zip(
             st.columns(4),
@@ -104,25 +112,16 @@ def show(result, crystal, model, values, seconds) -> None:
     with methods:
         show_methods(result, crystal, model, values)
     frame.checks(result.checks, key="elastic_checks")
-    content = frame.provenance(crystal, model, values, seconds)
-    content["result"] = result.to_dict()
-    stem = f"{crystal.file_name}-elastic"
-    frame.downloads(
-        [
-            ("Tensors (CSV)", f"{stem}.csv", "text/csv", tensor_csv(result)),
-            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
-        ],
-        key="elastic",
+    frame.take_away(
+        shown,
+        crystal,
+        stem=f"{crystal.file_name}-elastic",
+        content={"result": result.to_dict()},
+        files=[("Tensors (CSV)", f"{crystal.file_name}-elastic.csv", "text/csv", tensor_csv(result))],
+        relaxed=result.atoms,
+        checks=result.checks,
+        seen="result.c_gpa, result.k_vrh_gpa, result.g_vrh_gpa",
     )
-    with st.expander("The same in Python"):
-        arguments = "".join(f", {k}={v!r}" for k, v in values.items())
-        st.code(
-            "import ase.io\nimport sus2\n\n"
-            f'atoms = ase.io.read("{crystal.file_name}.cif")\np = sus2.load("{model.name}")\n'
-            f"c = sus2.elastic(atoms, p{arguments})\n"
-            "print(c.c_gpa, c.k_vrh_gpa, c.g_vrh_gpa, c.stable)",
-            language="python",
-        )
 
 
 def show_tensor(result, crystal) -> None:
@@ -259,15 +258,20 @@ def show_methods(result, crystal, model, values) -> None:
         "stencil, through pymatgen, and with the elastic package (on the standard conventional cell). They check the "
         "exact result and show the error of finite strains."
     )
-    kept = st.session_state.setdefault("elastic_compared", {})
-    key = (frame.content_key(crystal.atoms), model.identity, values["pressure_gpa"], values["method"])
-    if key not in kept:
-        if not st.button("Compute with the other methods", key="elastic_compare"):
-            return
-        kept[key] = compared(result, model, values)
-    others, problems = kept[key]
-    for problem in problems:
-        frame.error(problem)
+    found = frame.ask(
+        other_methods,
+        auto=False,
+        button="Compute",
+        atoms=result.atoms,
+        potential=model,
+        but=values["method"],
+        pressure_gpa=values["pressure_gpa"],
+    )
+    if found is None:
+        return
+    others, problems = found.result.results, found.result.problems
+    for method, problem in problems.items():
+        frame.error(f"{METHODS[method]}: {problem}")
     tensors = {METHODS[result.method]: result.c_gpa, **{METHODS[o.method]: o.c_gpa for o in others}}
     places = independent_constants(result.c_gpa, others=[o.c_gpa for o in others])
     groups = {name: {k: float(c[p]) for k, p in places.items()} for name, c in tensors.items()}
@@ -293,30 +297,6 @@ def show_methods(result, crystal, model, values) -> None:
     frame.checks([*(result.check_against(o) for o in others), *extra], key="elastic_method_checks")
 
 
-def compared(result, model, values):
-    """Results of the other methods, and the sentences of those that cannot be used."""
-    others, problems = [], []
-    for method in METHODS:
-        if method != result.method:
-            with st.spinner(f"{METHODS[method]} ..."):
-                try:
-                    others.append(
-                        sus2.elastic(
-                            result.atoms,
-                            model.load(),
-                            relaxed=True,
-                            method=method,
-                            pressure_gpa=values["pressure_gpa"],
-                            cross_checks=False,
-                        )
-                    )
-                except CancelledError:
-                    raise
-                except Sus2Error as problem:
-                    problems.append(f"{METHODS[method]}: {problem}")
-    return others, problems
-
-
 frame.title(
     "Elasticity",
     "How stiff the crystal is, in every direction: exact second derivatives of the energy with the atoms at rest under "
@@ -326,11 +306,13 @@ with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     values = settings_panel()
-    found = frame.result(
-        "elastic",
-        key=[frame.content_key(crystal.atoms), model.identity, values],
-        work=lambda progress: sus2.elastic(crystal.atoms, model.load(), progress=progress, **values),
+    found = frame.ask(
+        sus2.elastic,
         auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+        page="Elasticity",
+        atoms=crystal.atoms,
+        potential=model,
+        **values,
     )
     if found is not None:
-        show(found[0], crystal, model, values, found[1])
+        show(found, crystal, model, values)

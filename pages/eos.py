@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 
 import streamlit as st
 
@@ -14,7 +13,6 @@ from sus2.checks import check_applicability, check_eos
 from sus2.eos_models import MODELS
 from sus2.figures.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
-from sus2.structures import write_structure
 
 AUTO_ATOMS = 12  # samples up to this size are computed without waiting for the button
 
@@ -22,7 +20,12 @@ AUTO_ATOMS = 12  # samples up to this size are computed without waiting for the 
 def settings_panel() -> tuple[str, dict[str, object]]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         equation = st.selectbox(
-            "Equation", list(MODELS), format_func=lambda n: MODELS[n].label, key="eos_equation", width=260
+            "Equation",
+            list(MODELS),
+            format_func=lambda n: MODELS[n].label,
+            key="eos_equation",
+            width=260,
+            bind="query-params",
         )
         percent = st.slider(
             "Range of volumes (± %)",
@@ -32,14 +35,20 @@ def settings_panel() -> tuple[str, dict[str, object]]:
             key="eos_range",
             help="In volume, not in length: ±6 % of the volume is about ±2 % of the lattice constant.",
             width=260,
+            bind="query-params",
         )
-        points = st.slider("Points", 7, 25, 11, 2, key="eos_points", width=200)
+        points = st.slider("Points", 7, 25, 11, 2, key="eos_points", width=200, bind="query-params")
     with st.expander("More settings"):
-        ions = st.checkbox("Relax the atoms at each volume", True, key="eos_ions")
-        shape = st.checkbox("Relax the shape of the cell at each volume", True, key="eos_shape")
-        symmetry = st.checkbox("Keep the symmetry", True, key="eos_symmetry")
+        ions = st.checkbox("Relax the atoms at each volume", True, key="eos_ions", bind="query-params")
+        shape = st.checkbox("Relax the shape of the cell at each volume", True, key="eos_shape", bind="query-params")
+        symmetry = st.checkbox("Keep the symmetry", True, key="eos_symmetry", bind="query-params")
         fmax = st.select_slider(
-            "Largest force left (eV/Å)", [1e-2, 1e-3, 1e-4], 1e-3, format_func=lambda x: f"{x:g}", key="eos_fmax"
+            "Largest force left (eV/Å)",
+            [1e-2, 1e-3, 1e-4],
+            1e-3,
+            format_func=lambda x: f"{x:g}",
+            key="eos_fmax",
+            bind="query-params",
         )
     return equation, {
         "n_points": points,
@@ -60,7 +69,8 @@ def points_csv(result) -> str:
     return out.getvalue()
 
 
-def show(result, equation, crystal, model, values, seconds) -> None:
+def show(shown, equation, crystal, model) -> None:
+    result = shown.result
     fit = result.fits.get(equation, result.fit)
     if fit.model != equation:
         st.warning(f"{MODELS[equation].label} cannot be fitted to these points; {MODELS[fit.model].label} is shown.")
@@ -157,38 +167,16 @@ def show(result, equation, crystal, model, values, seconds) -> None:
         )
     checks = [*check_eos(result), *check_applicability(at_v0, model.load())]
     frame.checks(checks, key="eos_checks")
-    content = frame.provenance(crystal, model, {**values, "equation": fit.model}, seconds)
-    content["checks"] = [c.to_dict() for c in checks]
-    content["result"] = result.to_dict()
-    stem = f"{crystal.file_name}-eos"
-    frame.downloads(
-        [
-            ("Points (CSV)", f"{stem}.csv", "text/csv", points_csv(result)),
-            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
-            (
-                "Relaxed (CIF)",
-                f"{crystal.file_name}-relaxed.cif",
-                "chemical/x-cif",
-                write_structure(at_v0, "cif"),
-            ),
-            (
-                "Relaxed (POSCAR)",
-                f"{crystal.file_name}-relaxed.vasp",
-                "text/plain",
-                write_structure(at_v0, "poscar"),
-            ),
-        ],
-        key="eos",
+    frame.take_away(
+        shown,
+        crystal,
+        stem=f"{crystal.file_name}-eos",
+        content={"equation": fit.model, "result": result.to_dict()},
+        files=[("Points (CSV)", f"{crystal.file_name}-eos.csv", "text/csv", points_csv(result))],
+        relaxed=at_v0,
+        checks=checks,
+        seen=f'result.fits["{fit.model}"]',
     )
-    with st.expander("The same in Python"):
-        arguments = "".join(f", {k}={v!r}" for k, v in values.items())
-        st.code(
-            "import ase.io\nimport sus2\n\n"
-            f'atoms = ase.io.read("{crystal.file_name}.cif")\np = sus2.load("{model.name}")\n'
-            f'e = sus2.eos(atoms, p, model="{fit.model}"{arguments})\n'
-            "print(e.v0_a3, e.b0_gpa, e.b0_prime, e.e0_ev)",
-            language="python",
-        )
 
 
 def show_relaxed(result, at_v0, crystal) -> None:
@@ -232,11 +220,13 @@ with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     equation, values = settings_panel()
-    found = frame.result(
-        "eos",
-        key=[frame.content_key(crystal.atoms), model.identity, values],
-        work=lambda progress: sus2.eos(crystal.atoms, model.load(), progress=progress, **values),
+    found = frame.ask(
+        sus2.eos,
         auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+        page="Equation of state",
+        atoms=crystal.atoms,
+        potential=model,
+        **values,
     )
     if found is not None:
-        show(found[0], equation, crystal, model, values, found[1])
+        show(found, equation, crystal, model)

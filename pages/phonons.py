@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import tempfile
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -17,6 +14,7 @@ from pages import _frame as frame
 from sus2.checks import check_applicability, check_phonons
 from sus2.figures.phonons import FREQUENCY_UNITS, bands_figure, mode_figure, thermal_figure
 from sus2.follow import mode_motion
+from sus2.phonon_report import follow_from, phonon_report, phonopy_files
 
 AUTO_ATOMS = 4  # samples up to this size are computed without waiting for the button
 METHODS = {
@@ -26,29 +24,35 @@ METHODS = {
 
 
 def settings_panel() -> dict[str, object]:
-    method = st.selectbox("Method", list(METHODS), format_func=METHODS.__getitem__, key="phonon_method", width=520)
+    method = st.selectbox(
+        "Method",
+        list(METHODS),
+        format_func=METHODS.__getitem__,
+        key="phonon_method",
+        width=520,
+        bind="query-params",
+    )
     values: dict[str, object] = {"method": method}
     with st.expander("More settings"):
         values["mesh"] = float(
-            st.slider("Mesh: length of the periodic box it stands for (Å)", 20, 120, 60, 10, key="phonon_mesh")
+            st.slider(
+                "Mesh: length of the periodic box it stands for (Å)",
+                20,
+                120,
+                60,
+                10,
+                key="phonon_mesh",
+                bind="query-params",
+            )
         )
         if method == "finite":
             values["displacement_a"] = st.select_slider(
-                "Displacement (Å)", [0.001, 0.003, 0.01, 0.03], 0.01, key="phonon_displacement"
+                "Displacement (Å)", [0.001, 0.003, 0.01, 0.03], 0.01, key="phonon_displacement", bind="query-params"
             )
         born = st.file_uploader("BORN file of phonopy, for LO-TO splitting", key="phonon_born", max_upload_size=1)
         if born is not None:
             values["born"] = born.getvalue().decode("utf-8", errors="replace")
     return values
-
-
-def everything(crystal, model, values, progress):
-    """All that the page shows, computed once: the result, its bands, DOS, thermal functions."""
-    result = sus2.phonons(crystal.atoms, model.load(), progress=progress, **values)
-    progress("bands", 0.6)
-    bands = result.band_structure()
-    progress("density of states", 0.8)
-    return result, bands, result.dos(), result.thermal() if result.stable else None
 
 
 def bands_csv(bands) -> str:
@@ -62,17 +66,17 @@ def bands_csv(bands) -> str:
     return out.getvalue()
 
 
-def phonopy_zip(result) -> bytes:
-    """phonopy's own files of this result as one archive."""
+def as_zip(files) -> bytes:
     out = io.BytesIO()
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in result.write_files(Path(folder)):
-            archive.write(path, path.name)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
     return out.getvalue()
 
 
-def show(found, crystal, model, values, seconds) -> None:
-    result, bands, dos, thermal = found
+def show(shown, crystal, model, values) -> None:
+    report = shown.result
+    result, bands, dos, thermal = report.phonons, report.bands, report.dos, report.thermal
     if result.stable:
         st.success(result.stability)
     else:
@@ -112,39 +116,45 @@ def show(found, crystal, model, values, seconds) -> None:
         show_motion(result, bands, crystal, model)
     with heat:
         show_heat(thermal, result, crystal)
-    finite = st.session_state.setdefault("phonon_finite", {})
-    asked = (crystal.key, model.identity)
-    comparable = values["method"] == "exact" and asked not in finite
-    if comparable and st.button("Compare with finite displacements (some seconds)", key="phonon_compare"):
-        with st.spinner("Displacing atoms in a supercell ..."):
-            finite[asked] = sus2.phonons(result.atoms, model.load(), relaxed=True, method="finite")
-    checks = [*check_phonons(result, finite.get(asked)), *check_applicability(result.atoms, model.load())]
+    finite = None
+    if values["method"] == "exact":
+        finite = frame.ask(
+            sus2.phonons, auto=False, name="phonon_finite", button="Compare",
+            note="With finite displacements in a supercell, for the checks below.",
+            atoms=result.atoms, potential=model, relaxed=True, method="finite",
+        )  # fmt: skip
+    checks = [
+        *check_phonons(result, finite.result if finite else None),
+        *check_applicability(result.atoms, model.load()),
+    ]
     frame.checks(checks, key="phonon_checks")
-    content = frame.provenance(crystal, model, {k: v for k, v in values.items() if k != "born"}, seconds)
-    content["checks"] = [c.to_dict() for c in checks]
-    content["bands"] = {
-        "q_fractional": bands.path.q_fractional.tolist(),
-        "labels": [[float(x), name] for x, name in bands.path.ticks],
-        "frequencies_thz": bands.frequencies_thz.tolist(),
+    content = {
+        "stable": result.stable,
+        "bands": {
+            "q_fractional": bands.path.q_fractional.tolist(),
+            "labels": [[float(x), name] for x, name in bands.path.ticks],
+            "frequencies_thz": bands.frequencies_thz.tolist(),
+        },
+        "dos": {"frequencies_thz": dos.frequencies_thz.tolist(), "total_per_thz": dos.total_per_thz.tolist()},
     }
-    content["dos"] = {"frequencies_thz": dos.frequencies_thz.tolist(), "total_per_thz": dos.total_per_thz.tolist()}
     stem = f"{crystal.file_name}-phonons"
-    frame.downloads(
-        [
-            ("Bands (CSV)", f"{stem}.csv", "text/csv", bands_csv(bands)),
-            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
-        ],
-        key="phonons",
+    frame.take_away(
+        shown,
+        crystal,
+        stem=stem,
+        content=content,
+        files=[("Bands (CSV)", f"{stem}.csv", "text/csv", bands_csv(bands))],
+        relaxed=result.atoms,
+        checks=checks,
+        seen="result.bands.frequencies_thz",
     )
-    archive = st.session_state.setdefault("phonon_archive", {})
-    key = f"{crystal.key}-{model.identity}-{sorted(values.items())}"
-    if key not in archive and st.button("Prepare phonopy's files (some seconds)", key="phonon_prepare"):
-        archive.clear()
-        archive[key] = phonopy_zip(result)
-    if key in archive:
-        st.download_button(
-            "phonopy.yaml, FORCE_CONSTANTS, band.yaml, mesh.yaml (zip)", archive[key], f"{stem}.zip", "application/zip"
-        )
+    files = frame.ask(
+        phonopy_files, auto=False, button="Prepare", note="Files for phonopy and for phonon viewers.",
+        atoms=result.atoms, potential=model, **values,
+    )  # fmt: skip
+    if files is not None:
+        names = ", ".join(files.result)
+        frame.downloads([(f"{names} (zip)", f"{stem}-phonopy.zip", "application/zip", as_zip(files.result))], key=stem)
 
 
 def show_motion(result, bands, crystal, model) -> None:
@@ -161,10 +171,23 @@ def show_motion(result, bands, crystal, model) -> None:
     if frequencies[branch] > -0.05:
         return
     st.markdown("This mode is soft: the energy falls along it, so the crystal wants another structure.")
-    if st.button("Follow it to the lower phase", key="phonon_follow"):
-        with st.spinner("Displacing and relaxing ..."):
-            followed = sus2.follow_mode(result, q, branch)
-        st.success(followed.summary) if followed.lower else st.warning(followed.summary)
+    found = frame.ask(
+        follow_from, auto=False, button="Follow it", note="Displaces the atoms along it and relaxes them.",
+        atoms=result.atoms, potential=model, q_fractional=list(q), branch=int(branch), method=result.method,
+    )  # fmt: skip
+    if found is None:
+        return
+    followed = found.result
+    st.success(followed.summary) if followed.lower else st.warning(followed.summary)
+    if followed.lower:
+        st.button(
+            "Take the lower phase as the crystal", key="phonon_lower", on_click=take_phase,
+            args=(followed.atoms, f"{crystal.label}, {followed.spacegroup_relaxed}"),
+        )  # fmt: skip
+
+
+def take_phase(atoms, label) -> None:
+    frame.choose_crystal(frame.keep_crystal(label, atoms))
 
 
 def show_mode(result, q, branch, crystal, *, key, name) -> None:
@@ -230,11 +253,13 @@ with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     values = settings_panel()
-    found = frame.result(
-        "phonons",
-        key=[frame.content_key(crystal.atoms), model.identity, values],
-        work=lambda progress: everything(crystal, model, values, progress),
+    found = frame.ask(
+        phonon_report,
         auto=crystal.is_sample and len(crystal.atoms) <= 2 * AUTO_ATOMS,
+        page="Phonons",
+        atoms=crystal.atoms,
+        potential=model,
+        **values,
     )
     if found is not None:
-        show(found[0], crystal, model, values, found[1])
+        show(found, crystal, model, values)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 
 import numpy as np
 import streamlit as st
@@ -31,7 +30,9 @@ COLUMNS = (
 
 def settings_panel() -> dict[str, object]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        highest = st.slider("Highest temperature (K)", 200, 2000, 1000, 100, key="thermal_highest", width=260)
+        highest = st.slider(
+            "Highest temperature (K)", 200, 2000, 1000, 100, key="thermal_highest", width=260, bind="query-params"
+        )
         low, high = st.slider(
             "Volumes (% from the static one)",
             -15,
@@ -40,17 +41,30 @@ def settings_panel() -> dict[str, object]:
             key="thermal_range",
             help="Crystals expand, so the range reaches further up than down. V(T) must stay inside.",
             width=300,
+            bind="query-params",
         )
-        points = st.slider("Number of volumes", 7, 15, 9, key="thermal_points", width=200)
+        points = st.slider("Number of volumes", 7, 15, 9, key="thermal_points", width=200, bind="query-params")
     with st.expander("More settings"):
-        mesh = st.slider("Mesh: length of the periodic box it stands for (Å)", 20, 100, 50, 10, key="thermal_mesh")
+        mesh = st.slider(
+            "Mesh: length of the periodic box it stands for (Å)",
+            20,
+            100,
+            60,
+            10,
+            key="thermal_mesh",
+            bind="query-params",
+        )
         equation = st.selectbox(
-            "Equation of state", list(EQUATIONS), format_func=EQUATIONS.__getitem__, key="thermal_eos"
+            "Equation of state",
+            list(EQUATIONS),
+            format_func=EQUATIONS.__getitem__,
+            key="thermal_eos",
+            bind="query-params",
         )
     return {
         "volume_range": (low / 100, high / 100),
         "n_volumes": points,
-        "temperatures_k": [float(t) for t in range(0, highest + 1, 10)],
+        "temperatures_k": None if highest == 1000 else [float(t) for t in range(0, highest + 1, 10)],
         "mesh": float(mesh),
         "equation": equation,
     }
@@ -65,7 +79,8 @@ def curves_csv(result) -> str:
     return out.getvalue()
 
 
-def show(result, crystal, model, values, seconds) -> None:
+def show(shown, crystal) -> None:
+    result = shown.result
     if result.note:
         st.warning(frame.plain(result.note))
     n = result.n_atoms
@@ -174,25 +189,16 @@ def show(result, crystal, model, values, seconds) -> None:
             "left out."
         )
     frame.checks(result.checks, key="thermal_checks")
-    content = frame.provenance(crystal, model, values, seconds)
-    content["result"] = result.to_dict()
-    stem = f"{crystal.file_name}-quasi-harmonic"
-    frame.downloads(
-        [
-            ("Curves (CSV)", f"{stem}.csv", "text/csv", curves_csv(result)),
-            ("Everything (JSON)", f"{stem}.json", "application/json", json.dumps(content, indent=1)),
-        ],
-        key="thermal",
+    frame.take_away(
+        shown,
+        crystal,
+        stem=f"{crystal.file_name}-quasi-harmonic",
+        content={"result": result.to_dict()},
+        files=[("Curves (CSV)", f"{crystal.file_name}-quasi-harmonic.csv", "text/csv", curves_csv(result))],
+        relaxed=result.atoms,
+        checks=result.checks,
+        seen='result.at("thermal_expansion_per_k", 300), result.at("bulk_modulus_gpa", 300)',
     )
-    with st.expander("The same in Python"):
-        arguments = "".join(f", {k}={v!r}" for k, v in values.items() if k != "temperatures_k")
-        st.code(
-            "import ase.io\nimport sus2\n\n"
-            f'atoms = ase.io.read("{crystal.file_name}.cif")\np = sus2.load("{model.name}")\n'
-            f"t = sus2.thermal(atoms, p{arguments})\n"
-            'print(t.at("thermal_expansion_per_k", 300), t.at("bulk_modulus_gpa", 300))',
-            language="python",
-        )
 
 
 frame.title(
@@ -204,12 +210,14 @@ with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     values = settings_panel()
-    found = frame.result(
-        "thermal",
-        key=[frame.content_key(crystal.atoms), model.identity, values],
-        work=lambda progress: sus2.thermal(crystal.atoms, model.load(), progress=progress, **values),
+    found = frame.ask(
+        sus2.thermal,
         auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
         note="The heaviest calculation here: phonons at every volume.",
+        page="Thermal properties",
+        atoms=crystal.atoms,
+        potential=model,
+        **values,
     )
     if found is not None:
-        show(found[0], crystal, model, values, found[1])
+        show(found, crystal)

@@ -24,11 +24,11 @@ def check(
 ) -> None:
     """Checks of a potential for one crystal: pass, look or fail, each with its meaning; exit code 1 where one fails."""
     import sus2
-    from sus2 import cli
+    from sus2 import cli_common
     from sus2.reference_data import read_reference, score
 
-    atoms = cli._structure(structure)
-    potential = cli._potential(model, elements, atoms)
+    atoms = cli_common.structure(structure)
+    potential = cli_common.potential(model, elements, atoms)
     scored = None
     if reference is not None:
         try:

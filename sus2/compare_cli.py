@@ -34,25 +34,25 @@ def compare(
     expansion: Annotated[bool, typer.Option(help="Thermal expansion too (quasi-harmonic, slower).")] = False,
     html: Annotated[Path | None, typer.Option(help="Write one HTML page with table and figures.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the differences as CSV.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name, its value as JSON.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:  # fmt: skip
     """What the choice of the functional changes for a crystal: lattice, elasticity, phonons, energies."""
-    from sus2 import cli
+    from sus2.cli_common import progress_bar, settings_of
+    from sus2.cli_common import structure as read
     from sus2.compare import compare as run
     from sus2.references import read_free_atoms
 
-    atoms = cli._structure(structure)
+    atoms = read(structure)
     potentials = [_load(name) for name in model] if model else _default_pair(atoms)
     free = read_free_atoms(_read(free_atoms)) if free_atoms is not None else None
     if fixed_cell not in ("first", "given"):
         raise Sus2Error(f"--fixed-cell must be first or given, not '{fixed_cell}'.")
-    found = run(
-        atoms,
-        potentials,
-        fixed_cell="first" if fixed_cell == "first" else "given",
-        free_atoms_ev=free,
-        quasi_harmonic=expansion,
-    )
+    values = {"fixed_cell": fixed_cell, "free_atoms_ev": free, "quasi_harmonic": expansion}
+    with progress_bar(structure) as progress:
+        found = run(atoms, potentials, progress=progress, **settings_of(run, values, settings))
     if html is not None:
         from sus2.figures.compare_report import comparison_html
 

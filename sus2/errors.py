@@ -41,5 +41,9 @@ class StoreError(Sus2Error):
     """The store of results cannot be read or written."""
 
 
+class WorkerLostError(Sus2Error):
+    """The process of a calculation ended before the calculation did."""
+
+
 class CancelledError(Sus2Error):
     """The user stopped the calculation."""

@@ -111,6 +111,11 @@ class Potential:
         """Cutoff radius, angstrom."""
         return self.spec.max_dist
 
+    @property
+    def precision(self) -> str:
+        """"float64" or "float32"."""
+        return "float32" if self.dtype == torch.float32 else "float64"
+
     @cached_property
     def model(self) -> Sus2Model:
         """The differentiable torch model with these weights (gradients of the weights are off)."""

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,11 @@ class Card(BaseModel):
     licence: str = "not stated"
     sha256: str = ""
     version: str = ""
+
+    @cached_property
+    def identity(self) -> str:
+        """Equal for potentials that give equal results: SHA-256 of the whole card, which names that of the weights."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @field_validator("repulsion")
     @classmethod

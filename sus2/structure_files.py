@@ -251,7 +251,7 @@ def _columns(properties: str) -> dict[str, int]:
 
 
 def _read_json(text: str) -> Atoms:
-    """pymatgen's Structure.as_dict() or ASE's JSON, as plain data: class names in it are ignored."""
+    """pymatgen's Structure.as_dict(), ASE's JSON or our own results, as plain data: class names in it are ignored."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -261,6 +261,8 @@ def _read_json(text: str) -> Atoms:
     if isinstance(content, dict) and isinstance(content.get("structure"), dict):
         content = content["structure"]
     try:
+        if isinstance(content, dict) and isinstance(content.get("crystal"), dict):
+            return _own_json(content["crystal"])
         if isinstance(content, dict) and "sites" in content:
             return _pymatgen_json(content)
         if isinstance(content, dict):
@@ -270,6 +272,14 @@ def _read_json(text: str) -> Atoms:
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise StructureError(f"The JSON does not describe a structure ({_brief(error)}).") from None
     raise StructureError("The JSON has neither pymatgen's 'lattice' and 'sites' nor ASE's 'numbers' and 'positions'.")
+
+
+def _own_json(content: dict[str, Any]) -> Atoms:
+    """The crystal in the file of a result of ours, to its last digit."""
+    symbols = [str(s) for s in content["symbols"]]
+    numbers = [_atomic_number(s) for s in symbols]
+    cell = np.array(content["cell_a"], dtype=np.float64).reshape(3, 3)
+    return Atoms(numbers, cell=cell, positions=np.array(content["positions_a"], dtype=np.float64), pbc=True)
 
 
 def _pymatgen_json(content: dict[str, Any]) -> Atoms:

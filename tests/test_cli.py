@@ -113,3 +113,24 @@ def test_import_is_light(root: Path) -> None:
     """The command line answers --help without torch."""
     script = "import sys, sus2.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
+
+
+def test_many_structures_give_a_line_each(root: Path, silicon: str) -> None:
+    done = run(root, "eos", silicon, "missing.cif", "si", "--model", "si-mlearn-pbe", "--json")
+    assert done.returncode == 1
+    first, second, third = (json.loads(line) for line in done.stdout.splitlines())
+    assert "no file" in second["error"]
+    assert first["structure"] == silicon
+    assert (
+        third["fits"]["birch-murnaghan"]["b0_gpa"] == sus2.eos(sample("si").atoms(), sus2.load("si-mlearn-pbe")).b0_gpa
+    )
+
+
+def test_settings_by_name(root: Path) -> None:
+    done = run(
+        root, "eos", "si", "--model", "si-mlearn-pbe", "--set", "n_points=7", "--set", "relax_ions=false", "--json"
+    )
+    assert len(json.loads(done.stdout)["volumes_a3"]) == 7
+    done = run(root, "eos", "si", "--set", "n_pints=7")
+    assert done.returncode == 2
+    assert "n_points" in done.stderr

@@ -1,0 +1,164 @@
+"""The panel at the left, and the address that opens the same view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages._answers import TITLES, owner
+from pages._choice import (
+    HASH,
+    Crystal,
+    choose_crystal,
+    crystal,
+    file_chosen,
+    listed,
+    models,
+    sample_chosen,
+    uploads,
+)
+from pages._widgets import error, formula_html, guard, plain, space_group_html
+from sus2.board import board
+from sus2.pretrained import recommend
+from sus2.settings import settings
+from sus2.structures import FORMATS, elements_of, sample, samples
+
+DEFAULT_SAMPLE = "si"
+
+
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding-top: 3rem; max-width: 1200px;}
+[data-testid="stSidebarHeader"] {height: 2.2rem; margin-bottom: 0;}
+</style>"""
+
+
+def sidebar() -> None:
+    """The structure and model panels; called once by the router, on every page."""
+    st.html(_STYLE)
+    _read_address()
+    with st.sidebar:
+        st.selectbox(
+            "Crystal",
+            [s.key for s in samples()],
+            format_func=_sample_label,
+            index=None,
+            key="sample_choice",
+            on_change=sample_chosen,
+            placeholder="Choose a sample",
+        )
+        box = f"upload_{st.session_state.get('upload_box', 0)}"
+        st.file_uploader(
+            "or upload one",
+            key=box,
+            on_change=file_chosen,
+            args=(box,),
+            help=f"{', '.join(FORMATS)}; recognised by content. The file stays on this server, in memory.",
+            max_upload_size=settings().max_upload_mb,
+        )
+        if "upload_error" in st.session_state:
+            error(st.session_state["upload_error"])
+        with guard():
+            chosen = crystal()
+            info = chosen.info
+            st.markdown(
+                f"**{plain(chosen.label)}**  \n{formula_html(info.formula)} · {space_group_html(info)} · "
+                f"{info.n_atoms} {'atom' if info.n_atoms == 1 else 'atoms'}",
+                unsafe_allow_html=True,
+            )
+            st.session_state["crystal_label"] = chosen.label
+            _model_panel(chosen)
+        _footer()
+    _write_address()
+
+
+def _footer() -> None:
+    under_way = board().under_way(owner())
+    if under_way:
+        st.caption(f"Under way: {', '.join(TITLES.get(j.question.name, j.question.name) for j in under_way)}")
+    if problem := board().store_problem:
+        st.caption(f":material/warning: {plain(problem)}")
+    st.segmented_control(
+        "Save plots as", ["svg", "png"], default="svg", format_func=str.upper, key="plot_format", required=True,
+        persist_state="session", help="What the camera above each plot saves.",
+    )  # fmt: skip
+
+
+def _sample_label(key: str) -> str:
+    s = sample(key)
+    return f"{s.name} · {s.prototype}" if s.prototype.lower() not in s.name.lower() else s.name
+
+
+def _model_panel(chosen: Crystal) -> None:
+    available = models()
+    if not available:
+        st.session_state["model_name"] = None
+        st.info("No model is installed: load your own potential on the Models page.")
+        return
+    covering = [m for m in available if not m.missing(chosen.atoms)]
+    best = recommend(elements_of(chosen.atoms), [m.card for m in covering])
+    if best is not None:
+        covering.sort(key=lambda m: m.name != best.card.name)
+    ordered = covering + [m for m in available if m not in covering]
+    names = [m.name for m in ordered]
+    wanted = st.session_state.pop("wanted_model", None)
+    if wanted in names:
+        st.session_state["model_name"] = wanted
+    current = st.session_state.get("model_name")
+    if current not in names or (current not in [m.name for m in covering] and covering and _crystal_changed(chosen)):
+        st.session_state["model_name"] = names[0]
+    st.session_state["model_crystal"] = chosen.key
+
+    def label(name: str) -> str:
+        missing = next(m for m in available if m.name == name).missing(chosen.atoms)
+        return f"{name} (without {listed(missing)})" if missing else name
+
+    st.selectbox("Model", names, format_func=label, key="model_name", help="Models that know all elements come first.")
+    now = next(m for m in available if m.name == st.session_state["model_name"])
+    st.caption(f"{now.card.functional} · {_elements_label(now.elements)}")
+    if best is not None:
+        here = now.name == best.card.name
+        st.caption(f"{'Chosen' if here else 'For this crystal'}: {best.reason}")
+    if not covering:
+        st.warning(f"No model knows all of {listed(elements_of(chosen.atoms))}.")
+
+
+def _crystal_changed(chosen: Crystal) -> bool:
+    return st.session_state.get("model_crystal") != chosen.key
+
+
+def _elements_label(elements: Sequence[str]) -> str:
+    return " ".join(elements) if len(elements) <= 8 else f"{len(elements)} elements"
+
+
+def _read_address() -> None:
+    """At the first run of a session, take the choice from the address."""
+    if "crystal_key" in st.session_state:
+        return
+    key = st.query_params.get("crystal", DEFAULT_SAMPLE)
+    if HASH.fullmatch(key):
+        if uploads().get(key) is None:
+            st.session_state["upload_error"] = (
+                "The link names a crystal that this server no longer keeps; upload its file again."
+            )
+            key = DEFAULT_SAMPLE
+    elif key not in {s.key for s in samples()}:
+        st.session_state["upload_error"] = f"The link names a sample '{key[:40]}', which does not exist; choose one."
+        key = DEFAULT_SAMPLE
+    problem = st.session_state.get("upload_error")
+    choose_crystal(key)
+    if problem:
+        st.session_state["upload_error"] = problem
+    wanted = st.query_params.get("model")
+    if wanted in {m.name for m in models()}:
+        st.session_state["model_name"] = wanted
+        st.session_state["model_crystal"] = key
+
+
+def _write_address() -> None:
+    now = {"crystal": st.session_state["crystal_key"]}
+    if st.session_state.get("model_name"):
+        now["model"] = st.session_state["model_name"]
+    for name, value in now.items():
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value

@@ -1,0 +1,164 @@
+"""Small widgets that the pages share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from sus2.errors import Sus2Error
+from sus2.figures.theme import Mode
+from sus2.structures import CrystalInfo
+
+
+def title(text: str, about: str) -> None:
+    """Heading of a page and one sentence on what it is for; every page calls it first."""
+    if "crystal_key" not in st.session_state:
+        # Before a new server has run app.py once, streamlit takes pages/ for its older kind of multipage app and
+        # runs a linked page without the router. Calling st.navigation ends that for good; then begin again.
+        st.navigation([st.Page("pages/start.py")], position="hidden")
+        st.rerun()
+    st.session_state["figures"] = {}
+    st.title(text)
+    st.markdown(about)
+
+
+def mode() -> Mode:
+    """Whether the page is light or dark."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def plain(text: str) -> str:
+    """Text for Markdown in which nothing is markup."""
+    text = "".join(c for c in text if c.isprintable())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:])", r"\\\1", text)
+
+
+def error(text: str) -> None:
+    """One sentence in red."""
+    st.error(plain(text), icon=":material/error:")
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Turn an error of ours into its sentence."""
+    try:
+        yield
+    except Sus2Error as problem:
+        error(str(problem))
+
+
+def formula_html(formula: str) -> str:
+    """SrTiO3 with subscripts."""
+    return re.sub(r"(\d+)", r"<sub>\1</sub>", formula)
+
+
+def space_group_html(info: CrystalInfo) -> str:
+    """Fd-3m with an overline and its number; screw axes as subscripts."""
+    symbol = re.sub(r"-(\d)", r"<span style='text-decoration:overline'>\1</span>", info.space_group_symbol)
+    symbol = re.sub(r"_(\d)", r"<sub>\1</sub>", symbol)
+    return f"<i>{symbol}</i> ({info.space_group_number})"
+
+
+def number(value: float, digits: int, uncertainty: float | None = None) -> str:
+    """A number with its standard error, as 88.34 ± 0.02; digits after the point."""
+    text = f"{value:.{digits}f}".replace("-", "−")
+    if uncertainty is None:
+        return text
+    return f"{text} ± {uncertainty:.{digits}f}" if uncertainty >= 0.5 * 10**-digits else f"{text} ± {uncertainty:.1g}"
+
+
+def quantity(column: Any, label: str, value: str, unit: str, meaning: str) -> None:
+    """A number with its standard error (as of number()) and unit in a frame, with its meaning as help."""
+    main, _, spread = value.partition(" ± ")
+    with column.container(border=True):
+        st.markdown(label, help=meaning)
+        st.markdown(
+            f"<span style='font-size:1.55rem;font-weight:600;white-space:nowrap'>{main}"
+            f"<span style='font-size:1rem;font-weight:400'> {unit}</span></span>",
+            unsafe_allow_html=True,
+        )
+        st.caption(f"± {spread}" if spread else "&nbsp;", help="Standard error of the fit." if spread else None)
+
+
+def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> list[int] | None:
+    """Show a figure; its tool bar saves it as SVG or PNG under that name. alt: what it shows, for screen readers.
+
+    With `pick`: the customdata of the point that was clicked, None before a click.
+    """
+    st.session_state.setdefault("figures", {})[key] = (alt, figure)
+    config = {
+        "displaylogo": False,
+        "toImageButtonOptions": {
+            "format": st.session_state.get("plot_format") or "svg",
+            "filename": name,
+            "scale": 2,
+        },
+        "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "tableRotation"],
+    }
+    if not pick:
+        st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
+        return None
+    event = st.plotly_chart(
+        figure, key=key, theme=None, config=config, alt=alt, on_select="rerun", selection_mode="points"
+    )
+    points = event["selection"]["points"]
+    return [int(v) for v in points[0]["customdata"]] if points and points[0].get("customdata") else None
+
+
+def downloads(files: Sequence[tuple[str, str, str, str]], *, key: str) -> None:
+    """A row of download buttons; each file is (label, name, MIME type, content)."""
+    with st.container(horizontal=True):
+        for label, name, mime, content in files:
+            st.download_button(
+                label,
+                content,
+                file_name=name,
+                mime=mime,
+                key=f"{key}_{name}",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values in two columns; values may hold markup of our own, never of a file's."""
+    cells = "".join(
+        f"<tr><td style='opacity:0.7;padding:0.22rem 1rem 0.22rem 0;white-space:nowrap;vertical-align:top'>{name}</td>"
+        f"<td style='padding:0.22rem 0'>{value}</td></tr>"
+        for name, value in rows
+    )
+    st.html(f"<table style='border-collapse:collapse;width:100%'>{cells}</table>")
+
+
+def table(rows: Sequence[dict[str, Any]], *, key: str) -> None:
+    """A small table of ready text."""
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key=key)
+
+
+_MARKS = {"pass": "✓ pass", "look": "△ look", "fail": "✗ fail"}
+
+
+def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
+    """A result's own checks: verdict, number, limits and what each means; opened where one does not pass."""
+    bad = sum(c.verdict != "pass" for c in found)
+    text = "all pass" if not bad else f"{bad} of {len(found)} ask for a look"
+    with st.expander(f"Checks: {text}", expanded=opened or bool(bad)):
+        table(
+            [
+                {
+                    "check": c.name,
+                    "verdict": _MARKS[c.verdict],
+                    "value": f"{c.value:.3g} {c.unit}".strip(),
+                    "passes up to": "" if c.pass_limit is None else f"{c.pass_limit:.3g} {c.unit}".strip(),
+                    "meaning": c.meaning,
+                }
+                for c in found
+            ],
+            key=key,
+        )

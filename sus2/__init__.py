@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sus2.elastic import elastic as elastic
     from sus2.eos import eos as eos
     from sus2.follow import follow_mode as follow_mode
+    from sus2.many import evaluate_many as evaluate_many
     from sus2.phonons import phonons as phonons
     from sus2.pretrained import load as load
     from sus2.pretrained import models as models
@@ -36,6 +37,7 @@ _PUBLIC = {
     "compare": "sus2.compare",
     "compare_batch": "sus2.compare_batch",
     "elastic": "sus2.elastic",
+    "evaluate_many": "sus2.many",
     "phonons": "sus2.phonons",
     "follow_mode": "sus2.follow",
     "thermal": "sus2.thermal",
@@ -49,6 +51,7 @@ __all__ = [
     "compare_batch",
     "elastic",
     "eos",
+    "evaluate_many",
     "follow_mode",
     "load",
     "models",

@@ -20,7 +20,7 @@ ROOMS: list[set[str]] = [
     {"extrapolation"},
     {"sanity", "reference_data"},
     {"references", "_compare_energies", "_compare_rows", "_compare_words", "_compare_export"},
-    {"compare", "compare_batch", "phonon_report", "elastic_compare"},
+    {"compare", "compare_batch", "many", "phonon_report", "elastic_compare"},
     {"archive", "questions", "reproduce"},
     {"jobs", "_worker", "store"},
     {"board"},

@@ -14,7 +14,7 @@ import sus2
 from sus2.errors import Sus2Error
 from sus2.external import wrap_calculator
 from sus2.lessons.curves import energy_curve, equation_of, fit_ranges
-from sus2.lessons.functionals import functional_change
+from sus2.lessons.functionals import functional_change, functional_volumes
 from sus2.lessons.pairs import pair_scaling, shared_scaling
 from sus2.lessons.precision import in_precision
 from sus2.lessons.soft import soft_mode, wrong_cell
@@ -311,3 +311,19 @@ def test_the_change_of_functional_in_parts(metals: Potential) -> None:
         f.at(1.0)
     with pytest.raises(Sus2Error, match="two potentials"):
         functional_change(atoms, [metals])
+
+
+def test_volumes_of_two_functionals(metals: Potential) -> None:
+    other = sus2.load("sus2-metals-r2scan")
+    crystals = [sample("al").atoms(), sample("cu").atoms()]
+    v = functional_volumes(["Al", "Cu"], crystals, [metals] * 2, [other] * 2)
+    assert v.functionals == ("PBE", "r2SCAN")
+    for k, atoms in enumerate(crystals):
+        relaxed = sus2.relax(atoms, metals).volume_a3
+        assert v.own_a3_per_atom[0, k] == pytest.approx(relaxed / 4)
+        assert v.errors_percent[0, k] == pytest.approx(100 * (relaxed / atoms.get_volume() - 1))
+    assert v.mean_absolute_percent[1] == pytest.approx(np.abs(v.errors_percent[1]).mean())
+    with pytest.raises(Sus2Error, match="one label"):
+        functional_volumes(["Al"], crystals, [metals] * 2, [other] * 2)
+    with pytest.raises(Sus2Error, match="share"):
+        functional_volumes(["Al", "Cu"], crystals, [metals, other], [other, metals])

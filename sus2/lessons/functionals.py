@@ -81,6 +81,57 @@ class FunctionalChange:
         return float(total), float(same), float(total - same)
 
 
+@dataclass(frozen=True, eq=False)
+class FunctionalVolumes:
+    """Volumes at rest of many crystals in two functionals (2, n), A^3 per atom, beside the given ones (n,)."""
+
+    labels: tuple[str, ...]
+    functionals: tuple[str, str]
+    given_a3_per_atom: Array
+    own_a3_per_atom: Array
+
+    @property
+    def errors_percent(self) -> Array:
+        """(2, n) against the given volumes."""
+        return 100.0 * (self.own_a3_per_atom / self.given_a3_per_atom - 1.0)
+
+    @property
+    def mean_absolute_percent(self) -> Array:
+        """(2,) mean of the absolute errors."""
+        return np.asarray(np.abs(self.errors_percent).mean(axis=1))
+
+
+def functional_volumes(
+    labels: Sequence[str],
+    crystals: Sequence[Atoms],
+    first: Sequence[Potential],
+    second: Sequence[Potential],
+    *,
+    progress: Progress | None = None,
+) -> FunctionalVolumes:
+    """Relax each crystal in the potential of each functional that goes with it.
+
+    Raises Sus2Error (lists of different lengths, more than two functionals), and what relax raises.
+    """
+    if not len(labels) == len(crystals) == len(first) == len(second) > 0:
+        raise Sus2Error("Give one label and two potentials for each crystal.")
+    functionals = [{p.functional for p in row} for row in (first, second)]
+    if any(len(f) != 1 for f in functionals):
+        raise Sus2Error("The potentials of one list must share their functional.")
+    own = np.zeros((2, len(crystals)))
+    for k, (label, atoms) in enumerate(zip(labels, crystals, strict=True)):
+        if progress is not None:
+            progress(label, k / len(crystals))
+        for row, potential in enumerate((first[k], second[k])):
+            own[row, k] = relax(atoms, potential).require_converged().volume_a3 / len(atoms)
+    return FunctionalVolumes(
+        labels=tuple(labels),
+        functionals=(functionals[0].pop(), functionals[1].pop()),
+        given_a3_per_atom=np.array([abs(float(a.cell.volume)) / len(a) for a in crystals]),
+        own_a3_per_atom=own,
+    )
+
+
 def functional_change(
     atoms: Atoms,
     potentials: Sequence[Potential],

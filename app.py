@@ -13,6 +13,7 @@ page = st.navigation(
         "": [
             st.Page("pages/start.py", title="Start", icon=":material/home:", default=True),
             st.Page("pages/structure.py", title="Structure", icon=":material/deployed_code:", url_path="structure"),
+            st.Page("pages/history.py", title="History", icon=":material/history:", url_path="history"),
         ],
         "Properties": [
             st.Page("pages/eos.py", title="Equation of state", icon=":material/show_chart:", url_path="eos"),

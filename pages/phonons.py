@@ -128,21 +128,12 @@ def show(shown, crystal, model, values) -> None:
         *check_applicability(result.atoms, model.load()),
     ]
     frame.checks(checks, key="phonon_checks")
-    content = {
-        "stable": result.stable,
-        "bands": {
-            "q_fractional": bands.path.q_fractional.tolist(),
-            "labels": [[float(x), name] for x, name in bands.path.ticks],
-            "frequencies_thz": bands.frequencies_thz.tolist(),
-        },
-        "dos": {"frequencies_thz": dos.frequencies_thz.tolist(), "total_per_thz": dos.total_per_thz.tolist()},
-    }
     stem = f"{crystal.file_name}-phonons"
     frame.take_away(
         shown,
         crystal,
         stem=stem,
-        content=content,
+        content={"result": report.to_dict()},
         files=[("Bands (CSV)", f"{stem}.csv", "text/csv", bands_csv(bands))],
         relaxed=result.atoms,
         checks=checks,

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 from numpy.typing import ArrayLike
@@ -30,6 +30,35 @@ class PhononReport:
     bands: BandStructure
     dos: PhononDos
     thermal: PhononThermal | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers and lists only, with units in the names, for JSON."""
+        path, dos = self.bands.path, self.dos
+        return {
+            "formula": self.phonons.atoms.get_chemical_formula("metal"),
+            "potential": self.phonons.potential.name,
+            "method": self.phonons.method,
+            "stable": self.phonons.stable,
+            "bands": {
+                "q_fractional": path.q_fractional.tolist(),
+                "distance_per_a": path.distance_per_a.tolist(),
+                "labels": [[float(x), name] for x, name in path.ticks],
+                "frequencies_thz": self.bands.frequencies_thz.tolist(),
+            },
+            "dos": {
+                "mesh": list(dos.mesh),
+                "frequencies_thz": dos.frequencies_thz.tolist(),
+                "total_per_thz": dos.total_per_thz.tolist(),
+                "projected_per_thz": {e: d.tolist() for e, d in dos.projected_per_thz.items()},
+            },
+            "thermal": None if self.thermal is None else {
+                "temperatures_k": self.thermal.temperatures_k.tolist(),
+                "helmholtz_kj_per_mol": self.thermal.helmholtz_kj_per_mol.tolist(),
+                "entropy_j_per_k_mol": self.thermal.entropy_j_per_k_mol.tolist(),
+                "heat_capacity_j_per_k_mol": self.thermal.heat_capacity_j_per_k_mol.tolist(),
+                "formula_units": self.thermal.formula_units,
+            },
+        }  # fmt: skip
 
 
 def phonon_report(

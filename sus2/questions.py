@@ -96,7 +96,7 @@ class Question:
     @property
     def key(self) -> str:
         """64 hexadecimal digits."""
-        content = [code_version(), self.function, _plain(self.changed())]
+        content = [code_version(), self.function, sorted((k, _plain(v)) for k, v in self.changed().items())]
         return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
     def changed(self) -> dict[str, Any]:

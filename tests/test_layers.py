@@ -23,7 +23,7 @@ ROOMS: list[set[str]] = [
     {"compare", "compare_batch", "many", "phonon_report", "elastic_compare"},
     {"archive", "questions", "reproduce"},
     {"jobs", "_worker", "store"},
-    {"board"},
+    {"board", "examples"},
     {"universal_eos", "lessons"},
     {"training"},
     {"figures"},

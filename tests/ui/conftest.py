@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
@@ -30,6 +31,7 @@ def app(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
         monkeypatch.setenv(f"SUS2_{name}", value)
     settings.cache_clear()
     board.board.cache_clear()
+    st.cache_resource.clear()
     yield AppTest.from_file(str(root / "app.py"), default_timeout=120)
     board.board().close()
     settings.cache_clear()

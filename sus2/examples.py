@@ -1,0 +1,25 @@
+"""The questions that the pages ask first: a server answers them before anybody comes, and keeps the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sus2
+from sus2.phonon_report import phonon_report
+from sus2.pretrained import models, recommend
+from sus2.questions import PotentialRef, Question
+from sus2.structures import elements_of, sample
+
+DEFAULT_SAMPLE = "si"
+
+
+def example_questions() -> list[Question]:
+    """What the pages of properties ask of the default sample and its best potential; none where none is installed."""
+    atoms = sample(DEFAULT_SAMPLE).atoms()
+    best = recommend(elements_of(atoms), models())
+    if best is None:
+        return []
+    reference = PotentialRef.of(best.card)
+    functions: list[Callable[..., Any]] = [sus2.eos, sus2.elastic, phonon_report, sus2.thermal, sus2.sanity]
+    return [Question.of(f, atoms=atoms, potential=reference) for f in functions]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -99,10 +99,13 @@ def ask(
     question = Question.of(function, **{k: _sent(v) for k, v in arguments.items()})
     key = question.key
     row = st.columns([1, 4], vertical_alignment="center")
-    pressed = row[0].button(button, type="primary", key=f"compute_{name}", width="stretch")
+    # The question of the page stands out; further ones are offered.
+    main = button == "Compute"
+    kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
+    pressed = row[0].button(button, type=kind, key=f"compute_{name}", width="stretch")
     shown = _kept(question, key) or _computed(
         question, key, name=name, pressed=pressed, wanted=pressed or auto or _live(name), place=row[1],
-        idle=f"Press {button} to see the result for these settings. {note}",
+        idle=f"Press {button} to see the result for these settings. {note}" if main else note,
     )  # fmt: skip
     if shown is None:
         return None

@@ -20,10 +20,9 @@ from pages._choice import (
 )
 from pages._widgets import error, formula_html, guard, plain, space_group_html
 from sus2.board import board
-from sus2.examples import DEFAULT_SAMPLE
 from sus2.pretrained import recommend
 from sus2.settings import settings
-from sus2.structures import FORMATS, elements_of, sample, samples
+from sus2.structures import DEFAULT_SAMPLE, FORMATS, elements_of, sample, samples
 
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 3rem; max-width: 1200px;}

@@ -21,7 +21,7 @@ from sus2.questions import PotentialRef
 from sus2.references import read_free_atoms
 from sus2.structures import elements_of, read_structure
 
-AUTO_ATOMS = 4  # samples up to this size (primitive cell) are compared without waiting for the button
+AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button
 DEFAULT_ALLOYS = 4  # elements of the example batch
 CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"}
 

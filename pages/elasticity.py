@@ -261,7 +261,7 @@ def show_methods(result, crystal, model, values) -> None:
     found = frame.ask(
         other_methods,
         auto=False,
-        button="Compute",
+        button="Compare methods",
         atoms=result.atoms,
         potential=model,
         but=values["method"],

@@ -119,8 +119,8 @@ def show(shown, crystal, model, values) -> None:
     finite = None
     if values["method"] == "exact":
         finite = frame.ask(
-            sus2.phonons, auto=False, name="phonon_finite", button="Compare",
-            note="With finite displacements in a supercell, for the checks below.",
+            sus2.phonons, auto=False, name="phonon_finite", button="Compare methods",
+            note="With finite displacements in a supercell; the checks below then say how far they agree.",
             atoms=result.atoms, potential=model, relaxed=True, method="finite",
         )  # fmt: skip
     checks = [
@@ -140,7 +140,7 @@ def show(shown, crystal, model, values) -> None:
         seen="result.bands.frequencies_thz",
     )
     files = frame.ask(
-        phonopy_files, auto=False, button="Prepare", note="Files for phonopy and for phonon viewers.",
+        phonopy_files, auto=False, button="Prepare files", note="phonopy.yaml, FORCE_CONSTANTS, band.yaml and mesh.yaml, for phonopy and phonon viewers.",
         atoms=result.atoms, potential=model, **values,
     )  # fmt: skip
     if files is not None:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import sus2
+from sus2.compare import pair_of_functionals
 from sus2.phonon_report import phonon_report
 from sus2.pretrained import models, recommend
 from sus2.questions import PotentialRef, Question
-from sus2.structures import elements_of, sample
-
-DEFAULT_SAMPLE = "si"
+from sus2.structures import DEFAULT_SAMPLE, elements_of, sample
 
 
 def example_questions() -> list[Question]:
@@ -22,4 +21,8 @@ def example_questions() -> list[Question]:
         return []
     reference = PotentialRef.of(best.card)
     functions: list[Callable[..., Any]] = [sus2.eos, sus2.elastic, phonon_report, sus2.thermal, sus2.sanity]
-    return [Question.of(f, atoms=atoms, potential=reference) for f in functions]
+    asked = [Question.of(f, atoms=atoms, potential=reference) for f in functions]
+    pair = pair_of_functionals(models(), elements_of(atoms), best.card.name)
+    if pair is not None:
+        asked.append(Question.of(sus2.compare, atoms=atoms, potentials=[PotentialRef.of(card) for card in pair]))
+    return asked

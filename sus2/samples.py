@@ -12,6 +12,8 @@ from ase.spacegroup import crystal
 
 from sus2.errors import StructureError
 
+DEFAULT_SAMPLE = "si"
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -15,10 +15,11 @@ from sus2.crystal import (
     standardise,
     to_atoms,
 )
-from sus2.samples import Sample, sample, samples
+from sus2.samples import DEFAULT_SAMPLE, Sample, sample, samples
 from sus2.structure_files import FORMATS, read_structure, write_structure
 
 __all__ = [
+    "DEFAULT_SAMPLE",
     "FORMATS",
     "CrystalInfo",
     "CrystalSystem",

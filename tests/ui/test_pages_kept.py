@@ -75,7 +75,7 @@ def test_a_server_without_a_store_says_so(app: AppTest) -> None:
 
 def test_the_first_questions_of_the_pages_are_known_before(kept: AppTest) -> None:
     keys = {q.name: q.key for q in example_questions()}
-    for page in ("eos", "elasticity", "phonons", "thermal", "check"):
+    for page in ("eos", "elasticity", "phonons", "thermal", "check", "compare"):
         opened(kept, page, crystal="si")
     asked = {job.question.name: key for key, job in board.board()._jobs.items()}
     assert {name: asked.get(name) for name in keys} == keys

@@ -80,7 +80,6 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
 
 
 def own_model_form() -> None:
-    st.subheader("Load your own")
     st.markdown(
         "An `.mtp` file of the SUS2 kind. The file does not name its elements, so give them in the order of its types. "
         "It is checked first and kept for this session only."
@@ -111,6 +110,48 @@ def own_model_form() -> None:
     st.rerun()
 
 
+# What the table of all models shows of a card's errors: held-out ones before those on the training data.
+COMPARED = {
+    "energy (meV/atom)": ("test_near_equilibrium_energy_mae_mev_per_atom", "test_energy_mae_mev_per_atom"),
+    "forces (meV/Å)": ("test_near_equilibrium_force_mae_mev_per_a", "test_force_mae_mev_per_a"),
+    "volume V₀ (%)": ("unseen_crystals_v0_percent", "seen_crystals_v0_percent"),
+    "bulk modulus (%)": ("unseen_crystals_b0_percent", "seen_crystals_b0_percent"),
+    "elastic constants (%)": ("unseen_crystals_c_percent", "seen_crystals_c_percent"),
+    "frequencies at Γ (THz)": ("unseen_crystals_gamma_thz", "seen_crystals_gamma_thz"),
+}
+
+
+def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
+    rows = []
+    for m in known:
+        missing = m.missing(crystal.atoms)
+        row = {
+            "model": m.name,
+            "functional": m.card.functional,
+            "elements": len(m.elements),
+            f"knows {crystal.info.formula}": f"without {' '.join(missing)}" if missing else "yes",
+            "trained on": "DFT" if m.card.teacher == "none" and m.card.errors else m.card.teacher,
+        }
+        for label, keys in COMPARED.items():
+            found = next((m.card.errors[k] for k in keys if k in m.card.errors), None)
+            row[label] = "not stated" if found is None else f"{found:.3g}"
+        rows.append(row)
+    frame.table(rows, key="models_table")
+    st.caption(
+        "Mean absolute errors of energies and forces on held-out structures near equilibrium, and medians over crystals "
+        "of held-out compositions where the card has them, against the data or the teacher that it was trained on. An "
+        "error against experiment adds that of the functional."
+    )
+    one = next((m for m in known if m.is_own and not m.missing(crystal.atoms)), None)
+    if one is not None:
+        st.markdown(
+            f"**{frame.plain(one.name)}** is your own. What it says about {crystal.info.formula} beside a shipped model, "
+            "number by number:"
+        )
+        st.page_link("pages/compare.py", label="Compare it", icon=":material/compare_arrows:")
+        st.page_link("pages/check.py", label="Check whether it is sane", icon=":material/fact_check:")
+
+
 frame.title(
     "Models",
     "Every model carries a card: what it was trained on, how wrong it was on data it had not seen, and where not to "
@@ -121,13 +162,18 @@ with frame.guard():
     known = {m.name: m for m in frame.models()}
     if "loaded_model" in st.session_state:
         st.success(f"{frame.plain(st.session_state.pop('loaded_model'))} is loaded and chosen.")
-    if known:
-        chosen = st.session_state.get("model_name")
-        names = list(known)
-        name = st.selectbox(
-            "Card", names, index=names.index(chosen) if chosen in names else 0, key=f"card_of_{chosen}", width=420
-        )
-        card(known[name], crystal)
-    else:
-        st.info("No model is installed yet.")
-    own_model_form()
+    cards, together, own = st.tabs(["Cards", "Side by side", "Load your own"])
+    with cards:
+        if known:
+            chosen = st.session_state.get("model_name")
+            names = list(known)
+            name = st.selectbox(
+                "Card", names, index=names.index(chosen) if chosen in names else 0, key=f"card_of_{chosen}", width=420
+            )
+            card(known[name], crystal)
+        else:
+            st.info("No model is installed yet.")
+    with together:
+        side_by_side(list(known.values()), crystal)
+    with own:
+        own_model_form()

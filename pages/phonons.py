@@ -140,7 +140,8 @@ def show(shown, crystal, model, values) -> None:
         seen="result.bands.frequencies_thz",
     )
     files = frame.ask(
-        phonopy_files, auto=False, button="Prepare files", note="phonopy.yaml, FORCE_CONSTANTS, band.yaml and mesh.yaml, for phonopy and phonon viewers.",
+        phonopy_files, auto=False, button="Prepare files",
+        note="phonopy.yaml, FORCE_CONSTANTS, band.yaml and mesh.yaml, for viewers.",
         atoms=result.atoms, potential=model, **values,
     )  # fmt: skip
     if files is not None:

@@ -20,12 +20,16 @@ page = st.navigation(
             st.Page("pages/elasticity.py", title="Elasticity", icon=":material/compress:", url_path="elasticity"),
             st.Page("pages/phonons.py", title="Phonons", icon=":material/waves:", url_path="phonons"),
             st.Page("pages/thermal.py", title="Thermal properties", icon=":material/thermostat:", url_path="thermal"),
+            st.Page("pages/batch.py", title="Many structures", icon=":material/stacks:", url_path="many"),
         ],
         "Potentials": [
             st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"),
             st.Page("pages/check.py", title="Model check", icon=":material/fact_check:", url_path="check"),
             st.Page("pages/transfer.py", title="Transfer learning", icon=":material/school:", url_path="transfer"),
             st.Page("pages/models.py", title="Models", icon=":material/grid_view:", url_path="models"),
+        ],
+        "Learn": [
+            st.Page("pages/learn.py", title="Learn", icon=":material/menu_book:", url_path="learn"),
         ],
     }
 )

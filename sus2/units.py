@@ -19,6 +19,7 @@ AMU_PER_A3_TO_KG_PER_M3: Final = _c.atomic_mass / _c.angstrom**3
 SQRT_EV_PER_AMU_A2_TO_THZ: Final = math.sqrt(_c.e / (_c.atomic_mass * _c.angstrom**2)) / (2.0 * math.pi) / 1e12
 THZ_TO_INV_CM: Final = 1e12 / (_c.c * 100.0)
 THZ_TO_MEV: Final = _c.h * 1e12 / _c.e * 1e3
+EV_TO_K: Final = _c.e / _c.k
 EV_TO_KJ_PER_MOL: Final = _c.e * _c.N_A / 1e3
 THZ_A_TO_M_PER_S: Final = 1e12 * _c.angstrom
 # e^2 / (4 pi eps0), the Coulomb energy of two elementary charges times their distance.

@@ -76,8 +76,8 @@ def test_the_curve_of_another_b0_prime_keeps_volume_and_stiffness(silicon: Poten
 
 def test_narrow_ranges_need_double_precision(silicon: Potential) -> None:
     ranges = (0.1, 6.0)
-    double = fit_ranges(bulk("Si"), silicon, ranges_percent=ranges)
-    single = fit_ranges(bulk("Si"), silicon, precision="float32", ranges_percent=ranges)
+    double, single = fit_ranges(bulk("Si"), silicon, ranges_percent=ranges)
+    assert (double.precision, single.precision) == ("float64", "float32")
     right = sus2.eos(bulk("Si"), silicon)
     assert double.reference.b0_gpa == pytest.approx(right.b0_gpa, rel=1e-3)
     assert double.b0_gpa[1] == pytest.approx(right.b0_gpa, rel=1e-3)

@@ -125,33 +125,49 @@ def fit_ranges(
     atoms: Atoms,
     potential: Potential,
     *,
-    precision: Precision = "float64",
+    precisions: Sequence[Precision] = ("float64", "float32"),
     ranges_percent: Sequence[float] = RANGES_PERCENT,
     progress: Progress | None = None,
-) -> FitRanges:
-    """sus2.eos of the relaxed crystal over narrow and wide ranges of volume, computed in `precision`.
+) -> tuple[FitRanges, ...]:
+    """sus2.eos of the relaxed crystal over narrow and wide ranges of volume, once in each of `precisions`.
 
     The crystal is relaxed in float64, so that only the curve itself is computed in the other precision. Raises
     StructureError, UnknownElementError, ConvergenceError, CancelledError, Sus2Error.
     """
     rest = relax(atoms, potential, progress=progress).require_converged().atoms
     reference = eos(rest, potential, relaxed=True, volume_range=SOUND_RANGE_PERCENT / 100.0).fit
-    other = in_precision(potential, precision)
-    rows, problems = [], []
-    for k, percent in enumerate(ranges_percent):
-        if progress is not None:
-            progress(f"± {percent:g} %", k / len(ranges_percent))
-        try:
-            fit = eos(rest, other, relaxed=True, volume_range=percent / 100.0, relax_ions=False, relax_shape=False).fit
+    out = []
+    for k, precision in enumerate(precisions):
+        other = in_precision(potential, precision)
+        rows, problems = [], []
+        for j, percent in enumerate(ranges_percent):
+            if progress is not None:
+                progress(f"{precision}, ± {percent:g} %", (k + j / len(ranges_percent)) / len(precisions))
+            try:
+                found = eos(
+                    rest, other, relaxed=True, volume_range=percent / 100.0, relax_ions=False, relax_shape=False
+                )
+            except FitError as problem:
+                problems.append(f"± {percent:g} %: {problem}")
+                rows.append([math.nan] * 4)
+                continue
+            fit = found.fit
             rows.append([fit.b0_gpa, fit.b0_gpa_error, fit.b0_prime, fit.b0_prime_error])
-        except FitError as problem:
-            problems.append(f"± {percent:g} %: {problem}")
-            rows.append([math.nan] * 4)
-    table = np.array(rows)
-    return FitRanges(
-        precision, tuple(float(x) for x in ranges_percent), table[:, 0], table[:, 1], table[:, 2], table[:, 3],
-        reference, tuple(problems),
-    )  # fmt: skip
+        table = np.array(rows).reshape(-1, 4)
+        ranges = tuple(float(x) for x in ranges_percent)
+        out.append(
+            FitRanges(
+                precision=precision,
+                ranges_percent=ranges,
+                b0_gpa=table[:, 0],
+                b0_gpa_error=table[:, 1],
+                b0_prime=table[:, 2],
+                b0_prime_error=table[:, 3],
+                reference=reference,
+                problems=tuple(problems),
+            )
+        )
+    return tuple(out)
 
 
 def equation_of(fit: EosFit, b0_prime: float, volumes_a3: ArrayLike) -> tuple[Array, Array]:

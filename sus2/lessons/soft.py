@@ -15,7 +15,7 @@ from sus2.phonons import BandStructure, ImaginaryMode, phonons
 from sus2.potential import Potential
 from sus2.relax import Progress
 from sus2.structures import to_atoms
-from sus2.units import EV_PER_A3_TO_GPA, SQRT_EV_PER_AMU_A2_TO_THZ
+from sus2.units import EV_PER_A3_TO_GPA, EV_TO_K, SQRT_EV_PER_AMU_A2_TO_THZ
 
 Array = NDArray[np.float64]
 
@@ -53,6 +53,11 @@ class SoftMode:
     def well_amplitude_a(self) -> float:
         """Displacement at its bottom."""
         return float(abs(self.amplitudes_a[self.energies_mev_per_atom.argmin()]))
+
+    @property
+    def well_k(self) -> float:
+        """Its depth as a temperature, K."""
+        return self.well_mev_per_atom * 1e-3 * EV_TO_K
 
     def energy_mev_per_atom(self, amplitude_a: float) -> float:
         """Energy at an amplitude, between the computed points."""

@@ -1,0 +1,52 @@
+"""Learn: six short lessons; ?lesson=2 in the address opens the second."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages import _frame as frame
+from pages._lessons import functionals, minimum, soft, sound, symmetry, universal
+
+LESSONS = (minimum, universal, symmetry, sound, soft, functionals)
+
+
+def _from_address() -> int:
+    text = st.query_params.get("lesson", "1")
+    return int(text) if text.isdecimal() and 1 <= int(text) <= len(LESSONS) else 1
+
+
+def _go(lesson: int) -> None:
+    st.session_state["lesson"] = lesson
+
+
+frame.title(
+    "Learn",
+    "Six short lessons on live crystals. Each brings its own crystals and models; the panel at the left belongs to the "
+    "other pages. The address of a lesson is a link to it.",
+)
+if "lesson" not in st.session_state:
+    st.session_state["lesson"] = _from_address()
+chosen = st.segmented_control(
+    "Lesson",
+    range(1, len(LESSONS) + 1),
+    format_func=lambda k: f"{k} · {LESSONS[k - 1].TITLE}",
+    required=True,
+    key="lesson",
+    label_visibility="collapsed",
+)
+if st.query_params.get("lesson") != str(chosen):
+    st.query_params["lesson"] = str(chosen)
+lesson = LESSONS[chosen - 1]
+st.header(f"{chosen} · {lesson.TITLE}")
+with frame.guard():
+    lesson.show()
+st.divider()
+before, after = st.columns(2)
+if chosen > 1:
+    before.button(
+        LESSONS[chosen - 2].TITLE, icon=":material/arrow_back:", key="lesson_before", on_click=_go, args=(chosen - 1,)
+    )
+if chosen < len(LESSONS):
+    after.button(
+        LESSONS[chosen].TITLE, icon=":material/arrow_forward:", key="lesson_after", on_click=_go, args=(chosen + 1,)
+    )

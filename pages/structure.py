@@ -1,84 +1,204 @@
-"""Structure: the crystal in three dimensions, its symmetry, cells and files."""
+"""Structure: the crystal in three dimensions, its symmetry, edits, neighbours, forces and files."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import streamlit as st
+from ase import Atoms
 
+from pages import _edits
 from pages import _frame as frame
-from sus2.figures.structure import structure_figure
-from sus2.structures import describe, standardise, write_structure
+from sus2.distances import distinct, pair_distances, surroundings
+from sus2.figures.structure import SMALLEST_FORCE_EV_PER_A, structure_figure
+from sus2.structures import CrystalInfo, describe, write_structure
+from sus2.units import EV_PER_A3_TO_GPA
 
-CELLS = {"as given": None, "primitive": "primitive", "conventional": "conventional"}
+LABELS = {"none": None, "elements": "symbols", "numbers": "sites"}
+VERDICTS = {"pass": "✓ inside", "look": "△ just below", "fail": "✗ far below"}
 MAX_DRAWN = 800
+MAX_LISTED = 200
+MAX_WARNINGS = 3
+MAX_WRAPPED = 12
 
-frame.title("Structure", "Turn it with the mouse or a finger; scroll to zoom.")
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def info_of(key: str, _atoms: Atoms) -> CrystalInfo:
+    return describe(_atoms)
+
+
+@st.cache_data(show_spinner="Computing the forces ...", max_entries=50)
+def evaluated(identity: str, key: str, _model: frame.Model, _atoms: Atoms):
+    return _model.load().evaluate([_atoms])[0]
+
+
+def show_facts(info: CrystalInfo) -> None:
+    a, b, c = info.cell_lengths_a
+    alpha, beta, gamma = info.cell_angles_deg
+    frame.facts(
+        [
+            ("formula", f"{frame.formula_html(info.formula)}, {info.formula_units} in the cell"),
+            ("space group", frame.space_group_html(info)),
+            ("crystal system", f"{info.crystal_system}, point group {info.point_group}"),
+            ("<i>a</i>, <i>b</i>, <i>c</i>", f"{a:.4f}, {b:.4f}, {c:.4f} Å"),
+            ("<i>α</i>, <i>β</i>, <i>γ</i>", f"{alpha:.2f}°, {beta:.2f}°, {gamma:.2f}°"),
+            ("volume", f"{info.volume_a3:.3f} Å³, {info.volume_a3 / info.n_atoms:.3f} Å³ per atom"),
+            ("density", f"{info.density_g_per_cm3:.3f} g/cm³"),
+            ("shortest distance", f"{info.shortest_distance_a:.3f} Å"),
+        ]
+    )
+    st.markdown("**Wyckoff positions**")
+    frame.table(
+        [
+            {
+                "atoms": f"{o.count} {o.element}",
+                "letter": o.wyckoff,
+                "coordinates of the first": "  ".join(f"{x:.4f}" for x in o.fractional),
+            }
+            for o in info.orbits
+        ],
+        key="orbits",
+    )
+    st.caption("Symmetry is searched with a tolerance of 0.001 Å (spglib).")
+
+
+def view_settings(name_sites: bool) -> tuple[tuple[int, int, int], dict[str, object], bool]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        a, b, c = (
+            int(st.number_input(f"Cells along {axis}", 1, 4, 1, key=f"repeat_{axis}", width=125, bind="query-params"))
+            for axis in ("a", "b", "c")
+        )
+        label = st.selectbox(
+            "Labels", list(LABELS), 2 if name_sites else 0, key=f"labels_{name_sites}", width=130,
+            help="Numbers count the atoms of the cell, in the order of its file.",
+        )  # fmt: skip
+        bonds = st.toggle("Bonds", True, key="show_bonds", bind="query-params")
+        forces = st.toggle("Forces", False, key="show_forces", bind="query-params", help="Of the chosen model.")
+    return (a, b, c), {"bonds": bonds, "labels": LABELS[label]}, forces
+
+
+def show_forces(atoms: Atoms) -> np.ndarray | None:
+    """The forces of the chosen model, with a line on energy and pressure; None where there are none to draw."""
+    with frame.guard():
+        model = frame.model(atoms)
+        found = evaluated(model.identity, frame.content_key(atoms), model, atoms)
+        largest = float(np.linalg.norm(found.forces_ev_per_a, axis=1).max())
+        pressure = -found.stress_ev_per_a3[:3].mean() * EV_PER_A3_TO_GPA
+        st.markdown(
+            f"**{frame.plain(model.name)}**: energy {frame.number(found.energy_ev / len(atoms), 4)} eV/atom, largest "
+            f"force {frame.number(largest, 3)} eV/Å, pressure {frame.number(pressure, 2)} GPa."
+        )
+        if largest < SMALLEST_FORCE_EV_PER_A:
+            st.caption("All forces vanish, as symmetry or relaxation makes them: there is nothing to draw.")
+        return found.forces_ev_per_a
+    return None
+
+
+def show_view(atoms: Atoms, info: CrystalInfo, crystal: frame.Crystal, name_sites: bool) -> None:
+    repeat, options, wanted = view_settings(name_sites)
+    if len(atoms) * math.prod(repeat) > MAX_DRAWN:
+        repeat = (1, 1, 1)
+        if len(atoms) <= MAX_DRAWN:
+            st.info(f"More than {MAX_DRAWN} atoms are not drawn: one cell is shown.")
+    forces = show_forces(atoms) if wanted else None
+    if len(atoms) > MAX_DRAWN:
+        st.info(f"Cells with more than {MAX_DRAWN} atoms are not drawn.")
+    else:
+        frame.plot(
+            structure_figure(
+                atoms=atoms, supercell=repeat, forces_ev_per_a=forces, mode=frame.mode(), height=480, **options
+            ),
+            key="structure_view",
+            alt=f"Unit cell of {info.formula} in three dimensions, {info.n_atoms} atoms"
+            + (", with the forces on them" if forces is not None else ""),
+            name=crystal.file_name,
+        )
+    frame.downloads(
+        [
+            ("CIF", f"{crystal.file_name}.cif", "chemical/x-cif", write_structure(atoms, "cif")),
+            ("POSCAR", f"{crystal.file_name}.vasp", "text/plain", write_structure(atoms, "poscar")),
+            ("extended XYZ", f"{crystal.file_name}.xyz", "chemical/x-xyz", write_structure(atoms, "extxyz")),
+        ],
+        key="structure",
+    )
+
+
+def show_pairs(atoms: Atoms) -> None:
+    """Shortest distances against the training data of the chosen model."""
+    model = frame.model(atoms)
+    pairs = pair_distances(atoms, model.card)
+    st.markdown(f"**Shortest distances, against the training data of {frame.plain(model.name)}**")
+    if not pairs:
+        st.info("No two atoms are near each other.")
+        return
+    doubtful = [p for p in pairs if p.verdict != "pass"]
+    for p in doubtful[:MAX_WARNINGS]:
+        {"look": st.info, "fail": st.warning}[p.verdict](f"**{frame.plain(p.name)}**: {frame.plain(p.meaning)}")
+    if not doubtful:
+        st.success("No pair of atoms is closer than in the training data.")
+    frame.table(
+        [
+            {
+                "pair": p.name,
+                "here (Å)": f"{p.shortest_a:.3f}",
+                "in training from (Å)": "—" if p.trained_a is None else f"{p.trained_a:.3f}",
+                "verdict": "△ no data" if p.trained_a is None else VERDICTS[p.verdict],
+            }
+            for p in pairs
+        ],
+        key="pairs",
+    )
+
+
+def show_neighbours(atoms: Atoms) -> None:
+    """Shells of neighbours of each kind of atom."""
+    st.markdown("**Neighbours**")
+    found = surroundings(atoms)
+    kinds = distinct(found)
+    rows = []
+    for kind in kinds[:MAX_LISTED]:
+        one = found[kind[0]]
+        more = f" and {len(kind) - 1} more" if len(kind) > 1 else ""
+        shells = "; ".join(
+            f"{s.count} {s.element} at {s.distance_a:.3f}" + (f" ± {s.spread_a / 2:.3f}" if s.spread_a > 2e-3 else "")
+            for s in one.shells
+        )
+        rows.append(
+            {
+                "atom": f"{one.element}{one.site + 1}{more}",
+                "coordination": str(one.coordination),
+                "shells (Å)": shells or "none near",
+            }
+        )
+    if len(rows) <= MAX_WRAPPED:
+        st.table(rows, hide_index=True, border="horizontal", alt="Shells of neighbours of each kind of atom")
+    else:
+        frame.table(rows, key="neighbours")
+    more = f" {len(kinds) - MAX_LISTED} more kinds of atoms are not listed." if len(kinds) > MAX_LISTED else ""
+    st.caption(
+        f"Coordination: atoms within 10 % of the distance of the nearest. Atoms with the same shells share a row.{more}"
+    )
+
+
+frame.title("Structure", "Turn it with the mouse or a finger; scroll to zoom. What you edit shows at once.")
 
 with frame.guard():
     crystal = frame.crystal()
-    view, facts = st.columns([11, 8], gap="large")
-
-    with facts:
-        choice = st.segmented_control("Cell", list(CELLS), default="as given", key="cell_choice", required=True)
-        to = CELLS[choice]
-        atoms = crystal.atoms if to is None else standardise(crystal.atoms, to)
-        info = crystal.info if to is None else describe(atoms)
-        a, b, c = info.cell_lengths_a
-        alpha, beta, gamma = info.cell_angles_deg
-        frame.facts(
-            [
-                ("formula", f"{frame.formula_html(info.formula)}, {info.formula_units} in the cell"),
-                ("space group", frame.space_group_html(info)),
-                ("crystal system", f"{info.crystal_system}, point group {info.point_group}"),
-                ("<i>a</i>, <i>b</i>, <i>c</i>", f"{a:.4f}, {b:.4f}, {c:.4f} Å"),
-                ("<i>α</i>, <i>β</i>, <i>γ</i>", f"{alpha:.2f}°, {beta:.2f}°, {gamma:.2f}°"),
-                ("volume", f"{info.volume_a3:.3f} Å³, {info.volume_a3 / info.n_atoms:.3f} Å³ per atom"),
-                ("density", f"{info.density_g_per_cm3:.3f} g/cm³"),
-                ("shortest distance", f"{info.shortest_distance_a:.3f} Å"),
-            ]
-        )
-        st.markdown("**Wyckoff positions**")
-        frame.table(
-            [
-                {
-                    "atoms": f"{o.count} {o.element}",
-                    "letter": o.wyckoff,
-                    "coordinates of the first": "  ".join(f"{x:.4f}" for x in o.fractional),
-                }
-                for o in info.orbits
-            ],
-            key="orbits",
-        )
-        st.caption("Symmetry is searched with a tolerance of 0.001 Å (spglib).")
-
+    view, side = st.columns([11, 8], gap="large")
+    with side:
+        facts_tab, edit_tab = st.tabs(["Crystal", "Edit"], key="structure_tabs")
+        with edit_tab:
+            atoms, name_sites = _edits.panel(crystal)
+        key = frame.content_key(atoms)
+        info = crystal.info if key == frame.content_key(crystal.atoms) else info_of(key, atoms)
+        with facts_tab:
+            show_facts(info)
     with view:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            repeat = [
-                st.number_input(f"Cells along {axis}", 1, 4, 1, key=f"repeat_{axis}", width=120)
-                for axis in ("a", "b", "c")
-            ]
-            bonds = st.toggle("Bonds", True, key="show_bonds")
-            labels = st.toggle("Labels", False, key="show_labels")
-        if len(atoms) * repeat[0] * repeat[1] * repeat[2] > MAX_DRAWN:
-            st.info(f"More than {MAX_DRAWN} atoms are not drawn: one cell is shown.")
-            repeat = [1, 1, 1]
-        frame.plot(
-            structure_figure(
-                atoms=atoms,
-                supercell=(repeat[0], repeat[1], repeat[2]),
-                bonds=bonds,
-                labels=labels,
-                mode=frame.mode(),
-                height=560,
-            ),
-            key="structure_view",
-            alt=f"Unit cell of {info.formula} in three dimensions",
-            name=crystal.file_name,
-        )
-        frame.downloads(
-            [
-                ("CIF", f"{crystal.file_name}.cif", "chemical/x-cif", write_structure(atoms, "cif")),
-                ("POSCAR", f"{crystal.file_name}.vasp", "text/plain", write_structure(atoms, "poscar")),
-                ("extended XYZ", f"{crystal.file_name}.xyz", "chemical/x-xyz", write_structure(atoms, "extxyz")),
-            ],
-            key="structure",
-        )
+        show_view(atoms, info, crystal, name_sites)
+    st.divider()
+    pairs, neighbours = st.columns([8, 11], gap="large")
+    with pairs, frame.guard():
+        show_pairs(atoms)
+    with neighbours, frame.guard():
+        show_neighbours(atoms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -111,6 +112,30 @@ def surroundings(
         shells = _shells(symbols[j[start:stop]], mine, tolerance_a)
         out.append(Surroundings(site, str(symbols[site]), nearest, near, shells))
     return tuple(out)
+
+
+def distinct(found: Sequence[Surroundings], *, tolerance_a: float = 0.005) -> tuple[tuple[int, ...], ...]:
+    """Sites of one element with the same shells (counts, and distances within tolerance_a), the first ones first.
+
+    Symmetrically equivalent atoms are together; others may be too, where only angles tell them apart.
+    """
+    groups: list[list[Surroundings]] = []
+    for one in found:
+        for group in groups:
+            first = group[0]
+            if (first.element, first.coordination, len(first.shells)) == (
+                one.element,
+                one.coordination,
+                len(one.shells),
+            ) and all(
+                (a.element, a.count) == (b.element, b.count) and abs(a.distance_a - b.distance_a) <= tolerance_a
+                for a, b in zip(first.shells, one.shells, strict=True)
+            ):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return tuple(tuple(one.site for one in group) for group in groups)
 
 
 def shortest_by_pair(atoms: Atoms, reach_a: float) -> dict[Pair, float]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sus2.checks import check_distances
 from sus2.distances import (
     distance_verdict,
+    distinct,
     pair_distances,
     shortest_by_pair,
     surroundings,
@@ -20,7 +21,7 @@ from sus2.distances import (
 )
 from sus2.errors import StructureError
 from sus2.pretrained import Card, models
-from sus2.structures import sample, samples, shortest_distance
+from sus2.structures import describe, sample, samples, shortest_distance
 
 CARD = Card(name="x", functional="PBE", elements=("Na", "Cl"), shortest_distances_a={"Cl-Na": 2.5, "Na-Na": 3.0})
 
@@ -154,3 +155,19 @@ def test_the_check_is_the_worst_pair(key: str) -> None:
             assert check.value == min(p.ratio for p in pairs)
             assert check.verdict == min(pairs, key=lambda p: p.ratio).verdict
         assert set(trained_distances(card)) >= {p.pair for p in pairs}
+
+
+@pytest.mark.parametrize("key", [s.key for s in samples()])
+def test_equivalent_atoms_are_one_kind(key: str) -> None:
+    atoms = sample(key).atoms()
+    kinds = distinct(surroundings(atoms.repeat((2, 1, 1))))
+    assert len(kinds) == len(describe(atoms).orbits)
+    assert sorted(k for kind in kinds for k in kind) == list(range(2 * len(atoms)))
+
+
+def test_a_displaced_atom_is_a_kind_of_its_own() -> None:
+    atoms = sample("nacl").atoms().repeat(2)
+    atoms.positions[5] += [0.1, 0.0, 0.0]
+    kinds = distinct(surroundings(atoms))
+    assert (5,) in kinds
+    assert len(kinds) > 2

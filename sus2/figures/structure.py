@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,12 +12,21 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from ase.neighborlist import neighbor_list
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from sus2.figures.theme import FONT, Mode, grid, ink
+from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
 
 Array = NDArray[np.float64]
 
+Labels = Literal["symbols", "sites"]
+
+ARROW_A = 1.4
+"""Length of the arrow of the largest force, angstrom."""
+SMALLEST_FORCE_EV_PER_A = 1e-3
+_ARROW_SIDES = 12
+# Thicker than a bond, along which forces often point.
+_ARROW_RADIUS_A = 0.14
+_MAX_NOTES = 150
 _BOND_RADIUS_A = 0.11
 _LIGHT = {"ambient": 0.5, "diffuse": 0.62, "specular": 0.22, "roughness": 0.4, "fresnel": 0.05}
 # From the upper left, over the viewer's shoulder: plotly's light moves with the camera, its z points away.
@@ -32,7 +42,8 @@ def structure_figure(
     bonds: bool = True,
     cell: bool = True,
     boundary_atoms: bool = True,
-    labels: bool = False,
+    labels: Labels | None = None,
+    forces_ev_per_a: ArrayLike | None = None,
     atom_scale: float = 1.0,
     legend: bool = True,
     mode: Mode = "light",
@@ -41,23 +52,38 @@ def structure_figure(
     """Spheres in Jmol's colours, bonds, and the edges of the unit cell.
 
     atoms: periodic in three directions; supercell: repetitions along a, b, c; boundary_atoms: also draw the images
-    on the faces, edges and corners of the box; labels: write the symbols; atom_scale: 1 draws 0.42 of the covalent
-    radius; legend: name the elements; height: pixels. A bond is at most 1.25 times the shortest one of both its ends.
+    on the faces, edges and corners of the box; labels: write the symbols, or the symbols with the numbers of the sites
+    (from 1, in the order of atoms); forces_ev_per_a (N, 3): arrows, the longest of them ARROW_A long, those below
+    SMALLEST_FORCE_EV_PER_A left out; atom_scale: 1 draws 0.42 of the covalent radius; legend: name the elements;
+    height: pixels. A bond is at most 1.25 times the shortest one of both its ends.
     """
     block = atoms.repeat(supercell)
     i, j, shifts = _bonds(block) if bonds else (np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3), int))
-    numbers, positions, lines = _drawn(block, i, j, shifts, boundary_atoms)
+    sites, positions, lines = _drawn(block, i, j, shifts, boundary_atoms)
+    numbers = block.numbers[sites]
     figure = go.Figure()
+    notes: list[dict[str, object]] = []
     detail = 2 if len(numbers) <= _FINE_LIMIT else 1
     for z in sorted(set(numbers.tolist())):
         mine = numbers == z
-        radius = 0.42 * atom_scale * max(0.6, covalent_radii[z])
+        radius = atom_scale * float(_radii(np.array([z]))[0])
         figure.add_trace(_spheres(positions[mine], radius, colour(z), chemical_symbols[z], detail))
         ends = [(a, b) for a, b, za in lines if za == z]
         if ends:
             figure.add_trace(_cylinders(np.array(ends), _BOND_RADIUS_A * atom_scale, colour(z), detail))
     if labels:
-        figure.add_trace(_labels(positions, [chemical_symbols[z] for z in numbers], mode))
+        texts = _label_texts(numbers, sites % len(atoms), labels)
+        if len(texts) <= _MAX_NOTES:
+            notes = _notes(positions, texts, mode)
+        else:
+            # Above the spheres, which would hide them.
+            above = positions + 1.05 * atom_scale * _radii(numbers)[:, None] * np.array([0.0, 0.0, 1.0])
+            figure.add_trace(_labels(above, texts, mode))
+    if forces_ev_per_a is not None:
+        forces = np.asarray(forces_ev_per_a, dtype=float)[sites % len(atoms)]
+        radii = atom_scale * _radii(numbers)
+        for trace in _arrows(positions, radii, forces, mode):
+            figure.add_trace(trace)
     if cell:
         for trace in _cell_traces(np.asarray(atoms.cell), supercell, mode):
             figure.add_trace(trace)
@@ -84,10 +110,15 @@ def structure_figure(
             "bgcolor": "rgba(0,0,0,0)",
             "camera": {"eye": {"x": 0.6, "y": -1.4, "z": 0.44}, "projection": {"type": "orthographic"}},
             "dragmode": "orbit",
+            "annotations": notes,
         },
         uirevision="structure",
     )
     return figure
+
+
+def _radii(numbers: NDArray[np.int_]) -> Array:
+    return np.asarray(0.42 * np.maximum(0.6, covalent_radii[numbers]))
 
 
 def colour(z: int) -> str:
@@ -116,20 +147,20 @@ def _bonds(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np
 def _drawn(
     block: Atoms, i: NDArray[np.int_], j: NDArray[np.int_], shifts: NDArray[np.int_], boundary: bool
 ) -> tuple[NDArray[np.int_], Array, list[tuple[Array, Array, int]]]:
-    """Numbers and positions of all drawn atoms, and half-bonds (start, end, atomic number of the start)."""
+    """Sites and positions of all drawn atoms, and half-bonds (start, end, atomic number of the start)."""
     cell = np.asarray(block.cell)
     scaled = block.get_scaled_positions(wrap=True)
     scaled[scaled > 1 - 1e-4] = 0.0
     moved = np.rint(scaled - np.linalg.solve(cell.T, block.positions.T).T).astype(int)
     places: dict[tuple[int, ...], int] = {}
     rows: list[Array] = []
-    kinds: list[int] = []
+    sites: list[int] = []
     for k, s in enumerate(scaled):
         extra = [(0, 1) if boundary and x < 1e-4 else (0,) for x in s]
         for t in product(*extra):
             places[(k, *t)] = len(rows)
             rows.append((s + t) @ cell)
-            kinds.append(int(block.numbers[k]))
+            sites.append(k)
     # Bonds were found between the atoms as given; the drawn ones are wrapped into the cell.
     offsets = shifts + moved[i] - moved[j]
     lines: list[tuple[Array, Array, int]] = []
@@ -141,8 +172,8 @@ def _drawn(
             other = places.get((int(second), *(int(x) for x in np.add(t, offset))))
             if other is not None:
                 middle = 0.5 * (rows[index] + rows[other])
-                lines.append((rows[index], middle, kinds[index]))
-    return np.array(kinds), np.array(rows), lines
+                lines.append((rows[index], middle, int(block.numbers[sites[index]])))
+    return np.array(sites), np.array(rows), lines
 
 
 @lru_cache(maxsize=4)
@@ -200,10 +231,7 @@ def _cylinders(ends: Array, radius: float, rgb: str, detail: int) -> go.Mesh3d:
     sides = 10 if detail == 2 else 6
     axis = ends[:, 1] - ends[:, 0]
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
-    helper = np.where(np.abs(axis[:, :1]) < 0.9, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
-    u = np.cross(axis, helper)
-    u /= np.linalg.norm(u, axis=1, keepdims=True)
-    w = np.cross(axis, u)
+    u, w = _across(axis)
     angle = 2 * np.pi * np.arange(sides) / sides
     ring = radius * (np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * w[:, None])
     vertices = np.concatenate([ends[:, :1] + ring, ends[:, 1:] + ring], axis=1)
@@ -227,6 +255,14 @@ def _cylinders(ends: Array, radius: float, rgb: str, detail: int) -> go.Mesh3d:
     )
 
 
+def _across(axis: Array) -> tuple[Array, Array]:
+    """Two unit vectors (n, 3) at right angles to each of the unit vectors (n, 3) and to each other."""
+    helper = np.where(np.abs(axis[:, :1]) < 0.9, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    u = np.cross(axis, helper)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    return u, np.cross(axis, u)
+
+
 def _labels(positions: Array, symbols: list[str], mode: Mode) -> go.Scatter3d:
     x, y, z = positions.T
     return go.Scatter3d(
@@ -239,6 +275,81 @@ def _labels(positions: Array, symbols: list[str], mode: Mode) -> go.Scatter3d:
         hoverinfo="skip",
         showlegend=False,
     )
+
+
+def _notes(positions: Array, texts: list[str], mode: Mode) -> list[dict[str, object]]:
+    """Labels in front of everything: text in the scene itself disappears inside the spheres."""
+    return [
+        {
+            "x": x,
+            "y": y,
+            "z": z,
+            "text": text,
+            "showarrow": False,
+            "font": {"color": ink(mode), "size": 13, "family": FONT},
+            "bgcolor": paper(mode),
+            "opacity": 0.8,
+            "borderpad": 1,
+        }
+        for (x, y, z), text in zip(np.round(positions, 3).tolist(), texts, strict=True)
+    ]
+
+
+def _label_texts(numbers: NDArray[np.int_], sites: NDArray[np.int_], labels: Labels) -> list[str]:
+    symbols = [chemical_symbols[z] for z in numbers]
+    if labels == "symbols":
+        return symbols
+    return [f"{symbol}{site + 1}" for symbol, site in zip(symbols, sites, strict=True)]
+
+
+def _arrows(positions: Array, radii: Array, forces: Array, mode: Mode) -> list[go.Mesh3d]:
+    """Arrows from the surface of the atoms, one trace, with the size of the largest force in the legend."""
+    sizes = np.linalg.norm(forces, axis=1)
+    largest = float(sizes.max(initial=0.0))
+    shown = sizes >= max(SMALLEST_FORCE_EV_PER_A, 0.01 * largest)
+    if not shown.any():
+        return []
+    vectors = forces[shown] * (ARROW_A / largest)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    axis = vectors / lengths
+    u, w = _across(axis)
+    angle = 2 * np.pi * np.arange(_ARROW_SIDES) / _ARROW_SIDES
+    around = np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * w[:, None]
+    head = np.minimum(0.5, 0.6 * lengths)
+    start = positions[shown] + 0.95 * radii[shown, None] * axis
+    tip = start + vectors
+    neck = tip - axis * head
+    shaft = np.minimum(_ARROW_RADIUS_A, 0.3 * head)[:, None]
+    rings = [start[:, None] + shaft * around, neck[:, None] + shaft * around]
+    rings.append(neck[:, None] + (0.55 * head)[:, None] * around)
+    vertices = np.concatenate([*rings, tip[:, None]], axis=1)
+    k = np.arange(_ARROW_SIDES)
+    n = (k + 1) % _ARROW_SIDES
+    faces = [np.stack(f, 1) for r in (0, 1) for f in (
+        (k + r * _ARROW_SIDES, n + r * _ARROW_SIDES, k + (r + 1) * _ARROW_SIDES),
+        (n + r * _ARROW_SIDES, n + (r + 1) * _ARROW_SIDES, k + (r + 1) * _ARROW_SIDES),
+    )]  # fmt: skip
+    last = 3 * _ARROW_SIDES
+    faces.append(np.stack([k + 2 * _ARROW_SIDES, n + 2 * _ARROW_SIDES, np.full_like(k, last)], 1))
+    triangles = (np.arange(len(vectors))[:, None, None] * (last + 1) + np.concatenate(faces)[None]).reshape(-1, 3)
+    x, y, z = np.round(vertices.reshape(-1, 3), 3).T
+    return [
+        go.Mesh3d(
+            x=x,
+            y=y,
+            z=z,
+            i=triangles[:, 0],
+            j=triangles[:, 1],
+            k=triangles[:, 2],
+            color=ORANGE if mode == "dark" else VERMILION,
+            name=f"force, at most {largest:.3g} eV/Å",
+            text=np.repeat([f"{f:.4g} eV/Å" for f in sizes[shown]], last + 1),
+            hovertemplate="force %{text}<extra></extra>",
+            showlegend=True,
+            lighting=_LIGHT,
+            lightposition=_LIGHT_POSITION,
+        )
+    ]
 
 
 def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> list[go.Scatter3d]:

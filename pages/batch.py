@@ -1,0 +1,273 @@
+"""Many structures: files or an archive of them, one run over all, a table and a plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from ase import Atoms
+
+from pages import _frame as frame
+from sus2.errors import Sus2Error
+from sus2.figures.many import many_figure
+from sus2.many import COLUMNS, PROPERTIES, ManyResult, evaluate_many
+from sus2.pretrained import recommend
+from sus2.reproduce import as_python
+from sus2.settings import settings
+from sus2.structure_archives import StructureFiles, read_structures
+from sus2.structures import FORMATS, CrystalInfo, content_key, describe, elements_of, samples, write_structure
+
+AUTO_STRUCTURES = 60  # so many are computed without waiting for the button, where only energies are asked for
+MAX_PYTHON = 30  # with more the text is longer than anyone reads
+SLOW = ("eos", "elastic")
+
+
+@st.cache_data(show_spinner=False, max_entries=2000)
+def info_of(key: str, _atoms: Atoms) -> CrystalInfo:
+    return describe(_atoms)
+
+
+@st.cache_data(show_spinner=False)
+def examples(elements: tuple[str, ...]) -> dict[str, Atoms]:
+    """The sample crystals of these elements, by name."""
+    return {s.name: s.atoms() for s in samples() if set(s.elements) <= set(elements)}
+
+
+def chosen_model() -> frame.Model:
+    """The model of the panel at the left; which crystal is chosen there does not matter here."""
+    found = next((m for m in frame.models() if m.name == st.session_state.get("model_name")), None)
+    if found is None:
+        raise Sus2Error("No model is installed: load your own potential on the Models page.")
+    return found
+
+
+def files_chosen(box: str) -> None:
+    """Read the files of the upload box (for its callback)."""
+    uploaded = st.session_state[box]
+    if not uploaded:
+        st.session_state.pop("batch_files", None)
+        return
+    st.session_state["batch_files"] = read_structures([(f.name, f.getvalue()) for f in uploaded])
+
+
+def forget() -> None:
+    st.session_state.pop("batch_files", None)
+    # A new key empties the upload box.
+    st.session_state["batch_box"] = st.session_state.get("batch_box", 0) + 1
+
+
+def upload() -> StructureFiles | None:
+    """The upload box; what was read, None before."""
+    limits = settings()
+    box = f"batch_upload_{st.session_state.get('batch_box', 0)}"
+    st.file_uploader(
+        "Structures: many files, or a zip archive of them",
+        accept_multiple_files=True,
+        key=box,
+        on_change=files_chosen,
+        args=(box,),
+        max_upload_size=max(limits.max_archive_mb, limits.max_upload_mb),
+        help=f"{', '.join(FORMATS)}; recognised by content. Every frame of an extended XYZ file counts. At most "
+        f"{limits.max_structures} crystals, {limits.max_upload_mb} MiB for each file. They stay on this server, in "
+        "memory.",
+    )
+    found: StructureFiles | None = st.session_state.get("batch_files")
+    if found is not None:
+        st.button("Forget these files", key="batch_forget", on_click=forget, icon=":material/close:")
+    return found
+
+
+def show_read(structures: Mapping[str, Atoms], problems: Mapping[str, str], model: frame.Model) -> None:
+    """What was read: one row for each crystal and each file that is none."""
+    rows: list[dict[str, Any]] = []
+    for name, atoms in structures.items():
+        try:
+            info = info_of(content_key(atoms), atoms)
+        except Sus2Error as error:
+            rows.append({"name": name, "formula": "", "space group": "", "atoms": len(atoms), "problems": str(error)})
+            continue
+        missing = model.missing(atoms)
+        rows.append(
+            {
+                "name": name,
+                "formula": info.formula,
+                "space group": f"{info.space_group_symbol} ({info.space_group_number})",
+                "atoms": info.n_atoms,
+                "problems": f"{model.name} does not know {', '.join(missing)}." if missing else "",
+            }
+        )
+    for name, problem in problems.items():
+        rows.append({"name": name, "formula": "", "space group": "", "atoms": None, "problems": problem})
+    bad = sum(bool(r["problems"]) for r in rows)
+    st.markdown(
+        f"**{len(structures)} crystals**"
+        + (f", {len(problems)} files that cannot be read" if problems else "")
+        + (f"; {bad} with a problem" if bad > len(problems) else "")
+    )
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="batch_read")
+
+
+def suggest(structures: Mapping[str, Atoms], model: frame.Model) -> None:
+    """Name a model that knows all elements, where the chosen one does not."""
+    elements = sorted({e for atoms in structures.values() for e in elements_of(atoms)})
+    if set(elements) <= set(model.elements):
+        return
+    best = recommend(elements, [m.card for m in frame.models()])
+    words = f"{best.card.name} knows all: choose it at the left." if best else "No model here knows all of them."
+    st.info(f"{frame.plain(model.name)} does not know all elements of these crystals. {frame.plain(words)}")
+
+
+def show_table(result: ManyResult) -> None:
+    table = result.table()
+    columns: dict[str, Any] = {
+        "name": st.column_config.TextColumn("name", pinned=True),
+        "space_group": st.column_config.TextColumn("space group"),
+        "n_atoms": st.column_config.NumberColumn("atoms"),
+        "relaxed_space_group": st.column_config.TextColumn("space group, relaxed"),
+    }
+    for name in result.columns:
+        c = COLUMNS[name]
+        columns[name] = st.column_config.NumberColumn(c.title, help=c.meaning, format=f"%.{c.digits}f")
+    # What was asked for comes before what the files say themselves.
+    texts = [c for c in table[0] if c not in columns and c != "problems"]
+    numbers = sorted(result.columns, key=lambda c: COLUMNS[c].of == "structure")
+    order = ["name", "formula", *numbers, *(c for c in texts if c != "formula")]
+    order += ["n_atoms", "space_group", "relaxed_space_group"]
+    if any(row["problems"] for row in table):
+        order.append("problems")
+    st.dataframe(
+        pd.DataFrame(table), hide_index=True, key="batch_table", column_config=columns,
+        column_order=[c for c in order if c in table[0]],
+    )  # fmt: skip
+
+
+def show_scatter(result: ManyResult) -> None:
+    columns = list(result.columns)
+    if len(columns) < 2:
+        return
+    first = "volume_a3_per_atom"
+    second = next((c for c in ("b0_gpa", "k_vrh_gpa", "volume_change_percent", "pressure_gpa") if c in columns), first)
+    left, right = st.columns(2)
+    # The choice stays only while there is such a column.
+    kind = "_".join(result.properties)
+    x = left.selectbox(
+        "Across", columns, columns.index(first), format_func=lambda c: COLUMNS[c].title, key=f"batch_x_{kind}"
+    )
+    y = right.selectbox(
+        "Up", columns, columns.index(second), format_func=lambda c: COLUMNS[c].title, key=f"batch_y_{kind}"
+    )
+    a, b = result.column(x), result.column(y)
+    shown = int((np.isfinite(a) & np.isfinite(b)).sum())
+    if not shown:
+        st.info("No crystal has both numbers.")
+        return
+    frame.plot(
+        many_figure(
+            x=a,
+            y=b,
+            names=[row.name for row in result.rows],
+            x_title=COLUMNS[x].title,
+            y_title=COLUMNS[y].title,
+            mode=frame.mode(),
+        ),
+        key="batch_scatter",
+        alt=f"{COLUMNS[y].title} against {COLUMNS[x].title} of {shown} crystals",
+        name="many",
+    )
+
+
+def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[str, str]) -> None:
+    result: ManyResult = shown.result
+    failed = [row for row in result.rows if not row.complete]
+    if failed:
+        with st.expander(f"{len(failed)} of {len(result.rows)} crystals lack something", expanded=len(failed) <= 5):
+            frame.table(
+                [
+                    {"name": row.name, "what": PROPERTIES.get(p, "all of it"), "why": text}
+                    for row in failed
+                    for p, text in row.problems.items()
+                ],
+                key="batch_failed",
+            )
+    table, plot = st.tabs(["Table", "Plot"])
+    with table:
+        show_table(result)
+    with plot:
+        show_scatter(result)
+    document = {
+        **result.to_dict(),
+        "not_read": dict(problems),
+        "key": shown.answer.key,
+        "seconds": round(shown.seconds, 3),
+        "machine": dict(shown.answer.machine),
+        "models": [{"name": r.name, "identity_sha256": r.identity} for r in shown.question.references()],
+        "content_sha256_40": {name: content_key(atoms) for name, atoms in structures.items()},
+    }
+    files = [
+        ("Table (CSV)", "many.csv", "text/csv", result.to_csv()),
+        ("Everything (JSON)", "many.json", "application/json", json.dumps(document, indent=1)),
+    ]
+    relaxed = {row.name: row.relaxed for row in result.rows if row.relaxed is not None}
+    if relaxed:
+        text = "".join(named_xyz(name, atoms) for name, atoms in relaxed.items())
+        files.append(("Relaxed crystals (extended XYZ)", "many-relaxed.xyz", "chemical/x-xyz", text))
+    frame.downloads(files, key="batch")
+    if len(structures) <= MAX_PYTHON:
+        with st.expander("The same in Python"):
+            st.code(as_python(shown.question, file="many.json", seen="result.to_csv()"), language="python")
+
+
+def named_xyz(name: str, atoms: Atoms) -> str:
+    """A frame of extended XYZ that carries the name of the crystal."""
+    count, header, *rows = write_structure(atoms, "extxyz").splitlines()
+    name = name.replace("\\", "/").replace('"', "'")
+    return "\n".join([count, f'{header} name="{name}"', *rows, ""])
+
+
+frame.title(
+    "Many structures",
+    "One run over many crystals: drop files or a zip archive, choose what to compute, and get a table and a plot. One "
+    "that fails says why and does not stop the others.",
+)
+with frame.guard():
+    model = chosen_model()
+    found = upload()
+    if found is None:
+        structures, problems = examples(model.elements), {}
+        st.caption(f"Until then: the sample crystals that {frame.plain(model.name)} knows.")
+    else:
+        structures, problems = found.structures, found.problems
+    if found is not None or structures:
+        with st.expander("What was read", expanded=found is not None):
+            show_read(structures, problems, model)
+    if structures:
+        suggest(structures, model)
+        chosen = st.pills(
+            "Compute",
+            list(PROPERTIES),
+            selection_mode="multi",
+            default=["energy"],
+            format_func=PROPERTIES.get,
+            key="batch_properties",
+            bind="query-params",
+        )
+        properties = [p for p in PROPERTIES if p in chosen]
+        if not properties:
+            st.info("Choose at least one property.")
+        else:
+            answer = frame.ask(
+                evaluate_many,
+                auto=properties == ["energy"] and len(structures) <= AUTO_STRUCTURES,
+                page="Many structures",
+                structures=dict(structures),
+                potential=model,
+                properties=properties,
+            )
+            if answer is not None:
+                show(answer, structures, problems)
+    elif found is not None:
+        st.info("None of these files holds a crystal; choose others.")

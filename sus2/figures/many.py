@@ -1,0 +1,71 @@
+"""Many crystals: one number against another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from sus2.figures.theme import BLUE, PALETTE, Mode, paper, style
+
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
+MAX_NAMED = 25
+
+
+def many_figure(
+    *,
+    x: ArrayLike,
+    y: ArrayLike,
+    names: Sequence[str],
+    groups: Sequence[str] | None = None,
+    x_title: str,
+    y_title: str,
+    mode: Mode = "light",
+    height: int = 460,
+) -> go.Figure:
+    """y against x (n,), a point for each crystal that has both numbers, named where there are at most MAX_NAMED.
+
+    groups (n,): of one colour and marker each, in the legend; more kinds than there are markers are not told apart.
+    """
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    both = np.isfinite(a) & np.isfinite(b)
+    labels = list(groups) if groups is not None else [""] * len(a)
+    kinds = list(dict.fromkeys(label for label, ok in zip(labels, both, strict=True) if ok))
+    if len(kinds) > len(MARKERS):
+        labels, kinds = [""] * len(a), [""]
+    few = int(both.sum()) <= MAX_NAMED
+    fig = go.Figure()
+    for k, kind in enumerate(kinds):
+        mine = [n for n in np.flatnonzero(both).tolist() if labels[n] == kind]
+        fig.add_trace(
+            go.Scatter(
+                x=a[mine],
+                y=b[mine],
+                mode="markers+text" if few else "markers",
+                text=[_short(names[n]) for n in mine],
+                textposition="top center",
+                textfont={"size": 12},
+                hovertext=[names[n] for n in mine],
+                customdata=np.array(mine)[:, None],
+                name=kind,
+                showlegend=len(kinds) > 1,
+                marker={
+                    "color": PALETTE[k] if len(kinds) > 1 else BLUE,
+                    "symbol": MARKERS[k],
+                    "size": 10,
+                    "line": {"color": paper(mode), "width": 1},
+                },
+                hovertemplate=f"<b>%{{hovertext}}</b><br>{x_title}: %{{x:.5g}}<br>{y_title}: %{{y:.5g}}<extra></extra>",
+            )
+        )
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(title_text=x_title)
+    fig.update_yaxes(title_text=y_title)
+    return fig
+
+
+def _short(name: str) -> str:
+    name = name.rsplit("/", 1)[-1]
+    return name if len(name) <= 18 else name[:15] + "..."

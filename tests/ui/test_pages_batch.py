@@ -1,0 +1,129 @@
+"""Many structures: upload, problems, one run, table, downloads and plot."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from streamlit.testing.v1 import AppTest
+
+import sus2
+from sus2.structures import sample, samples, write_structure
+
+SILICON = bulk("Si", "diamond", a=5.3)
+FILES = [
+    ("si.cif", write_structure(SILICON, "cif").encode(), "text/plain"),
+    ("ge.vasp", write_structure(bulk("Ge", "diamond", a=5.66), "poscar").encode(), "text/plain"),
+    ("water.xyz", write_structure(molecule("H2O"), "extxyz").encode(), "text/plain"),
+    ("notes.txt", b"nothing here", "text/plain"),
+]
+
+
+def opened(app: AppTest, model: str = "si-mlearn-pbe") -> AppTest:
+    app.query_params["crystal"] = "si"
+    app.query_params["model"] = model
+    app.run()
+    app.switch_page("pages/batch.py").run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def upload(app: AppTest, files: list[tuple[str, bytes, str]]) -> AppTest:
+    app.main.file_uploader[0].set_value(files)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def compute(app: AppTest, *properties: str) -> AppTest:
+    app.pills(key="batch_properties").set_value(list(properties)).run()
+    app.button(key="compute_evaluate_many").click().run()
+    assert not app.exception
+    return app
+
+
+def table(app: AppTest, column: str) -> Any:
+    (found,) = [d.value for d in app.dataframe if column in d.value.columns]
+    return found.set_index("name")
+
+
+def test_it_opens_with_the_samples_that_the_model_knows(app: AppTest) -> None:
+    opened(app, "sus2-metals-pbe")
+    found = table(app, "energy_ev_per_atom")
+    known = set(sus2.load("sus2-metals-pbe").elements)
+    assert set(found.index) == {s.name for s in samples() if set(s.elements) <= known}
+    copper = sus2.load("sus2-metals-pbe").evaluate([sample("cu").atoms()])[0]
+    assert found.loc["Copper", "energy_ev_per_atom"] == copper.energy_ev / 4
+
+
+def test_files_that_cannot_be_used_do_not_stop_the_others(app: AppTest) -> None:
+    upload(opened(app), FILES)
+    read = table(app, "atoms")
+    assert list(read.index) == ["si.cif", "ge.vasp", "water.xyz", "notes.txt"]
+    assert read.loc["si.cif", "problems"] == ""
+    assert "does not know Ge" in read.loc["ge.vasp", "problems"]
+    assert "molecule" in read.loc["water.xyz", "problems"]
+    assert "no format" in read.loc["notes.txt", "problems"]
+    assert any("does not know all" in i.value and "knows all" in i.value for i in app.info)
+    compute(app, "energy", "eos")
+    found = table(app, "b0_gpa")
+    assert list(found.index) == ["si.cif", "ge.vasp"]
+    alone = sus2.eos(SILICON, sus2.load("si-mlearn-pbe"))
+    assert found.loc["si.cif", "b0_gpa"] == pytest.approx(alone.b0_gpa, rel=1e-9)
+    assert np.isnan(found.loc["ge.vasp", "b0_gpa"])
+    assert "does not know Ge" in table(app, "why").loc["ge.vasp", "why"]
+
+
+def test_a_zip_archive_relaxation_and_its_downloads(app: AppTest) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for a in (5.3, 5.4, 5.5):
+            archive.writestr(f"set/si-{a}.cif", write_structure(bulk("Si", "diamond", a=a), "cif"))
+    upload(opened(app), [("all.zip", packed.getvalue(), "application/zip")])
+    compute(app, "relax", "elastic")
+    found = table(app, "relaxed_volume_a3_per_atom")
+    assert list(found.index) == ["set/si-5.3.cif", "set/si-5.4.cif", "set/si-5.5.cif"]
+    assert np.ptp(found["relaxed_volume_a3_per_atom"]) < 0.02
+    assert np.ptp(found["k_vrh_gpa"]) < 0.1
+    assert set(found["relaxed_space_group"]) == {"Fd-3m (227)"}
+    names = [b.proto.label for b in app.get("download_button")]
+    assert names == ["Table (CSV)", "Everything (JSON)", "Relaxed crystals (extended XYZ)"]
+    figure = app.session_state["figures"]["batch_scatter"][1]
+    assert np.array_equal(figure.data[0].x, found["volume_a3_per_atom"])
+    assert np.array_equal(figure.data[0].y, found["k_vrh_gpa"])
+
+
+def test_any_two_numbers_against_each_other(app: AppTest) -> None:
+    opened(app, "sus2-metals-pbe")
+    app.selectbox(key="batch_x_energy").set_value("density_g_per_cm3").run()
+    app.selectbox(key="batch_y_energy").set_value("energy_ev_per_atom").run()
+    assert not app.exception
+    figure = app.session_state["figures"]["batch_scatter"][1]
+    found = table(app, "energy_ev_per_atom")
+    assert np.array_equal(figure.data[0].x, found["density_g_per_cm3"])
+    assert np.array_equal(figure.data[0].y, found["energy_ev_per_atom"])
+    assert figure.layout.xaxis.title.text == "density (g/cm³)"
+
+
+def test_nothing_to_compute(app: AppTest) -> None:
+    opened(app)
+    app.pills(key="batch_properties").set_value([]).run()
+    assert any("at least one property" in i.value for i in app.info)
+    upload(app, [FILES[3]])
+    assert any("None of these files" in i.value for i in app.info)
+    app.button(key="batch_forget").click().run()
+    assert not app.exception
+    assert any("sample crystals" in c.value for c in app.caption)
+
+
+def test_the_files_stay_on_a_page_change(app: AppTest) -> None:
+    upload(opened(app), FILES[:1])
+    app.switch_page("pages/structure.py").run()
+    app.switch_page("pages/batch.py").run()
+    assert not app.exception
+    assert list(table(app, "energy_ev_per_atom").index) == ["si.cif"]

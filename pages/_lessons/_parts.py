@@ -64,10 +64,10 @@ def kept(
 def numbers(cards: Sequence[tuple[str, str, str, str]]) -> None:
     """A row of numbers that wraps on small screens; each is (label, value, unit, "right" | "wrong" | "")."""
     cells = "".join(
-        f"<div style='border-left:4px solid {_COLOURS[kind]};padding:0.15rem 0 0.15rem 0.8rem;min-width:8.5rem;"
-        f"flex:1 1 8.5rem'><div style='opacity:0.75;font-size:0.92rem'>{html.escape(label)}</div>"
-        f"<div style='font-size:1.5rem;font-weight:600;line-height:1.35;white-space:nowrap'>{html.escape(value)}"
-        f"<span style='font-size:1rem;font-weight:400'> {html.escape(unit)}</span></div></div>"
+        f"<div style='border-left:4px solid {_COLOURS[kind]};padding:0.15rem 0 0.15rem 0.8rem;min-width:8.5rem;flex:1 "
+        f"1 8.5rem'><div style='opacity:0.75;font-size:0.92rem'>{html.escape(label)}</div><div "
+        f"style='font-size:1.5rem;font-weight:600;line-height:1.35;white-space:nowrap'>{html.escape(value)}<span "
+        f"style='font-size:1rem;font-weight:400'> {html.escape(unit)}</span></div></div>"
         for label, value, unit, kind in cards
     )
     st.markdown(

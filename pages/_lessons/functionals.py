@@ -13,9 +13,9 @@ from sus2.samples import sample
 
 TITLE = "What a functional changes"
 EXAMPLES = (
-    parts.Example("Germanium", "sus2-semiconductors-pbe", "ge"),
-    parts.Example("Silicon carbide", "sus2-semiconductors-pbe", "sic"),
     parts.Example("Gallium arsenide", "sus2-semiconductors-pbe", "gaas"),
+    parts.Example("Silicon carbide", "sus2-semiconductors-pbe", "sic"),
+    parts.Example("Germanium", "sus2-semiconductors-pbe", "ge"),
     parts.Example("Aluminium", "sus2-metals-pbe", "al"),
     parts.Example("Magnesium oxide", "sus2-ionic-pbe", "mgo"),
 )
@@ -34,18 +34,16 @@ def _other(name: str) -> str:
 def show() -> None:
     st.markdown(
         "Density functional theory is exact; the functional that is put into it is not. **PBE** binds a little too "
-        "weakly, so "
-        "its crystals come out too large and too soft. **r²SCAN** also looks at the kinetic energy density, and "
-        "binds more "
-        "tightly. Our potentials come in pairs, trained on the same structures with the energies of one functional "
-        "and of "
-        "the other: what differs between them is the functional, as far as the training could follow it."
+        "weakly, so its crystals come out too large and too soft. **r²SCAN** also looks at the kinetic energy "
+        "density, and binds more tightly. Our potentials come in pairs, trained on the same structures with the "
+        "energies of one functional and of the other: what differs between them is the functional, as far as the "
+        "training could follow it."
     )
     _volumes()
     st.markdown(
         "**Volume first, everything else after it.** A crystal that is held smaller vibrates faster. So part of what "
-        "the "
-        "functional does to phonons it does through the volume. Move along the axis of volume to tell the two apart."
+        "the functional does to phonons it does through the volume. Move along the axis of volume to tell the two "
+        "apart."
     )
     example = parts.choose(EXAMPLES, key="l6_crystal")
     body, foot = st.container(), st.container()
@@ -112,8 +110,7 @@ def _volumes() -> None:
         )
         st.caption(
             "Measured lattice constants at room temperature, without a correction for zero-point motion and heat, "
-            "which enlarge "
-            "a crystal by about half a percent to one percent."
+            "which enlarge a crystal by about half a percent to one percent."
         )
 
 
@@ -154,12 +151,9 @@ def _frequencies(found: FunctionalChange, example: parts.Example) -> None:
     total, same, rest = found.frequency_shares_percent
     st.markdown(
         f"From rest to rest the highest frequency of {example.label.lower()} changes by **{parts.signed(total, 1)} "
-        "%**: "
-        f"{parts.signed(same, 1)} % from the force constants at one volume and {parts.signed(rest, 1)} % because the "
-        "crystal is "
-        f"{parts.signed(found.volume_change_percent, 1)} % in volume. The bulk modulus goes from "
-        f"{found.b0_gpa[0]:.0f} to "
-        f"{found.b0_gpa[1]:.0f} GPa."
+        f"%**: {parts.signed(same, 1)} % from the force constants at one volume and {parts.signed(rest, 1)} % because "
+        f"its volume changes by {parts.signed(found.volume_change_percent, 1)} %. The bulk modulus goes from "
+        f"{found.b0_gpa[0]:.0f} to {found.b0_gpa[1]:.0f} GPa."
     )
 
 
@@ -173,8 +167,8 @@ def _questions(found: FunctionalChange | None) -> None:
             (
                 "Why does a smaller volume nearly always mean higher frequencies?",
                 "The wall of the valley is steeper than its floor (lesson 1): squeezed atoms sit where the springs "
-                "are stiffer. The "
-                "slope of the curves above, $-\\,d\\ln f/d\\ln V$, is a Grüneisen parameter, usually 1 to 2.",
+                "are stiffer. The slope of the curves above, $-\\,d\\ln f/d\\ln V$, is a Grüneisen parameter, "
+                "usually 1 to 2.",
             ),
             (
                 "You compare the phonons of two functionals. At which volume should you?",
@@ -185,14 +179,13 @@ def _questions(found: FunctionalChange | None) -> None:
             (
                 "A functional gives a better volume. Does it give better phonons?",
                 "Often, because of the volume; not always, because the curve itself may lie too high or too low. At "
-                "the measured "
-                "volume the two curves can even change their order.",
+                "the measured volume the two curves can even change their order.",
             ),
             (
                 "Which differences here should you not believe?",
                 "Those that are smaller than the error of the potentials against their own training data, which is "
-                "on the "
-                "card of each model and in the validation tables. Volumes are learned much better than frequencies.",
+                "on the card of each model and in the validation tables. Volumes are learned much better than "
+                "frequencies.",
             ),
         )
     )
@@ -200,9 +193,8 @@ def _questions(found: FunctionalChange | None) -> None:
 
 def _break(found: FunctionalChange, example: parts.Example) -> None:
     with parts.break_it(
-        "**Subtract energies of two functionals.** Each functional has its own zero of energy. Still, the raw "
-        "numbers have the "
-        "same unit, and nothing stops you from taking their difference for a difference in binding."
+        "**Subtract energies of two functionals.** Each functional has its own zero of energy. Still, the raw numbers "
+        "have the same unit, and nothing stops you from taking their difference for a difference in binding."
     ):
         raw = found.raw_ev_per_atom
         formation = found.formation_ev_per_atom
@@ -226,15 +218,13 @@ def _break(found: FunctionalChange, example: parts.Example) -> None:
         if known:
             factor = abs((raw[1] - raw[0]) / right)
             st.markdown(
-                f"The difference of the raw energies is {factor:.0f} times that of the formation energies, each "
-                "taken against the "
-                "elements in the same functional: "
+                f"The difference of the raw energies is {factor:.0f} times that of the formation energies, each taken "
+                "against the elements in the same functional: "
                 + ", ".join(f"{parts.plain(f, 3)} ({n})" for f, n in zip(formation, found.functionals, strict=True))
                 + " eV/atom. What is left over belongs to the atoms, not to the crystal."
             )
         else:
             st.markdown(
-                f"{example.label} is an element: measured from its own crystal its energy is zero in every "
-                "functional. Choose a "
-                "compound to see what is left."
+                f"{example.label} is an element: measured from its own crystal its energy is zero in every functional. "
+                "Choose a compound to see what is left."
             )

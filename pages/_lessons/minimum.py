@@ -13,12 +13,12 @@ from sus2.units import GPA_TO_EV_PER_A3
 
 TITLE = "One minimum, and B₀′"
 EXAMPLES = (
-    parts.Example("Silicon", "si-mlearn-pbe", "si"),
     parts.Example("Copper", "sus2-metals-pbe", "cu"),
     parts.Example("Aluminium", "sus2-metals-pbe", "al"),
+    parts.Example("Silicon", "si-mlearn-pbe", "si"),
     parts.Example("Magnesium oxide", "sus2-universal-pbe", "mgo"),
 )
-SQUEEZE = 0.8
+SQUEEZE = 0.85
 FAMILY = (1.0, 3.0, 5.0, 7.0, 9.0)
 
 
@@ -27,8 +27,8 @@ def show() -> None:
         "Press atoms together and their electron clouds overlap: the energy shoots up. Pull them apart and every bond "
         "has to be paid for: the energy rises too, but slowly, towards that of free atoms. A steep wall on one side "
         "and a gentle slope on the other leave **one** valley between them. Its floor is the crystal at rest. Where "
-        "it lies is the volume $V_0$; how sharply it bends is the bulk modulus $B_0 = V\\,d^2E/dV^2$; how the "
-        "bending changes as you squeeze is $B_0' = dB/dP$."
+        "it lies is the volume $V_0$; how sharply it bends is the bulk modulus $B_0 = V\\,d^2E/dV^2$; how the bending "
+        "changes as you squeeze is $B_0' = dB/dP$."
     )
     example = parts.choose(EXAMPLES, key="l1_crystal")
     body, foot = st.container(), st.container()
@@ -61,8 +61,9 @@ def show() -> None:
             ),
             (
                 "Why do Murnaghan, Birch–Murnaghan and Vinet agree near the minimum and disagree far from it?",
-                "All three have the same $V_0$, $B_0$ and $B_0'$, hence the same first three bends of the curve. What "
-                "follows is each equation's own guess. The equation of state page draws all four over one another.",
+                "All three have the same $V_0$, $B_0$ and $B_0'$, hence the same first three bends of the curve. "
+                "What follows is each equation's own guess. The equation of state page draws all four over one "
+                "another.",
             ),
         )
     )
@@ -115,10 +116,10 @@ def _valley(curve) -> None:
 def _stiffening(curve) -> None:
     st.markdown(
         "**What B₀′ does.** Keep the floor of the valley as it is, with this crystal's $V_0$ and $B_0$, and change "
-        "B₀′ alone. The points are computed; only one curve meets them."
+        "B₀′ alone. The points are computed: find the curve that meets them."
     )
     chosen = st.slider("B₀′", 1.0, 9.0, 2.0, 0.1, key="l1_b0_prime")
-    ratios = np.linspace(0.75, 1.12, 75)
+    ratios = np.linspace(0.82, 1.1, 85)
     volumes = ratios * curve.fit.v0_a3
     computed = [curve.pressure_gpa(v) for v in volumes]
     squeezed = SQUEEZE * curve.fit.v0_a3
@@ -182,7 +183,12 @@ def _break(example: parts.Example) -> None:
             parts.numbers(
                 (
                     ("B₀′ from ± 6 %, float64", parts.plain(reference.b0_prime, 2), "", "right"),
-                    ("B₀′ from your settings", parts.plain(study.b0_prime[k], 2), "", "wrong"),
+                    (
+                        "B₀′ from your settings",
+                        parts.plain(study.b0_prime[k], 0 if abs(study.b0_prime[k]) > 99 else 2),
+                        "",
+                        "wrong",
+                    ),
                     ("B₀ from ± 6 %, float64", parts.plain(reference.b0_gpa, 1), "GPa", "right"),
                     ("B₀ from your settings", parts.plain(study.b0_gpa[k], 1), "GPa", "wrong"),
                 )

@@ -39,8 +39,7 @@ KNOWN = {
     "NaMgF₃, cubic": "Neighborite is cubic only above about 1170 K; below, its octahedra tilt about two axes (Pbnm).",
     "Molybdenum, fcc": "Molybdenum is body-centred at all temperatures; its fcc form is known from calculations only.",
     "KNbO₃, cubic": "Potassium niobate is cubic above about 700 K, then tetragonal P4mm, orthorhombic, and "
-    "rhombohedral "
-    "below about 260 K: ferroelectric in all three.",
+    "rhombohedral below about 260 K: ferroelectric in all three.",
     "Zirconia, cubic": "Zirconia is cubic above about 2640 K, then tetragonal P4₂/nmc, and monoclinic below about "
     "1440 K.",
 }
@@ -50,10 +49,9 @@ STABLE = parts.Example("Strontium titanate", "sus2-ionic-pbe", "srtio3")
 def show() -> None:
     st.markdown(
         "The square of a frequency is a curvature: how fast the energy rises when atoms are moved along the mode. If "
-        "it "
-        "*falls*, the square is negative and the frequency imaginary; it is drawn below zero. Such a crystal does not "
-        "vibrate: it stands on a ridge, and the mode points downhill. Follow it, and you arrive at the phase that the "
-        "crystal would rather be. Heat can hold it on the ridge; that is how many phase transitions work."
+        "it *falls*, the square is negative and the frequency imaginary; it is drawn below zero. Such a crystal does "
+        "not vibrate: it stands on a ridge, and the mode points downhill. Follow it, and you arrive at the phase that "
+        "the crystal would rather be. Heat can hold it on the ridge; that is how many phase transitions work."
     )
     example = parts.choose(EXAMPLES, key="l5_crystal")
     body, foot = st.container(), st.container()
@@ -92,9 +90,9 @@ def _well(found: SoftMode, example: parts.Example) -> None:
             ),
             ("Energy here", parts.signed(energy, 2), "meV/atom", ""),
             (
-                "Floor of this well",
+                f"Floor of the well, at {found.well_amplitude_a:.2f} Å",
                 parts.signed(-found.well_mev_per_atom, 2),
-                f"meV/atom at {found.well_amplitude_a:.2f} Å",
+                "meV/atom",
                 "",
             ),
         )
@@ -139,8 +137,7 @@ def _phase(found: SoftMode, example: parts.Example) -> None:
     )
     st.markdown(
         "**Where it leads.** With cell and atoms set free from the bottom of the well, the crystal becomes "
-        f"**{f.spacegroup_relaxed}**, "
-        f"{f.gain_mev_per_atom:.1f} meV/atom below {f.spacegroup_parent}. {further}"
+        f"**{f.spacegroup_relaxed}**, {f.gain_mev_per_atom:.1f} meV/atom below {f.spacegroup_parent}. {further}"
     )
     st.caption(f"Known: {KNOWN[example.label]}")
 
@@ -164,16 +161,16 @@ def _bands(found: SoftMode, example: parts.Example) -> None:
 
 def _questions(found: SoftMode | None) -> None:
     depth = "" if found is None else (
-        f" This well is {found.well_mev_per_atom:.1f} meV/atom deep before the cell relaxes, "
-        f"{found.well_k:.0f} K times Boltzmann's constant."
+        f" This well is {found.well_mev_per_atom:.1f} meV/atom deep before the cell relaxes, {found.well_k:.0f} K "
+        "times Boltzmann's constant."
     )  # fmt: skip
     parts.questions(
         (
             (
                 "Why is the well symmetric in the amplitude, and when is it not?",
                 "Moving by +u and by −u gives mirror images of one crystal, so their energies are equal; the new "
-                "phase has two "
-                "(or more) equal domains. Where no symmetry turns +u into −u the well tilts, and the transition jumps.",
+                "phase has two (or more) equal domains. Where no symmetry turns +u into −u the well tilts, and the "
+                "transition jumps.",
             ),
             (
                 "The frequency tells the curvature on the ridge. Does it tell how deep the well is?",
@@ -184,14 +181,12 @@ def _questions(found: SoftMode | None) -> None:
             (
                 "Two programs give an imaginary mode for a crystal that is stable in nature. Name four reasons.",
                 "The model is wrong there; the crystal was not relaxed (break it, below); the supercell was too "
-                "small (lesson 4); or "
-                "nature is warm: the real crystal is held on the ridge by its own vibrations.",
+                "small (lesson 4); or nature is warm: the real crystal is held on the ridge by its own vibrations.",
             ),
             (
                 "Why must the amplitude be followed in a supercell?",
                 "A mode at q = M or X repeats only after two cells: neighbours move in opposite senses. In the "
-                "primitive cell alone it "
-                "cannot even be drawn.",
+                "primitive cell alone it cannot even be drawn.",
             ),
         )
     )
@@ -200,9 +195,8 @@ def _questions(found: SoftMode | None) -> None:
 def _break() -> None:
     with parts.break_it(
         f"**No relaxation before phonons.** {STABLE.label} is stable in this model at its own lattice constant. Take "
-        "it from "
-        "somewhere else instead, from experiment, from another functional, from memory, and compute phonons without "
-        "relaxing."
+        "it from somewhere else instead, from experiment, from another functional, from memory, and compute phonons "
+        "without relaxing."
     ):
         off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 3.0, 0.5, key="l5_off")
         study = wrong_cell(STABLE.atoms(), parts.model(STABLE.model).load(), strain_percent=off)

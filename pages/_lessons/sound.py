@@ -24,12 +24,11 @@ SIZES = (1, 2, 3, 4)
 def show() -> None:
     st.markdown(
         "A phonon is a wave of moving atoms. When the wave is long, neighbouring atoms move almost together and the "
-        "crystal does not notice that it is made of atoms: the wave is **sound**, and its speed follows from stiffness "
-        "and density alone. When the wave is a few atoms long, they notice: it slows down, and at the edge of the "
-        "zone, "
-        "where neighbouring planes move against each other, it stands still. So there are two ways to one number: the "
-        "slope of the acoustic branch at Γ, from the forces between atoms, and the speed of sound, from the elastic "
-        "constants."
+        "crystal does not notice that it is made of atoms: the wave is **sound**, and its speed follows from "
+        "stiffness and density alone. When the wave is a few atoms long, they notice: it slows down, and at the edge "
+        "of the zone, where neighbouring planes move against each other, it stands still. So there are two ways to "
+        "one number: the slope of the acoustic branch at Γ, from the forces between atoms, and the speed of sound, "
+        "from the elastic constants."
     )
     left, right = st.columns([3, 2])
     with left:
@@ -64,12 +63,18 @@ def show() -> None:
 
 
 def _branches(found, example: parts.Example, direction: str) -> None:
-    last = len(found.q_per_a) - 1
-    at = st.slider("Wave: from long (left) to the edge of the zone", 0, last, last // 2, 1, key="l4_wave")
+    points = range(len(found.q_per_a))
+    at = st.select_slider(
+        "Wavelength, from long waves to the edge of the zone",
+        points,
+        len(points) // 2,
+        format_func=lambda k: f"{1 / found.q_per_a[k]:.1f} Å",
+        key=f"l4_wave_{example.sample}_{direction}",
+    )
     speed, wave = found.apparent_m_per_s(at), 1.0 / found.q_per_a[at]
     parts.numbers(
         (
-            ("Compression wave: slope at Γ", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
+            ("Compression: slope at Γ", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
             ("from the elastic constants", parts.plain(found.elastic_m_per_s[2], 0), "m/s", "right"),
             (f"at a wavelength of {wave:.1f} Å", parts.plain(speed[2], 0), "m/s", ""),
             ("so slower than sound by", parts.plain(100 * (1 - speed[2] / found.slope_m_per_s[2]), 1), "%", ""),
@@ -88,26 +93,23 @@ def _branches(found, example: parts.Example, direction: str) -> None:
         name="lesson-sound",
     )
     shear = found.slope_m_per_s
+    agreement = "0.001" if found.difference_percent < 1e-3 else f"{found.difference_percent:.1g}"
     st.caption(
         f"{example.label} in {example.model} along {direction}. Shear waves: {shear[0]:.0f} and {shear[1]:.0f} m/s. "
-        "The two ways "
-        f"differ by at most {found.difference_percent:.1g} % over the three waves: both are exact second derivatives "
-        "of one "
+        f"The two ways differ by at most {agreement} % over the three waves: both are exact second derivatives of one "
         "energy, taken along different roads."
     )
 
 
 def _chain(found, example: parts.Example, direction: str) -> None:
     st.markdown(
-        f"**A chain of planes.** Along {direction} whole lattice planes, {found.plane_distance_a:.2f} Å apart, move "
-        "as one. So "
-        "this branch is that of a chain of masses and springs,"
+        f"**A chain of planes.** Along {direction} whole lattice planes, {found.plane_distance_a:.2f} Å apart, move as "
+        "one. So this branch is that of a chain of masses and springs,"
     )
     st.latex(r"(2\pi f)^2 = \sum_p \frac{4K_p}{m}\,\sin^2(\pi\,p\,d\,q)")
     st.markdown(
         "with a spring to the first, second, ... plane. With one spring it is the chain of the textbook. Add springs "
-        "until "
-        "it is the crystal."
+        "until it is the crystal."
     )
     springs = st.slider("Springs to how many planes", 1, 8, 1, key="l4_springs")
     chain = found.chain(springs)
@@ -140,15 +142,13 @@ def _questions(found) -> None:
             (
                 "Why are there exactly three branches that start at zero?",
                 "Move the whole crystal along x, y or z and no spring changes its length: three motions cost "
-                "nothing. A wave long "
-                "enough looks like such a motion everywhere.",
+                "nothing. A wave long enough looks like such a motion everywhere.",
             ),
             (
                 "Why does the branch arrive flat at the edge of the zone?",
                 "There neighbouring planes move against each other. A wave a little shorter is the same motion of "
-                "the atoms as one a "
-                "little longer running backwards, so the frequency has an extremum and the wave carries nothing: it "
-                "stands.",
+                "the atoms as one a little longer running backwards, so the frequency has an extremum and the wave "
+                "carries nothing: it stands.",
             ),
             (
                 "After how many springs must the chain be exact, and why?",
@@ -159,8 +159,7 @@ def _questions(found) -> None:
             (
                 "Sound in metals is around 5 km/s and atoms are 0.3 nm apart. Which frequency scale follows?",
                 "$v/(2d)$ with $d$ = 0.2 nm is about 10 THz, the top of the figure. It is the reason why lattice "
-                "vibrations absorb "
-                "infrared light and why a few hundred kelvin are enough to excite them all.",
+                "vibrations absorb infrared light and why a few hundred kelvin are enough to excite them all.",
             ),
         )
     )
@@ -168,15 +167,14 @@ def _questions(found) -> None:
 
 def _break(example: parts.Example) -> None:
     with parts.break_it(
-        "**Too small a supercell.** Most programs displace an atom in a supercell and read the forces. If the cell "
-        "is small the "
-        "atom pushes its own images, and forces that should belong to different distances are added up."
+        "**Too small a supercell.** Most programs displace an atom in a supercell and read the forces. If the cell is "
+        "small the atom pushes its own images, and forces that should belong to different distances are added up."
     ):
         size = st.segmented_control(
             "Supercell, primitive cells along each axis",
             SIZES,
             format_func=lambda n: f"{n} × {n} × {n}",
-            default=1,
+            default=2,
             required=True,
             key="l4_size",
         )
@@ -198,7 +196,8 @@ def _break(example: parts.Example) -> None:
                     ("Highest frequency, exact", parts.plain(float(study.exact_thz.max()), 2), "THz", "right"),
                     ("in your supercell", parts.plain(float(study.finite_thz[k].max()), 2), "THz", "wrong"),
                     ("Largest error on the path", parts.plain(float(study.largest_error_thz[k]), 2), "THz", "wrong"),
-                    ("Your cell, needed", f"{study.widths_a[k]:.1f}, {study.reach_a:.0f}", "Å", ""),
+                    ("Width of your cell", parts.plain(float(study.widths_a[k]), 1), "Å", "wrong"),
+                    ("Twice the cutoff", parts.plain(study.reach_a, 1), "Å", "right"),
                 )
             )
             frame.plot(
@@ -215,7 +214,6 @@ def _break(example: parts.Example) -> None:
             )
             st.caption(
                 "Even a small supercell is right at the waves that fit into it, if each distance is sorted correctly; "
-                "between them "
-                "the frequencies are a guess. With one cell all acoustic motion is lost: every atom moves like its "
-                "images."
+                "between them the frequencies are a guess. With one cell all acoustic motion is lost: every atom "
+                "moves like its images."
             )

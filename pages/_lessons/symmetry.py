@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import streamlit as st
 
@@ -13,6 +15,7 @@ from sus2.figures.learn import diagonal_figure
 from sus2.figures.learn_waves import pattern_figure, stress_figure
 from sus2.lessons.symmetry import cauchy, elastic_symmetry, strain_response
 from sus2.samples import sample
+from sus2.structures import describe
 
 TITLE = "Elasticity and symmetry"
 EXAMPLES = (
@@ -31,15 +34,17 @@ BONDING = {
 CAUCHY_MODEL = "sus2-universal-pbe"
 
 
+@lru_cache
+def _formula(key: str) -> str:
+    return describe(sample(key).atoms()).formula
+
+
 def show() -> None:
     st.markdown(
         "A strain has six components, a stress has six, and 36 numbers could link them. That energy is a function of "
-        "strain "
-        "makes the table symmetric: **21**. The symmetry of the crystal does the rest: turn it onto itself and the "
-        "numbers "
-        "may not change. A cube keeps **3**. Strain the cell, and you see both at once: which stress answers, and "
-        "how many "
-        "constants the crystal has once it is strained."
+        "strain makes the table symmetric: **21**. The symmetry of the crystal does the rest: turn it onto itself and "
+        "the numbers may not change. A cube keeps **3**. Strain the cell, and you see both at once: which stress "
+        "answers, and how many constants the crystal has once it is strained."
     )
     example = parts.choose(EXAMPLES, key="l3_crystal")
     body, foot = st.container(), st.container()
@@ -108,10 +113,8 @@ def _strain(found, example: parts.Example) -> None:
         )
     st.caption(
         f"{example.label} in {example.model}, axes as on the elasticity page. Bars: the stress of the strained cell, "
-        "ions at "
-        "rest. Marks: the elastic tensor at rest times the strain. Squares: constants that the symmetry of the "
-        "strained "
-        "crystal leaves free."
+        "ions at rest. Marks: the elastic tensor at rest times the strain. Squares: constants that the symmetry of "
+        "the strained crystal leaves free; small dots: zero by symmetry."
     )
 
 
@@ -124,8 +127,7 @@ def _direction(found, example: parts.Example) -> None:
     )
     st.markdown(
         f"**Symmetric is not the same as isotropic.** Pull {example.label.lower()} along different directions and "
-        "Young's "
-        f"modulus runs from {young.minimum:.0f} to {young.maximum:.0f} GPa.{words}"
+        f"Young's modulus runs from {young.minimum:.0f} to {young.maximum:.0f} GPa.{words}"
     )
     frame.plot(
         surface_figure(c_gpa=found.c_gpa, quantity="youngs_modulus", mode=frame.mode(), height=430),
@@ -163,8 +165,7 @@ def _systems() -> None:
         frame.table(rows, key="l3_systems")
         st.caption(
             "Counted by averaging the 21 unit tensors over the point group of each crystal. Tetragonal and trigonal "
-            "crystals "
-            "of low symmetry (4/m, −3) have 7."
+            "crystals of low symmetry (4/m, −3) have 7."
         )
 
 
@@ -179,9 +180,9 @@ def _strained(atoms, strain) -> object:
 def _cauchy():
     st.markdown(
         "**What C₁₂ = C₄₄ tells.** Cauchy showed that if atoms attract and repel only along the line between them, "
-        "and each sits at "
-        "a centre of symmetry, then C₁₂ = C₄₄ in a cube. Salts come near. In metals atoms also sink into a common sea "
-        "of electrons, which resists compression but not shear: C₁₂ > C₄₄. Covalent bonds resist bending: C₄₄ > C₁₂."
+        "and each sits at a centre of symmetry, then C₁₂ = C₄₄ in a cube. Salts come near. In metals atoms also sink "
+        "into a common sea of electrons, which resists compression but not shear: C₁₂ > C₄₄. Covalent bonds resist "
+        "bending: C₄₄ > C₁₂."
     )
     keys = {k: kind for kind, row in BONDING.items() for k in row}
     body, foot = st.container(), st.container()
@@ -197,7 +198,7 @@ def _cauchy():
     with body:
         frame.plot(
             diagonal_figure(
-                labels=found.labels,
+                labels=[_formula(k) for k in keys],
                 x=found.clamped_c44_gpa,
                 y=found.clamped_c12_gpa,
                 x_title="C<sub>44</sub> (GPa)",
@@ -228,15 +229,13 @@ def _questions(found, example: parts.Example, relation) -> None:
             (
                 "Shear silicon by yz alone. Why does no stress along x answer?",
                 "A half turn about z turns a shear by +yz into one by −yz and leaves a stress along x as it was. So "
-                "both "
-                "shears would have to call up the same stress, but in a linear law opposite strains call up opposite "
-                "stresses: it is zero. Quartz has no such half turn. Choose it and shear yz.",
+                "both shears would have to call up the same stress, but in a linear law opposite strains call up "
+                "opposite stresses: it is zero. Quartz has no such half turn. Choose it and shear yz.",
             ),
             (
                 "Is a crystal with three constants the same in all directions?",
                 "No: an isotropic body has two. The third is the freedom of a cube to be stiffer along its edges or "
-                "along its "
-                "diagonals. "
+                "along its diagonals. "
                 + (
                     f"For {example.label.lower()} the Zener ratio is {found.zener_anisotropy:.2f}."
                     if found.zener_anisotropy is not None
@@ -246,8 +245,7 @@ def _questions(found, example: parts.Example, relation) -> None:
             (
                 "Why are a strained cube's extra constants so small at first?",
                 "They grow with the strain: the crystal next to the cube is nearly a cube. Symmetry is exact or it "
-                "is not; what it "
-                "forbids comes back continuously.",
+                "is not; what it forbids comes back continuously.",
             ),
             ("What would you conclude from C₁₂ far above C₄₄?", "Forces that are not central, as in a metal." + ratios),
         )
@@ -256,9 +254,8 @@ def _questions(found, example: parts.Example, relation) -> None:
 
 def _break(found, example: parts.Example) -> None:
     with parts.break_it(
-        "Measure C₄₄ as one would with a naive script: shear the cell by yz, read the stress, divide. Forget that "
-        "the atoms inside "
-        "move too, or shear so far that the answer is no longer proportional."
+        "Measure C₄₄ as one would with a naive script: shear the cell by yz, read the stress, divide. Forget that the "
+        "atoms inside move too, or shear so far that the answer is no longer proportional."
     ):
         left, right = st.columns(2)
         shear = left.slider("Shear yz (%)", 0.5, 15.0, 1.0, 0.5, key="l3_shear")
@@ -277,7 +274,6 @@ def _break(found, example: parts.Example) -> None:
             st.caption("With one atom in the cell there is nothing to relax inside; choose silicon or quartz.")
         else:
             st.caption(
-                f"Held ions: {found.clamped_c_gpa[3, 3]:.1f} GPa however small the strain. What they gain by moving "
-                "is the inner "
-                "elasticity of the crystal."
+                f"Held ions: {found.clamped_c_gpa[3, 3]:.1f} GPa however small the strain. What they gain by moving is "
+                "the inner elasticity of the crystal."
             )

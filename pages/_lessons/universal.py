@@ -48,9 +48,8 @@ def group(material: UniversalMaterial) -> str:
 def show() -> None:
     st.markdown(
         "Tungsten is bound eight times as tightly as sodium and lead is far softer than iridium; their energy curves "
-        "look "
-        "nothing alike. Rose, Smith, Guinea and Ferrante found in 1984 that they are all **one curve**. Give each "
-        "crystal a length $l$ of its own and an energy $\\Delta E$ of its own, and measure the radius $r$ of the "
+        "look nothing alike. Rose, Smith, Guinea and Ferrante found in 1984 that they are all **one curve**. Give "
+        "each crystal a length $l$ of its own and an energy $\\Delta E$ of its own, and measure the radius $r$ of the "
         "volume of an atom and its energy in them:"
     )
     st.latex(
@@ -126,11 +125,9 @@ def _collapse(found: UniversalEos) -> None:
     bonded = [m for m in found.materials if m.bonded]
     st.caption(
         f"{len(bonded)} crystals stretched to {100 * (found.stretch - 1):.0f} % longer. At slider 0 lengths are "
-        "divided by "
-        f"{common_length:.3f} Å and energies by {common_depth:.2f} eV/atom for all of them, the geometric means. "
-        "Spread: "
-        "standard deviation between the curves over −0.2 < a* < 1.1 in percent of the rise of their mean. Scaled, they "
-        f"follow the universal curve to {found.median_deviation:.4f} ΔE (median rms)."
+        f"divided by {common_length:.3f} Å and energies by {common_depth:.2f} eV/atom for all of them, the geometric "
+        "means. Spread: standard deviation between the curves over −0.2 < a* < 1.1 in percent of the rise of their "
+        f"mean. Scaled, they follow the universal curve to {found.median_deviation:.4f} ΔE (median rms)."
     )
 
 
@@ -141,11 +138,9 @@ def _depths(found: UniversalEos) -> None:
     st.markdown(
         "**The scale means something.** ΔE was fitted to the shape of a curve that ends at "
         f"{100 * (found.stretch - 1):.0f} % stretch, long before the atoms are free. Yet it should be the cohesive "
-        "energy, "
-        f"what it costs to part the crystal into atoms. Against the measured ones, over {len(ratios)} elements, the "
-        f"median of the ratio is **{np.median(ratios):.2f}**; a quarter lies below {np.percentile(ratios, 25):.2f} "
-        "and a "
-        f"quarter above {np.percentile(ratios, 75):.2f}."
+        f"energy, what it costs to part the crystal into atoms. Against the measured ones, over {len(ratios)} "
+        f"elements, the median of the ratio is **{np.median(ratios):.2f}**; a quarter lies below "
+        f"{np.percentile(ratios, 25):.2f} and a quarter above {np.percentile(ratios, 75):.2f}."
     )
     frame.plot(
         diagonal_figure(
@@ -169,15 +164,13 @@ def _depths(found: UniversalEos) -> None:
 def _pairs() -> None:
     st.subheader("The same idea for pairs of atoms")
     st.markdown(
-        "SUS2 takes this from crystals to pairs. An atom sees a neighbour at distance $r$ not through $r$ but "
-        "through a "
-        "number without unit,"
+        "SUS2 takes this from crystals to pairs. An atom sees a neighbour at distance $r$ not through $r$ but through "
+        "a number without unit,"
     )
     st.latex(r"\xi = \tanh\!\big(\tfrac{1}{2}\,\alpha_{ij}\,(r - r^0_{ij})\big)")
     st.markdown(
         "in which $r^0$ plays the part of the length at rest and $1/\\alpha$ that of $l$: two numbers for a directed "
-        "pair of "
-        "elements. Everything that follows is one polynomial of ξ, **shared by all pairs**."
+        "pair of elements. Everything that follows is one polynomial of ξ, **shared by all pairs**."
     )
     chosen = st.multiselect("Pairs, central atom first", PAIRS, PAIRS[:5], key="l2_pairs") or [PAIRS[0]]
     potential = parts.model(PAIRS_MODEL).load()
@@ -204,8 +197,7 @@ def _pairs() -> None:
         own, one = (float(rows[k]["inside_energy_mae_mev_per_atom"]) for k in ("whole", "one-scaling"))
         text += (
             "And the scaling is worth it: two small models trained alike, one with a scaling for each pair and one "
-            "with a "
-            f"single scaling for all, are wrong by {own:.0f} and {one:.0f} meV/atom on the same crystals."
+            f"with a single scaling for all, are wrong by {own:.0f} and {one:.0f} meV/atom on the same crystals."
         )
     st.markdown(text)
 
@@ -224,20 +216,19 @@ def _questions(found: UniversalEos | None) -> None:
             ),
             (
                 "Scaling only the energies, or only the lengths, is not enough. Why?",
-                "A curve has a depth and a width, and they are independent: lead and magnesium have similar depths and "
-                "different widths. Together they fix $B_0 \\propto \\Delta E/(r_0 l^2)$.",
+                "A curve has a depth and a width, and they are independent: lead and magnesium have similar depths "
+                "and different widths. Together they fix $B_0 \\propto \\Delta E/(r_0 l^2)$.",
             ),
             (
                 "Which B₀′ does the law predict?",
                 "$B_0' = 1 + 2.3\\,\\eta/3$ with $\\eta = r_0/l$: a crystal whose well is narrow for its size "
-                "stiffens fast. "
-                "Soft, wide wells have a small B₀′.",
+                "stiffens fast. Soft, wide wells have a small B₀′.",
             ),
             (
                 "The universal curve has no charges in it. Why do salts follow it too?",
                 "Near the minimum the long attraction of charges and the short repulsion add up to a well of the "
-                "same shape. "
-                "Far out they must differ: ions part as $1/r$, and a potential with a cutoff cannot show that at all.",
+                "same shape. Far out they must differ: ions part as $1/r$, and a potential with a cutoff cannot show "
+                "that at all.",
             ),
         )
     )
@@ -246,8 +237,8 @@ def _questions(found: UniversalEos | None) -> None:
 def _break(name: str, found: UniversalEos | None) -> None:
     with parts.break_it(
         f"**Stretch too far.** Pull every crystal {100 * (TOO_FAR - 1):.0f} % longer and keep those whose neighbours "
-        "have left the "
-        "cutoff of the model. There the model has no bonds left to tell of, and its scale is a scale of nothing."
+        "have left the cutoff of the model. There the model has no bonds left to tell of, and its scale is a scale of "
+        "nothing."
     ):
         body, foot = st.container(), st.container()
         with foot:
@@ -335,6 +326,5 @@ def _break(name: str, found: UniversalEos | None) -> None:
             )
             st.caption(
                 "The other weights stay as they were trained, so this shows what the scaling carries, not the best "
-                "that a "
-                "model without it could do."
+                "that a model without it could do."
             )

@@ -55,9 +55,6 @@ def minimum_figure(
     """
     v, e, p = (np.asarray(x, dtype=float) for x in (volumes_a3, energies_ev, pressures_gpa))
     fig = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.07)
-    for low, high, colour in ((v.min(), v0_a3, VERMILION), (v0_a3, v.max(), BLUE)):
-        for row in (1, 2):
-            fig.add_vrect(x0=low, x1=high, fillcolor=wash(colour, mode), line_width=0, layer="below", row=row, col=1)
     fig.add_trace(
         go.Scatter(
             x=v, y=e, mode="lines", name="energy", line={"color": ink(mode), "width": 3},
@@ -89,13 +86,18 @@ def minimum_figure(
             row=row, col=1,
         )  # fmt: skip
         fig.add_vline(x=v0_a3, line={"color": ink(mode), "width": 1, "dash": "dot"}, row=row, col=1)
+    for low, high, colour in ((v.min(), v0_a3, VERMILION), (v0_a3, v.max(), BLUE)):
+        for row in (1, 2):
+            fig.add_vrect(x0=low, x1=high, fillcolor=wash(colour, mode), line_width=0, layer="below", row=row, col=1)
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1}, row=2, col=1)
     style(fig, mode=mode, height=height)
-    for x, text, anchor in ((v.min(), "pushed apart", "left"), (v.max(), "drawn together", "right")):
+    for x, text, anchor, colour in (
+        (v.min(), "pushed apart", "left", VERMILION),
+        (v.max(), "drawn together", "right", BLUE),
+    ):
         fig.add_annotation(
-            x=x, y=0.96, yref="y domain", text=f"<i>{text}</i>", showarrow=False, xanchor=anchor,
-            font={"color": VERMILION if anchor == "left" else BLUE}, xshift=6 if anchor == "left" else -6,
-            bgcolor=paper(mode),
+            x=x, y=0.1, yref="y domain", text=f"<i>{text}</i>", showarrow=False, xanchor=anchor,
+            font={"color": colour, "size": 16}, xshift=8 if anchor == "left" else -8,
         )  # fmt: skip
     low, high = float(p.min()), float(np.interp(0.8 * v0_a3, v, p))
     fig.update_yaxes(title_text="E − E<sub>0</sub> (eV/atom)", range=[-0.06 * highest_ev, highest_ev], row=1, col=1)
@@ -208,14 +210,20 @@ def universal_figure(
     curves: (label, group, x (n,), y (n,)); highlighted: label of the one drawn on top of the others.
     """
     fig = go.Figure()
-    seen: set[str] = set()
+    for group in [g for g in GROUP_COLOURS if g in {c[1] for c in curves}]:
+        # The curves are too thin and too many for the legend.
+        fig.add_trace(
+            go.Scatter(
+                x=[None], y=[None], mode="lines", name=group, legendgroup=group,
+                line={"color": GROUP_COLOURS[group], "width": 4},
+            )
+        )  # fmt: skip
     for label, group, x, y in curves:
         chosen = label == highlighted
         fig.add_trace(
             go.Scatter(
                 x=np.asarray(x, dtype=float), y=np.asarray(y, dtype=float), mode="lines", name=group,
-                legendgroup=group, showlegend=group not in seen, opacity=1.0 if chosen else 0.6,
-                zorder=2 if chosen else 1,
+                legendgroup=group, showlegend=False, opacity=1.0 if chosen else 0.6,
                 line={
                     "color": GROUP_COLOURS.get(group, SKY), "width": 5 if chosen else 1.7,
                     "dash": "dot" if group == "beyond the cutoff" else "solid",
@@ -223,12 +231,11 @@ def universal_figure(
                 hovertemplate=f"{label}: %{{y:.3f}} at %{{x:.2f}}<extra></extra>",
             )
         )  # fmt: skip
-        seen.add(group)
     if line is not None:
         fig.add_trace(
             go.Scatter(
                 x=np.asarray(line[0], dtype=float), y=np.asarray(line[1], dtype=float), mode="lines", name="universal",
-                line={"color": ink(mode), "width": 3, "dash": "dash"}, zorder=3,
+                line={"color": ink(mode), "width": 3, "dash": "dash"},
                 hovertemplate="%{y:.3f} at %{x:.2f}<extra>universal</extra>",
             )
         )  # fmt: skip
@@ -264,24 +271,36 @@ def diagonal_figure(
             line={"color": ink(mode), "width": 1.5, "dash": "dash"},
         )
     )  # fmt: skip
+    span = [float(np.log10(low)), float(np.log10(high))] if logarithmic else [low, high]
+    places = np.column_stack([np.log10(a), np.log10(b)] if logarithmic else [a, b]) / (span[1] - span[0])
+    shown = _sparse(places)
     for kind in dict.fromkeys(kinds.tolist()):
         mine = kinds == kind
         names = [name for name, m in zip(labels, mine, strict=True) if m]
+        texts = [name if s else "" for name, s, m in zip(labels, shown, mine, strict=True) if m]
         fig.add_trace(
             go.Scatter(
-                x=a[mine], y=b[mine], text=names, mode="markers+text", textposition="top center", name=kind,
-                textfont={"size": 12, "color": ink(mode)}, showlegend=groups is not None,
+                x=a[mine], y=b[mine], text=texts, customdata=names, mode="markers+text", name=kind,
+                textposition="top center", textfont={"size": 12, "color": ink(mode)}, showlegend=groups is not None,
                 marker={"size": 9, "color": GROUP_COLOURS.get(kind, SKY)},
-                hovertemplate="%{text}: %{y:.3g} against %{x:.3g}<extra></extra>",
+                hovertemplate="%{customdata}: %{y:.3g} against %{x:.3g}<extra></extra>",
             )
         )  # fmt: skip
     style(fig, mode=mode, height=height)
     kind = "log" if logarithmic else "linear"
-    span = [float(np.log10(low)), float(np.log10(high))] if logarithmic else [low, high]
-    ticks = {"tickvals": [0.5, 1, 2, 5, 10, 20], "minor": {"ticks": ""}} if logarithmic else {}
+    ticks = {"tickvals": [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]} if logarithmic else {}
     fig.update_xaxes(title_text=x_title, type=kind, range=span, **ticks)
     fig.update_yaxes(title_text=y_title, type=kind, range=span, **ticks)
     return fig
+
+
+def _sparse(places: Array, *, width: float = 0.05, height: float = 0.035) -> list[bool]:
+    """Which of some points (n, 2), in units of the axes, can carry a label without hiding another one."""
+    kept: list[int] = []
+    for k, place in enumerate(places):
+        if all(abs(place[0] - places[j][0]) > width or abs(place[1] - places[j][1]) > height for j in kept):
+            kept.append(k)
+    return [k in kept for k in range(len(places))]
 
 
 def pairs_figure(
@@ -294,7 +313,10 @@ def pairs_figure(
     mode: Mode = "light",
     height: int = 400,
 ) -> go.Figure:
-    """The radial polynomial of several pairs (p, n) against distance (n,) or scaled distance (p, n)."""
+    """The radial polynomial of several pairs (p, n) against distance (n,) or scaled distance (p, n).
+
+    line: the polynomial itself on all of its range; the pairs are then not named again.
+    """
     fig = go.Figure()
     if line is not None:
         fig.add_trace(
@@ -310,13 +332,14 @@ def pairs_figure(
         fig.add_trace(
             go.Scatter(
                 x=places[k], y=y[k], mode="lines", name=name,
-                line={"color": colours[k % len(colours)], "width": 2.6},
+                line={"color": colours[k % len(colours)], "width": 2.6}, showlegend=line is None,
                 hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.2f}}<extra></extra>",
             )
         )  # fmt: skip
     style(fig, mode=mode, height=height)
+    fig.update_layout(margin={"t": 75})
     fig.update_xaxes(title_text=x_title)
-    fig.update_yaxes(title_text="shared polynomial", zeroline=True)
+    fig.update_yaxes(title_text="polynomial", zeroline=True, range=[float(y.min()) - 0.15, float(y.max()) + 0.35])
     return fig
 
 

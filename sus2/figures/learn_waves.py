@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from sus2.figures.learn import marker, wash
-from sus2.figures.theme import BLUE, GREEN, ORANGE, SKY, VERMILION, Mode, grid, ink, style
+from sus2.figures.theme import BLUE, GREEN, ORANGE, VERMILION, Mode, grid, ink, style
 
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
-_BRANCHES = (("slower shear wave", SKY), ("faster shear wave", GREEN), ("compression wave", BLUE))
+_BRANCHES = (("slower shear wave", ORANGE), ("faster shear wave", GREEN), ("compression wave", BLUE))
 
 
 def stress_figure(
@@ -64,8 +64,10 @@ def pattern_figure(*, nonzero: ArrayLike, independent: int, mode: Mode = "light"
     ticks = {"tickvals": list(range(6)), "ticktext": list(_VOIGT), "showgrid": False, "zeroline": False}
     fig.update_xaxes(range=[-0.6, 5.6], side="bottom", constrain="domain", **ticks)
     fig.update_yaxes(range=[5.6, -0.6], scaleanchor="x", constrain="domain", **ticks)
-    fig.update_layout(title={"text": f"{independent} independent constants", "x": 0.5, "xanchor": "center", "y": 0.98})
-    fig.update_layout(margin={"t": 70})
+    fig.update_layout(
+        title={"text": f"{independent} independent constants", "x": 0.5, "xanchor": "center", "font": {"size": 17}},
+        margin={"t": 45}, showlegend=False,
+    )  # fmt: skip
     return fig
 
 
@@ -85,7 +87,9 @@ def sound_figure(
     q, f, v = (np.asarray(x, dtype=float) for x in (q_per_a, frequencies_thz, speeds_thz_a))
     fig = go.Figure()
     top = 1.12 * float(f.max())
-    for k, (name, colour) in enumerate(_BRANCHES):
+    # The slower shear wave comes last and dotted, so that it shows on the faster one where both are the same.
+    for k, dash in ((2, "solid"), (1, "solid"), (0, "dot")):
+        name, colour = _BRANCHES[k]
         end = min(q[-1], top / v[k])
         fig.add_trace(
             go.Scatter(
@@ -97,7 +101,8 @@ def sound_figure(
         fig.add_trace(
             go.Scatter(
                 x=np.concatenate([[0.0], q]), y=np.concatenate([[0.0], f[:, k]]), mode="lines", name=name,
-                line={"color": colour, "width": 3}, hovertemplate=f"{name}: %{{y:.2f}} THz<extra></extra>",
+                line={"color": colour, "width": 3.5, "dash": dash},
+                hovertemplate=f"{name}: %{{y:.2f}} THz<extra></extra>",
             )
         )  # fmt: skip
     fig.add_trace(
@@ -198,7 +203,7 @@ def well_figure(
     """Energy along a mode, the parabola of its frequency at zero, and the chosen amplitude as a ball in the well."""
     x, y = np.asarray(amplitudes_a, dtype=float), np.asarray(energies_mev_per_atom, dtype=float)
     depth = max(1e-3, -float(y.min()))
-    top = min(float(y.max()), 2.2 * depth) if y.min() < -1e-3 else float(y.max())
+    top = max(0.35 * depth, min(float(y.max()), 2.2 * depth)) if y.min() < -1e-3 else float(y.max())
     fig = go.Figure()
     fig.add_trace(
         go.Scatter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from ase import Atoms
 
 from pages import _frame as frame
 from sus2.errors import Sus2Error
-from sus2.figures.many import many_figure
-from sus2.many import COLUMNS, PROPERTIES, ManyResult, evaluate_many
+from sus2.figures.many import MARKERS, many_figure
+from sus2.many import COLUMNS, PROPERTIES, ManyResult, ManyRow, evaluate_many
 from sus2.pretrained import recommend
 from sus2.reproduce import as_python
 from sus2.settings import settings
@@ -23,7 +23,12 @@ from sus2.structures import FORMATS, CrystalInfo, content_key, describe, element
 
 AUTO_STRUCTURES = 60  # so many are computed without waiting for the button, where only energies are asked for
 MAX_PYTHON = 30  # with more the text is longer than anyone reads
-SLOW = ("eos", "elastic")
+MAX_WRAPPED = 12
+GROUPS: dict[str, Callable[[ManyRow], str]] = {
+    "all alike": lambda row: "",
+    "by space group": lambda row: row.space_group,
+    "by elements": lambda row: " ".join(elements_of(row.atoms)) if row.atoms is not None else "",
+}
 
 
 @st.cache_data(show_spinner=False, max_entries=2000)
@@ -81,34 +86,34 @@ def upload() -> StructureFiles | None:
     return found
 
 
-def show_read(structures: Mapping[str, Atoms], problems: Mapping[str, str], model: frame.Model) -> None:
-    """What was read: one row for each crystal and each file that is none."""
+def show_reasons(reasons: Mapping[str, str]) -> None:
+    """Names and sentences, whole where there is room for them."""
+    rows = [{"name": frame.plain(name), "problem": frame.plain(why)} for name, why in reasons.items()]
+    if len(rows) <= MAX_WRAPPED:
+        st.table(rows, hide_index=True, border="horizontal", alt="What is missing, and why")
+    else:
+        frame.table([{"name": name, "problem": why} for name, why in reasons.items()], key="batch_problems")
+
+
+def show_read(structures: Mapping[str, Atoms], problems: Mapping[str, str], *, opened: bool) -> None:
+    """What was read: each file that is no crystal, and the crystals."""
+    if problems:
+        files = "file holds" if len(problems) == 1 else "files hold"
+        st.warning(f"{len(problems)} {files} no crystal that can be used.")
+        show_reasons(problems)
+    if not structures:
+        return
     rows: list[dict[str, Any]] = []
     for name, atoms in structures.items():
         try:
             info = info_of(content_key(atoms), atoms)
         except Sus2Error as error:
-            rows.append({"name": name, "formula": "", "space group": "", "atoms": len(atoms), "problems": str(error)})
+            rows.append({"name": name, "formula": "", "space group": str(error), "atoms": len(atoms)})
             continue
-        missing = model.missing(atoms)
-        rows.append(
-            {
-                "name": name,
-                "formula": info.formula,
-                "space group": f"{info.space_group_symbol} ({info.space_group_number})",
-                "atoms": info.n_atoms,
-                "problems": f"{model.name} does not know {', '.join(missing)}." if missing else "",
-            }
-        )
-    for name, problem in problems.items():
-        rows.append({"name": name, "formula": "", "space group": "", "atoms": None, "problems": problem})
-    bad = sum(bool(r["problems"]) for r in rows)
-    st.markdown(
-        f"**{len(structures)} crystals**"
-        + (f", {len(problems)} files that cannot be read" if problems else "")
-        + (f"; {bad} with a problem" if bad > len(problems) else "")
-    )
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="batch_read")
+        group = f"{info.space_group_symbol} ({info.space_group_number})"
+        rows.append({"name": name, "formula": info.formula, "space group": group, "atoms": info.n_atoms})
+    with st.expander(f"{len(rows)} crystals", expanded=opened):
+        st.dataframe(pd.DataFrame(rows), hide_index=True, key="batch_read")
 
 
 def suggest(structures: Mapping[str, Atoms], model: frame.Model) -> None:
@@ -151,7 +156,7 @@ def show_scatter(result: ManyResult) -> None:
         return
     first = "volume_a3_per_atom"
     second = next((c for c in ("b0_gpa", "k_vrh_gpa", "volume_change_percent", "pressure_gpa") if c in columns), first)
-    left, right = st.columns(2)
+    left, right, third = st.columns(3)
     # The choice stays only while there is such a column.
     kind = "_".join(result.properties)
     x = left.selectbox(
@@ -160,6 +165,7 @@ def show_scatter(result: ManyResult) -> None:
     y = right.selectbox(
         "Up", columns, columns.index(second), format_func=lambda c: COLUMNS[c].title, key=f"batch_y_{kind}"
     )
+    by = third.selectbox("Colours", list(GROUPS), key="batch_groups", help=f"At most {len(MARKERS)} kinds differ.")
     a, b = result.column(x), result.column(y)
     shown = int((np.isfinite(a) & np.isfinite(b)).sum())
     if not shown:
@@ -170,6 +176,7 @@ def show_scatter(result: ManyResult) -> None:
             x=a,
             y=b,
             names=[row.name for row in result.rows],
+            groups=[GROUPS[by](row) for row in result.rows],
             x_title=COLUMNS[x].title,
             y_title=COLUMNS[y].title,
             mode=frame.mode(),
@@ -180,19 +187,22 @@ def show_scatter(result: ManyResult) -> None:
     )
 
 
+def lacking(row: ManyRow) -> str:
+    """What a crystal lacks and why, each reason once."""
+    words: dict[str, list[str]] = {}
+    for name, why in row.problems.items():
+        words.setdefault(why, []).append(PROPERTIES.get(name, "all of it"))
+    return " ".join(
+        why if "all of it" in what else f"No {', no '.join(what)}: {why}" for why, what in words.items()
+    )
+
+
 def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[str, str]) -> None:
     result: ManyResult = shown.result
     failed = [row for row in result.rows if not row.complete]
     if failed:
         with st.expander(f"{len(failed)} of {len(result.rows)} crystals lack something", expanded=len(failed) <= 5):
-            frame.table(
-                [
-                    {"name": row.name, "what": PROPERTIES.get(p, "all of it"), "why": text}
-                    for row in failed
-                    for p, text in row.problems.items()
-                ],
-                key="batch_failed",
-            )
+            show_reasons({row.name: lacking(row) for row in failed})
     table, plot = st.tabs(["Table", "Plot"])
     with table:
         show_table(result)
@@ -241,9 +251,7 @@ with frame.guard():
         st.caption(f"Until then: the sample crystals that {frame.plain(model.name)} knows.")
     else:
         structures, problems = found.structures, found.problems
-    if found is not None or structures:
-        with st.expander("What was read", expanded=found is not None):
-            show_read(structures, problems, model)
+    show_read(structures, problems, opened=found is not None and not problems)
     if structures:
         suggest(structures, model)
         chosen = st.pills(

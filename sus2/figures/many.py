@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,5 +68,5 @@ def many_figure(
 
 
 def _short(name: str) -> str:
-    name = name.rsplit("/", 1)[-1]
+    name = re.sub(r"\.(cif|vasp|poscar|xyz|extxyz|json)\b", "", name.rsplit("/", 1)[-1], flags=re.IGNORECASE)
     return name if len(name) <= 18 else name[:15] + "..."

@@ -52,6 +52,16 @@ def table(app: AppTest, column: str) -> Any:
     return found.set_index("name")
 
 
+def reasons(app: AppTest) -> dict[str, str]:
+    """The sentences of all tables of problems, by name."""
+    tables = [t.value for t in (*app.table, *app.dataframe) if "problem" in t.value.columns]
+    return {
+        str(name).replace("\\", ""): str(why).replace("\\", "")
+        for t in tables
+        for name, why in zip(t["name"], t["problem"], strict=True)
+    }
+
+
 def test_it_opens_with_the_samples_that_the_model_knows(app: AppTest) -> None:
     opened(app, "sus2-metals-pbe")
     found = table(app, "energy_ev_per_atom")
@@ -63,12 +73,12 @@ def test_it_opens_with_the_samples_that_the_model_knows(app: AppTest) -> None:
 
 def test_files_that_cannot_be_used_do_not_stop_the_others(app: AppTest) -> None:
     upload(opened(app), FILES)
-    read = table(app, "atoms")
-    assert list(read.index) == ["si.cif", "ge.vasp", "water.xyz", "notes.txt"]
-    assert read.loc["si.cif", "problems"] == ""
-    assert "does not know Ge" in read.loc["ge.vasp", "problems"]
-    assert "molecule" in read.loc["water.xyz", "problems"]
-    assert "no format" in read.loc["notes.txt", "problems"]
+    assert list(table(app, "atoms").index) == ["si.cif", "ge.vasp"]
+    why = reasons(app)
+    assert set(why) == {"ge.vasp", "water.xyz", "notes.txt"}
+    assert "does not know Ge" in why["ge.vasp"]
+    assert "molecule" in why["water.xyz"]
+    assert "no format" in why["notes.txt"]
     assert any("does not know all" in i.value and "knows all" in i.value for i in app.info)
     compute(app, "energy", "eos")
     found = table(app, "b0_gpa")
@@ -76,7 +86,7 @@ def test_files_that_cannot_be_used_do_not_stop_the_others(app: AppTest) -> None:
     alone = sus2.eos(SILICON, sus2.load("si-mlearn-pbe"))
     assert found.loc["si.cif", "b0_gpa"] == pytest.approx(alone.b0_gpa, rel=1e-9)
     assert np.isnan(found.loc["ge.vasp", "b0_gpa"])
-    assert "does not know Ge" in table(app, "why").loc["ge.vasp", "why"]
+    assert "does not know Ge" in reasons(app)["ge.vasp"]
 
 
 def test_a_zip_archive_relaxation_and_its_downloads(app: AppTest) -> None:
@@ -108,6 +118,10 @@ def test_any_two_numbers_against_each_other(app: AppTest) -> None:
     assert np.array_equal(figure.data[0].x, found["density_g_per_cm3"])
     assert np.array_equal(figure.data[0].y, found["energy_ev_per_atom"])
     assert figure.layout.xaxis.title.text == "density (g/cm³)"
+    app.selectbox(key="batch_groups").set_value("by space group").run()
+    assert not app.exception
+    figure = app.session_state["figures"]["batch_scatter"][1]
+    assert {t.name for t in figure.data} == set(found["space_group"])
 
 
 def test_nothing_to_compute(app: AppTest) -> None:
@@ -127,3 +141,18 @@ def test_the_files_stay_on_a_page_change(app: AppTest) -> None:
     app.switch_page("pages/batch.py").run()
     assert not app.exception
     assert list(table(app, "energy_ev_per_atom").index) == ["si.cif"]
+
+
+def test_long_lists_of_problems(app: AppTest) -> None:
+    upload(opened(app), [FILES[0], *((f"{k}.txt", b"nothing", "text/plain") for k in range(20))])
+    assert set(reasons(app)) == {f"{k}.txt" for k in range(20)}
+    assert any("20 files hold no crystal" in w.value for w in app.warning)
+
+
+def test_a_relaxation_that_fails_says_what_is_missing(app: AppTest) -> None:
+    squeezed = bulk("Si", "diamond", a=2.4)
+    upload(opened(app), [("squeezed.cif", write_structure(squeezed, "cif").encode(), "text/plain"), FILES[0]])
+    compute(app, "energy", "relax", "eos")
+    why = reasons(app)
+    assert list(why) == ["squeezed.cif"]
+    assert why["squeezed.cif"].startswith("No relaxation, no equation of state: ")

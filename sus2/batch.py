@@ -1,7 +1,7 @@
 """Many structures as one state with a system index; a single structure is a batch of one.
 
-Neighbour lists come from vesin (full lists, periodic images in the periodic directions only), which takes
-small, skewed and left-handed cells.
+Neighbour lists come from the compiled search, or from vesin where there is no compiler: full lists, periodic images in
+the periodic directions only, for small, skewed and left-handed cells.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import vesin
 from ase import Atoms
 from numpy.typing import NDArray
 
+from sus2 import kernels
 from sus2.errors import StructureError, UnknownElementError
 
 
@@ -61,17 +62,43 @@ class Batch:
 def neighbours(atoms: Atoms, cutoff: float) -> Neighbours:
     """All directed edges shorter than the cutoff (A), sorted by central atom.
 
-    Raises StructureError for coordinates that are not finite or a flat cell in a periodic direction.
+    Found by the compiled search, by vesin where there is no compiler: the same edges. Raises StructureError for
+    coordinates that are not finite or a flat cell in a periodic direction.
     """
     positions = np.ascontiguousarray(atoms.get_positions(), dtype=np.float64)
     cell = np.array(atoms.cell.array, dtype=np.float64)
-    pbc = np.array(atoms.pbc, dtype=bool)
+    return _neighbours(positions, cell, np.array(atoms.pbc, dtype=bool), cutoff)
+
+
+def neighbours_of(structures: kernels.Structures, k: int, cutoff: float) -> Neighbours:
+    """As neighbours, of structure k of many."""
+    atoms = slice(structures.first[k], structures.first[k + 1])
+    return _neighbours(structures.positions[atoms], structures.cells[k], structures.periodic[k] != 0, cutoff)
+
+
+def _neighbours(
+    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> Neighbours:
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
         raise StructureError("The structure has coordinates that are not finite numbers; correct the file.")
     if pbc.any():
         cell = _complete(cell, pbc)
         if abs(np.linalg.det(cell)) < 1e-9 * np.prod(np.linalg.norm(cell, axis=1)):
-            raise StructureError("The cell has no volume in its periodic directions; correct the lattice vectors.")
+            raise StructureError(kernels.NO_VOLUME)
+    n = len(positions)
+    if kernels.available():
+        one = kernels.Structures(
+            np.array([0, n]), positions, cell[None], pbc[None].astype(np.int64), np.zeros(n, dtype=np.int64)
+        )
+        first, j, shift, vector = kernels.find_edges(one, cutoff)
+        return Neighbours(np.repeat(np.arange(n), np.diff(first)), j, shift.astype(np.int64), vector)
+    return by_vesin(positions, cell, pbc, cutoff)
+
+
+def by_vesin(
+    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> Neighbours:
+    """The same edges by vesin; the cell must have volume, also in directions that are not periodic."""
     calculator = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
     box = cell if pbc.any() else np.eye(3)
     i, j, shift, vector, distance = calculator.compute(positions, box, pbc, quantities="ijSDd")
@@ -127,12 +154,29 @@ def build_batch(
         raise StructureError("A structure has no atoms; remove it.")
     if lists is None:
         lists = [neighbours(a, cutoff) for a in structures]
-    counts = [len(a) for a in structures]
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    cells = np.stack([a.cell.array for a in structures])
-    volume = np.abs(np.linalg.det(cells))
+    counts = np.array([len(a) for a in structures], dtype=np.int64)
+    packed = kernels.Structures(
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.concatenate([a.get_positions() for a in structures]),
+        np.stack([a.cell.array for a in structures]),
+        np.stack([a.pbc for a in structures]).astype(np.int64),
+        np.concatenate([type_indices(a, elements) for a in structures]),
+    )
+    return batch_of(packed, lists, device=device, dtype=dtype)
+
+
+def batch_of(
+    structures: kernels.Structures,
+    lists: Sequence[Neighbours],
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> Batch:
+    """Structures and the neighbours of each as tensors."""
+    counts, starts = np.diff(structures.first), structures.first[:-1]
+    volume = np.abs(np.linalg.det(structures.cells))
     volume[volume < 1e-9] = np.nan
-    offset = np.concatenate([n.shift @ c for n, c in zip(lists, cells, strict=True)])
+    offset = np.concatenate([n.shift @ c for n, c in zip(lists, structures.cells, strict=True)])
 
     def floats(x: NDArray[np.float64]) -> torch.Tensor:
         return torch.as_tensor(x, dtype=dtype, device=device)
@@ -141,15 +185,15 @@ def build_batch(
         return torch.as_tensor(x, dtype=torch.int64, device=device)
 
     return Batch(
-        positions=floats(np.concatenate([a.get_positions() for a in structures])),
-        cell=floats(cells),
-        species=ints(np.concatenate([type_indices(a, elements) for a in structures])),
-        system=ints(np.repeat(np.arange(len(structures)), counts)),
+        positions=floats(structures.positions),
+        cell=floats(structures.cells),
+        species=ints(structures.types),
+        system=ints(np.repeat(np.arange(len(counts)), counts)),
         edge_i=ints(np.concatenate([n.index_i + s for n, s in zip(lists, starts, strict=True)])),
         edge_j=ints(np.concatenate([n.index_j + s for n, s in zip(lists, starts, strict=True)])),
         edge_offset=floats(offset),
         volume=floats(volume),
-        n_atoms=tuple(counts),
+        n_atoms=tuple(counts.tolist()),
     )
 
 

@@ -6,34 +6,26 @@ Where there is no compiler, `available()` is False and callers use model.py inst
 from __future__ import annotations
 
 import ctypes
-import functools
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sus2.errors import Sus2Error
+from sus2._kernel_build import available, cache_folder, default_threads
+from sus2._kernel_build import library as _library
+from sus2.errors import StructureError, Sus2Error
 from sus2.mtp import ModelSpec
+
+__all__ = [
+    "CloseEdges", "EdgeList", "Edges", "Kernel", "ParameterGradient", "Structures", "available", "cache_folder",
+    "default_threads", "find_edges", "monomial_table", "refresh", "response",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_SOURCES: Final = tuple(Path(__file__).with_name(n) for n in ("kernels.cpp", "second_order.cpp"))
-_HEADER: Final = Path(__file__).with_name("kernels.h")
-_FLAGS: Final = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
-
-
-def cache_folder() -> Path:
-    """Where built and downloaded things are kept: SUS2_CACHE, else ~/.cache/sus2."""
-    return Path(os.environ.get("SUS2_CACHE") or Path.home() / ".cache" / "sus2")
+NO_VOLUME: Final = "The cell has no volume in its periodic directions; correct the lattice vectors."
 
 
 class _Model(ctypes.Structure):
@@ -55,64 +47,15 @@ class _Edges(ctypes.Structure):
     ]
 
 
-@functools.cache
-def _library(*flags: str) -> ctypes.CDLL | None:
-    """The compiled kernels, or None where they cannot be built or loaded."""
-    if os.environ.get("SUS2_KERNELS", "").lower() in ("0", "off", "torch"):
-        return None
-    try:
-        path = _build(*flags)
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError:  # a damaged file in the cache
-            path.unlink(missing_ok=True)
-            library = ctypes.CDLL(str(_build(*flags)))
-    except (OSError, subprocess.SubprocessError):
-        return None
-    for function in (
-        library.sus2_evaluate, library.sus2_differentiate, library.sus2_second_order, library.sus2_response
-    ):  # fmt: skip
-        function.restype = None
-    return library
+class _Structures(ctypes.Structure):
+    _fields_ = [
+        ("count", ctypes.c_int64),
+        *((n, ctypes.c_void_p) for n in ("first", "positions", "cells", "periodic", "types")),
+    ]
 
 
-def _build(*flags: str) -> Path:
-    """Compile into the cache, named by the content and the processor; raises OSError without a compiler."""
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if not compiler:
-        raise OSError("no C++ compiler")
-    source = b"".join(path.read_bytes() for path in (_HEADER, *_SOURCES))
-    key = hashlib.sha256(source + " ".join((compiler, *_FLAGS, *flags, _processor())).encode()).hexdigest()[:20]
-    target = cache_folder() / "kernels" / f"{key}.so"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            built = Path(scratch) / "kernels.so"
-            command = [compiler, *_FLAGS, *flags, "-o", str(built), *map(str, _SOURCES)]
-            subprocess.run(command, check=True, capture_output=True, timeout=300)
-            built.replace(target)  # atomic: two processes may build at once
-    return target
-
-
-def _processor() -> str:
-    """What -march=native depends on, so that a shared home folder never mixes machines."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    except OSError:
-        flags = platform.processor()
-    return platform.machine() + flags
-
-
-def available() -> bool:
-    """True where the kernels can be used on this machine."""
-    return _library() is not None
-
-
-def default_threads() -> int:
-    """Threads for one call: OMP_NUM_THREADS where set, else the processors this process may use."""
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, int(text)) if text.isdigit() else len(os.sched_getaffinity(0))
+class _List(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_void_p) for n in ("first", "j", "shift")]
 
 
 def monomial_table(max_rank: int) -> dict[tuple[int, int, int], int]:
@@ -146,6 +89,40 @@ class Edges:
             np.ascontiguousarray(index_j, dtype=np.int64),
             np.ascontiguousarray(types, dtype=np.int64),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """S structures with N atoms one after another, in the arrays that the kernels read.
+
+    first (S + 1,) first atom of each; positions (N, 3) A; cells (S, 3, 3) A, rows are lattice vectors; periodic (S, 3)
+    0 or 1 as int64; types (N,).
+    """
+
+    first: Index
+    positions: Array
+    cells: Array
+    periodic: Index
+    types: Index
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeList:
+    """Directed edges of Structures: first (N + 1,); j (E,) int32 within the structure; shift (E, 3) int16, so that
+    the vector of an edge is positions[j] - positions[i] + shift @ cell."""
+
+    first: Index
+    j: NDArray[np.int32]
+    shift: NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class CloseEdges:
+    """Edges shorter than a distance of their pair of types: i, j (n,) atoms, vectors (n, 3) A."""
+
+    i: Index
+    j: Index
+    vectors: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +212,34 @@ class Kernel:
         )  # fmt: skip
         return site + self._shift[edges.types], forces, virial
 
+    def evaluate_structures(
+        self, structures: Structures, *, edges: EdgeList | None = None, short_reach: Array | None = None
+    ) -> tuple[Array, Array, Array, CloseEdges | None]:
+        """As evaluate, with neighbours found on the way and kept for a block of atoms only; virials per atom (N, 6).
+
+        edges: a list found earlier with a longer cutoff, filtered here instead of a new search; short_reach (C, C) A:
+        also return the edges shorter than that. Raises StructureError for a cell without volume.
+        """
+        n = len(structures.types)
+        room = 0 if short_reach is None else 1024 + n
+        while True:
+            site, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6))
+            close = CloseEdges(np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, 3)))
+            total = self._library.sus2_structures(
+                ctypes.byref(self._model), ctypes.byref(_structures(structures)),
+                None if edges is None else ctypes.byref(_list(edges)), ctypes.c_int64(self.single_precision),
+                ctypes.c_int64(self.threads), _pointer(site), _pointer(forces), _pointer(virial),
+                None if short_reach is None else _pointer(short_reach), ctypes.c_int64(room),
+                _pointer(close.i), _pointer(close.j), _pointer(close.vectors),
+            )  # fmt: skip
+            if total < 0:
+                raise StructureError(NO_VOLUME)
+            if total <= room:
+                break
+            room = total
+        short = CloseEdges(close.i[:total], close.j[:total], close.vectors[:total])
+        return site + self._shift[structures.types], forces, virial, None if short_reach is None else short
+
     def differentiate(self, edges: Edges, energy_weight: Array, velocity: Array, strain: Array) -> ParameterGradient:
         """Parameter gradient of sum_i (u_i E_i + dE_i/dt), where atoms move and edges strain at given rates.
 
@@ -295,9 +300,61 @@ def response(edges: Edges, jacobian: Array, head: Array, curvature: Array) -> Ar
     return out
 
 
-def _pointer(x: Array) -> ctypes.c_void_p:
+def find_edges(
+    structures: Structures, cutoff: float, *, atoms: tuple[int, int] | None = None, method: int = 0
+) -> tuple[Index, Index, NDArray[np.int32], Array]:
+    """Directed edges shorter than the cutoff (A) of atoms begin..end (default all), sorted by central atom.
+
+    first (end - begin + 1,), j (E,) within the structure, lattice translations (E, 3), vectors (E, 3) A. method: 1
+    enumerates lattice points, 2 searches bins, 0 chooses by the number of atoms. Raises StructureError for a cell
+    without volume, Sus2Error where there is no compiler.
+    """
+    library = _library()
+    if library is None:
+        raise Sus2Error("The fused kernels cannot be built here; use sus2.batch.neighbours instead.")
+    begin, end = atoms or (0, len(structures.types))
+    room = 64 * (end - begin) + 1024
+    first = np.empty(end - begin + 1, dtype=np.int64)
+    while True:
+        j, shift, vectors = np.empty(room, np.int64), np.empty((room, 3), np.int32), np.empty((room, 3))
+        total = library.sus2_neighbours(
+            ctypes.byref(_structures(structures)), ctypes.c_double(cutoff), ctypes.c_int64(method),
+            ctypes.c_int64(begin), ctypes.c_int64(end), ctypes.c_int64(room),
+            _pointer(first), _pointer(j), _pointer(shift), _pointer(vectors),
+        )  # fmt: skip
+        if total < 0:
+            raise StructureError(NO_VOLUME)
+        if total <= room:
+            return first, j[:total], shift[:total], vectors[:total]
+        room = total
+
+
+def refresh(structures: Structures, edges: EdgeList, cutoff: float) -> Edges:
+    """The edges of a list that are shorter than the cutoff (A) where the atoms are now."""
+    library = _library()
+    if library is None:
+        raise Sus2Error("The fused kernels cannot be built here; use sus2.batch.neighbours instead.")
+    count = len(edges.j)
+    first, j, vectors = np.empty_like(edges.first), np.empty(count, np.int64), np.empty((count, 3))
+    total = library.sus2_refresh(
+        ctypes.byref(_structures(structures)), ctypes.byref(_list(edges)), ctypes.c_double(cutoff),
+        *map(_pointer, (first, j, vectors)),
+    )  # fmt: skip
+    return Edges(first, vectors[:total], j[:total], structures.types)
+
+
+def _pointer(x: NDArray[Any]) -> ctypes.c_void_p:
     return ctypes.c_void_p(x.ctypes.data)
 
 
 def _edges(e: Edges) -> _Edges:
     return _Edges(len(e.types), e.first.ctypes.data, e.vectors.ctypes.data, e.j.ctypes.data, e.types.ctypes.data)
+
+
+def _structures(s: Structures) -> _Structures:
+    arrays = (s.first, s.positions, s.cells, s.periodic, s.types)
+    return _Structures(len(s.cells), *(a.ctypes.data for a in arrays))
+
+
+def _list(e: EdgeList) -> _List:
+    return _List(e.first.ctypes.data, e.j.ctypes.data, e.shift.ctypes.data)

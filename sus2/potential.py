@@ -15,13 +15,13 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from sus2 import kernels
-from sus2.batch import Neighbours, build_batch, neighbours, pack, type_indices
+from sus2.batch import batch_of, neighbours_of, pack
 from sus2.errors import PotentialFileError, Sus2Error
 from sus2.model import Sus2Model, energy_forces_virial
 from sus2.mtp import ModelSpec
+from sus2.packed import determinants, pack_structures, part_of
 from sus2.pretrained import Card
 from sus2.repulsion import Repulsion
-from sus2.structures import to_atoms
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -140,32 +140,57 @@ class Potential:
         """What computes energies and first derivatives: "kernels" or "torch"."""
         return "torch" if self.kernel is None else "kernels"
 
-    def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
-        """Energy, forces and stress of each structure.
+    def evaluate(
+        self, structures: Sequence[Atoms | Structure], *, max_edges: int = MAX_EDGES_PER_CHUNK
+    ) -> list[Evaluation]:
+        """Energy, forces and stress of each structure, all in one call of the kernels.
+
+        max_edges: most edges held at a time (at least those of one structure) where the torch model computes; the
+        fused kernels hold those of a few atoms only. The result does not depend on it.
 
         Raises StructureError (bad coordinates, no atoms) and UnknownElementError.
         """
-        atoms = [to_atoms(s) for s in structures]
-        types = [type_indices(a, self.elements) for a in atoms]
-        results: list[Evaluation] = []
-        lists = (neighbours(a, self.cutoff) for a in atoms)
-        for part, chunk in pack(lists, MAX_EDGES_PER_CHUNK):
-            if self.kernel is not None:
-                site, forces, virial = _by_kernel(self.kernel, types[part], chunk)
-            else:
-                site, forces, virial = self._by_torch(atoms[part], chunk)
-            if self.repulsion is not None:
-                _add_repulsion(self.repulsion, types[part], chunk, site, forces, virial)
-            results += _split(atoms[part], site, forces, virial)
-        return results
+        packed = pack_structures(structures, self.elements)
+        return split(packed, *self.compute(packed, max_edges=max_edges))
 
-    def _by_torch(self, atoms: list[Atoms], lists: list[Neighbours]) -> tuple[Array, Array, Array]:
-        batch = build_batch(
-            atoms, self.elements, self.cutoff, device=self.device, dtype=self.dtype, lists=lists
-        )
-        site, forces, virial = energy_forces_virial(self.model, batch)
-        voigt = np.array([full_3x3_to_voigt_6_stress(v) for v in virial.cpu().numpy()])
-        return site.cpu().numpy(), forces.cpu().numpy(), voigt
+    def compute(
+        self, packed: kernels.Structures, *, edges: kernels.EdgeList | None = None, max_edges: int = MAX_EDGES_PER_CHUNK
+    ) -> tuple[Array, Array, Array]:
+        """Site energies (N,) eV, forces (N, 3) eV/A and virials (S, 6) eV, Voigt xx yy zz yz xz xy, of arrays.
+
+        edges: a list found with a longer cutoff that still holds every edge within the cutoff (see sus2.skin).
+        """
+        if not len(packed.types):
+            return np.zeros(0), np.zeros((0, 3)), np.zeros((0, 6))
+        kernel = self.kernel
+        if kernel is None:
+            return self._by_torch(packed, max_edges)
+        reach = None if self.repulsion is None else self.repulsion.reach_a
+        site, forces, virial, close = kernel.evaluate_structures(packed, edges=edges, short_reach=reach)
+        total = np.add.reduceat(virial, packed.first[:-1])
+        if self.repulsion is not None and close is not None:
+            _add_repulsion(self.repulsion, packed, close, site, forces, total)
+        return site, forces, total
+
+    def _by_torch(self, packed: kernels.Structures, max_edges: int) -> tuple[Array, Array, Array]:
+        site, forces = np.zeros(len(packed.types)), np.zeros((len(packed.types), 3))
+        virial = np.zeros((len(packed.cells), 6))
+        lists = (neighbours_of(packed, k, self.cutoff) for k in range(len(packed.cells)))
+        for part, chunk in pack(lists, max_edges):
+            batch = batch_of(part_of(packed, part.start, part.stop), chunk, device=self.device, dtype=self.dtype)
+            found = energy_forces_virial(self.model, batch)
+            atoms = slice(packed.first[part.start], packed.first[part.stop])
+            site[atoms], forces[atoms] = found[0].cpu().numpy(), found[1].cpu().numpy()
+            virial[part] = [full_3x3_to_voigt_6_stress(v) for v in found[2].cpu().numpy()]
+            if self.repulsion is not None:
+                starts = packed.first[part]
+                close = kernels.CloseEdges(
+                    np.concatenate([n.index_i + s for n, s in zip(chunk, starts, strict=True)]),
+                    np.concatenate([n.index_j + s for n, s in zip(chunk, starts, strict=True)]),
+                    np.concatenate([n.vector for n in chunk]),
+                )
+                _add_repulsion(self.repulsion, packed, close, site, forces, virial)
+        return site, forces, virial
 
     def calculator(self) -> Calculator:
         """An ASE calculator of this potential."""
@@ -174,51 +199,45 @@ class Potential:
         return Sus2Calculator(self)
 
 
-def _by_kernel(
-    kernel: kernels.Kernel, types: list[NDArray[np.int64]], lists: list[Neighbours]
-) -> tuple[Array, Array, Array]:
-    """Site energies (N,), forces (N, 3) and virials (S, 6) of a chunk of structures."""
-    starts = np.concatenate([[0], np.cumsum([len(t) for t in types])[:-1]])
-    edges = kernels.Edges.from_lists(
-        np.concatenate([n.index_i + s for n, s in zip(lists, starts, strict=True)]),
-        np.concatenate([n.index_j + s for n, s in zip(lists, starts, strict=True)]),
-        np.concatenate([n.vector for n in lists]),
-        np.concatenate(types),
-    )
-    site, forces, virial = kernel.evaluate(edges)
-    return site, forces, np.add.reduceat(virial, starts)
-
-
 def _add_repulsion(
     repulsion: Repulsion,
-    types: list[NDArray[np.int64]],
-    lists: list[Neighbours],
+    packed: kernels.Structures,
+    close: kernels.CloseEdges,
     site: Array,
     forces: Array,
     virial: Array,
 ) -> None:
     """Add the short-range term to site energies (N,), forces (N, 3) and virials (S, 6) in place."""
-    start = 0
-    for k, (z, n) in enumerate(zip(types, lists, strict=True)):
-        found = repulsion.terms(n.vector, z[n.index_i], z[n.index_j])
-        if len(found.edge):
-            i, j = n.index_i[found.edge] + start, n.index_j[found.edge] + start
-            g = found.gradient()
-            np.add.at(site, i, found.energy_ev)
-            np.add.at(forces, i, g)
-            np.subtract.at(forces, j, g)
-            virial[k] += full_3x3_to_voigt_6_stress(n.vector[found.edge].T @ g)
-        start += len(z)
+    found = repulsion.terms(close.vectors, packed.types[close.i], packed.types[close.j])
+    if not len(found.edge):
+        return
+    i, j, v = close.i[found.edge], close.j[found.edge], close.vectors[found.edge]
+    g = found.gradient()
+    np.add.at(site, i, found.energy_ev)
+    np.add.at(forces, i, g)
+    np.subtract.at(forces, j, g)
+    outer = v[:, [0, 1, 2, 1, 0, 0]] * g[:, [0, 1, 2, 2, 2, 1]] + v[:, [0, 1, 2, 2, 2, 1]] * g[:, [0, 1, 2, 1, 0, 0]]
+    np.add.at(virial, np.searchsorted(packed.first, i, side="right") - 1, 0.5 * outer)
 
 
-def _split(atoms: list[Atoms], site: Array, forces: Array, virial: Array) -> list[Evaluation]:
-    ends = np.cumsum([len(a) for a in atoms])
+def split(packed: kernels.Structures, site: Array, forces: Array, virial: Array) -> list[Evaluation]:
+    """One Evaluation for each structure, of arrays as Potential.compute returns them."""
+    if not len(packed.cells):
+        return []
+    volume = np.abs(determinants(packed.cells))
+    stress = virial / np.where(volume > 1e-9, volume, np.nan)[:, None]
+    energies = np.add.reduceat(site, packed.first[:-1]).tolist()
+    ends = packed.first.tolist()
     out = []
-    for a, end, w in zip(atoms, ends, virial, strict=True):
-        part = slice(end - len(a), end)
-        volume = abs(float(np.linalg.det(a.cell.array)))
-        stress = w / volume if volume > 1e-9 else np.full(6, np.nan)
-        out.append(Evaluation(float(site[part].sum()), site[part], forces[part], stress))
+    make = Evaluation.__new__
+    for k, (energy, sigma) in enumerate(zip(energies, stress, strict=True)):
+        begin, end = ends[k], ends[k + 1]
+        result = make(Evaluation)
+        # A frozen dataclass's own constructor takes longer than a small structure's forces.
+        result.__dict__.update(
+            energy_ev=energy, energies_ev=site[begin:end], forces_ev_per_a=forces[begin:end], stress_ev_per_a3=sigma
+        )
+        out.append(result)
     return out
 
 

@@ -63,6 +63,8 @@ class Repulsion:
         self.inner, self.outer, self.strength = inner, outer, strength
         self._z = np.array([atomic_numbers[e] for e in elements])
         self._radii = covalent_radii[self._z]
+        self.reach_a: Array = np.ascontiguousarray(outer * (self._radii[:, None] + self._radii))
+        """(C, C) A: pairs of types further apart than this feel nothing."""
         self._longest = 2.0 * outer * float(self._radii.max())
 
     def terms(self, vectors: Array, types_i: Index, types_j: Index) -> PairTerms:

@@ -9,17 +9,26 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from sus2.potential import Potential
+from sus2.packed import pack_structures
+from sus2.potential import Potential, split
+from sus2.skin import SkinList
+
+# Below this the search costs less than looking whether an old list still holds.
+MIN_LISTED_ATOMS = 64
 
 
 class Sus2Calculator(Calculator):
-    """Energy, forces, stress and site energies of a Potential, in ASE's units and signs."""
+    """Energy, forces, stress and site energies of a Potential, in ASE's units and signs.
+
+    Steps of a relaxation or of molecular dynamics share one neighbour list with a skin (sus2.skin).
+    """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
 
     def __init__(self, potential: Potential) -> None:
         super().__init__()
         self.potential = potential
+        self.neighbour_list = SkinList(potential.cutoff)
 
     def calculate(
         self,
@@ -28,7 +37,10 @@ class Sus2Calculator(Calculator):
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         super().calculate(atoms, list(properties), list(system_changes))
-        result = self.potential.evaluate([self.atoms])[0]
+        packed = pack_structures([self.atoms], self.potential.elements)
+        listed = len(packed.types) >= MIN_LISTED_ATOMS and self.potential.kernel is not None
+        edges = self.neighbour_list.edges(packed) if listed else None
+        result = split(packed, *self.potential.compute(packed, edges=edges))[0]
         values: dict[str, Any] = {
             "energy": result.energy_ev,
             "free_energy": result.energy_ev,

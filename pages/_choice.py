@@ -13,7 +13,7 @@ import streamlit as st
 from ase import Atoms
 
 import sus2
-from sus2.errors import Sus2Error, UnknownElementError
+from sus2.errors import StructureError, Sus2Error, UnknownElementError
 from sus2.questions import PotentialRef
 from sus2.settings import settings
 from sus2.structures import CrystalInfo, content_key, describe, elements_of, read_structure, sample
@@ -80,7 +80,10 @@ def crystal() -> Crystal:
     """The chosen crystal; raises StructureError where a link names one that is no longer kept."""
     key = st.session_state["crystal_key"]
     if HASH.fullmatch(key):
-        label, atoms = st.session_state.get("own_crystals", {}).get(key) or uploads().get(key)
+        found = st.session_state.get("own_crystals", {}).get(key) or uploads().get(key)
+        if found is None:
+            raise StructureError("This crystal is no longer kept by the server; upload its file again.")
+        label, atoms = found
         return Crystal(key, label, atoms.copy(), _info(key, atoms))
     chosen = sample(key)
     atoms = chosen.atoms()
@@ -90,11 +93,21 @@ def crystal() -> Crystal:
 def choose_crystal(key: str) -> None:
     """Make a sample or a kept upload the chosen crystal (for callbacks)."""
     st.session_state["crystal_key"] = key
-    st.session_state["sample_choice"] = None if HASH.fullmatch(key) else key
     st.session_state.pop("upload_error", None)
+    renew("sample_box")
     if not HASH.fullmatch(key):
         # A new key empties the upload box, which would otherwise still name the file.
-        st.session_state["upload_box"] = st.session_state.get("upload_box", 0) + 1
+        renew("upload_box")
+
+
+def box_key(box: str) -> str:
+    """The present key of a widget that is sometimes renewed."""
+    return f"{box}_{st.session_state.get(box, 0)}"
+
+
+def renew(box: str) -> None:
+    """Give a widget a new key, so that what a browser still sends of the old one cannot undo a choice."""
+    st.session_state[box] = st.session_state.get(box, 0) + 1
 
 
 def keep_crystal(label: str, atoms: Atoms) -> str:
@@ -105,10 +118,15 @@ def keep_crystal(label: str, atoms: Atoms) -> str:
     return key
 
 
-def sample_chosen() -> None:
-    """Take the sample of the box at the left (for callbacks)."""
-    if st.session_state["sample_choice"] is not None:
-        choose_crystal(st.session_state["sample_choice"])
+def sample_chosen(box: str) -> None:
+    """Take the sample of the box of that key (for callbacks)."""
+    if st.session_state[box] is not None:
+        choose_crystal(st.session_state[box])
+
+
+def model_chosen(box: str) -> None:
+    """Take the model of the box of that key (for callbacks)."""
+    st.session_state["model_name"] = st.session_state[box]
 
 
 def file_chosen(box: str) -> None:

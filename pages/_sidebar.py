@@ -10,11 +10,14 @@ from pages._answers import TITLES, owner
 from pages._choice import (
     HASH,
     Crystal,
+    box_key,
     choose_crystal,
     crystal,
     file_chosen,
     listed,
+    model_chosen,
     models,
+    renew,
     sample_chosen,
     uploads,
 )
@@ -35,16 +38,20 @@ def sidebar() -> None:
     st.html(_STYLE)
     _read_address()
     with st.sidebar:
+        keys = [s.key for s in samples()]
+        now = st.session_state["crystal_key"]
+        box = box_key("sample_box")
         st.selectbox(
             "Crystal",
-            [s.key for s in samples()],
+            keys,
             format_func=_sample_label,
-            index=None,
-            key="sample_choice",
+            index=keys.index(now) if now in keys else None,
+            key=box,
             on_change=sample_chosen,
+            args=(box,),
             placeholder="Choose a sample",
         )
-        box = f"upload_{st.session_state.get('upload_box', 0)}"
+        box = box_key("upload_box")
         st.file_uploader(
             "or upload one",
             key=box,
@@ -99,6 +106,7 @@ def _model_panel(chosen: Crystal) -> None:
     ordered = covering + [m for m in available if m not in covering]
     names = [m.name for m in ordered]
     wanted = st.session_state.pop("wanted_model", None)
+    before = st.session_state.get("model_name")
     if wanted in names:
         st.session_state["model_name"] = wanted
     current = st.session_state.get("model_name")
@@ -110,8 +118,16 @@ def _model_panel(chosen: Crystal) -> None:
         missing = next(m for m in available if m.name == name).missing(chosen.atoms)
         return f"{name} (without {listed(missing)})" if missing else name
 
-    st.selectbox("Model", names, format_func=label, key="model_name", help="Models that know all elements come first.")
-    now = next(m for m in available if m.name == st.session_state["model_name"])
+    name = st.session_state["model_name"]
+    if name != before or st.session_state.get("model_names") != names:
+        renew("model_box")
+        st.session_state["model_names"] = names
+    box = box_key("model_box")
+    st.selectbox(
+        "Model", names, index=names.index(name), format_func=label, key=box, on_change=model_chosen, args=(box,),
+        help="Models that know all elements come first.",
+    )  # fmt: skip
+    now = next(m for m in available if m.name == name)
     st.caption(f"{now.card.functional} · {_elements_label(now.elements)}")
     if best is not None:
         here = now.name == best.card.name
@@ -139,6 +155,8 @@ def _read_address() -> None:
                 "The link names a crystal that this server no longer keeps; upload its file again."
             )
             key = DEFAULT_SAMPLE
+        else:
+            st.session_state.setdefault("own_crystals", {})[key] = uploads().get(key)
     elif key not in {s.key for s in samples()}:
         st.session_state["upload_error"] = f"The link names a sample '{key[:40]}', which does not exist; choose one."
         key = DEFAULT_SAMPLE

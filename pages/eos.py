@@ -142,6 +142,7 @@ def show(shown, equation, crystal, model) -> None:
             alt=f"Pressure against volume of {crystal.info.formula}",
             name=f"{crystal.file_name}-pressure",
         )
+        squeeze(result, fit)
     at_v0 = result.atoms_at_v0
     with relaxed:
         show_relaxed(result, at_v0, crystal)
@@ -177,6 +178,29 @@ def show(shown, equation, crystal, model) -> None:
         checks=checks,
         seen=f'result.fits["{fit.model}"]',
     )
+
+
+def squeeze(result, fit) -> None:
+    """What the fit says at a volume that a slider sets."""
+    widest = int(100 * (result.volumes_a3.max() / fit.v0_a3 - 1.0))
+    narrowest = -int(100 * (1.0 - result.volumes_a3.min() / fit.v0_a3))
+    percent = st.slider(
+        "Volume (% away from V₀)", float(narrowest), float(widest), 0.0, 0.1, key=f"eos_squeeze_{narrowest}_{widest}"
+    )
+    v, n = fit.v0_a3 * (1.0 + percent / 100.0), result.n_atoms
+    pressure, modulus = float(fit.pressure_gpa(v)), float(fit.bulk_modulus_gpa(v))
+    lift = 1e3 * (float(fit.energy_ev(v)) - fit.e0_ev) / n
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(4),
+        (
+            ("Volume", frame.number(v / n, 3), "Å³/atom", "Of the fitted curve, at the slider."),
+            ("Pressure", frame.number(pressure, 2), "GPa", "What it takes to hold this volume; below zero it pulls."),
+            ("Bulk modulus there", frame.number(modulus, 1), "GPa", "−V dP/dV at this volume: it grows as B₀′ says."),
+            ("Energy above E₀", frame.number(lift, 2), "meV/atom", "The work of getting there."),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, value, unit, meaning)
 
 
 def show_relaxed(result, at_v0, crystal) -> None:

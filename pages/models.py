@@ -138,15 +138,15 @@ def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
         rows.append(row)
     frame.table(rows, key="models_table")
     st.caption(
-        "Mean absolute errors of energies and forces on held-out structures near equilibrium, and medians over crystals "
-        "of held-out compositions where the card has them, against the data or the teacher that it was trained on. An "
-        "error against experiment adds that of the functional."
+        "Mean absolute errors of energies and forces on held-out structures near equilibrium, and medians over "
+        "crystals of held-out compositions where the card has them, against the data or the teacher that it was "
+        "trained on. An error against experiment adds that of the functional."
     )
     one = next((m for m in known if m.is_own and not m.missing(crystal.atoms)), None)
     if one is not None:
         st.markdown(
-            f"**{frame.plain(one.name)}** is your own. What it says about {crystal.info.formula} beside a shipped model, "
-            "number by number:"
+            f"**{frame.plain(one.name)}** is your own. What it says about {crystal.info.formula} beside a shipped "
+            "model, number by number:"
         )
         st.page_link("pages/compare.py", label="Compare it", icon=":material/compare_arrows:")
         st.page_link("pages/check.py", label="Check whether it is sane", icon=":material/fact_check:")

@@ -1,18 +1,29 @@
-"""The app under AppTest, which runs the scripts without a browser."""
+"""The app under AppTest, which runs the scripts without a browser, and as a server for a real one."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
+from playwright.sync_api import Browser, Page, sync_playwright
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from sus2 import board
+from sus2.kernels import available, cache_folder
 from sus2.settings import settings
+from tests.conftest import require
 
 
 @pytest.fixture
@@ -36,3 +47,57 @@ def app(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     board.board().close()
     settings.cache_clear()
     board.board.cache_clear()
+
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app, started as `sus2 app` starts it, with a store of its own."""
+    cache = tmp_path_factory.mktemp("cache")
+    if available():
+        (cache / "kernels").symlink_to(cache_folder() / "kernels", target_is_directory=True)
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=root,
+        env={**os.environ, "SUS2_CACHE": str(cache)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 90
+    ready = False
+    while not ready and process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
+                ready = answer.status == 200
+        except (urllib.error.URLError, OSError):
+            os.sched_yield()
+    assert ready, "the app did not start"
+    yield address
+    process.terminate()
+    process.wait(timeout=30)
+    with socket.socket() as s:
+        assert s.connect_ex(("127.0.0.1", port)) != 0, "the server outlived the process that was stopped"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        require("there is no chromium (on Debian: apt-get install chromium)")
+        raise AssertionError
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until the page's script has ended."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)

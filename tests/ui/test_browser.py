@@ -2,71 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ase.build import bulk
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 import sus2
 from sus2.structures import write_structure
-from tests.conftest import require
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(root: Path) -> Iterator[str]:
-    """Address of the app, started as `sus2 app` starts it."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=root, env={**os.environ},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 90
-    ready = False
-    while not ready and process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
-                ready = answer.status == 200
-        except (urllib.error.URLError, OSError):
-            os.sched_yield()
-    assert ready, "the app did not start"
-    yield address
-    process.terminate()
-    process.wait(timeout=30)
-    with socket.socket() as s:
-        assert s.connect_ex(("127.0.0.1", port)) != 0, "the server outlived the process that was stopped"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        require("there is no chromium (on Debian: apt-get install chromium)")
-        raise AssertionError
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 def test_a_link_opens_its_page_on_a_fresh_server(server: str, browser: Browser) -> None:

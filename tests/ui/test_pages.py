@@ -59,7 +59,7 @@ def test_the_equation_of_state_page_shows_the_numbers_of_the_function(app: AppTe
 
 def test_the_choice_stays_between_pages(app: AppTest) -> None:
     opened(app, "structure")
-    app.sidebar.selectbox(key="sample_choice").set_value("cu").run()
+    app.sidebar.selectbox[0].set_value("cu").run()
     app.switch_page("pages/eos.py").run()
     assert app.session_state["crystal_key"] == "cu"
     assert app.query_params["crystal"] == "cu"

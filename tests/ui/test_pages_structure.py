@@ -108,7 +108,7 @@ def test_another_crystal_begins_without_edits(app: AppTest) -> None:
     edit(app, "remove")
     widget(app.selectbox, "site_remove").set_value(0).run()
     press(app, "edit_add")
-    app.sidebar.selectbox(key="sample_choice").set_value("cu").run()
+    app.sidebar.selectbox[0].set_value("cu").run()
     assert not app.exception
     assert app.button(key="edit_undo").disabled
     assert "Fm" in facts(app)

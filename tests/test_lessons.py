@@ -250,6 +250,8 @@ def test_small_supercells_miss_the_exact_frequencies(silicon: Potential) -> None
     small, large = study.largest_error_thz
     assert small > 1.0
     assert large < 0.05
+    exact, found = study.worst_thz(0)
+    assert abs(found - exact) == pytest.approx(small)
     assert study.reach_a == pytest.approx(2 * silicon.cutoff)
     assert study.finite_thz.shape == (2, *study.exact_thz.shape)
 

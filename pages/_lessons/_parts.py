@@ -66,8 +66,9 @@ def numbers(cards: Sequence[tuple[str, str, str, str]]) -> None:
     cells = "".join(
         f"<div style='border-left:4px solid {_COLOURS[kind]};padding:0.15rem 0 0.15rem 0.8rem;min-width:8.5rem;flex:1 "
         f"1 8.5rem'><div style='opacity:0.75;font-size:0.92rem'>{html.escape(label)}</div><div "
-        f"style='font-size:1.5rem;font-weight:600;line-height:1.35;white-space:nowrap'>{html.escape(value)}<span "
-        f"style='font-size:1rem;font-weight:400'> {html.escape(unit)}</span></div></div>"
+        "style='font-size:1.5rem;font-weight:600;line-height:1.35'><span "
+        f"style='white-space:nowrap'>{html.escape(value)}</span><span style='font-size:1rem;font-weight:400'> "
+        f"{html.escape(unit)}</span></div></div>"
         for label, value, unit, kind in cards
     )
     st.markdown(

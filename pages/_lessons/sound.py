@@ -193,9 +193,8 @@ def _break(example: parts.Example) -> None:
         with body:
             parts.numbers(
                 (
-                    ("Highest frequency, exact", parts.plain(float(study.exact_thz.max()), 2), "THz", "right"),
-                    ("in your supercell", parts.plain(float(study.finite_thz[k].max()), 2), "THz", "wrong"),
-                    ("Largest error on the path", parts.plain(float(study.largest_error_thz[k]), 2), "THz", "wrong"),
+                    ("Where it is worst: exact", parts.plain(study.worst_thz(k)[0], 2), "THz", "right"),
+                    ("in your supercell", parts.plain(study.worst_thz(k)[1], 2), "THz", "wrong"),
                     ("Width of your cell", parts.plain(float(study.widths_a[k]), 1), "Å", "wrong"),
                     ("Twice the cutoff", parts.plain(study.reach_a, 1), "Å", "right"),
                 )
@@ -213,7 +212,6 @@ def _break(example: parts.Example) -> None:
                 name="lesson-supercell",
             )
             st.caption(
-                "Even a small supercell is right at the waves that fit into it, if each distance is sorted correctly; "
-                "between them the frequencies are a guess. With one cell all acoustic motion is lost: every atom "
-                "moves like its images."
+                "A small supercell is right at the waves that fit into it; between them the frequencies are a guess. "
+                "With one cell nothing is left of sound: every atom moves like its images."
             )

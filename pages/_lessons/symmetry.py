@@ -77,13 +77,13 @@ def show() -> None:
 
 
 def _strain(found, example: parts.Example) -> None:
-    columns = st.columns(3)
+    columns = [*st.columns(3), *st.columns(3)]
     strain = [
-        columns[k % 3].slider(
+        column.slider(
             f"{name} (%)", -2.0, 2.0, 1.0 if k == 0 else 0.0, 0.1, key=f"l3_{name}",
             help="Shear, as the change of the angle between two axes." if k > 2 else "Stretch along this axis.",
         )
-        for k, name in enumerate(COMPONENTS)
+        for k, (column, name) in enumerate(zip(columns, COMPONENTS, strict=True))
     ]  # fmt: skip
     response = strain_response(found, parts.model(example.model).load(), strain)
     before = elastic_symmetry(found.atoms)

@@ -52,10 +52,16 @@ def show() -> None:
         "each crystal a length $l$ of its own and an energy $\\Delta E$ of its own, and measure the radius $r$ of the "
         "volume of an atom and its energy in them:"
     )
-    st.latex(
-        r"a^* = \frac{r-r_0}{l},\qquad E^* = \frac{E}{\Delta E} = -(1+a^*+0.05\,a^{*3})\,e^{-a^*},\qquad "
-        r"l=\sqrt{\frac{\Delta E}{12\pi B_0 r_0}}"
-    )
+    for column, formula in zip(
+        st.columns([2, 4, 3]),
+        (
+            r"a^* = \frac{r-r_0}{l}",
+            r"E^* = \frac{E}{\Delta E} = -(1+a^*+0.05\,a^{*3})\,e^{-a^*}",
+            r"l=\sqrt{\frac{\Delta E}{12\pi B_0 r_0}}",
+        ),
+        strict=True,
+    ):
+        column.latex(formula)
     st.markdown(
         "The curves here are computed with our own potentials, none of which was told about this law for crystals. "
         "Move both sliders to 1."

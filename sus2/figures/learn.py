@@ -91,13 +91,13 @@ def minimum_figure(
             fig.add_vrect(x0=low, x1=high, fillcolor=wash(colour, mode), line_width=0, layer="below", row=row, col=1)
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1}, row=2, col=1)
     style(fig, mode=mode, height=height)
-    for x, text, anchor, colour in (
-        (v.min(), "pushed apart", "left", VERMILION),
-        (v.max(), "drawn together", "right", BLUE),
+    for x, y, text, anchor, colour in (
+        (v.min(), 0.1, "pushed apart", "left", VERMILION),
+        (v.max(), 0.9, "drawn together", "right", BLUE),
     ):
         fig.add_annotation(
-            x=x, y=0.1, yref="y domain", text=f"<i>{text}</i>", showarrow=False, xanchor=anchor,
-            font={"color": colour, "size": 16}, xshift=8 if anchor == "left" else -8,
+            x=x, y=y, yref="y2 domain", text=f"<i>{text}</i>", showarrow=False, xanchor=anchor,
+            font={"color": colour}, xshift=6 if anchor == "left" else -6,
         )  # fmt: skip
     low, high = float(p.min()), float(np.interp(0.8 * v0_a3, v, p))
     fig.update_yaxes(title_text="E − E<sub>0</sub> (eV/atom)", range=[-0.06 * highest_ev, highest_ev], row=1, col=1)
@@ -187,9 +187,7 @@ def ranges_figure(
             )
         )  # fmt: skip
     style(fig, mode=mode, height=height)
-    fig.update_xaxes(
-        title_text="range of volumes (± %)", type="log", tickvals=x.tolist(), ticktext=[f"{v:g}" for v in x]
-    )
+    fig.update_xaxes(title_text="range of volumes (± %)", type="log", tickvals=[0.1, 0.3, 1, 3, 10, 30])
     pad = 0.04 * (limits[1] - limits[0])
     fig.update_yaxes(title_text=label, range=[limits[0] - pad, limits[1] + pad])
     return fig

@@ -109,6 +109,11 @@ class SupercellStudy:
     exact_thz: Array
     finite_thz: Array
 
+    def worst_thz(self, k: int) -> tuple[float, float]:
+        """The frequency on the path that supercell k gets most wrong: exact, and as it finds it."""
+        place = np.unravel_index(int(np.abs(self.finite_thz[k] - self.exact_thz).argmax()), self.exact_thz.shape)
+        return float(self.exact_thz[place]), float(self.finite_thz[k][place])
+
     @property
     def largest_error_thz(self) -> Array:
         """(sizes,) largest difference of a frequency on the path."""

@@ -165,7 +165,9 @@ def show_scatter(result: ManyResult) -> None:
     y = right.selectbox(
         "Up", columns, columns.index(second), format_func=lambda c: COLUMNS[c].title, key=f"batch_y_{kind}"
     )
-    by = third.selectbox("Colours", list(GROUPS), key="batch_groups", help=f"At most {len(MARKERS)} kinds differ.")
+    by = third.selectbox(
+        "Colours", list(GROUPS), key="batch_groups", help=f"The {len(MARKERS) - 1} largest kinds differ."
+    )
     a, b = result.column(x), result.column(y)
     shown = int((np.isfinite(a) & np.isfinite(b)).sum())
     if not shown:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from sus2.figures.many import MARKERS, MAX_NAMED, many_figure
+from sus2.figures.many import MARKERS, MAX_NAMED, OTHERS, many_figure
 
 X = [1.0, 2.0, math.nan, 4.0]
 Y = [10.0, math.nan, 30.0, 40.0]
@@ -25,9 +25,13 @@ def test_groups_differ_in_colour_and_marker() -> None:
     traces = many_figure(x=three, y=three, names=list("abc"), groups=["p", "q", "p"], x_title="", y_title="").data
     assert [t.name for t in traces] == ["p", "q"]
     assert len({t.marker.color for t in traces}) == len({t.marker.symbol for t in traces}) == 2
-    many = [str(k) for k in range(len(MARKERS) + 1)]
-    one = many_figure(x=range(len(many)), y=range(len(many)), names=many, groups=many, x_title="", y_title="").data
-    assert len(one) == 1
+    n = len(MARKERS)
+    kinds = ["rare", *(str(k) for k in range(n) for _ in range(2))]
+    numbers = np.arange(len(kinds))
+    found = many_figure(x=numbers, y=numbers, names=kinds, groups=kinds, x_title="", y_title="").data
+    assert [t.name for t in found] == [*(str(k) for k in range(n - 1)), OTHERS]
+    assert sum(len(t.x) for t in found) == len(kinds)
+    assert list(found[-1].hovertext) == ["rare", str(n - 1), str(n - 1)]
 
 
 def test_names_are_left_out_where_there_are_many() -> None:

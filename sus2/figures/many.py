@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import ArrayLike
 from sus2.figures.theme import BLUE, PALETTE, Mode, paper, style
 
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
-MAX_NAMED = 25
+MAX_NAMED = 12
+OTHERS = "others"
 
 
 def many_figure(
@@ -28,14 +30,16 @@ def many_figure(
 ) -> go.Figure:
     """y against x (n,), a point for each crystal that has both numbers, named where there are at most MAX_NAMED.
 
-    groups (n,): of one colour and marker each, in the legend; more kinds than there are markers are not told apart.
+    groups (n,): of one colour and marker each, in the legend, the largest first; what has no marker is OTHERS.
     """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     both = np.isfinite(a) & np.isfinite(b)
     labels = list(groups) if groups is not None else [""] * len(a)
-    kinds = list(dict.fromkeys(label for label, ok in zip(labels, both, strict=True) if ok))
+    counts = Counter(label for label, ok in zip(labels, both, strict=True) if ok)
+    kinds = [kind for kind, _ in counts.most_common()]
     if len(kinds) > len(MARKERS):
-        labels, kinds = [""] * len(a), [""]
+        kinds = [*kinds[: len(MARKERS) - 1], OTHERS]
+        labels = [label if label in kinds else OTHERS for label in labels]
     few = int(both.sum()) <= MAX_NAMED
     fig = go.Figure()
     for k, kind in enumerate(kinds):

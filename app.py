@@ -31,7 +31,8 @@ page = st.navigation(
         "Learn": [
             st.Page("pages/learn.py", title="Learn", icon=":material/menu_book:", url_path="learn"),
         ],
-    }
+    },
+    expanded=True,
 )
 frame.sidebar()
 page.run()

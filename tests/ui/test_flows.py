@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 DESKTOP = {"width": 1280, "height": 1000}
 PHONE = {"width": 400, "height": 800}
 PAGES = (
-    "", "structure", "history", "eos", "elasticity", "phonons", "thermal", "compare", "check", "transfer", "models", "batch", "learn"
+    "", "structure", "history", "eos", "elasticity", "phonons", "thermal", "compare", "check", "transfer", "models", "many", "learn"
 )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from sus2._elastic_tensors import VOIGT, voigt_to_matrix
 from sus2.errors import Sus2Error
-from sus2.relax import Progress, relax
+from sus2.relax import Progress
+from sus2.relax_many import relax_many
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
@@ -39,12 +40,14 @@ def stresses_ev_per_a3(
     """The strained cells (with their ions at rest, if asked) and their stresses (6,)."""
     cells = list(structures)
     if relax_ions:
-        for k, cell in enumerate(cells):
+
+        def relaxed(_: str, fraction: float) -> None:
             if progress is not None:
-                progress(stage, k / len(cells))
-            found = relax(cell, potential, cell=False, fmax=FMAX_EV_PER_A)
+                progress(stage, fraction)
+
+        for k, found in enumerate(relax_many(cells, potential, cell=False, fmax=FMAX_EV_PER_A, progress=relaxed)):
             # Near a kink of the potential the last digits of the forces may not come down.
-            if found.max_force_ev_per_a > ACCEPTED_EV_PER_A:
+            if found.failure or found.max_force_ev_per_a > ACCEPTED_EV_PER_A:
                 found.require_converged()
             cells[k] = found.atoms
     return cells, [e.stress_ev_per_a3 for e in potential.evaluate(cells)]

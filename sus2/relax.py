@@ -61,7 +61,9 @@ class RelaxResult:
     stress_tolerance_gpa (where the cell was free); max_stress_gpa: largest deviation, over the six Voigt components,
     of the stress from that of the target pressure (at fixed volume: of the deviatoric stress from zero);
     energies_ev: energy at each step, the last is energy_ev; spacegroup_*: for example "Fd-3m (227)";
-    symmetry_constrained: whether the steps were projected on the symmetry of the start.
+    symmetry_constrained: whether the steps were projected on the symmetry of the start; failure: why the relaxation was
+    given up (it collapsed, say; atoms are then the last ones), empty otherwise. relax raises such a failure;
+    sus2.relax_many.relax_many marks it.
     """
 
     atoms: Atoms
@@ -81,6 +83,7 @@ class RelaxResult:
     cell_free: bool
     force_tolerance_ev_per_a: float
     stress_tolerance_gpa: float
+    failure: str = ""
 
     @property
     def volume_change_percent(self) -> float:
@@ -94,6 +97,8 @@ class RelaxResult:
 
     def require_converged(self) -> RelaxResult:
         """This result; raises ConvergenceError unless it converged."""
+        if self.failure:
+            raise ConvergenceError(self.failure)
         if not self.converged:
             reasons = []
             if self.positions_free and self.max_force_ev_per_a > self.force_tolerance_ev_per_a:
@@ -186,9 +191,11 @@ def relax(
         # The loop judges convergence itself: the optimiser would compare one number of mixed units with fmax.
         for _ in optimiser.irun(fmax=0.0, steps=max_steps if positions or cell else 0):
             energies.append(float(work.get_potential_energy()))
-            _check_sane(work, energies[-1], start_volume)
+            check_sane(work, energies[-1], work.get_forces(apply_constraint=False), start_volume)
             force = float(np.linalg.norm(work.get_forces(apply_constraint=False), axis=1).max())
-            stress = _stress_deviation_gpa(work, pressure_gpa, fixed_volume) if periodic else math.nan
+            stress = math.nan
+            if periodic:
+                stress = stress_deviation_gpa(work.get_stress(apply_constraint=False), pressure_gpa, fixed_volume)
             excess = max(force / fmax if positions else 0.0, stress / stress_gpa if cell else 0.0)
             converged = excess <= 1.0
             first = max(first, excess)
@@ -320,17 +327,17 @@ def _right_handed(atoms: Atoms) -> tuple[tuple[Array, Array, NDArray[np.int_]], 
     return (lattice[order], atoms.get_scaled_positions(wrap=False)[:, order], atoms.numbers), order
 
 
-def _stress_deviation_gpa(atoms: Atoms, pressure_gpa: float, fixed_volume: bool) -> float:
+def stress_deviation_gpa(stress_ev_per_a3: Array, pressure_gpa: float, fixed_volume: bool) -> float:
     """Largest component of stress + P, or of the deviatoric stress at fixed volume, GPa."""
-    stress = np.array(atoms.get_stress(apply_constraint=False)) * EV_PER_A3_TO_GPA
+    stress = np.array(stress_ev_per_a3) * EV_PER_A3_TO_GPA
     stress[:3] -= stress[:3].mean() if fixed_volume else -pressure_gpa
     return float(np.abs(stress).max())
 
 
-def _check_sane(atoms: Atoms, energy_ev: float, start_volume: float) -> None:
+def check_sane(atoms: Atoms, energy_ev: float, forces: Array, start_volume: float) -> None:
+    """Raise ConvergenceError where numbers are infinite, the volume left its bounds or atoms overlap."""
     formula = atoms.get_chemical_formula("metal")
     advice = "the potential is not valid there: start from a better structure or choose another potential."
-    forces = atoms.get_forces(apply_constraint=False)
     if not (math.isfinite(energy_ev) and np.isfinite(forces).all() and np.isfinite(atoms.positions).all()):
         raise ConvergenceError(f"{formula}: energy or forces became infinite during the relaxation; {advice}")
     if start_volume > 0:

@@ -158,8 +158,7 @@ def relax(
     elif pressure_gpa:
         raise ConvergenceError("A target pressure needs a cell that may change; pass cell=True.")
     start_volume = abs(float(work.cell.volume))
-    before = spacegroup(work)
-    constraint = symmetry_constraint(work) if symmetry and periodic else None
+    before, constraint = spacegroup_and_constraint(work, constraint=symmetry)
     if constraint is not None:
         constraint.symmetrise(work, change_cell=cell)
         if fixed_volume:
@@ -229,10 +228,7 @@ def relax(
 
 def spacegroup(atoms: Atoms, *, symprec: float = SYMPREC_A) -> str:
     """International symbol and number, for example "Fd-3m (227)"; "none" without three periodic directions."""
-    if not atoms.pbc.all():
-        return "none"
-    found = spglib.get_spacegroup(_right_handed(atoms)[0], symprec=symprec)
-    return str(found) if found else "none"
+    return spacegroup_and_constraint(atoms, symprec=symprec, constraint=False)[0]
 
 
 def symmetry_constraint(atoms: Atoms, *, symprec: float = SYMPREC_A) -> KeepSymmetry | None:
@@ -241,15 +237,33 @@ def symmetry_constraint(atoms: Atoms, *, symprec: float = SYMPREC_A) -> KeepSymm
     None too for large supercells (operations x atoms above MAX_PROJECTED), where a minimiser that follows the
     gradient keeps the symmetry to rounding errors anyway.
     """
+    return spacegroup_and_constraint(atoms, symprec=symprec)[1]
+
+
+def spacegroup_and_constraint(
+    atoms: Atoms, *, symprec: float = SYMPREC_A, constraint: bool = True
+) -> tuple[str, KeepSymmetry | None]:
+    """spacegroup and symmetry_constraint by one search for the symmetry, which takes longer than a small relaxation."""
+    if not atoms.pbc.all():
+        return "none", None
     data, order = _right_handed(atoms)
-    found = spglib.get_symmetry(data, symprec=symprec)
-    if found is None or not 1 < len(found["rotations"]) <= MAX_PROJECTED // len(atoms):
+    found = spglib.get_symmetry_dataset(data, symprec=symprec)
+    if found is None:
+        return "none", None
+    kept = _constraint(atoms, found.rotations, found.translations, order) if constraint else None
+    return f"{found.international} ({found.number})", kept
+
+
+def _constraint(
+    atoms: Atoms, rotations: NDArray[np.int32], translations: Array, order: list[int]
+) -> KeepSymmetry | None:
+    if not 1 < len(rotations) <= MAX_PROJECTED // len(atoms):
         return None
-    rotations = found["rotations"][:, order][:, :, order].astype(float)
-    translations = found["translations"][:, order]
+    turns = rotations[:, order][:, :, order].astype(float)
+    translations = translations[:, order]
     scaled = atoms.get_scaled_positions(wrap=False)
-    source = np.empty((len(rotations), len(atoms)), dtype=np.int64)
-    for k, (rotation, translation) in enumerate(zip(rotations, translations, strict=True)):
+    source = np.empty((len(turns), len(atoms)), dtype=np.int64)
+    for k, (rotation, translation) in enumerate(zip(turns, translations, strict=True)):
         gap = (scaled @ rotation.T + translation)[:, None] - scaled[None]
         gap -= np.round(gap)
         distance = np.linalg.norm(gap @ np.asarray(atoms.cell), axis=2)
@@ -258,7 +272,7 @@ def symmetry_constraint(atoms: Atoms, *, symprec: float = SYMPREC_A) -> KeepSymm
         if len(set(image.tolist())) != len(atoms):
             return None
         source[k, image] = np.arange(len(atoms))
-    return KeepSymmetry(rotations, translations, source)
+    return KeepSymmetry(turns, translations, source)
 
 
 class KeepSymmetry:

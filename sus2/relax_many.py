@@ -38,8 +38,8 @@ from sus2.relax import (
     check_sane,
     relax,
     spacegroup,
+    spacegroup_and_constraint,
     stress_deviation_gpa,
-    symmetry_constraint,
 )
 from sus2.structures import check_crystal, to_atoms
 from sus2.units import GPA_TO_EV_PER_A3
@@ -179,9 +179,8 @@ def relax_many(
 
 
 def _start(atoms: Atoms, symmetry: bool, options: _Options) -> _Run:
-    before = spacegroup(atoms)
+    before, constraint = spacegroup_and_constraint(atoms, constraint=symmetry)
     start_volume = abs(float(atoms.cell.volume))
-    constraint = symmetry_constraint(atoms) if symmetry and atoms.pbc.all() else None
     if constraint is not None:
         constraint.symmetrise(atoms, change_cell=options.cell)
         if options.fixed_volume:

@@ -11,23 +11,23 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from sus2 import kernels
-from sus2.batch import batch_of, neighbours_of, pack
+from sus2.batch import neighbours_of, pack
 from sus2.errors import PotentialFileError, Sus2Error
-from sus2.model import Sus2Model, energy_forces_virial
+from sus2.model import Sus2Model
 from sus2.mtp import ModelSpec
-from sus2.packed import determinants, pack_structures, part_of
+from sus2.packed import determinants, pack_structures
 from sus2.pretrained import Card
 from sus2.repulsion import Repulsion
+from sus2.torch_sweep import Sweep
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 Array = NDArray[np.float64]
-# One edge costs about 5 kB in reverse differentiation (l2k3): 1e5 edges keep a chunk near 0.5 GiB.
+# One edge costs about 1 kB in the reverse sweep (l2k3): 1e5 edges keep a chunk near 0.1 GiB.
 MAX_EDGES_PER_CHUNK = 100_000
 
 
@@ -63,7 +63,7 @@ class Potential:
     """A SUS2 potential ready for use; make one with sus2.load.
 
     On a CPU the fused kernels compute energies and first derivatives; elsewhere, and where no compiler is found,
-    the torch model does. `backend` says which one ("kernels" or "torch").
+    a reverse sweep in torch does (sus2.torch_sweep). `backend` says which one ("kernels" or "torch").
     """
 
     def __init__(
@@ -122,6 +122,11 @@ class Potential:
         return Sus2Model(self.spec, device=self.device, dtype=self.dtype).requires_grad_(False)
 
     @cached_property
+    def sweep(self) -> Sweep:
+        """The torch path with its reverse sweep: for a GPU, and where there is no compiler."""
+        return Sweep(self.spec, device=self.device, dtype=self.dtype)
+
+    @cached_property
     def kernel(self) -> kernels.Kernel | None:
         """The compiled kernels with these weights; None on another device or without a compiler."""
         if self.device.type != "cpu" or not kernels.available():
@@ -145,7 +150,7 @@ class Potential:
     ) -> list[Evaluation]:
         """Energy, forces and stress of each structure, all in one call of the kernels.
 
-        max_edges: most edges held at a time (at least those of one structure) where the torch model computes; the
+        max_edges: most edges held at a time (at least those of one structure) where torch computes; the
         fused kernels hold those of a few atoms only. The result does not depend on it.
 
         Raises StructureError (bad coordinates, no atoms) and UnknownElementError.
@@ -177,18 +182,19 @@ class Potential:
         virial = np.zeros((len(packed.cells), 6))
         lists = (neighbours_of(packed, k, self.cutoff) for k in range(len(packed.cells)))
         for part, chunk in pack(lists, max_edges):
-            batch = batch_of(part_of(packed, part.start, part.stop), chunk, device=self.device, dtype=self.dtype)
-            found = energy_forces_virial(self.model, batch)
-            atoms = slice(packed.first[part.start], packed.first[part.stop])
-            site[atoms], forces[atoms] = found[0].cpu().numpy(), found[1].cpu().numpy()
-            virial[part] = [full_3x3_to_voigt_6_stress(v) for v in found[2].cpu().numpy()]
+            low, high = packed.first[part.start], packed.first[part.stop]
+            starts = packed.first[part] - low
+            edges = kernels.Edges.from_lists(
+                np.concatenate([n.index_i + s for n, s in zip(chunk, starts, strict=True)]),
+                np.concatenate([n.index_j + s for n, s in zip(chunk, starts, strict=True)]),
+                np.concatenate([n.vector for n in chunk]),
+                packed.types[low:high],
+            )
+            site[low:high], forces[low:high], atoms = self.sweep.evaluate(edges, max_edges=max_edges)
+            virial[part] = np.add.reduceat(atoms, starts)
             if self.repulsion is not None:
-                starts = packed.first[part]
-                close = kernels.CloseEdges(
-                    np.concatenate([n.index_i + s for n, s in zip(chunk, starts, strict=True)]),
-                    np.concatenate([n.index_j + s for n, s in zip(chunk, starts, strict=True)]),
-                    np.concatenate([n.vector for n in chunk]),
-                )
+                i = np.repeat(np.arange(low, high), np.diff(edges.first))
+                close = kernels.CloseEdges(i, edges.j + low, edges.vectors)
                 _add_repulsion(self.repulsion, packed, close, site, forces, virial)
         return site, forces, virial
 

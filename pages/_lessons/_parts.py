@@ -6,6 +6,7 @@ import html
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,18 @@ from sus2.errors import Sus2Error
 from sus2.samples import sample
 
 _COLOURS = {"right": "#009E73", "wrong": "#D55E00", "": "#8A97A5"}
+
+
+def live(part: Callable[..., None]) -> Callable[..., None]:
+    """Run a part of a lesson by itself when one of its widgets moves; an error of ours is its sentence."""
+
+    @st.fragment
+    @wraps(part)
+    def alone(*arguments: Any) -> None:
+        with frame.guard():
+            part(*arguments)
+
+    return alone
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,7 @@ def _volumes() -> None:
         )
 
 
+@parts.live
 def _frequencies(found: FunctionalChange, example: parts.Example) -> None:
     first, second = found.functionals
     own = found.own_a3_per_atom

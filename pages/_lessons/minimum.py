@@ -82,6 +82,7 @@ def _limit(curve) -> str:
     return f"{parts.plain(curve.pressures_gpa[k], 1)} GPa and {curve.volumes_a3[k] / curve.fit.v0_a3:.2f} V₀"
 
 
+@parts.live
 def _valley(curve) -> None:
     v0 = curve.fit.v0_a3
     ratio = st.slider("Volume, V/V₀", 0.65, 1.65, 0.9, 0.01, key="l1_volume")
@@ -113,6 +114,7 @@ def _valley(curve) -> None:
     )
 
 
+@parts.live
 def _stiffening(curve) -> None:
     st.markdown(
         "**What B₀′ does.** Keep the floor of the valley as it is, with this crystal's $V_0$ and $B_0$, and change "

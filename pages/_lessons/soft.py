@@ -73,6 +73,7 @@ def show() -> None:
     )
 
 
+@parts.live
 def _well(found: SoftMode, example: parts.Example) -> None:
     reach = float(found.amplitudes_a[-1])
     amplitude = st.slider(
@@ -198,35 +199,40 @@ def _break() -> None:
         "it from somewhere else instead, from experiment, from another functional, from memory, and compute phonons "
         "without relaxing."
     ):
-        off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 3.0, 0.5, key="l5_off")
-        study = wrong_cell(STABLE.atoms(), parts.model(STABLE.model).load(), strain_percent=off)
-        low, high = study.lowest_thz, study.highest_thz
-        parts.numbers(
-            (
-                ("Lowest frequency, relaxed", _imaginary(low[0]), "THz", "right"),
-                ("in your cell", _imaginary(low[1]), "THz", "wrong"),
-                ("Highest, relaxed", parts.plain(high[0], 1), "THz", "right"),
-                ("in your cell", parts.plain(high[1], 1), "THz", "wrong"),
-                ("Pressure you forgot", parts.plain(study.pressure_gpa, 1), "GPa", "wrong"),
-            )
+        _wrong()
+
+
+@parts.live
+def _wrong() -> None:
+    off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 3.0, 0.5, key="l5_off")
+    study = wrong_cell(STABLE.atoms(), parts.model(STABLE.model).load(), strain_percent=off)
+    low, high = study.lowest_thz, study.highest_thz
+    parts.numbers(
+        (
+            ("Lowest frequency, relaxed", _imaginary(low[0]), "THz", "right"),
+            ("in your cell", _imaginary(low[1]), "THz", "wrong"),
+            ("Highest, relaxed", parts.plain(high[0], 1), "THz", "right"),
+            ("in your cell", parts.plain(high[1], 1), "THz", "wrong"),
+            ("Pressure you forgot", parts.plain(study.pressure_gpa, 1), "GPa", "wrong"),
         )
-        path = study.rest.path
-        frame.plot(
-            two_bands_figure(
-                distance_per_a=path.distance_per_a,
-                segments=path.segments,
-                ticks=path.ticks,
-                bands_thz={"relaxed": study.rest.frequencies_thz, "your cell": study.wrong.frequencies_thz},
-                mode=frame.mode(),
-            ),
-            key="l5_wrong",
-            alt=f"Phonons of {STABLE.label}, relaxed and in a wrong cell",
-            name="lesson-unrelaxed",
-        )
-        st.caption(
-            "The same trick used on purpose: films grown on a substrate with a larger lattice constant do become "
-            "ferroelectric."
-        )
+    )
+    path = study.rest.path
+    frame.plot(
+        two_bands_figure(
+            distance_per_a=path.distance_per_a,
+            segments=path.segments,
+            ticks=path.ticks,
+            bands_thz={"relaxed": study.rest.frequencies_thz, "your cell": study.wrong.frequencies_thz},
+            mode=frame.mode(),
+        ),
+        key="l5_wrong",
+        alt=f"Phonons of {STABLE.label}, relaxed and in a wrong cell",
+        name="lesson-unrelaxed",
+    )
+    st.caption(
+        "The same trick used on purpose: films grown on a substrate with a larger lattice constant do become "
+        "ferroelectric."
+    )
 
 
 def _imaginary(frequency: float) -> str:

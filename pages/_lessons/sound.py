@@ -62,6 +62,7 @@ def show() -> None:
     )
 
 
+@parts.live
 def _branches(found, example: parts.Example, direction: str) -> None:
     points = range(len(found.q_per_a))
     at = st.select_slider(
@@ -101,6 +102,7 @@ def _branches(found, example: parts.Example, direction: str) -> None:
     )
 
 
+@parts.live
 def _chain(found, example: parts.Example, direction: str) -> None:
     st.markdown(
         f"**A chain of planes.** Along {direction} whole lattice planes, {found.plane_distance_a:.2f} Å apart, move as "

@@ -76,6 +76,7 @@ def show() -> None:
     )
 
 
+@parts.live
 def _strain(found, example: parts.Example) -> None:
     columns = [*st.columns(3), *st.columns(3)]
     strain = [
@@ -130,14 +131,15 @@ def _direction(found, example: parts.Example) -> None:
         f"Young's modulus runs from {young.minimum:.0f} to {young.maximum:.0f} GPa.{words}"
     )
     frame.plot(
-        surface_figure(c_gpa=found.c_gpa, quantity="youngs_modulus", mode=frame.mode(), height=430),
+        surface_figure(c_gpa=found.c_gpa, quantity="youngs_modulus", resolution=48, mode=frame.mode(), height=430),
         key="l3_surface",
         alt=f"Young's modulus of {example.label} in all directions",
         name="lesson-young",
     )
 
 
-def _systems() -> None:
+@lru_cache
+def _system_rows() -> tuple[dict[str, str], ...]:
     rows = []
     copper = sample("cu").atoms()
     shears = {
@@ -161,8 +163,12 @@ def _systems() -> None:
                 "independent constants": str(s.independent),
             }
         )
+    return tuple(rows)
+
+
+def _systems() -> None:
     with st.expander("Independent constants of the crystal systems, counted"):
-        frame.table(rows, key="l3_systems")
+        frame.table(_system_rows(), key="l3_systems")
         st.caption(
             "Counted by averaging the 21 unit tensors over the point group of each crystal. Tetragonal and trigonal "
             "crystals of low symmetry (4/m, −3) have 7."
@@ -257,23 +263,28 @@ def _break(found, example: parts.Example) -> None:
         "Measure C₄₄ as one would with a naive script: shear the cell by yz, read the stress, divide. Forget that the "
         "atoms inside move too, or shear so far that the answer is no longer proportional."
     ):
-        left, right = st.columns(2)
-        shear = left.slider("Shear yz (%)", 0.5, 15.0, 1.0, 0.5, key="l3_shear")
-        hold = right.toggle("Hold the ions (no relaxation)", True, key="l3_hold")
-        response = strain_response(found, parts.model(example.model).load(), [0, 0, 0, shear, 0, 0])
-        stress = response.clamped_gpa if hold else response.stress_gpa
-        apparent, right_number = 100 * stress[3] / shear, found.c_gpa[3, 3]
-        parts.numbers(
-            (
-                ("C₄₄, exact, ions at rest", parts.plain(right_number, 1), "GPa", "right"),
-                ("C₄₄ from your stress", parts.plain(apparent, 1), "GPa", "wrong"),
-                ("Off by", parts.signed(100 * (apparent / right_number - 1), 1), "%", "wrong"),
-            )
+        _naive(found, example)
+
+
+@parts.live
+def _naive(found, example: parts.Example) -> None:
+    left, right = st.columns(2)
+    shear = left.slider("Shear yz (%)", 0.5, 15.0, 1.0, 0.5, key="l3_shear")
+    hold = right.toggle("Hold the ions (no relaxation)", True, key="l3_hold")
+    response = strain_response(found, parts.model(example.model).load(), [0, 0, 0, shear, 0, 0])
+    stress = response.clamped_gpa if hold else response.stress_gpa
+    apparent, right_number = 100 * stress[3] / shear, found.c_gpa[3, 3]
+    parts.numbers(
+        (
+            ("C₄₄, exact, ions at rest", parts.plain(right_number, 1), "GPa", "right"),
+            ("C₄₄ from your stress", parts.plain(apparent, 1), "GPa", "wrong"),
+            ("Off by", parts.signed(100 * (apparent / right_number - 1), 1), "%", "wrong"),
         )
-        if len(found.atoms) == 1:
-            st.caption("With one atom in the cell there is nothing to relax inside; choose silicon or quartz.")
-        else:
-            st.caption(
-                f"Held ions: {found.clamped_c_gpa[3, 3]:.1f} GPa however small the strain. What they gain by moving is "
-                "the inner elasticity of the crystal."
-            )
+    )
+    if len(found.atoms) == 1:
+        st.caption("With one atom in the cell there is nothing to relax inside; choose silicon or quartz.")
+    else:
+        st.caption(
+            f"Held ions: {found.clamped_c_gpa[3, 3]:.1f} GPa however small the strain. What they gain by moving is "
+            "the inner elasticity of the crystal."
+        )

@@ -86,6 +86,7 @@ def show() -> None:
     )
 
 
+@parts.live
 def _collapse(found: UniversalEos) -> None:
     left, middle, right = st.columns(3)
     length = left.slider("Own length: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_length")
@@ -167,6 +168,7 @@ def _depths(found: UniversalEos) -> None:
     st.caption("Measured at 0 K: Kittel, Introduction to Solid State Physics, 8th edition, chapter 3, table 1.")
 
 
+@parts.live
 def _pairs() -> None:
     st.subheader("The same idea for pairs of atoms")
     st.markdown(
@@ -301,36 +303,40 @@ def _break(name: str, found: UniversalEos | None) -> None:
                     st.caption(f"Beyond the cutoff: {', '.join(lost)}.")
     with st.container(border=True):
         st.markdown("**Take the pairs' own scaling away.** Replace each pair's α and r⁰ by the mean of all pairs.")
-        example = parts.choose(UNSHARED, key="l2_unshared")
-        share = st.slider("Share that is replaced (%)", 0, 100, 25, 5, key="l2_share") / 100
-        with frame.guard():
-            s = shared_scaling(example.atoms(), parts.model(example.model).load(), share=share)
-            change = s.volume_error_percent
-            gone = change != change
-            parts.numbers(
-                (
-                    ("Volume with each pair's own", parts.plain(s.own_minimum_a3, 2), "Å³/atom", "right"),
-                    (
-                        "Volume with the mean",
-                        "no minimum" if gone else parts.plain(s.shared_minimum_a3, 2),
-                        "" if gone else "Å³/atom",
-                        "wrong",
-                    ),
-                    ("Change", "—" if gone else parts.signed(change, 1), "%", "wrong"),
-                )
-            )
-            frame.plot(
-                two_curves_figure(
-                    volumes_a3=s.volumes_a3,
-                    curves={"own scaling": s.own_ev, "partly shared": s.shared_ev},
-                    minima_a3=(s.own_minimum_a3, s.shared_minimum_a3),
-                    mode=frame.mode(),
-                ),
-                key="l2_shared",
-                alt=f"E(V) of {example.label} with and without the scaling of each pair",
-                name="lesson-shared-scaling",
-            )
-            st.caption(
-                "The other weights stay as they were trained, so this shows what the scaling carries, not the best "
-                "that a model without it could do."
-            )
+        _unshared()
+
+
+@parts.live
+def _unshared() -> None:
+    example = parts.choose(UNSHARED, key="l2_unshared")
+    share = st.slider("Share that is replaced (%)", 0, 100, 25, 5, key="l2_share") / 100
+    s = shared_scaling(example.atoms(), parts.model(example.model).load(), share=share)
+    change = s.volume_error_percent
+    gone = change != change
+    parts.numbers(
+        (
+            ("Volume with each pair's own", parts.plain(s.own_minimum_a3, 2), "Å³/atom", "right"),
+            (
+                "Volume with the mean",
+                "no minimum" if gone else parts.plain(s.shared_minimum_a3, 2),
+                "" if gone else "Å³/atom",
+                "wrong",
+            ),
+            ("Change", "—" if gone else parts.signed(change, 1), "%", "wrong"),
+        )
+    )
+    frame.plot(
+        two_curves_figure(
+            volumes_a3=s.volumes_a3,
+            curves={"own scaling": s.own_ev, "partly shared": s.shared_ev},
+            minima_a3=(s.own_minimum_a3, s.shared_minimum_a3),
+            mode=frame.mode(),
+        ),
+        key="l2_shared",
+        alt=f"E(V) of {example.label} with and without the scaling of each pair",
+        name="lesson-shared-scaling",
+    )
+    st.caption(
+        "The other weights stay as they were trained, so this shows what the scaling carries, not the best "
+        "that a model without it could do."
+    )

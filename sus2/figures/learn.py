@@ -92,11 +92,12 @@ def minimum_figure(
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1}, row=2, col=1)
     style(fig, mode=mode, height=height)
     for x, y, text, anchor, colour in (
-        (v.min(), 0.1, "pushed apart", "left", VERMILION),
-        (v.max(), 0.9, "drawn together", "right", BLUE),
+        (v.min(), 0.02, "pushed apart", "left", VERMILION),
+        (v.max(), 0.98, "drawn together", "right", BLUE),
     ):
         fig.add_annotation(
             x=x, y=y, yref="y2 domain", text=f"<i>{text}</i>", showarrow=False, xanchor=anchor,
+            yanchor="bottom" if y < 0.5 else "top",
             font={"color": colour}, xshift=6 if anchor == "left" else -6,
         )  # fmt: skip
     low, high = float(p.min()), float(np.interp(0.8 * v0_a3, v, p))

@@ -35,6 +35,7 @@ TITLES = {
     "compare": "comparison",
     "compare_batch": "comparison of many structures",
     "sanity": "model check",
+    "evaluate_many": "many structures",
 }
 _SESSION_COOKIE = "_streamlit_xsrf"
 
@@ -229,12 +230,13 @@ def _remember(shown: Shown, page: str) -> None:
         return
     noted.add((key, address))
     crystals: Sequence[Atoms] = list(shown.question.structures())
-    formula = crystals[0].get_chemical_formula("metal") if len(crystals) == 1 else f"{len(crystals)} structures"
+    one = len(crystals) == 1
+    formula = crystals[0].get_chemical_formula("metal") if one else f"{len(crystals)} structures"
     models = ", ".join(dict.fromkeys(r.name for r in shown.question.references()))
     try:
         store.remember(
-            owner(), key, page=page, label=st.session_state.get("crystal_label", ""), formula=formula, model=models,
-            address=address,
+            owner(), key, page=page, label=st.session_state.get("crystal_label", "") if one else formula,
+            formula=formula, model=models, address=address,
         )  # fmt: skip
     except StoreError as problem:
         board().store_problem = str(problem)

@@ -79,7 +79,9 @@ def sidebar() -> None:
 def _footer() -> None:
     under_way = board().under_way(owner())
     if under_way:
-        st.caption(f"Under way: {', '.join(TITLES.get(j.question.name, j.question.name) for j in under_way)}")
+        st.caption(
+            f"Under way: {', '.join(TITLES.get(j.question.name, j.question.name.replace('_', ' ')) for j in under_way)}"
+        )
     if problem := board().store_problem:
         st.caption(f":material/warning: {plain(problem)}")
     st.segmented_control(

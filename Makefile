@@ -37,6 +37,7 @@ bench: $(VENV)/.ready-test
 	@set -e; found=; for f in benchmarks/[!_]*.py; do [ -f "$$f" ] || continue; found=1; \
 		echo "== $$f"; OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) "$$f"; done; \
 		[ -n "$$found" ] || { echo "There is no benchmark in benchmarks/."; exit 1; }
+	@$(PY) benchmarks/_report.py
 
 # The browser tests need a Chromium. It is installed where that is possible, else those tests skip and say so.
 browser: $(VENV)/.ready-test

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import resource
-import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from time import perf_counter
 
 import numpy as np
-import torch
+from _harness import Suite, best, optional
 from ase import Atoms
 from ase.build import bulk
 
@@ -28,26 +27,13 @@ from sus2.relax import relax
 CUBIC = [[-2, 2, 2], [2, -2, 2], [2, 2, -2]]  # the 64-atom cube of a diamond crystal
 
 
-def best(function: Callable[[], object], repeats: int) -> float:
-    """Shortest wall time of `repeats` calls after one to warm up, seconds."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def show(name: str, seconds: float, reference: float | None = None) -> None:
-    ratio = "" if reference is None else f"   exact is {seconds / reference:6.1f} times faster"
-    print(f"  {name:68s} {seconds * 1e3:10.2f} ms{ratio}")
-
-
-def silicon(potential: Potential, repeats: int) -> None:
+def silicon(suite: Suite, potential: Potential, repeats: int) -> None:
     crystal = relax(bulk("Si", a=5.43), potential, fmax=1e-4).atoms
     q = np.random.default_rng(0).random((200, 3))
-    print("Si, 2 atoms")
+    matcalc, table = optional("matcalc"), "Si"
+
+    def show(name: str, seconds: float, against: str = "") -> None:
+        suite.add(table, name, 1e3 * seconds, "ms", size=2, against=against)
 
     def everything() -> None:
         found = phonons(bulk("Si", a=5.43), potential, mesh=[20, 20, 20])
@@ -56,11 +42,13 @@ def silicon(potential: Potential, repeats: int) -> None:
 
     show("relaxation + exact bands (200 q) + DOS (20 x 20 x 20)", best(everything, repeats))
     exact = best(lambda: second_derivatives(crystal, potential).frequencies_thz(q), repeats)
-    show("exact, cell to 200 q", exact)
+    alone = "exact, cell to 200 q"
+    show(alone, exact)
     finite = best(
         lambda: finite_differences(crystal, potential, CUBIC, 0.01).run_qpoints(q).frequencies, max(1, repeats // 3)
     )
-    show("finite displacements, 64 atoms (phonopy + this potential), 200 q", finite, exact)
+    show("finite displacements, 64 atoms (phonopy + this potential), 200 q", finite)
+    show("exact, cell to 200 q, beside it", exact, "finite displacements, 64 atoms (phonopy + this potential), 200 q")
     found = phonons(crystal, potential, relaxed=True, method="finite", supercell=CUBIC)
     difference = np.abs(found.frequencies_thz(q) - second_derivatives(crystal, potential).frequencies_thz(q)).max()
     print(f"  largest difference: {difference:.3g} THz (displacement and interpolation of the finite supercell)")
@@ -68,8 +56,8 @@ def silicon(potential: Potential, repeats: int) -> None:
     # What PhononCalc computes: force constants, modes on a mesh of 100 A, thermal properties.
     products = best(lambda: phonons(crystal, potential, relaxed=True, mesh=100.0).thermal(), repeats)
     show("exact modes on a mesh of 100 A, thermal properties", products)
-    calc = matcalc("PhononCalc")
-    if calc is not None:
+    if matcalc is not None:
+        calc = matcalc.PhononCalc
         for what, options in (("its default supercell (20 A)", {}), ("64 atoms", {"supercell_matrix": CUBIC})):
             seconds = best(
                 lambda options=options: calc(
@@ -77,30 +65,32 @@ def silicon(potential: Potential, repeats: int) -> None:
                 ).calc(crystal),
                 max(1, repeats // 3),
             )
-            show(f"matcalc PhononCalc, {what}", seconds, products)
-            show("  the same against the derivatives alone (cell to 200 q)", seconds, exact)
+            show(f"matcalc PhononCalc, {what}", seconds)
+            show(f"exact modes on a mesh of 100 A, beside {what}", products, f"matcalc PhononCalc, {what}")
 
 
-def perovskite(potential: Potential, symbols: Sequence[str], repeats: int) -> None:
+def perovskite(suite: Suite, potential: Potential, symbols: Sequence[str], repeats: int) -> None:
     a, b, x = symbols
     places = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     start = Atoms([a, b, x, x, x], cell=[3.95] * 3, pbc=True, scaled_positions=places)
     crystal = relax(start, potential, fmax=1e-4).atoms
-    print(f"{start.get_chemical_formula('metal')}, 5 atoms")
+    matcalc, table = optional("matcalc"), start.get_chemical_formula("metal")
     exact = best(lambda: second_derivatives(crystal, potential).relaxed_elastic, repeats)
-    show("exact elastic tensor, clamped and relaxed ions", exact)
-    calc = matcalc("ElasticityCalc")
-    if calc is not None:
+    suite.add(table, "exact elastic tensor, clamped and relaxed ions", 1e3 * exact, "ms", size=5)
+    if matcalc is not None:
+        calc = matcalc.ElasticityCalc
         for what, extra in (("clamped ions", {}), ("relaxed ions", {"relax_deformed_structures": True, "fmax": 1e-3})):
             seconds = best(
                 lambda extra=extra: calc(potential.calculator(), relax_structure=False, **extra).calc(crystal),
                 max(1, repeats // 3),
             )
-            show(f"matcalc ElasticityCalc, {what}", seconds, exact)
+            name = f"matcalc ElasticityCalc, {what}"
+            suite.add(table, name, 1e3 * seconds, "ms", size=5)
+            suite.add(table, f"exact, beside {what}", 1e3 * exact, "ms", size=5, against=name)
 
 
-def memory(potential: Potential, symbols: Sequence[str]) -> None:
-    print("Memory and time of larger cells (12 A^3 per atom)")
+def memory(suite: Suite, potential: Potential, symbols: Sequence[str]) -> None:
+    table = "Larger cells (12 A^3 per atom)"
     for n in (40, 100):
         side = (12.0 * n) ** (1 / 3)
         grid = int(np.ceil(n ** (1 / 3)))
@@ -109,24 +99,17 @@ def memory(potential: Potential, symbols: Sequence[str]) -> None:
         cell = Atoms(
             [symbols[k % len(symbols)] for k in range(n)], cell=[side] * 3, scaled_positions=points + rattle, pbc=True
         )
-        start = time.perf_counter()
+        start = perf_counter()
         second = second_derivatives(cell, potential)
         _ = second.lattice_vectors, second.clamped_elastic
-        build = time.perf_counter() - start
-        start = time.perf_counter()
+        build = perf_counter() - start
+        start = perf_counter()
         second.frequencies_thz(np.random.default_rng(1).random((10, 3)))
-        per_q = (time.perf_counter() - start) / 10
+        per_q = (perf_counter() - start) / 10
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"  {n:4d} atoms: derivatives {build:.2f} s, then {per_q * 1e3:.1f} ms per q, peak {peak:.2f} GiB")
-
-
-def matcalc(name: str) -> Callable | None:
-    try:
-        module = __import__("matcalc")
-    except ImportError:
-        print(f"  (matcalc is not installed: no {name})")
-        return None
-    return getattr(module, name)
+        suite.add(table, "derivatives", 1e3 * build, "ms", size=n)
+        suite.add(table, "each q", 1e3 * per_q, "ms", size=n)
+        suite.add(table, "peak memory", peak, "GiB", size=n)
 
 
 def main() -> None:
@@ -136,15 +119,15 @@ def main() -> None:
     parser.add_argument("--perovskite", nargs=3, default=["Sr", "Ti", "O"], metavar=("A", "B", "X"))
     parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
+    suite = Suite("derivatives", "Exact second derivatives beside finite differences")
     potential = sus2.load(options.potential, elements=options.elements)
     print(f"{potential.name}: {len(potential.spec.mapping)} scalars, cutoff {potential.cutoff:g} A")
-    memory(potential, potential.elements[:3])
+    memory(suite, potential, potential.elements[:3])
     if "Si" in potential.elements:
-        silicon(potential, options.repeats)
+        silicon(suite, potential, options.repeats)
     if set(options.perovskite) <= set(potential.elements):
-        perovskite(potential, options.perovskite, options.repeats)
+        perovskite(suite, potential, options.perovskite, options.repeats)
+    suite.save()
 
 
 if __name__ == "__main__":

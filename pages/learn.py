@@ -11,7 +11,7 @@ LESSONS = (minimum, universal, symmetry, sound, soft, functionals)
 
 
 def _from_address() -> int:
-    text = st.query_params.get("lesson", "1")
+    text = st.query_params.get("lesson", str(st.session_state.get("latest_lesson", 1)))
     return int(text) if text.isdecimal() and 1 <= int(text) <= len(LESSONS) else 1
 
 
@@ -34,6 +34,8 @@ chosen = st.segmented_control(
     key="lesson",
     label_visibility="collapsed",
 )
+# A widget's own state ends when its page is left.
+st.session_state["latest_lesson"] = chosen
 if st.query_params.get("lesson") != str(chosen):
     st.query_params["lesson"] = str(chosen)
 lesson = LESSONS[chosen - 1]

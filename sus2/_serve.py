@@ -21,6 +21,7 @@ def prepare() -> None:
     """Start the workers, load torch, and answer the questions that the pages ask first."""
     from sus2.board import board
     from sus2.examples import example_questions
+    from sus2.lessons.first import lesson_questions
 
     try:
         jobs = board()
@@ -29,6 +30,10 @@ def prepare() -> None:
                 reference.load()
             if jobs.answer(question.key) is None:
                 jobs.ask(question, "examples")
+        # One after the other, so that the first users find a free worker.
+        for question in lesson_questions():
+            if jobs.answer(question.key) is None:
+                jobs.ask(question, "lessons").ended.wait()
     except Sus2Error as problem:
         # The pages meet the same problem and say it where it matters.
         print(problem, file=sys.stderr)

@@ -85,7 +85,7 @@ def test_the_core_knows_no_screen(root: Path, modules: list[Path]) -> None:
 
 
 def test_figures_and_pages_know_no_torch(root: Path) -> None:
-    for path in [*(root / "sus2" / "figures").glob("*.py"), *(root / "pages").glob("*.py"), root / "app.py"]:
+    for path in [*(root / "sus2" / "figures").glob("*.py"), *(root / "pages").rglob("*.py"), root / "app.py"]:
         assert not roots(path) & {"torch", "scipy", "phonopy", "spglib"}, path
 
 

@@ -8,8 +8,8 @@ import streamlit as st
 from pages import _frame as frame
 from pages._lessons import _parts as parts
 from sus2.figures.learn_waves import errors_figure, functional_figure
+from sus2.lessons.first import volumes_arguments
 from sus2.lessons.functionals import FunctionalChange, functional_change, functional_volumes
-from sus2.samples import sample
 
 TITLE = "What a functional changes"
 EXAMPLES = (
@@ -18,12 +18,6 @@ EXAMPLES = (
     parts.Example("Germanium", "sus2-semiconductors-pbe", "ge"),
     parts.Example("Aluminium", "sus2-metals-pbe", "al"),
     parts.Example("Magnesium oxide", "sus2-ionic-pbe", "mgo"),
-)
-# Family and sample of the crystals whose volumes are compared.
-VOLUMES = (
-    *(("semiconductors", k) for k in ("ge", "sic", "gaas", "gan")),
-    *(("metals", k) for k in ("al", "cu", "mo", "w")),
-    *(("ionic", k) for k in ("mgo", "caf2", "srtio3")),
 )
 
 
@@ -78,14 +72,7 @@ def show() -> None:
 def _volumes() -> None:
     body, foot = st.container(), st.container()
     with foot:
-        found = parts.kept(
-            "volumes",
-            functional_volumes,
-            labels=[sample(k).name for _, k in VOLUMES],
-            crystals=[sample(k).atoms() for _, k in VOLUMES],
-            first=[parts.model(f"sus2-{family}-pbe") for family, _ in VOLUMES],
-            second=[parts.model(f"sus2-{family}-r2scan") for family, _ in VOLUMES],
-        )
+        found = parts.kept("volumes", functional_volumes, **volumes_arguments(parts.model))
     if found is None:
         return
     with body:

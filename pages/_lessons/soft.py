@@ -11,14 +11,10 @@ from pages import _frame as frame
 from pages._lessons import _parts as parts
 from sus2.figures.learn_waves import two_bands_figure, well_figure
 from sus2.figures.structure import structure_figure
+from sus2.lessons.first import cubic_perovskite, neighborite
 from sus2.lessons.soft import SoftMode, soft_mode, wrong_cell
 
 TITLE = "An imaginary mode"
-
-
-def _perovskite(a_site: str, b_site: str, x: str, a: float) -> Atoms:
-    sites = [(0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)]
-    return Atoms([a_site, b_site, *[x] * 3], scaled_positions=sites, cell=[a] * 3, pbc=True)
 
 
 def _fluorite() -> Atoms:
@@ -29,9 +25,9 @@ def _fluorite() -> Atoms:
 
 
 EXAMPLES = (
-    parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=lambda: _perovskite("Na", "Mg", "F", 3.90)),
+    parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=neighborite),
     parts.Example("Molybdenum, fcc", "sus2-metals-pbe", build=lambda: bulk("Mo", "fcc", a=4.0)),
-    parts.Example("KNbO₃, cubic", "sus2-universal-pbe", build=lambda: _perovskite("K", "Nb", "O", 4.0)),
+    parts.Example("KNbO₃, cubic", "sus2-universal-pbe", build=lambda: cubic_perovskite("K", "Nb", "O", 4.0)),
     parts.Example("Zirconia, cubic", "sus2-ionic-pbe", build=_fluorite),
 )
 # What is known of these crystals, to judge the model by.
@@ -195,9 +191,9 @@ def _questions(found: SoftMode | None) -> None:
 
 def _break() -> None:
     with parts.break_it(
-        f"**No relaxation before phonons.** {STABLE.label} is stable in this model at its own lattice constant. Take "
-        "it from somewhere else instead, from experiment, from another functional, from memory, and compute phonons "
-        "without relaxing."
+        f"**No relaxation before phonons.** Take the lattice constant of {STABLE.label.lower()} from somewhere else, "
+        "from experiment, from another functional, from memory, and compute phonons without relaxing the crystal in "
+        "this model."
     ):
         _wrong()
 

@@ -7,6 +7,7 @@ import streamlit as st
 from pages import _frame as frame
 from pages._lessons import _parts as parts
 from sus2.figures.learn_waves import chain_figure, sound_figure, two_bands_figure
+from sus2.lessons.first import SIZES
 from sus2.lessons.sound import sound, supercell_study
 from sus2.units import THZ_A_TO_M_PER_S
 
@@ -18,7 +19,6 @@ EXAMPLES = (
     parts.Example("Tungsten", "sus2-metals-pbe", "w"),
 )
 DIRECTIONS = {"[100]": (1.0, 0.0, 0.0), "[110]": (1.0, 1.0, 0.0), "[111]": (1.0, 1.0, 1.0)}
-SIZES = (1, 2, 3, 4)
 
 
 def show() -> None:

@@ -13,6 +13,7 @@ from pages._lessons import _parts as parts
 from sus2.figures.elastic import surface_figure
 from sus2.figures.learn import diagonal_figure
 from sus2.figures.learn_waves import pattern_figure, stress_figure
+from sus2.lessons.first import BONDING, UNIVERSAL_MODEL, cauchy_arguments
 from sus2.lessons.symmetry import cauchy, elastic_symmetry, strain_response
 from sus2.samples import sample
 from sus2.structures import describe
@@ -26,12 +27,6 @@ EXAMPLES = (
     parts.Example("Quartz", "sus2-semiconductors-pbe", "quartz"),
 )
 COMPONENTS = ("xx", "yy", "zz", "yz", "xz", "xy")
-BONDING = {
-    "metals": ("cu", "al", "ni", "w", "mo", "li"),
-    "covalent crystals": ("si", "ge", "gaas", "sic"),
-    "ionic crystals": ("mgo", "nacl", "lif", "cscl", "srtio3"),
-}
-CAUCHY_MODEL = "sus2-universal-pbe"
 
 
 @lru_cache
@@ -193,12 +188,7 @@ def _cauchy():
     keys = {k: kind for kind, row in BONDING.items() for k in row}
     body, foot = st.container(), st.container()
     with foot:
-        found = parts.kept(
-            "cauchy",
-            cauchy,
-            crystals={sample(k).name: sample(k).atoms() for k in keys},
-            potential=parts.model(CAUCHY_MODEL),
-        )
+        found = parts.kept("cauchy", cauchy, **cauchy_arguments(parts.model(UNIVERSAL_MODEL)))
     if found is None:
         return None
     with body:
@@ -218,7 +208,7 @@ def _cauchy():
             alt="C12 against C44 of cubic crystals",
             name="lesson-cauchy",
         )
-        st.caption(f"{CAUCHY_MODEL}, clamped ions, GPa.")
+        st.caption(f"{UNIVERSAL_MODEL}, clamped ions, GPa.")
     return found
 
 

@@ -8,19 +8,20 @@ import streamlit as st
 from pages import _frame as frame
 from pages._lessons import _parts as parts
 from sus2.figures.learn import diagonal_figure, pairs_figure, two_curves_figure, universal_figure
+from sus2.lessons.first import STRETCH, UNIVERSAL_MODEL
 from sus2.lessons.pairs import pair_scaling, shared_scaling
 from sus2.study_tables import read_table, table_path
 from sus2.universal_eos import UniversalEos, UniversalMaterial, universal_energy, universal_eos
 
 TITLE = "One curve for all crystals"
 MODELS = (
-    "sus2-universal-pbe",
+    UNIVERSAL_MODEL,
     "sus2-universal-r2scan",
     "sus2-metals-pbe",
     "sus2-semiconductors-pbe",
     "sus2-ionic-pbe",
 )
-STRETCH, TOO_FAR = 1.3, 1.45
+TOO_FAR = 1.45
 PAIRS_MODEL = "sus2-metals-pbe"
 PAIRS = ("Cu-Cu", "Al-Al", "Al-Cu", "W-W", "Li-Li", "Pb-Pb")
 COVALENT = frozenset(("B", "C", "Si", "Ge"))

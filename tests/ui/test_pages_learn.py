@@ -12,12 +12,15 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
+from sus2.board import Job, JobBoard
 from sus2.lessons.curves import energy_curve, equation_of, fit_ranges
+from sus2.lessons.first import lesson_questions
 from sus2.lessons.functionals import functional_change
 from sus2.lessons.pairs import shared_scaling
 from sus2.lessons.soft import soft_mode, wrong_cell
 from sus2.lessons.sound import sound, supercell_study
 from sus2.lessons.symmetry import strain_response
+from sus2.questions import Question
 from sus2.samples import sample, samples
 from sus2.universal_eos import universal_eos
 
@@ -72,6 +75,30 @@ def test_every_lesson_is_a_link_and_complete(app: AppTest, root: Path, lesson: i
         assert (root / "pages" / f"{link.path}.py").is_file()
         assert query["crystal"][0] in keys or re.fullmatch(r"[0-9a-f]{40}", query["crystal"][0])
         assert query["model"][0] in names
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_server_knows_what_a_lesson_asks_first(app: AppTest, lesson: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {q.key for q in lesson_questions()}
+    asked: list[Question] = []
+    ask = JobBoard.ask
+
+    def noted(board: JobBoard, question: Question, owner: str) -> Job:
+        asked.append(question)
+        return ask(board, question, owner)
+
+    monkeypatch.setattr(JobBoard, "ask", noted)
+    opened(app, lesson)
+    assert asked
+    assert {q.key for q in asked} <= known, [q.function for q in asked if q.key not in known]
+
+
+def test_the_latest_lesson_comes_back(app: AppTest) -> None:
+    opened(app, 4)
+    app.switch_page("pages/start.py").run()
+    app.query_params.clear()
+    app.switch_page("pages/learn.py").run()
+    assert checked(app).header[0].value.startswith("4 ·")
 
 
 @pytest.mark.parametrize("text", ["7", "0", "x", "-1", "99999999999999999999", "<script>"])

@@ -1,0 +1,97 @@
+"""What the lessons ask when they are opened, so that a server can answer it before a class comes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ase import Atoms
+
+import sus2
+from sus2.lessons.curves import energy_curve, fit_ranges
+from sus2.lessons.functionals import functional_change, functional_volumes
+from sus2.lessons.soft import soft_mode
+from sus2.lessons.sound import sound, supercell_study
+from sus2.lessons.symmetry import cauchy
+from sus2.pretrained import models
+from sus2.questions import PotentialRef, Question
+from sus2.samples import sample
+from sus2.universal_eos import universal_eos
+
+# Lesson 2: how far crystals are stretched, in units of their lengths.
+STRETCH: Final = 1.3
+UNIVERSAL_MODEL: Final = "sus2-universal-pbe"
+# Lesson 3: samples for Cauchy's relation, by the kind of their bonds.
+BONDING: Final[dict[str, tuple[str, ...]]] = {
+    "metals": ("cu", "al", "ni", "w", "mo", "li"),
+    "covalent crystals": ("si", "ge", "gaas", "sic"),
+    "ionic crystals": ("mgo", "nacl", "lif", "cscl", "srtio3"),
+}
+# Lesson 4: supercells of so many primitive cells along each axis.
+SIZES: Final = (1, 2, 3, 4)
+# Lesson 6: family of the pair of models, and sample.
+VOLUMES: Final = (
+    *(("semiconductors", k) for k in ("ge", "sic", "gaas", "gan")),
+    *(("metals", k) for k in ("al", "cu", "mo", "w")),
+    *(("ionic", k) for k in ("mgo", "caf2", "srtio3")),
+)
+
+
+def cubic_perovskite(a_site: str, b_site: str, x: str, lattice_a: float) -> Atoms:
+    """ABX3 with A in the corners, B in the centre and X in the middle of the faces of a cube."""
+    sites = [(0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)]
+    return Atoms([a_site, b_site, *[x] * 3], scaled_positions=sites, cell=[lattice_a] * 3, pbc=True)
+
+
+def neighborite() -> Atoms:
+    """Cubic NaMgF3, the crystal that lesson 5 opens with."""
+    return cubic_perovskite("Na", "Mg", "F", 3.90)
+
+
+def cauchy_arguments(model: Any) -> dict[str, Any]:
+    """Arguments of cauchy() in lesson 3; model: a potential or what stands for one."""
+    keys = [k for row in BONDING.values() for k in row]
+    return {"crystals": {sample(k).name: sample(k).atoms() for k in keys}, "potential": model}
+
+
+def volumes_arguments(model: Any) -> dict[str, Any]:
+    """Arguments of functional_volumes() in lesson 6; model(name) gives a potential or what stands for one."""
+    return {
+        "labels": [sample(k).name for _, k in VOLUMES],
+        "crystals": [sample(k).atoms() for _, k in VOLUMES],
+        "first": [model(f"sus2-{family}-pbe") for family, _ in VOLUMES],
+        "second": [model(f"sus2-{family}-r2scan") for family, _ in VOLUMES],
+    }
+
+
+def lesson_questions() -> list[Question]:
+    """What the six lessons ask at their first view; those whose potentials are not installed are left out."""
+    cards = {card.name: card for card in models()}
+
+    def model(name: str) -> PotentialRef:
+        return PotentialRef.of(cards[name])
+
+    def atoms(key: str) -> Atoms:
+        return sample(key).atoms()
+
+    metals, silicon = "sus2-metals-pbe", "si-mlearn-pbe"
+    pair = ("sus2-semiconductors-pbe", "sus2-semiconductors-r2scan")
+    asked: list[tuple[Any, Any]] = [
+        (energy_curve, lambda: {"atoms": atoms("cu"), "potential": model(metals)}),
+        (fit_ranges, lambda: {"atoms": atoms("cu"), "potential": model(metals)}),
+        (universal_eos, lambda: {"potential": model(UNIVERSAL_MODEL), "stretch": STRETCH}),
+        (sus2.elastic, lambda: {"atoms": atoms("si"), "potential": model(silicon), "cross_checks": False}),
+        (cauchy, lambda: cauchy_arguments(model(UNIVERSAL_MODEL))),
+        (sound, lambda: {"atoms": atoms("al"), "potential": model(metals), "direction": [1.0, 0.0, 0.0]}),
+        (supercell_study, lambda: {"atoms": atoms("al"), "potential": model(metals), "sizes": list(SIZES)}),
+        (soft_mode, lambda: {"atoms": neighborite(), "potential": model("sus2-ionic-pbe")}),
+        (functional_volumes, lambda: volumes_arguments(model)),
+        (functional_change, lambda: {"atoms": atoms("gaas"), "potentials": [model(name) for name in pair]}),
+    ]
+    questions = []
+    for function, arguments in asked:
+        try:
+            questions.append(Question.of(function, **arguments()))
+        except KeyError:
+            # A card is missing: the lesson itself says so.
+            continue
+    return questions

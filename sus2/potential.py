@@ -233,16 +233,22 @@ def split(packed: kernels.Structures, site: Array, forces: Array, virial: Array)
     volume = np.abs(determinants(packed.cells))
     stress = virial / np.where(volume > 1e-9, volume, np.nan)[:, None]
     energies = np.add.reduceat(site, packed.first[:-1]).tolist()
-    ends = packed.first.tolist()
+    counts = np.diff(packed.first)
+    if (counts == counts[0]).all():
+        rows = zip(energies, site.reshape(-1, counts[0]), forces.reshape(-1, counts[0], 3), stress, strict=True)
+    else:
+        ends = packed.first[1:-1]
+        rows = zip(energies, np.split(site, ends), np.split(forces, ends), stress, strict=True)
     out = []
     make = Evaluation.__new__
-    for k, (energy, sigma) in enumerate(zip(energies, stress, strict=True)):
-        begin, end = ends[k], ends[k + 1]
+    for energy, each, force, sigma in rows:
         result = make(Evaluation)
         # A frozen dataclass's own constructor takes longer than a small structure's forces.
-        result.__dict__.update(
-            energy_ev=energy, energies_ev=site[begin:end], forces_ev_per_a=forces[begin:end], stress_ev_per_a3=sigma
-        )
+        values = result.__dict__
+        values["energy_ev"] = energy
+        values["energies_ev"] = each
+        values["forces_ev_per_a"] = force
+        values["stress_ev_per_a3"] = sigma
         out.append(result)
     return out
 

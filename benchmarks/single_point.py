@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import numpy as np
@@ -12,7 +13,6 @@ from ase.build import bulk
 from ase.md.verlet import VelocityVerlet
 
 import sus2
-from sus2.kernels import default_threads
 from sus2.packed import pack_structures
 from sus2.skin import SkinList
 
@@ -46,7 +46,7 @@ def main() -> None:
                 rows.append(("kept neighbour list", lambda: potential.compute(packed, edges=kept), "evaluate"))  # noqa: B023
             for row, work, against in rows:
                 suite.add(name, row, 1e6 / count * best(work), "us/atom", size=count, against=against)
-            if potential.kernel is not None and n > 1 and default_threads() > 1:
+            if potential.kernel is not None and n > 1 and len(os.sched_getaffinity(0)) > 1:
                 potential.kernel.threads = 2
                 two = best(lambda: potential.evaluate([atoms]), clock=time.perf_counter)  # noqa: B023
                 potential.kernel.threads = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,7 +124,14 @@ class Potential:
 
     @cached_property
     def sweep(self) -> Sweep:
-        """The torch path with its reverse sweep: for a GPU, and where there is no compiler."""
+        """The torch path with its reverse sweep: for a GPU, and where there is no compiler.
+
+        With SUS2_TRITON=1 in the environment a GPU takes the fused kernels of sus2.triton_kernels instead.
+        """
+        if self.device.type == "cuda" and os.environ.get("SUS2_TRITON") == "1":
+            from sus2.triton_kernels import TritonSweep
+
+            return TritonSweep(self.spec, device=self.device, dtype=self.dtype)
         return Sweep(self.spec, device=self.device, dtype=self.dtype)
 
     @cached_property

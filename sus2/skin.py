@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 SKIN_A = 0.5
 # A shift does not fit 16 bits where atoms drifted this many cells away.
 _MAX_SHIFT = 30_000
+_ATOMS_PER_SEARCH = 4096
 
 
 class SkinList:
@@ -47,11 +48,20 @@ class SkinList:
         return self._edges
 
     def _build(self, s: Structures) -> None:
-        first, j, shift, _ = kernels.find_edges(s, self.cutoff + self.skin)
+        n = len(s.types)
+        # Part by part: the search returns vectors too, four times the memory of the list itself.
+        size = max(_ATOMS_PER_SEARCH, n // 8)
+        first, j, shift, fits = np.zeros(n + 1, dtype=np.int64), [], [], True
+        for begin in range(0, n, size):
+            end = min(n, begin + size)
+            starts, neighbour, cells, _ = kernels.find_edges(s, self.cutoff + self.skin, atoms=(begin, end))
+            first[begin + 1 : end + 1] = first[begin] + starts[1:]
+            fits = fits and bool(np.abs(cells).max(initial=0) < _MAX_SHIFT)
+            j.append(neighbour.astype(np.int32))
+            shift.append(cells.astype(np.int16))
         self.builds += 1
-        fits = abs(shift).max(initial=0) < _MAX_SHIFT
         self._reference = Structures(s.first, s.positions.copy(), s.cells.copy(), s.periodic.copy(), s.types)
-        self._edges = EdgeList(first, j.astype(np.int32), shift.astype(np.int16)) if fits else None
+        self._edges = EdgeList(first, np.concatenate(j), np.concatenate(shift)) if fits else None
 
     def _holds(self, s: Structures) -> bool:
         before = self._reference

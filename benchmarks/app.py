@@ -8,6 +8,7 @@ server in the same browser.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import shutil
 import socket
@@ -15,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.async_api import Browser as AsyncBrowser
+from playwright.async_api import async_playwright
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import sus2
@@ -31,6 +33,7 @@ from sus2.structures import elements_of, samples
 
 ROOT = Path(__file__).resolve().parents[1]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+MODEL = "sus2-universal-pbe"  # of the sessions: it knows the elements of most samples
 PAGES = ("eos", "elasticity", "phonons", "thermal", "check", "compare")
 NUMBERS = "[data-testid=stMain] span[style*='1.55rem']"
 STILL = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -153,89 +156,80 @@ def memory_mib(process: subprocess.Popen[bytes]) -> float:
     return total
 
 
-def session(address: str, crystal: str, out: dict[str, object], barrier: threading.Barrier) -> None:
-    """One browser of its own: an equation of state and phonons; notes the longest time without a change."""
-    try:
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-            page = browser.new_page(viewport={"width": 1000, "height": 800})
-            barrier.wait()
-            began = changed = time.perf_counter()
-            longest, texts = 0.0, []
-            for name in ("eos", "phonons"):
-                page.goto(f"{address}/{name}?crystal={crystal}&model=sus2-universal-pbe", wait_until="commit")
-                last, pressed = "", False
-                while True:
-                    text = page.evaluate("document.body ? document.body.innerText : ''")
-                    now = time.perf_counter()
-                    if text != last:
-                        longest, last, changed = max(longest, now - changed), text, now
-                    if "omputed in" in text:
-                        break
-                    if "Press Compute" in text and not pressed:
-                        page.get_by_role("button", name="Compute").click()
-                        pressed = True
-                    if now - began > 600:
-                        raise TimeoutError(text[-300:])
-                    time.sleep(0.1)
-                texts.append(page.inner_text("[data-testid=stMain]"))
-            out[crystal] = (time.perf_counter() - began, longest, texts)
-            browser.close()
-    except Exception as error:  # one line in the table
-        out[crystal] = error
+async def session(address: str, crystal: str, browser: AsyncBrowser) -> tuple[float, float, str]:
+    """One user: an equation of state and phonons; seconds, the longest time without a change, what the page said."""
+    context = await browser.new_context(viewport={"width": 900, "height": 600})
+    page = await context.new_page()
+    page.set_default_timeout(600_000)
+    began = changed = time.perf_counter()
+    longest, said = 0.0, ""
+    for name in ("eos", "phonons"):
+        await page.goto(f"{address}/{name}?crystal={crystal}&model={MODEL}", wait_until="commit")
+        last, pressed = "", False
+        while "omputed in" not in last:
+            text = await page.evaluate("document.body ? document.body.innerText : ''")
+            now = time.perf_counter()
+            if text != last:
+                longest, last, changed = max(longest, now - changed), text, now
+            if "Press Compute" in text and not pressed:
+                await page.get_by_role("button", name="Compute").click()
+                pressed = True
+            await asyncio.sleep(0.25)
+        if name == "eos":
+            await page.locator(NUMBERS).first.wait_for()
+            said = await page.inner_text("[data-testid=stMain]")
+            changed = time.perf_counter()
+    seconds = time.perf_counter() - began
+    await context.close()
+    return seconds, longest, said
 
 
-def together(address: str, process: subprocess.Popen[bytes], n: int) -> None:
-    card = next(c for c in sus2.models() if c.name == "sus2-universal-pbe")
-    chosen = [s for s in samples() if set(elements_of(s.atoms())) <= set(card.elements)]
-    keys = [s.key for s in chosen][:n]
+async def together(address: str, process: subprocess.Popen[bytes], n: int) -> None:
+    card = next(c for c in sus2.models() if c.name == MODEL)
+    chosen = [s for s in samples() if set(elements_of(s.atoms())) <= set(card.elements)][:n]
     before = memory_mib(process)
-    out: dict[str, object] = {}
-    barrier = threading.Barrier(len(keys))
-    threads = [threading.Thread(target=session, args=(address, k, out, barrier)) for k in keys]
-    began = time.perf_counter()
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    wall = time.perf_counter() - began
-    potential = sus2.load(card.name)
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        began = time.perf_counter()
+        found = await asyncio.gather(*(session(address, s.key, browser) for s in chosen), return_exceptions=True)
+        wall = time.perf_counter() - began
+        await browser.close()
+    potential = sus2.load(MODEL)
     wrong = []
-    for s in chosen[:n]:
-        got = out[s.key]
-        if isinstance(got, Exception):
+    for s, got in zip(chosen, found, strict=True):
+        if isinstance(got, BaseException):
             wrong.append(f"{s.key}: {got}")
-            continue
-        text = got[2][0]  # type: ignore[index]
-        if f"{sus2.eos(s.atoms(), potential).v0_a3_per_atom:.3f}" not in text:
+        elif f"{sus2.eos(s.atoms(), potential).v0_a3_per_atom:.3f}" not in got[2]:
             wrong.append(f"{s.key}: another number")
-    done = [v for v in out.values() if isinstance(v, tuple)]
-    print(f"{len(keys)} sessions, each a browser, EOS and phonons of different crystals: {wall:.0f} s in all")
-    print(f"  finished and right: {len(keys) - len(wrong)} of {len(keys)}  {'; '.join(wrong)}")
-    print(f"  longest wait of one without a change on its page: {max(v[1] for v in done):.1f} s")
-    time.sleep(5)
-    print(f"  memory of server and workers: {before:.0f} MiB before, {memory_mib(process):.0f} MiB after")
+    waits = [got[1] for got in found if not isinstance(got, BaseException)]
+    print(f"{len(chosen)} sessions at once, EOS and phonons of different crystals: {wall:.0f} s in all")
+    print(f"  finished and right: {len(chosen) - len(wrong)} of {len(chosen)}  {'; '.join(wrong)}")
+    print(f"  longest time of one without a change on its page: {max(waits):.1f} s")
+    for _ in range(24):  # the server gives up sessions some time after their browsers are gone
+        await asyncio.sleep(5)
+    print(f"  memory of server and workers: {before:.0f} MiB before, {memory_mib(process):.0f} MiB two minutes after")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=20)
     arguments = parser.parse_args()
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        began = time.perf_counter()
-        with server() as (address, process):
-            up = time.perf_counter()
-            seconds = first_result(address, browser, up)
+    began = time.perf_counter()
+    with server() as (address, process):
+        up = time.perf_counter()
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+            launched = time.perf_counter()
+            seconds = first_result(address, browser, launched)
             print(f"server up after {up - began:.1f} s; first result in a fresh browser {seconds:.1f} s later")
             print("first plot of a page (s), best of 3      by address   by click")
             for name, (a, b) in views(address, browser).items():
                 print(f"  {name:<38} {a:>10.2f} {b:>10.2f}")
-            for name, seconds in slider(address, browser).items():
-                print(f"slider to redraw, {name}: {1e3 * seconds:.0f} ms (median of 5)")
+            for name, moved in slider(address, browser).items():
+                print(f"slider to redraw, {name}: {1e3 * moved:.0f} ms (median of 5)")
             browser.close()
-            if arguments.sessions:
-                together(address, process, arguments.sessions)
+        if arguments.sessions:
+            asyncio.run(together(address, process, arguments.sessions))
 
 
 if __name__ == "__main__":

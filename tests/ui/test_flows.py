@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -26,7 +28,8 @@ pytestmark = pytest.mark.browser
 DESKTOP = {"width": 1280, "height": 1000}
 PHONE = {"width": 400, "height": 800}
 PAGES = (
-    "", "structure", "history", "eos", "elasticity", "phonons", "thermal", "compare", "check", "transfer", "models", "many", "learn"
+    "", "structure", "history", "eos", "elasticity", "phonons", "thermal", "many", "compare", "check", "transfer",
+    "models", "learn",
 )  # fmt: skip
 
 
@@ -55,8 +58,8 @@ def watched(context: BrowserContext) -> tuple[Page, list[str]]:
 
 def large(folder: Path) -> Path:
     """A crystal without symmetry whose thermal properties take long enough to be stopped."""
-    atoms = bulk("Si", "diamond", a=5.5, cubic=True) * (2, 2, 2)
-    atoms.numbers[np.random.default_rng(3).permutation(64)[:32]] = 32
+    atoms = bulk("Si", "diamond", a=5.5, cubic=True) * (4, 4, 2)
+    atoms.numbers[np.random.default_rng(3).permutation(256)[:128]] = 32
     path = folder / "disordered.cif"
     path.write_text(write_structure(atoms, "cif"))
     return path
@@ -66,7 +69,7 @@ def begin_long(page: Page, server: str, folder: Path) -> None:
     page.goto(f"{server}/thermal")
     page.get_by_role("heading", name="Thermal properties").wait_for()
     page.locator("[data-testid=stSidebar] input[type=file]").set_input_files(large(folder))
-    page.get_by_text(re.compile("64 atoms")).wait_for()
+    page.get_by_text(re.compile("256 atoms")).wait_for()
     settled(page)
     page.get_by_role("button", name="Compute").click()
     page.get_by_role("button", name="Cancel").wait_for()
@@ -82,6 +85,32 @@ def test_a_long_calculation_is_cancelled_and_the_worker_goes_on(
     assert page.get_by_role("button", name="Cancel").count() == 0
     page.goto(f"{server}/eos?crystal=cu&eos_points=13")
     page.get_by_text(re.compile("omputed in")).wait_for()
+    assert problems == []
+
+
+def workers(server: str) -> list[int]:
+    """Process numbers of the server's workers."""
+    port = server.rsplit(":", 1)[1]
+    lines = subprocess.run(
+        ["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    rows = [line.split(None, 2) for line in lines[1:] if line.strip()]
+    mine = {pid for pid, _, command in rows if "sus2._serve" in command and f"--server.port {port}" in command}
+    return [int(pid) for pid, parent, command in rows if parent in mine and "sus2._worker" in command]
+
+
+def test_a_lost_process_is_said_and_the_calculation_offered_again(
+    server: str, context: BrowserContext, tmp_path: Path
+) -> None:
+    page, problems = watched(context)
+    begin_long(page, server, tmp_path)
+    page.get_by_text(re.compile("^relaxing")).first.wait_for()
+    for pid in workers(server):
+        os.kill(pid, signal.SIGKILL)
+    page.get_by_text(re.compile("lost its process.*run it again")).wait_for()
+    page.get_by_role("button", name="Compute").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Cancelled. Press the button to begin it again.").wait_for()
     assert problems == []
 
 

@@ -22,6 +22,7 @@ from scipy.linalg import sqrtm
 from sus2.batch import neighbours
 from sus2.crystal import SYMPREC_A
 from sus2.errors import ConvergenceError
+from sus2.potential import Potential
 from sus2.structures import check_crystal, to_atoms
 from sus2.units import EV_PER_A3_TO_GPA, GPA_TO_EV_PER_A3
 
@@ -139,7 +140,7 @@ def relax(
     A result that is not converged says so in .converged.
 
     The degrees of freedom are positions and the logarithm of the deformation gradient (ase.filters.FrechetCellFilter);
-    the optimiser is BFGS.
+    the optimiser is BFGS: that of sus2.relax_many for a SUS2 potential, ASE's for another calculator and large cells.
 
     Raises StructureError (no crystal where the cell is to be relaxed), UnknownElementError, ConvergenceError (the
     structure collapsed or flew apart), CancelledError (from progress).
@@ -157,6 +158,12 @@ def relax(
         check_crystal(work)
     elif pressure_gpa:
         raise ConvergenceError("A target pressure needs a cell that may change; pass cell=True.")
+    if isinstance(potential, Potential) and len(work) <= MAX_DENSE_ATOMS:
+        # A batch of one: the same minimiser without the detour through ASE, whose bookkeeping outweighs small cells.
+        from sus2.relax_many import Options, relax_one
+
+        options = Options(positions, cell, fmax, stress_gpa, pressure_gpa, fixed_volume, max_steps)
+        return relax_one(work, potential, symmetry, options, progress)
     start_volume = abs(float(work.cell.volume))
     before, constraint = spacegroup_and_constraint(work, constraint=symmetry)
     if constraint is not None:

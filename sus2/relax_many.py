@@ -1,4 +1,4 @@
-"""Relaxation of many structures at once: one batch of energies and forces for each step of all of them.
+"""Relaxation of many structures at once (or of one): one batch of energies and forces for each step of all of them.
 
 The coordinates of a structure with lattice C0 (rows) and deformation F = exp(U), U symmetric, are y with positions
 x = y F, and U. With forces f and the virial W = V sigma (+ P V for a target pressure)
@@ -54,7 +54,9 @@ _VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
 
 
 @dataclass(frozen=True)
-class _Options:
+class Options:
+    """The arguments of sus2.relax."""
+
     positions: bool
     cell: bool
     fmax: float
@@ -148,7 +150,7 @@ def relax_many(
         raise ConvergenceError("A fixed volume and a target pressure exclude each other; give one of them.")
     if pressure_gpa and not cell:
         raise ConvergenceError("A target pressure needs a cell that may change; pass cell=True.")
-    options = _Options(positions, cell, fmax, stress_gpa, pressure_gpa, fixed_volume, max_steps)
+    options = Options(positions, cell, fmax, stress_gpa, pressure_gpa, fixed_volume, max_steps)
     results: dict[int, RelaxResult] = {}
     runs: dict[int, _Run] = {}
     for k, structure in enumerate(structures):
@@ -178,7 +180,26 @@ def relax_many(
     return [results[k] for k in range(len(structures))]
 
 
-def _start(atoms: Atoms, symmetry: bool, options: _Options) -> _Run:
+def relax_one(
+    atoms: Atoms, potential: Calculates, symmetry: bool, options: Options, progress: Progress | None
+) -> RelaxResult:
+    """sus2.relax for one checked structure; raises ConvergenceError where it has to be given up."""
+    run = _start(atoms, symmetry, options)
+    active, first = [run], 0.0
+    while active:
+        active = _advance(active, potential, options)
+        if run.failure:
+            raise ConvergenceError(run.failure)
+        if progress is not None:
+            force = run.force / options.fmax if options.positions else 0.0
+            excess = max(force, run.stress / options.stress_gpa if options.cell else 0.0)
+            first = max(first, excess)
+            done = 1.0 if excess <= 1.0 else 1.0 - math.log(excess) / math.log(first)
+            progress("relaxing", min(1.0, max(0.0, done)))
+    return _result(run, options)
+
+
+def _start(atoms: Atoms, symmetry: bool, options: Options) -> _Run:
     before, constraint = spacegroup_and_constraint(atoms, constraint=symmetry)
     start_volume = abs(float(atoms.cell.volume))
     if constraint is not None:
@@ -222,7 +243,7 @@ def _atom_directions(atoms: Atoms, constraint: KeepSymmetry | None) -> Array:
     return _range_of(mean.transpose(0, 2, 1, 3).reshape(3 * n, 3 * n))
 
 
-def _cell_directions(atoms: Atoms, constraint: KeepSymmetry | None, options: _Options) -> Array:
+def _cell_directions(atoms: Atoms, constraint: KeepSymmetry | None, options: Options) -> Array:
     """Orthonormal symmetric matrices U (9, c) that keep the symmetry, traceless at fixed volume."""
     basis = np.eye(9).reshape(9, 3, 3)
     images = 0.5 * (basis + basis.transpose(0, 2, 1))
@@ -240,7 +261,7 @@ def _range_of(projector: Array) -> Array:
     return np.ascontiguousarray(vectors[:, values > 0.5])
 
 
-def _advance(runs: list[_Run], potential: Calculates, options: _Options) -> list[_Run]:
+def _advance(runs: list[_Run], potential: Calculates, options: Options) -> list[_Run]:
     """Evaluate where all of them are, move those that go on, and return these."""
     spectrum, frames = np.linalg.eigh(np.stack([run.strain() for run in runs]))
     growth = np.exp(spectrum)
@@ -265,7 +286,7 @@ def _advance(runs: list[_Run], potential: Calculates, options: _Options) -> list
     return onward
 
 
-def _judge(run: _Run, result: Evaluation, suspect: bool, options: _Options) -> None:
+def _judge(run: _Run, result: Evaluation, suspect: bool, options: Options) -> None:
     forces = result.forces_ev_per_a
     run.energies.append(result.energy_ev)
     ratio = abs(float(run.atoms.cell.volume)) / run.start_volume if run.start_volume > 0 else 1.0
@@ -283,7 +304,7 @@ def _judge(run: _Run, result: Evaluation, suspect: bool, options: _Options) -> N
 
 
 def _slope(
-    run: _Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array, Array], options: _Options
+    run: _Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array, Array], options: Options
 ) -> Array:
     """dE/dq (p + c,)."""
     to_y = -result.forces_ev_per_a @ f.T
@@ -321,7 +342,7 @@ def _suspects(structures: Sequence[Atoms]) -> NDArray[np.bool_]:
     return out
 
 
-def _result(run: _Run, options: _Options) -> RelaxResult:
+def _result(run: _Run, options: Options) -> RelaxResult:
     final = run.atoms.copy()
     return RelaxResult(
         atoms=final,
@@ -345,7 +366,7 @@ def _result(run: _Run, options: _Options) -> RelaxResult:
     )
 
 
-def _refused(atoms: Atoms, failure: str, options: _Options) -> RelaxResult:
+def _refused(atoms: Atoms, failure: str, options: Options) -> RelaxResult:
     """The result of a structure that could not be relaxed at all."""
     volume = abs(float(atoms.cell.volume))
     return RelaxResult(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from ase import Atoms
@@ -22,6 +20,13 @@ from tests.helpers_spec import random_potential
 @pytest.fixture(scope="module")
 def potential() -> Potential:
     return sus2.load("sus2-semiconductors-pbe")
+
+
+class ThroughAse:
+    """Only the calculator of a potential, with which relax takes the minimiser and the filter of ASE."""
+
+    def __init__(self, potential: Potential) -> None:
+        self.calculator = potential.calculator
 
 
 def strained(atoms: Atoms, seed: int, strain: float = 0.03, rattle: float = 0.05) -> Atoms:
@@ -60,7 +65,7 @@ def test_the_minima_of_one_at_a_time(potential: Potential) -> None:
     found = relax_many(structures, potential)
     assert structures == copies  # the input is left alone
     for atoms, result in zip(structures, found, strict=True):
-        same_minimum(result, relax(atoms, potential))
+        same_minimum(result, relax(atoms, ThroughAse(potential)))
         now = potential.evaluate([result.atoms])[0]
         assert now.energy_ev == pytest.approx(result.energy_ev, abs=1e-9)
         assert np.linalg.norm(now.forces_ev_per_a, axis=1).max() <= 1e-3 * (1 + 1e-9)
@@ -86,7 +91,7 @@ def test_a_batch_is_its_structures(potential: Potential) -> None:
 def test_every_kind_of_relaxation(potential: Potential, options: dict[str, bool]) -> None:
     structures = [crystals()[k] for k in (1, 2, 4, 6)]
     for atoms, result in zip(structures, relax_many(structures, potential, **options), strict=True):
-        expected = relax(atoms, potential, **options)
+        expected = relax(atoms, ThroughAse(potential), **options)
         same_minimum(result, expected)
         if options.get("fixed_volume"):
             assert result.volume_a3 == pytest.approx(atoms.get_volume(), rel=1e-9)
@@ -102,7 +107,7 @@ def test_tight_tolerances_meet_in_one_point(potential: Potential) -> None:
     structures = [crystals()[2], crystals()[5]]
     found = relax_many(structures, potential, fmax=1e-6, stress_gpa=1e-4)
     for atoms, result in zip(structures, found, strict=True):
-        expected = relax(atoms, potential, fmax=1e-6, stress_gpa=1e-4)
+        expected = relax(atoms, ThroughAse(potential), fmax=1e-6, stress_gpa=1e-4)
         same_minimum(result, expected, energy=1e-9, volume=1e-6)
         assert np.allclose(result.atoms.cell.lengths(), expected.atoms.cell.lengths(), rtol=1e-5)
         assert np.allclose(result.atoms.cell.angles(), expected.atoms.cell.angles(), rtol=1e-5)
@@ -123,7 +128,7 @@ def test_molecules_without_a_cell() -> None:
     gas = random_potential(("Na", "Cl"))
     pair = Atoms("NaCl", positions=[[0, 0, 0], [2.6, 0, 0]])
     (result,) = relax_many([pair], gas, cell=False)
-    expected = relax(pair, gas, cell=False)
+    expected = relax(pair, ThroughAse(gas), cell=False)
     assert (result.converged, result.failure == "") == (expected.converged, True)
     assert result.energy_ev == pytest.approx(expected.energy_ev, abs=1e-4)
 
@@ -165,11 +170,34 @@ def test_too_few_steps_are_not_converged(potential: Potential) -> None:
 def test_large_structures_go_one_by_one(potential: Potential, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sus2.relax_many.MAX_DENSE_ATOMS", 4)
     atoms = crystals()[4]
-    (found,) = relax_many([atoms], potential)
-    expected = relax(atoms, potential)
-    assert replace(found, atoms=expected.atoms) == replace(expected, atoms=expected.atoms) or (
-        found.energies_ev == expected.energies_ev
-    )
+    asked: list[int] = []
+
+    def one(atoms: Atoms, *_: object, **options: object) -> RelaxResult:
+        asked.append(len(atoms))
+        return relax(atoms, potential)
+
+    monkeypatch.setattr("sus2.relax_many.relax", one)
+    found, small = relax_many([atoms, bulk("Si", a=5.6)], potential)
+    assert asked == [8]
+    assert found.converged
+    assert small.converged
+
+
+def test_one_structure_is_a_batch_of_one(potential: Potential) -> None:
+    fractions: list[float] = []
+    atoms = crystals()[2]
+    (many,) = relax_many([atoms], potential)
+    one = relax(atoms, potential, progress=lambda _, fraction: fractions.append(fraction))
+    assert one.energies_ev == many.energies_ev
+    assert np.array_equal(one.atoms.positions, many.atoms.positions)
+    assert len(fractions) == len(one.energies_ev)
+    assert fractions[-1] == 1.0
+    assert all(0.0 <= f <= 1.0 for f in fractions)
+    overlap = bulk("Si", cubic=True)
+    overlap.positions[1] = overlap.positions[0] + [0.75, 0, 0]
+    for path in (potential, ThroughAse(potential)):
+        with pytest.raises(ConvergenceError, match=r"collapsed|apart"):
+            relax(overlap, path)
 
 
 def test_arguments_and_cancelling(potential: Potential) -> None:

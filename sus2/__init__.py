@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sus2.pretrained import load as load
     from sus2.pretrained import models as models
     from sus2.relax import relax as relax
+    from sus2.relax_many import relax_many as relax_many
     from sus2.sanity import sanity as sanity
     from sus2.thermal import thermal as thermal
 
@@ -31,6 +32,7 @@ _PUBLIC = {
     "load": "sus2.pretrained",
     "models": "sus2.pretrained",
     "relax": "sus2.relax",
+    "relax_many": "sus2.relax_many",
     "sanity": "sus2.sanity",
     "eos": "sus2.eos",
     "check": "sus2.checks",
@@ -57,6 +59,7 @@ __all__ = [
     "models",
     "phonons",
     "relax",
+    "relax_many",
     "sanity",
     "thermal",
 ]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import spglib
+import vesin
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from sus2.errors import StructureError
@@ -130,7 +130,7 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
         raise StructureError(
             f"The cell is only {height:.3g} Å thick, so it is flat or its unit is not Å; correct the cell."
         )
-    i, j, d = neighbor_list("ijd", atoms, MIN_DISTANCE_A)
+    i, j, d = _pairs(atoms, MIN_DISTANCE_A)
     if len(d):
         k = int(np.argmin(d))
         raise StructureError(
@@ -207,11 +207,25 @@ def elements_of(atoms: Atoms) -> tuple[str, ...]:
     return tuple(chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist())))
 
 
+def _pairs(atoms: Atoms, reach_a: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Pairs of atoms (i, j) closer than reach_a and their distances, angstrom."""
+    if atoms.pbc.all() or not atoms.pbc.any():
+        search = vesin.NeighborList(cutoff=reach_a, full_list=True, sorted=True, n_threads=1)
+        box = np.array(atoms.cell.array) if atoms.pbc.all() else np.eye(3)
+        i, j, d = search.compute(np.array(atoms.positions), box, np.array(atoms.pbc), quantities="ijd")
+        inside = d < reach_a
+        return i[inside].astype(np.int64), j[inside].astype(np.int64), d[inside]
+    # Slower to import and to run, but it takes missing lattice vectors.
+    from ase.neighborlist import neighbor_list
+
+    return neighbor_list("ijd", atoms, reach_a)
+
+
 def shortest_distance(atoms: Atoms) -> float:
     """Shortest distance between two atoms or an atom and its periodic image, angstrom; inf for an atom alone."""
     reach = max(2.0, 1.3 * (abs(float(atoms.cell.volume)) / len(atoms)) ** (1 / 3)) if atoms.pbc.all() else 4.0
     while reach < 2.0 * MAX_LENGTH_A:
-        d = neighbor_list("d", atoms, reach)
+        _, _, d = _pairs(atoms, reach)
         if len(d):
             return float(d.min())
         reach *= 2.0

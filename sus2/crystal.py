@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import spglib
-import vesin
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
@@ -209,13 +208,7 @@ def elements_of(atoms: Atoms) -> tuple[str, ...]:
 
 def _pairs(atoms: Atoms, reach_a: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Pairs of atoms (i, j) closer than reach_a and their distances, angstrom."""
-    if atoms.pbc.all() or not atoms.pbc.any():
-        search = vesin.NeighborList(cutoff=reach_a, full_list=True, sorted=True, n_threads=1)
-        box = np.array(atoms.cell.array) if atoms.pbc.all() else np.eye(3)
-        i, j, d = search.compute(np.array(atoms.positions), box, np.array(atoms.pbc), quantities="ijd")
-        inside = d < reach_a
-        return i[inside].astype(np.int64), j[inside].astype(np.int64), d[inside]
-    # Slower to import and to run, but it takes missing lattice vectors.
+    # Its import takes a third of a second; vesin's and that of the compiled search would load torch.
     from ase.neighborlist import neighbor_list
 
     return neighbor_list("ijd", atoms, reach_a)

@@ -24,6 +24,7 @@ from sus2.settings import settings
 MAX_DECODED = 100
 LIVE_S = 2.0  # what took less than this is computed again as a setting moves
 LOOK_EVERY_S = 0.4
+LOOK_SELDOM_S = 1.5  # where others wait too: many pages that look often would slow down what they wait for
 TITLES = {
     "eos": "equation of state",
     "elastic": "elasticity",
@@ -177,8 +178,9 @@ def _computed(
             return None
     asked[name] = key
     if not job.ended.wait(settings().patience_ms / 1000.0):
+        every = LOOK_SELDOM_S if jobs.place(job) > jobs.slots else LOOK_EVERY_S
         with place:
-            _watch(key, name)
+            st.fragment(_watch, run_every=every)(key, name)
         return None
     if job.error is not None:
         with place:
@@ -187,7 +189,6 @@ def _computed(
     return _kept(question, key)
 
 
-@st.fragment(run_every=LOOK_EVERY_S)
 def _watch(key: str, name: str) -> None:
     """How far a job is, and a way to stop it; runs by itself until the job is over."""
     jobs = board()

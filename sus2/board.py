@@ -141,6 +141,12 @@ class JobBoard:
         with self._lock:
             return [j for j in self._jobs.values() if owner in j.owners and not j.over]
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or runs."""
+        with self._lock:
+            return not self._running and not any(self._lines.values())
+
     def place(self, job: Job) -> int:
         """How many jobs begin before a waiting one, by the turns that are taken now."""
         with self._lock:

@@ -65,16 +65,6 @@ def pack_structures(structures: Sequence[Atoms | Structure], elements: Sequence[
     return Structures(first, np.ascontiguousarray(positions), cells, periodic, types)
 
 
-def part_of(structures: Structures, begin: int, end: int) -> Structures:
-    """Structures begin..end alone."""
-    s = structures
-    atoms = slice(s.first[begin], s.first[end])
-    return Structures(
-        s.first[begin : end + 1] - s.first[begin], s.positions[atoms], s.cells[begin:end], s.periodic[begin:end],
-        s.types[atoms],
-    )  # fmt: skip
-
-
 def determinants(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """Signed volumes (S,), A^3, of cells (S, 3, 3)."""
     a, b, c = cells[:, 0], cells[:, 1], cells[:, 2]

@@ -14,7 +14,7 @@ from sus2 import kernels
 from sus2.batch import Neighbours, _complete, by_vesin, neighbours
 from sus2.errors import StructureError, UnknownElementError
 from sus2.kernels import Structures, find_edges
-from sus2.packed import determinants, pack_structures, part_of
+from sus2.packed import determinants, pack_structures
 from sus2.potential import Potential
 from tests.conftest import require
 from tests.test_contract import ELEMENTS, SPECS, crystal, make
@@ -34,6 +34,16 @@ def rows(n: Neighbours, cutoff: float) -> Rows:
     inside = np.linalg.norm(n.vector, axis=1) < cutoff * (1 - 1e-9)
     table = np.column_stack([n.index_i, n.index_j, n.shift])[inside]
     return [tuple(int(x) for x in row) for row in table[np.lexsort(table.T)]]
+
+
+def part_of(structures: Structures, begin: int, end: int) -> Structures:
+    """Structures begin..end alone."""
+    s = structures
+    atoms = slice(s.first[begin], s.first[end])
+    return Structures(
+        s.first[begin : end + 1] - s.first[begin], s.positions[atoms], s.cells[begin:end], s.periodic[begin:end],
+        s.types[atoms],
+    )  # fmt: skip
 
 
 def search(structures: Structures, k: int, method: int) -> Neighbours:

@@ -35,7 +35,7 @@ def show_report(shown, crystal) -> None:
     )
 
 
-def show_reference(crystal, model) -> None:
+def show_reference(crystal, model, report) -> None:
     st.markdown(
         "Drop what DFT gave you for this crystal: a **band.yaml** of phonopy, a table of **volumes and energies** "
         "(Å³ and eV of one cell), a **6 × 6 matrix** of elastic constants (GPa) or a **relaxed structure**. It is "
@@ -61,10 +61,13 @@ def show_reference(crystal, model) -> None:
         )  # fmt: skip
         if figure is not None:
             frame.plot(figure, key=f"score_{s.potential}", alt=f"{s.potential} against {file.name}", name="reference")
-    frame.downloads(
-        [("Scores (JSON)", "scores.json", "application/json", json.dumps([s.to_dict() for s in found], indent=1))],
-        key="scores",
-    )
+    files = [("Scores (JSON)", "scores.json", "application/json", json.dumps([s.to_dict() for s in found], indent=1))]
+    own = next((s for s in found if report is not None and s.potential == report.potential), None)
+    if own is not None:
+        name = f"{crystal.file_name}-check-reference.html"
+        page = report_html(report=report, score=own)
+        files.append(("Report with this reference (HTML)", name, "text/html", page))
+    frame.downloads(files, key="scores")
 
 
 frame.title(
@@ -96,4 +99,4 @@ with frame.guard():
         if found is not None:
             show_report(found, crystal)
     with reference_tab, frame.guard():
-        show_reference(crystal, model)
+        show_reference(crystal, model, None if found is None else found.result)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sus2.errors import DataError
+from sus2.errors import DataError, Sus2Error
 
 
 def check(
@@ -27,6 +27,8 @@ def check(
     from sus2 import cli_common
     from sus2.reference_data import read_reference, score
 
+    if quick and html is not None:
+        raise Sus2Error("--html writes the whole report, which --quick leaves out; give one of the two.")
     atoms = cli_common.structure(structure)
     potential = cli_common.potential(model, elements, atoms)
     scored = None
@@ -44,7 +46,10 @@ def check(
         if html is not None:
             from sus2.figures.check import report_html
 
-            html.write_text(report_html(report=report, score=scored), encoding="utf-8")
+            try:
+                html.write_text(report_html(report=report, score=scored), encoding="utf-8")
+            except OSError as error:
+                raise Sus2Error(f"'{html}' cannot be written ({error.strerror}); choose another file.") from None
     if as_json:
         body = content.to_dict() if content is not None else {"checks": [c.to_dict() for c in checks]}
         typer.echo(json.dumps(body | ({"reference": scored.to_dict()} if scored is not None else {})))

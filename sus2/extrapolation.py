@@ -68,6 +68,14 @@ class ExtrapolationGrade:
         if self.note:
             return (Check("Extrapolation grade", float("nan"), "", "look", self.note),)
         value = self.largest
+        unknown = sum(int((~np.isfinite(g)).sum()) for g in self.grades)
+        if unknown:
+            meaning = (
+                f"{unknown} {'atom is' if unknown == 1 else 'atoms are'} of an element of which the training data hold "
+                "too few to tell: nothing says that energies and forces are interpolated there."
+            )
+            worst: Verdict = "fail" if value > FAIL else "look"
+            return (Check("Extrapolation grade", value, "", worst, meaning, LOOK, FAIL),)
         meaning = (
             "Every atom has surroundings like those of the training data."
             if value <= LOOK
@@ -126,14 +134,17 @@ def information_path(name: str) -> Path:
 
 def information(potential: Potential) -> Information | None:
     """The summary that belongs to these weights, or None; raises Sus2Error for a damaged file."""
-    found = _read(information_path(potential.name)) if potential.card.sha256 else None
-    return found if found is not None and found.weights_sha256 == potential.card.sha256 else None
+    path = information_path(potential.name)
+    if not potential.card.sha256 or not path.is_file():
+        return None
+    state = path.stat()
+    found = _read(path, (state.st_mtime_ns, state.st_size))
+    return found if found.weights_sha256 == potential.card.sha256 else None
 
 
 @lru_cache(maxsize=16)
-def _read(path: Path) -> Information | None:
-    if not path.is_file():
-        return None
+def _read(path: Path, state: tuple[int, int]) -> Information:
+    """The file in one state of its content, so that one that is made again is read again."""
     try:
         with np.load(path, allow_pickle=False) as z:
             arrays = [z[n].astype(np.float64) for n in ("centre", "whitening", "scale")]

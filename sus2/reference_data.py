@@ -6,6 +6,7 @@ of elastic constants (GPa, Voigt order xx yy zz yz xz xy), or a structure file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -34,6 +35,7 @@ Kind = Literal["bands", "energies", "elastic", "structure"]
 MAX_BYTES: Final = 30 * 1024 * 1024
 # Frequencies (THz) below which a mode says nothing about softening.
 _FLOOR_THZ: Final = 0.5
+_ALIAS: Final = re.compile(r"(?m)(?:^|[\s\[{,:?-])[*&][^\s,\]}]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +69,10 @@ class Score:
     note: str
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON; a quantity that does not exist is None."""
+        quantities = {k: v if np.isfinite(v) else None for k, v in self.quantities.items()}
         return {
-            "kind": self.kind, "potential": self.potential, "quantities": dict(self.quantities), "note": self.note,
+            "kind": self.kind, "potential": self.potential, "quantities": quantities, "note": self.note,
             "x": self.x.tolist(), "reference": self.reference.tolist(), "found": self.found.tolist(),
         }  # fmt: skip
 
@@ -127,6 +130,9 @@ def _elastic(table: Array, name: str) -> Reference:
 
 
 def _bands(text: str, name: str) -> Reference:
+    if _ALIAS.search(text):
+        # A few hundred bytes of them can stand for more memory than there is.
+        raise DataError(f"{name}: YAML anchors and aliases (& and *) are not read here; write it again with phonopy.")
     try:
         content = yaml.load(text, Loader=yaml.CSafeLoader)
         points = content["phonon"]
@@ -248,5 +254,3 @@ def _score_structure(reference: Reference, potential: Calculates, crystal: Atoms
     }
     note = "The structure of the file, relaxed with the potential: lengths (A) and angles (degrees) before and after."
     return Score("structure", potential.name, quantities, cells[0], cells[1], np.arange(6.0), note)
-
-

@@ -37,6 +37,7 @@ Array = NDArray[np.float64]
 WALL: Final = (0.5, 0.8)  # in units of the sum of covalent radii: a dimer must repel here
 VOLUMES: Final = (0.6, 1.6)
 _PATH_STRAIN: Final = 0.03
+_PATH_MOVE_A: Final = 0.2  # the largest displacement of an atom on it
 _DYNAMICS_ATOMS: Final = 32
 _DYNAMICS_K: Final = 300.0
 
@@ -92,6 +93,10 @@ class SanityReport:
                        for k, c in self.dimers.items()},
             "wide": None if self.wide is None else {
                 "volume_a3": self.wide.x.tolist(), "energy_ev": self.wide.energies_ev.tolist()},
+            "dynamics": None if self.dynamics is None else {
+                "time_ps": self.dynamics.x.tolist(),
+                # An energy that has run away is no number in JSON.
+                "total_energy_ev": [e if math.isfinite(e) else None for e in self.dynamics.energies_ev.tolist()]},
         }  # fmt: skip
 
 
@@ -224,6 +229,7 @@ def invariance_checks(potential: Calculates, atoms: Atoms, seed: int = 0) -> lis
     crystal = _rattled(atoms, seed)
     rng = np.random.default_rng((seed, 2))
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    turn[:, 0] *= np.sign(np.linalg.det(turn))  # a turn, not a reflection
     rotated = crystal.copy()
     rotated.set_cell(crystal.cell.array @ turn.T)
     rotated.positions = crystal.positions @ turn.T
@@ -255,27 +261,53 @@ def invariance_checks(potential: Calculates, atoms: Atoms, seed: int = 0) -> lis
     ]  # fmt: skip
 
 
-def smoothness_checks(potential: Calculates, atoms: Atoms, points: int = 121) -> list[Check]:
-    """Kinks of the first and jumps of the second derivative of E under a uniform strain of +-3 %."""
+def smoothness_checks(potential: Calculates, atoms: Atoms, points: int = 121, seed: int = 0) -> list[Check]:
+    """Kinks of the first and jumps of the second derivative of E: strained by +-3 %, and as atoms move by 0.2 A."""
+    paths = (_strained_path(potential, atoms, points), _moved_path(potential, atoms, points, seed))
+    kink, jump = (max(values) for values in zip(*paths, strict=True))
+    return [
+        graded("Kinks of the energy", kink, "eV/atom", pass_limit=1e-3, look_limit=1e-2,
+               meaning="The slope of the energy must not jump as the crystal is stretched or its atoms move."),
+        graded("Jumps of the stiffness", 100.0 * jump, "%", pass_limit=5.0, look_limit=25.0,
+               meaning="The second derivative jumps where a shell of neighbours crosses the cutoff; large jumps make "
+                       "phonons and elastic constants depend on the exact volume."),
+    ]  # fmt: skip
+
+
+def _strained_path(potential: Calculates, atoms: Atoms, points: int) -> tuple[float, float]:
     strain = np.linspace(-_PATH_STRAIN, _PATH_STRAIN, points)
     found = potential.evaluate([_deformed(atoms, np.eye(3) * (1.0 + s)) for s in strain])
     volumes = np.array([abs(_deformed(atoms, np.eye(3) * (1.0 + s)).get_volume()) for s in strain])
     # dE/ds with r -> (1 + s) r is V tr(sigma) / (1 + s).
     slope = np.array([r.stress_ev_per_a3[:3].sum() for r in found]) * volumes / (1.0 + strain)
-    energy = np.array([r.energy_ev for r in found])
-    step = strain[1] - strain[0]
+    return _roughness(strain, np.array([r.energy_ev for r in found]), slope, len(atoms))
+
+
+def _moved_path(potential: Calculates, atoms: Atoms, points: int, seed: int) -> tuple[float, float]:
+    # One atom alone in its cell cannot move against the others.
+    crystal = atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1))
+    pattern = np.random.default_rng((seed, 3)).normal(size=crystal.positions.shape)
+    pattern -= pattern.mean(axis=0)
+    pattern /= np.linalg.norm(pattern, axis=1).max()
+    amplitude = np.linspace(-_PATH_MOVE_A, _PATH_MOVE_A, points)
+    moved = []
+    for t in amplitude:
+        copy = crystal.copy()
+        copy.positions += t * pattern
+        moved.append(copy)
+    found = potential.evaluate(moved)
+    slope = np.array([-(r.forces_ev_per_a * pattern).sum() for r in found])
+    return _roughness(amplitude, np.array([r.energy_ev for r in found]), slope, len(crystal))
+
+
+def _roughness(at: Array, energy: Array, slope: Array, n_atoms: int) -> tuple[float, float]:
+    """Largest kink (energy per atom) and largest jump of the curvature over its typical size, along a path."""
+    step = at[1] - at[0]
     trapezoid = np.diff(energy) - 0.5 * step * (slope[1:] + slope[:-1])
     curvature = np.diff(slope) / step
     typical = max(float(np.median(np.abs(curvature))), 1e-12)
-    kink = float(np.abs(np.diff(trapezoid)).max()) / step / len(atoms)
-    jump = float(np.abs(np.diff(curvature, 2)).max()) / typical
-    return [
-        graded("Kinks of the energy", kink, "eV/atom", pass_limit=1e-3, look_limit=1e-2,
-               meaning="The slope of the energy must not jump as the crystal is stretched."),
-        graded("Jumps of the stiffness", 100.0 * jump, "%", pass_limit=5.0, look_limit=25.0,
-               meaning="The second derivative jumps where a shell of neighbours crosses the cutoff; large jumps make "
-                       "phonons and elastic constants depend on the exact volume."),
-    ]  # fmt: skip
+    kink = float(np.abs(np.diff(trapezoid)).max()) / step / n_atoms
+    return kink, float(np.abs(np.diff(curvature, 2)).max()) / typical
 
 
 def dimer_curves(potential: Calculates, elements: tuple[str, ...], points: int = 61) -> dict[str, Curve]:

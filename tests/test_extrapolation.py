@@ -13,7 +13,14 @@ from ase.build import bulk
 import sus2
 from sus2 import extrapolation
 from sus2.errors import Sus2Error
-from sus2.extrapolation import descriptors, extrapolation_grade, grade_of, information, information_path
+from sus2.extrapolation import (
+    ExtrapolationGrade,
+    descriptors,
+    extrapolation_grade,
+    grade_of,
+    information,
+    information_path,
+)
 from sus2.potential import Potential
 from sus2.training.dataset import make_set
 from sus2.training.information import summarise
@@ -87,3 +94,34 @@ def test_a_damaged_file_is_named(silicon: Potential, tmp_path: Path, monkeypatch
     monkeypatch.setattr(extrapolation, "information_path", lambda name: path)
     with pytest.raises(Sus2Error, match=r"damaged\.info\.npz is damaged"):
         extrapolation_grade(silicon, [bulk("Si")])
+
+
+def test_atoms_of_which_nothing_is_known_do_not_pass() -> None:
+    known = ExtrapolationGrade((np.array([0.2, np.nan]), np.array([0.5])), "")
+    (check,) = known.checks()
+    assert check.verdict == "look"
+    assert check.value == 0.5
+    assert check.meaning.startswith("1 atom is of an element")
+    (all_unknown,) = ExtrapolationGrade((np.full(3, np.nan),), "").checks()
+    assert all_unknown.verdict == "look"
+    assert "3 atoms are" in all_unknown.meaning
+    (far,) = ExtrapolationGrade((np.array([np.nan, 9.0]),), "").checks()
+    assert far.verdict == "fail"
+
+
+def test_a_summary_that_is_made_again_is_read_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    potential = sus2.load("si-mlearn-pbe")
+    source = information_path(potential.name)
+    path = tmp_path / source.name
+    path.write_bytes(source.read_bytes())
+    monkeypatch.setattr(extrapolation, "information_path", lambda name: path)
+    before = extrapolation.information(potential)
+    assert before is not None
+    with np.load(path) as z:
+        arrays = {k: z[k] for k in z.files}
+    np.savez(path, **{**arrays, "scale": 2.0 * arrays["scale"]})
+    after = extrapolation.information(potential)
+    assert after is not None
+    assert np.allclose(after.scale, 2.0 * before.scale)
+    path.unlink()
+    assert extrapolation.information(potential) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from ase.build import bulk
 import sus2
 from sus2.errors import DataError, StructureError, Sus2Error
 from sus2.potential import Potential
-from sus2.reference_data import read_reference, score
+from sus2.reference_data import Score, read_reference, score
 from sus2.structures import write_structure
 
 SILICON = bulk("Si", a=5.43)
@@ -105,3 +106,16 @@ def test_other_files_are_refused_in_a_sentence(raw: bytes) -> None:
         read_reference(raw, "x.dat")
     assert isinstance(found.value, Sus2Error)
     assert len(str(found.value).splitlines()) == 1
+
+
+def test_yaml_that_stands_for_more_than_it_says_is_refused() -> None:
+    bomb = ["a0: &a0 [0, 0, 0, 0, 0, 0, 0, 0, 0]"]
+    bomb += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 12)]
+    text = "\n".join(["nqpoint: 1", *bomb, "phonon: *a11"])
+    with pytest.raises(DataError, match="anchors and aliases"):
+        read_reference(text.encode(), "band.yaml")
+
+
+def test_a_quantity_that_does_not_exist_is_none_in_json() -> None:
+    score = Score("bands", "p", {"slope": float("nan"), "rmse_thz": 0.5}, np.zeros(1), np.zeros(1), np.zeros(1), "")
+    assert json.loads(json.dumps(score.to_dict(), allow_nan=False))["quantities"] == {"slope": None, "rmse_thz": 0.5}

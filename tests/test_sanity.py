@@ -14,6 +14,7 @@ from ase.calculators.calculator import Calculator
 
 import sus2
 from sus2.errors import CancelledError
+from sus2.figures.check import report_html
 from sus2.potential import Evaluation, Potential
 from sus2.sanity import (
     SanityReport,
@@ -23,6 +24,7 @@ from sus2.sanity import (
     sanity,
     smoothness_checks,
 )
+from sus2.structures import sample
 
 SILICON = bulk("Si", a=5.47)
 
@@ -167,3 +169,54 @@ def test_a_calculator_of_another_kind_gets_what_it_can(silicon: Potential) -> No
     assert found["Forces against energy"] == "pass"
     assert found["Extrapolation grade"] == "look"
     assert "Acoustic sum rule" not in found
+
+
+class Stepping:
+    """A potential whose forces jump as atoms move, while a uniform strain moves none of them off its line."""
+
+    def __init__(self, original: Potential) -> None:
+        self.name, self.functional, self.elements = original.name, original.functional, original.elements
+        self._original = original
+
+    def calculator(self) -> Any:
+        return self._original.calculator()
+
+    def evaluate(self, structures: Any) -> list[Evaluation]:
+        out = []
+        for atoms, e in zip(structures, self._original.evaluate(structures), strict=True):
+            s = atoms.cell.scaled_positions(atoms.positions)
+            moved = float(((s - np.round(8 * s) / 8) ** 2).sum())
+            bent = e.energy_ev + (20.0 * (moved - 1e-3) if moved > 1e-3 else 0.0)
+            slope = 40.0 * (s - np.round(8 * s) / 8) @ np.linalg.inv(atoms.cell.array).T if moved > 1e-3 else 0.0
+            out.append(Evaluation(bent, e.energies_ev, e.forces_ev_per_a - slope, e.stress_ev_per_a3))
+        return out
+
+
+def test_forces_that_jump_as_atoms_move_are_found() -> None:
+    potential = sus2.load("si-mlearn-pbe")
+    crystal = sus2.relax(sample("si").atoms(), potential).atoms
+    assert {c.verdict for c in smoothness_checks(potential, crystal)} == {"pass"}
+    found = {c.name: c.verdict for c in smoothness_checks(Stepping(potential), crystal)}
+    assert found["Jumps of the stiffness"] == "fail"
+
+
+def test_the_check_of_rotation_turns_and_does_not_reflect(monkeypatch: pytest.MonkeyPatch) -> None:
+    potential = sus2.load("si-mlearn-pbe")
+    seen: list[float] = []
+    original = Potential.evaluate
+
+    def watched(self: Potential, structures: Any, **options: Any) -> list[Evaluation]:
+        seen.extend(float(np.linalg.det(a.cell.array)) for a in structures if a.cell.rank == 3)
+        return original(self, structures, **options)
+
+    monkeypatch.setattr(Potential, "evaluate", watched)
+    for seed in range(6):
+        invariance_checks(potential, sample("si").atoms(), seed)
+    assert all(volume > 0 for volume in seen)
+
+
+def test_the_report_holds_the_run_of_dynamics() -> None:
+    report = sus2.sanity(sus2.load("si-mlearn-pbe"), sample("si").atoms(), dynamics_ps=0.2)
+    curve = report.to_dict()["dynamics"]
+    assert len(curve["time_ps"]) == len(curve["total_energy_ev"]) == 20
+    assert "Dynamics at constant energy" in report_html(report=report)

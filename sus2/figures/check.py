@@ -60,6 +60,22 @@ def wide_figure(
     return fig
 
 
+def dynamics_figure(
+    *, times_ps: ArrayLike, energies_ev: ArrayLike, mode: Mode = "light", height: int = 320
+) -> go.Figure:
+    """Total energy at constant energy, from its start, against time; what drifts is the error."""
+    t, e = np.asarray(times_ps, dtype=float), np.asarray(energies_ev, dtype=float)
+    fig = go.Figure()
+    fig.add_scatter(
+        x=t, y=1e3 * (e - e[0]) if len(e) else e, mode="lines", line={"color": BLUE, "width": 2}, showlegend=False,
+        hovertemplate="%{x:.2f} ps: %{y:.3f} meV<extra></extra>",
+    )  # fmt: skip
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(title_text="Time (ps)")
+    fig.update_yaxes(title_text="Total energy from its start (meV)")
+    return fig
+
+
 def score_figure(
     *, kind: str, x: ArrayLike, reference: ArrayLike, found: ArrayLike, potential: str, mode: Mode = "light",
     height: int = 420,
@@ -109,6 +125,10 @@ def report_figures(*, report: SanityReport, mode: Mode = "light") -> dict[str, g
             volumes_a3=report.wide.x, energies_ev=report.wide.energies_ev, n_atoms=len(report.atoms),
             volume0_a3=abs(report.atoms.get_volume()), mode=mode,
         )  # fmt: skip
+    if report.dynamics is not None:
+        out["Dynamics at constant energy"] = dynamics_figure(
+            times_ps=report.dynamics.x, energies_ev=report.dynamics.energies_ev, mode=mode
+        )
     return out
 
 
@@ -130,6 +150,11 @@ def report_html(*, report: SanityReport, score: Score | None = None) -> str:
             for k, v in score.quantities.items()
         )
         figures += f"<h2>Against the reference</h2><p>{escape(score.note)}</p><table>{table}</table>"
+        overlay = score_figure(
+            kind=score.kind, x=score.x, reference=score.reference, found=score.found, potential=score.potential
+        )
+        if overlay is not None:
+            figures += overlay.to_html(full_html=False, include_plotlyjs=False)
     title = f"{report.potential} for {report.formula}"
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"

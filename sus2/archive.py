@@ -12,6 +12,7 @@ import io
 import json
 import math
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -213,7 +214,7 @@ def _dataclass(tree: dict[str, Any], inner: Callable[[Any], Any]) -> Any:
     module, _, name = tree["type"].partition(":")
     if module.partition(".")[0] != "sus2":
         raise StoreError("The kept result is damaged; compute it again.")
-    found: Any = import_module(module)
+    found: Any = sys.modules.get(module) or import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
     if not (isinstance(found, type) and is_dataclass(found)):

@@ -96,8 +96,13 @@ class Question:
     @property
     def key(self) -> str:
         """64 hexadecimal digits."""
-        content = [code_version(), self.function, sorted((k, _plain(v)) for k, v in self.changed().items())]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+        found = self.__dict__.get("_key")
+        if found is None:
+            content = [code_version(), self.function, sorted((k, _plain(v)) for k, v in self.changed().items())]
+            found = hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+            # Not a cached_property: before Python 3.12 its lock is one for all sessions of a server.
+            self.__dict__["_key"] = found
+        return str(found)
 
     def changed(self) -> dict[str, Any]:
         """The arguments that are not the defaults: leaving one out and giving its default are one question."""
@@ -227,7 +232,8 @@ def _function(path: str) -> Callable[..., Any]:
     if module.partition(".")[0] != "sus2" or name.startswith("_"):
         raise Sus2Error(f"'{path[:80]}' is no function of this package.")
     try:
-        found = getattr(import_module(module), name)
+        # Loaded modules are taken as they are: the import lock would make the sessions of a server wait for each other.
+        found = getattr(sys.modules.get(module) or import_module(module), name)
     except (ImportError, AttributeError):
         raise Sus2Error(f"'{path[:80]}' is no function of this package.") from None
     if not inspect.isfunction(found):

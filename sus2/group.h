@@ -20,7 +20,7 @@ template <class T> struct Tables {
   }
 };
 
-template <class T> struct alignas(64) Aligned { typename Simd<T>::vec v; };
+template <class T> struct alignas(SUS2_VECTOR_BYTES) Aligned { typename Simd<T>::vec v; };
 template <class T> using Buffer = std::vector<Aligned<T>>;
 
 template <class T> class Group {

@@ -46,16 +46,24 @@ template <class Work> inline void spread(int64_t groups, int64_t threads, int64_
   for (auto &thread : pool) thread.join();
 }
 
+// As wide as the processor's registers: compilers spill vectors that are wider than those after every operation.
+#if defined(__AVX512F__)
+#define SUS2_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define SUS2_VECTOR_BYTES 32
+#else
+#define SUS2_VECTOR_BYTES 16
+#endif
 template <class T> struct Simd;
 template <> struct Simd<double> {
-  typedef double vec __attribute__((vector_size(64)));
-  typedef int64_t ivec __attribute__((vector_size(64)));
-  static constexpr int lanes = 8;
+  typedef double vec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
+  typedef int64_t ivec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
+  static constexpr int lanes = SUS2_VECTOR_BYTES / 8;
 };
 template <> struct Simd<float> {
-  typedef float vec __attribute__((vector_size(64)));
-  typedef int32_t ivec __attribute__((vector_size(64)));
-  static constexpr int lanes = 16;
+  typedef float vec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
+  typedef int32_t ivec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
+  static constexpr int lanes = SUS2_VECTOR_BYTES / 4;
 };
 
 // exp(x) to rounding error: Cody-Waite reduction and a Taylor polynomial on |x| <= ln(2)/2. The argument is

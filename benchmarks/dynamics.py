@@ -1,0 +1,236 @@
+"""Does molecular dynamics conserve energy? NVE of a 64-atom crystal at 300 K for each shipped potential.
+
+    python benchmarks/dynamics.py                          a look: 5 ps each, nothing kept
+    python benchmarks/dynamics.py --picoseconds 1000       the full run: hours; stop and start it as you like
+
+Velocity Verlet in float64, forces by Potential.compute with a list of sus2.skin. The full run keeps a checkpoint of each
+potential in SUS2_CACHE (else ~/.cache/sus2) and goes on from there; what is finished goes to benchmarks/runs/dynamics/,
+from which docs/scripts/honesty_tables.py makes its section of docs/validation.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402
+from ase import Atoms, units  # noqa: E402
+from ase.build import bulk  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+import sus2  # noqa: E402
+from sus2 import kernels  # noqa: E402
+from sus2.packed import pack_structures  # noqa: E402
+from sus2.potential import Potential  # noqa: E402
+from sus2.relax import relax  # noqa: E402
+from sus2.skin import SkinList  # noqa: E402
+
+Array = NDArray[np.float64]
+
+RUNS = Path(__file__).with_name("runs")
+TARGET_EV_PER_ATOM_NS = 1e-5
+KEEP_EVERY = 20  # steps
+SAVE_SECONDS = 30.0
+KEPT_FROM_PS = 100.0  # shorter runs keep no checkpoint
+SETTLE_STEPS = 5000
+BLOCKS = 50
+MIN_ATOMS = 64
+
+
+def crystal_of(name: str) -> Atoms:
+    """A crystal of 64 atoms that the potential of that name is meant for."""
+    if name.startswith(("si-", "ge-")):
+        return bulk(name[:2].title(), cubic=True) * (2, 2, 2)
+    if name.startswith("mo-"):
+        return bulk("Mo") * (4, 4, 4)
+    if "metals" in name:
+        return bulk("Al") * (4, 4, 4)
+    if "semiconductors" in name:
+        return bulk("GaAs", "zincblende", a=5.65, cubic=True) * (2, 2, 2)
+    if "ionic" in name:
+        return bulk("NaCl", "rocksalt", a=5.64, cubic=True) * (2, 2, 2)
+    return bulk("Ag") * (4, 4, 4)
+
+
+class Dynamics:
+    """Velocity Verlet of one crystal; velocities in ASE's units, A per sqrt(amu A^2 / eV)."""
+
+    def __init__(self, atoms: Atoms, potential: Potential, *, timestep_fs: float = 1.0) -> None:
+        self.potential = potential
+        self.dt = timestep_fs * units.fs
+        self.masses = atoms.get_masses()[:, None]
+        self.velocities: Array = atoms.get_velocities()
+        self.structures = pack_structures([atoms], potential.elements)
+        self.skin = SkinList(potential.cutoff) if kernels.available() else None
+        self.energy_ev, self.forces = self._compute()
+
+    def _compute(self) -> tuple[float, Array]:
+        edges = None if self.skin is None else self.skin.edges(self.structures)
+        site, forces, _ = self.potential.compute(self.structures, edges=edges)
+        return float(site.sum()), forces
+
+    @property
+    def kinetic_ev(self) -> float:
+        return float(0.5 * np.sum(self.masses * self.velocities**2))
+
+    @property
+    def temperature_k(self) -> float:
+        """Of 3N - 3 degrees of freedom: the total momentum is zero."""
+        return 2.0 * self.kinetic_ev / ((3 * len(self.masses) - 3) * units.kB)
+
+    def step(self) -> None:
+        """One time step."""
+        self.velocities += 0.5 * self.dt * self.forces / self.masses
+        self.structures.positions[:] += self.dt * self.velocities
+        self.energy_ev, self.forces = self._compute()
+        self.velocities += 0.5 * self.dt * self.forces / self.masses
+
+
+def start(potential: Potential, temperature_k: float, timestep_fs: float, seed: int = 7) -> Dynamics:
+    """A relaxed crystal, settled at about that temperature: kicked with twice of it, run, and scaled."""
+    atoms = relax(crystal_of(potential.name), potential, fmax=1e-4).require_converged().atoms
+    assert len(atoms) == MIN_ATOMS
+    rng = np.random.default_rng(seed)
+    masses = atoms.get_masses()[:, None]
+    velocities = rng.normal(size=(len(atoms), 3)) * np.sqrt(2.0 * units.kB * temperature_k / masses)
+    atoms.set_velocities(velocities - (masses * velocities).sum(axis=0) / masses.sum())
+    run = Dynamics(atoms, potential, timestep_fs=timestep_fs)
+    for attempt in range(2):
+        found = []
+        for _ in range(SETTLE_STEPS // 2):
+            run.step()
+            found.append(run.temperature_k)
+        if attempt == 0:
+            run.velocities *= np.sqrt(max(0.25, 2.0 * temperature_k / np.mean(found) - 1.0))
+    return run
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A straight line through total energies, per atom: slope and its standard error (of block means)."""
+
+    ev_per_atom_ns: float
+    error_ev_per_atom_ns: float
+    fluctuation_ev_per_atom: float
+
+
+def drift(energies_ev_per_atom: Array, interval_fs: float) -> Drift:
+    """Least squares through the means of blocks, which are long beside the vibrations, so nearly independent."""
+    blocks = BLOCKS
+    count = len(energies_ev_per_atom) // blocks
+    if count < 1:
+        raise ValueError(f"{len(energies_ev_per_atom)} energies are fewer than {blocks} blocks")
+    used = energies_ev_per_atom[: count * blocks]
+    means = used.reshape(blocks, count).mean(axis=1)
+    t = (np.arange(blocks) - (blocks - 1) / 2.0) * count * interval_fs * 1e-6  # ns
+    slope = float(t @ means / (t @ t))
+    residual = means - means.mean() - slope * t
+    error = float(np.sqrt(residual @ residual / (blocks - 2) / (t @ t)))
+    every = (np.arange(len(used)) - (len(used) - 1) / 2.0) * interval_fs * 1e-6
+    return Drift(slope, error, float(np.std(used - slope * every)))
+
+
+def trajectory(run: Dynamics, steps: int, done: int = 0) -> Iterator[tuple[int, float, float]]:
+    """Step, total energy (eV) and temperature (K) every KEEP_EVERY steps."""
+    for step in range(done + 1, steps + 1):
+        run.step()
+        if step % KEEP_EVERY == 0:
+            yield step, run.energy_ev + run.kinetic_ev, run.temperature_k
+
+
+def checkpoint_file(potential: Potential, temperature_k: float, timestep_fs: float) -> Path:
+    spec = potential.spec
+    text = repr((potential.name, temperature_k, timestep_fs, KEEP_EVERY)).encode()
+    weights = np.concatenate([np.ravel(a) for a in (spec.radial_weights, spec.moment_coeffs, spec.alpha)]).tobytes()
+    key = hashlib.sha256(text + weights).hexdigest()[:12]
+    return kernels.cache_folder() / "runs" / "nve" / f"{potential.name}-{key}.npz"
+
+
+def conserve(
+    name: str, picoseconds: float, *, timestep_fs: float = 1.0, temperature_k: float = 300.0
+) -> dict[str, object]:
+    """One run, from its checkpoint where there is one; the row of the table."""
+    potential = sus2.load(name)
+    path = checkpoint_file(potential, temperature_k, timestep_fs)
+    steps = round(1000.0 * picoseconds / timestep_fs)
+    keep = picoseconds >= KEPT_FROM_PS
+    energies: list[float] = []
+    temperatures: list[float] = []
+    done = 0
+    if keep and path.exists():
+        with np.load(path) as kept:
+            atoms = Atoms(kept["numbers"], positions=kept["positions"], cell=kept["cell"], pbc=True)
+            atoms.set_velocities(kept["velocities"])
+            done, sites = int(kept["step"]), kept["sites"]
+            energies, temperatures = kept["energies"].tolist(), kept["temperatures"].tolist()
+        run = Dynamics(atoms, potential, timestep_fs=timestep_fs)
+    else:
+        run = start(potential, temperature_k, timestep_fs)
+        sites = run.structures.positions.copy()
+    numbers = crystal_of(name).numbers
+    saved, began, first = time.monotonic(), time.process_time(), done
+    for step, energy, temperature in trajectory(run, steps, done):
+        energies.append(energy)
+        temperatures.append(temperature)
+        if keep and (time.monotonic() - saved > SAVE_SECONDS or step == steps):
+            saved = time.monotonic()
+            save(path, numbers=numbers, positions=run.structures.positions, cell=run.structures.cells[0], step=step,
+                 velocities=run.velocities, sites=sites, energies=energies, temperatures=temperatures)  # fmt: skip
+            print(f"{name}: {step * timestep_fs / 1000:.0f} ps, {1e6 * (time.process_time() - began) / (step - first):.0f}"
+                  " us/step", flush=True)  # fmt: skip
+    builds = 0 if run.skin is None else run.skin.builds
+    count = steps // KEEP_EVERY
+    found = drift(np.array(energies[:count]) / len(numbers), KEEP_EVERY * timestep_fs)
+    moved = run.structures.positions - sites
+    return {
+        "potential": name, "crystal": crystal_of(name).get_chemical_formula("metal"), "atoms": len(numbers),
+        "picoseconds": picoseconds, "timestep_fs": timestep_fs, "temperature_k": float(np.mean(temperatures[:count])),
+        **asdict(found), "largest_displacement_a": float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()),
+        "neighbour_lists": builds,
+    }  # fmt: skip
+
+
+def save(path: Path, **arrays: object) -> None:
+    """All or nothing: a kill in mid-write leaves the checkpoint before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.npz")
+    np.savez(part, **{k: np.asarray(v) for k, v in arrays.items()})
+    part.replace(path)
+
+
+def keep_row(row: dict[str, object]) -> None:
+    """A file for each potential, so that several may run at once."""
+    path = RUNS / "dynamics" / f"{row['potential']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(row, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--picoseconds", type=float, default=5.0)
+    parser.add_argument("--timestep", type=float, default=1.0, help="fs")
+    parser.add_argument("names", nargs="*", help="potentials, all shipped ones by default")
+    options = parser.parse_args()
+    for name in options.names or [card.name for card in sus2.models()]:
+        row = conserve(name, options.picoseconds, timestep_fs=options.timestep)
+        print(
+            f"{name} {row['crystal']} {row['temperature_k']:.0f} K, {row['picoseconds']} ps: drift "
+            f"{row['ev_per_atom_ns']:.1e} +- {row['error_ev_per_atom_ns']:.1e} eV/atom/ns, "
+            f"fluctuation {row['fluctuation_ev_per_atom']:.1e} eV/atom",
+            flush=True,
+        )
+        if options.picoseconds >= 1000.0 and options.timestep == 1.0:
+            keep_row(row)
+
+
+if __name__ == "__main__":
+    main()

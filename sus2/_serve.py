@@ -1,4 +1,4 @@
-"""Starts streamlit for `sus2 app`.
+"""Starts streamlit for `sus2 app`, behind the headers and limits of sus2._headers.
 
 A folder `pages/` makes streamlit take an app for its older kind of multipage app until st.navigation has been called
 once; a link straight to a page of a fresh server would fail for that reason.
@@ -9,15 +9,21 @@ from __future__ import annotations
 import sys
 import time
 from importlib import import_module
+from pathlib import Path
 from threading import Thread
+from typing import Any, Final
 
+import streamlit as st
+from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
-from streamlit.web import cli
 
+from sus2._headers import Headers, UploadLimit, security_headers
 from sus2.errors import Sus2Error
+from sus2.settings import settings
 
 PagesManager.uses_pages_directory = False
 
+MODEL_FILE_MB: Final = 64  # the largest potential that the Models page takes
 PAGES_NEED = ("pandas", "plotly.io", "torch", "phonopy", "sus2.figures.eos", "sus2.figures.phonons", "sus2.checks")
 
 
@@ -60,7 +66,47 @@ def prepare_lessons() -> None:
         print(problem, file=sys.stderr)
 
 
-if __name__ == "__main__":
+def application(script: Path) -> st.App:
+    """The app as an ASGI application; raises Sus2Error where a setting has no sense."""
+    limits = settings()
+    front_page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    # The pages refuse first, with a sentence: what the server lets through is one file more.
+    most = (limits.max_session_mb + largest_file_mb()) * 2**20
+    return st.App(
+        script,
+        middleware=[
+            Middleware(Headers, headers=security_headers(front_page, limits.embedded_by.split())),
+            Middleware(UploadLimit, max_bytes=most),
+        ],
+    )
+
+
+def largest_file_mb() -> int:
+    """The largest file that any box of the pages takes, MiB."""
+    limits = settings()
+    return max(limits.max_upload_mb, limits.max_archive_mb, MODEL_FILE_MB)
+
+
+def options(arguments: list[str]) -> dict[str, Any]:
+    """Streamlit's options from --name value pairs, with what the settings ask of streamlit."""
+    named = dict(zip((a.removeprefix("--") for a in arguments[::2]), arguments[1::2], strict=True))
+    found: dict[str, Any] = {k: int(v) if v.isdecimal() else v for k, v in named.items()}
+    return {"server.maxUploadSize": largest_file_mb(), **found}
+
+
+def main() -> None:
+    """`python -m sus2._serve run SCRIPT --server.port 8501 ...`"""
+    script = Path(sys.argv[2]).resolve()
+    try:
+        app, config = application(script), options(sys.argv[3:])
+    except Sus2Error as problem:
+        sys.exit(str(problem))
     prepare()
     Thread(target=prepare_lessons, daemon=True).start()
-    sys.exit(cli.main())
+    # Streamlit looks for .streamlit beside what was started.
+    sys.argv = [str(script)]
+    app.run(config=config)
+
+
+if __name__ == "__main__":
+    main()

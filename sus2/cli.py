@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 # Before numpy: the matrices here are small, and BLAS threads that wait for a busy core make relaxations many times
@@ -21,6 +19,7 @@ from sus2.cli_common import AsJson
 from sus2.compare_cli import compare
 from sus2.errors import Sus2Error
 from sus2.properties_cli import elastic, eos, phonons, relax, thermal
+from sus2.server_cli import run_app, show_settings
 from sus2.structures import samples
 from sus2.training.data_cli import data_app
 from sus2.training.study_cli import ablate, transfer
@@ -39,6 +38,8 @@ app.command()(transfer)
 app.command()(ablate)
 app.command()(compare)
 app.command()(check)
+app.command("app")(run_app)
+app.command("settings")(show_settings)
 
 for command in (relax, eos, elastic, phonons, thermal):
     app.command()(command)
@@ -81,37 +82,6 @@ def list_samples(as_json: AsJson = False) -> None:
         return
     for s in samples():
         typer.echo(f"{s.key:<10} {s.name:<22} {s.prototype}")
-
-
-@app.command("app")
-def run_app(
-    port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65535)] = 8501,
-    address: Annotated[str, typer.Option(help="Address to listen at; by default this computer alone.")] = "localhost",
-) -> None:
-    """Open the app (stop it with Ctrl+C)."""
-    script = _app_script()
-    command = [sys.executable, "-m", "sus2._serve", "run", str(script)]
-    command += ["--server.port", str(port), "--server.address", address]
-    if os.name == "posix":
-        # The server takes this process's place, so that whoever stops the process stops the server.
-        os.execv(sys.executable, command)
-    try:
-        raise typer.Exit(subprocess.run(command, check=False).returncode)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-
-
-def _app_script() -> Path:
-    """app.py: beside the package in a checkout, inside it in an installation."""
-    try:
-        import streamlit  # noqa: F401
-    except ModuleNotFoundError:
-        raise Sus2Error("The app needs streamlit: install it with pip install 'sus2[app]'.") from None
-    package = Path(sus2.__file__).resolve().parent
-    for script in (package / "_app" / "app.py", package.parent / "app.py"):
-        if script.is_file():
-            return script
-    raise Sus2Error("app.py is missing from this installation; install SUS2 Explorer again.")
 
 
 def main() -> None:

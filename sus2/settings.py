@@ -1,58 +1,143 @@
-"""Limits that protect a server, in one place; each can be set in the environment as SUS2_NAME."""
+"""Limits and options of a server, in one place: each from the environment (SUS2_NAME), a TOML file, or its default."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+import re
+import tomllib
 from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sus2.errors import Sus2Error
 
-_MAY_BE_ZERO = ("workers", "patience_ms", "max_store_mb")
+FILE_VARIABLE: Final = "SUS2_SETTINGS"
+
+_Positive = Annotated[int, Field(ge=1)]
+_Natural = Annotated[int, Field(ge=0)]
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.*-]+(:\d{1,5})?$")
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Limits of what one user may ask for, and how much the server keeps.
+class Settings(BaseModel):
+    """Limits of what one user may ask for, how much the server keeps, and who may come in."""
 
-    max_atoms: atoms in a structure; max_upload_mb: size of an uploaded file, MiB; max_kept_uploads: uploads
-    that a server keeps in memory so that their links open again; workers: processes that calculate, 0 for a thread of
-    the server itself; max_seconds: of one calculation; max_jobs: calculations of one user that wait or run;
-    max_store_mb: size of the store of results, MiB, 0 to keep none on disk; patience_ms: how long a page waits for a
-    result before it shows progress instead, milliseconds;
-    max_structures: crystals in one run over many; max_archive_mb, max_archive_members, max_unpacked_mb: size of an
-    uploaded archive, MiB, how many files it may have, and their size together when unpacked, MiB.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    max_atoms: int = 1000
-    max_upload_mb: int = 5
-    max_kept_uploads: int = 200
-    workers: int = max(1, min(4, os.cpu_count() or 1))
-    max_seconds: int = 900
-    max_jobs: int = 8
-    max_store_mb: int = 512
-    patience_ms: int = 300
-    max_structures: int = 500
-    max_archive_mb: int = 20
-    max_archive_members: int = 2000
-    max_unpacked_mb: int = 100
+    max_atoms: _Positive = Field(1000, description="atoms in a structure")
+    max_upload_mb: _Positive = Field(5, description="size of an uploaded file, MiB")
+    max_session_mb: _Positive = Field(200, description="size of all files that one session uploads, MiB")
+    max_kept_uploads: _Positive = Field(200, description="uploaded crystals kept in memory so that links open again")
+    workers: _Natural = Field(
+        max(1, min(4, os.cpu_count() or 1)),
+        description="processes that calculate; 0: a thread of the server itself",
+    )
+    max_seconds: _Positive = Field(900, description="seconds of one calculation")
+    max_jobs: _Positive = Field(8, description="calculations of one user that wait or run")
+    max_hourly_seconds: _Natural = Field(
+        0, description="seconds of calculations that one user may begin to use in an hour; 0: no limit"
+    )
+    max_store_mb: _Natural = Field(512, description="size of the store of results, MiB; 0: keep none on disk")
+    patience_ms: _Natural = Field(300, description="how long a page waits for a result before it shows progress, ms")
+    max_structures: _Positive = Field(500, description="crystals in one run over many")
+    max_archive_mb: _Positive = Field(20, description="size of an uploaded archive, MiB")
+    max_archive_members: _Positive = Field(2000, description="files in an uploaded archive")
+    max_unpacked_mb: _Positive = Field(100, description="size of an uploaded archive when unpacked, MiB")
+    sign_in: bool = Field(
+        False, description="whether the app asks for sign-in (OpenID Connect) before it shows anything"
+    )
+    embedded_by: str = Field(
+        "", description="web sites that may show the app in a frame, such as 'https://course.example.org'"
+    )
+
+    @field_validator("embedded_by")
+    @classmethod
+    def _origins(cls, text: str) -> str:
+        for word in text.split():
+            if not _ORIGIN.match(word):
+                raise ValueError("origin")
+        return " ".join(text.split())
 
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, from the environment (SUS2_MAX_ATOMS, ...) or the defaults.
+    """The settings of this process. Raises Sus2Error with one sentence that names what is unknown or has no sense."""
+    return read_settings()[0]
 
-    Raises Sus2Error for a value that is not a positive whole number (or 0, where that has a meaning).
+
+def read_settings() -> tuple[Settings, dict[str, str]]:
+    """The settings and where each value comes from: the name of a variable, the path of the file, or 'default'.
+
+    The environment wins over the file. Raises Sus2Error.
     """
-    values: dict[str, int] = {}
-    for field in fields(Settings):
-        name = f"SUS2_{field.name.upper()}"
-        text = os.environ.get(name)
-        if text is None:
-            continue
-        least = 0 if field.name in _MAY_BE_ZERO else 1
-        if not text.isdecimal() or int(text) < least:
-            what = "a whole number, 0 or more" if least == 0 else "a positive whole number"
-            raise Sus2Error(f"The environment variable {name} is '{text}': give {what}.")
-        values[field.name] = int(text)
-    return Settings(**values)
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(Settings.model_fields, "default")
+    path = settings_file()
+    if path is not None:
+        for name, value in _from_file(path).items():
+            values[name], sources[name] = _checked(name, value, f"{name} in {path}"), str(path)
+    for name in Settings.model_fields:
+        variable = f"SUS2_{name.upper()}"
+        text = os.environ.get(variable)
+        if text is not None:
+            value = _parsed(name, text.strip())
+            values[name], sources[name] = _checked(name, value, f"The environment variable {variable}"), variable
+    return Settings(**values), sources
+
+
+def settings_file() -> Path | None:
+    """The TOML file that is read: SUS2_SETTINGS (empty: none), else ~/.config/sus2/settings.toml where it exists."""
+    named = os.environ.get(FILE_VARIABLE)
+    if named is not None:
+        return Path(named) if named.strip() else None
+    try:
+        usual = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "sus2" / "settings.toml"
+        return usual if usual.is_file() else None
+    except (OSError, RuntimeError):  # no home folder, or one that may not be entered
+        return None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Sus2Error(
+            f"The file of settings {path} cannot be read ({error.strerror}); correct {FILE_VARIABLE}."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Sus2Error(f"The file of settings {path} is not TOML: {error}.") from None
+    unknown = sorted(set(found) - set(Settings.model_fields))
+    if unknown:
+        known = ", ".join(Settings.model_fields)
+        raise Sus2Error(f"The file of settings {path} has an unknown key '{unknown[0]}'; there are: {known}.")
+    return found
+
+
+def _parsed(name: str, text: str) -> Any:
+    """What the text of a variable stands for; the text itself where it is of the wrong kind."""
+    kind = Settings.model_fields[name].annotation
+    if kind is bool:
+        return True if text.lower() in _TRUE else False if text.lower() in _FALSE else text
+    if kind is int:
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else text
+    return text
+
+
+def _checked(name: str, value: Any, what: str) -> Any:
+    try:
+        return getattr(Settings.model_validate({name: value}), name)
+    except ValidationError:
+        shown = value if len(str(value)) <= 60 else f"{str(value)[:60]}..."
+        raise Sus2Error(f"{what} is '{shown}': give {_wanted(name)}.") from None
+
+
+def _wanted(name: str) -> str:
+    field = Settings.model_fields[name]
+    if field.annotation is bool:
+        return "true or false"
+    if field.annotation is int:
+        zero = any(getattr(limit, "ge", None) == 0 for limit in field.metadata)
+        return "a whole number, 0 or more" if zero else "a positive whole number"
+    return "addresses such as https://course.example.org with spaces between them"

@@ -27,7 +27,7 @@ ROOMS: list[set[str]] = [
     {"universal_eos", "lessons"},
     {"training"},
     {"figures"},
-    {"cli", "cli_common", "properties_cli", "compare_cli", "check_cli", "_serve"},
+    {"cli", "cli_common", "properties_cli", "compare_cli", "check_cli", "server_cli", "_headers", "_serve"},
 ]
 PLACE = {name: k for k, room in enumerate(ROOMS) for name in room}
 

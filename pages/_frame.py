@@ -7,8 +7,10 @@ from pages._choice import Crystal, Model, add_model, choose_crystal, crystal, ke
 from pages._sidebar import sidebar
 from pages._takeaway import provenance, take_away
 from pages._widgets import (
+    Drawing,
     checks,
     downloads,
+    drawings,
     error,
     facts,
     formula_html,
@@ -17,15 +19,18 @@ from pages._widgets import (
     number,
     plain,
     plot,
+    plot_of,
     quantity,
     space_group_html,
     table,
+    tabs,
     title,
 )
 from sus2.structures import content_key
 
 __all__ = [
     "Crystal",
+    "Drawing",
     "Model",
     "Shown",
     "add_model",
@@ -35,6 +40,7 @@ __all__ = [
     "content_key",
     "crystal",
     "downloads",
+    "drawings",
     "error",
     "facts",
     "formula_html",
@@ -47,11 +53,13 @@ __all__ = [
     "owner",
     "plain",
     "plot",
+    "plot_of",
     "provenance",
     "quantity",
     "sidebar",
     "space_group_html",
     "table",
+    "tabs",
     "take_away",
     "title",
 ]

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from sus2.reproduce import as_command, as_python
 from sus2.structures import content_key, write_structure
 
 File = tuple[str, str, str, str]  # label, name, MIME type, content
+Figures = Mapping[str, tuple[str, go.Figure | Callable[[], go.Figure]]]  # by key: what it shows, and how to draw it
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <body style="font-family:sans-serif;max-width:1000px;margin:2rem auto"><h1>{title}</h1>{body}</body></html>"""
@@ -59,7 +60,7 @@ def take_away(
         ]
     python = as_python(shown.question, file=f"{stem}.json", seen=seen)
     command = as_command(shown.question, structure=f"{stem}.json")
-    figures = dict(st.session_state.get("figures", {}))
+    figures = st.session_state["figures"]  # not a copy: tabs that are opened later add to it
     downloads(everything, key=stem)
     st.download_button(
         "All of it, with the plots (zip)",
@@ -129,9 +130,7 @@ def plain_html(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def archive(
-    files: Sequence[File], *, python: str, command: str | None, figures: Mapping[str, tuple[str, go.Figure]], title: str
-) -> bytes:
+def archive(files: Sequence[File], *, python: str, command: str | None, figures: Figures, title: str) -> bytes:
     """A zip of the files, the plots on one page, and the texts that give the result again."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
@@ -140,9 +139,10 @@ def archive(
         made.writestr("again.py", python)
         if command is not None:
             made.writestr("again.sh", command + "\n")
-        if figures:
-            made.writestr("plots.html", plots_page(figures, title=title))
-            for key, (_, figure) in figures.items():
+        drawn = {key: (alt, figure() if callable(figure) else figure) for key, (alt, figure) in figures.items()}
+        if drawn:
+            made.writestr("plots.html", plots_page(drawn, title=title))
+            for key, (_, figure) in drawn.items():
                 made.writestr(f"plots/{key}.json", figure.to_json())
     return out.getvalue()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -84,6 +85,50 @@ def quantity(column: Any, label: str, value: str, unit: str, meaning: str) -> No
             unsafe_allow_html=True,
         )
         st.caption(f"± {spread}" if spread else "&nbsp;", help="Standard error of the fit." if spread else None)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A plot that is drawn when it is needed. alt: what it shows, for screen readers; name: of its file."""
+
+    draw: Callable[[], Any]
+    alt: str
+    name: str
+
+
+def drawings(made: Mapping[str, Drawing]) -> Mapping[str, Drawing]:
+    """Announce the plots of a result by key, so that its archive holds also those of tabs that nobody has opened."""
+    st.session_state.setdefault("figures", {}).update({key: (d.alt, d.draw) for key, d in made.items()})
+    return made
+
+
+def tabs(parts: Mapping[str, Callable[[], None]], *, key: str, keep: Sequence[str] = ()) -> None:
+    """Parts of a page under tabs; only the open one is drawn, and it alone is drawn again as its widgets change.
+
+    key: of the open tab, which the address carries; keep: keys of widgets in parts, which stay as they are while
+    their tab is closed.
+    """
+    for one in keep:
+        if one in st.session_state:
+            # Streamlit forgets a widget that a run does not draw, unless its value is set by hand.
+            st.session_state[one] = st.session_state[one]
+
+    @st.fragment
+    def draw() -> None:
+        for tab, part in zip(
+            st.tabs(list(parts), key=key, on_change="rerun", bind="query-params"), parts.values(), strict=True
+        ):
+            if tab.open:
+                with tab, guard():
+                    part()
+
+    draw()
+
+
+def plot_of(made: Mapping[str, Drawing], key: str, *, pick: bool = False) -> list[int] | None:
+    """Show one of the drawings of a page, as plot() does."""
+    d = made[key]
+    return plot(d.draw(), key=key, alt=d.alt, name=d.name, pick=pick)
 
 
 def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> list[int] | None:

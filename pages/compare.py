@@ -120,19 +120,15 @@ def show(shown, crystal) -> None:
     for name, label in zip(c.names[1:], c.labels[1:], strict=True):
         st.markdown(frame.plain(c.summary[name]))
         tiles(c, name, label)
-    figures_part, numbers, energies = st.tabs(["Plots", "All numbers", "Energies and their zeros"])
-    with figures_part:
-        show_figures(c, crystal)
-    with numbers:
-        for name, label in zip(c.names[1:], c.labels[1:], strict=True):
-            difference_table(c, c.differences[name], label)
-        st.caption(
-            f"The fixed cell is the {c.fixed_cell}, with the atoms at rest in it: what differs there is due to the "
-            "force constants, the rest comes with the change of the cell. The stated error is that of the difference, "
-            "from the cards of the potentials; a difference below it means nothing."
-        )
-    with energies:
-        show_energies(c)
+    frame.tabs(
+        {
+            "Plots": lambda: show_figures(c, crystal),
+            "All numbers": lambda: show_numbers(c),
+            "Energies and their zeros": lambda: show_energies(c),
+        },
+        key="compare_tab",
+        keep=["compare_cells", "compare_unit"],
+    )
     if c.problems:
         with st.expander(f"What could not be computed ({len(c.problems)})", expanded=True):
             for problem in c.problems:
@@ -150,6 +146,16 @@ def show(shown, crystal) -> None:
         "Report (HTML, one page)", lambda: comparison_html(comparison=c), f"{stem}.html", "text/html",
         key="compare_html", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
+
+
+def show_numbers(c) -> None:
+    for name, label in zip(c.names[1:], c.labels[1:], strict=True):
+        difference_table(c, c.differences[name], label)
+    st.caption(
+        f"The fixed cell is the {c.fixed_cell}, with the atoms at rest in it: what differs there is due to the "
+        "force constants, the rest comes with the change of the cell. The stated error is that of the difference, "
+        "from the cards of the potentials; a difference below it means nothing."
+    )
 
 
 def tiles(c, name: str, label: str) -> None:
@@ -262,12 +268,18 @@ def show_batch(models) -> None:
     common = [e for e in pair[0].elements if e in pair[1].elements]
     files = st.file_uploader("Structures", accept_multiple_files=True, key="compare_files")
     elements: list[str] = []
-    if not files:
+    if not files and "compare_read" not in st.session_state:
         elements = st.multiselect(
             "or ordered alloys (B2, L1₂) of", common, default=example_elements(common), key="compare_elements"
         )
     relaxed = st.toggle("Take the structures as they are, without relaxing them", False, key="compare_relaxed")
-    structures, unread = read_all(files) if files else (ordered_alloys(elements), {})
+    if files:
+        st.session_state["compare_read"] = read_all(files)
+    kept = st.session_state.get("compare_read")
+    if kept and not files:
+        # The other tab was open in between: the box is empty, what it read is still here.
+        st.button("Forget the files", key="compare_forget", on_click=forget_files, icon=":material/close:")
+    structures, unread = kept or (ordered_alloys(elements), {})
     for name, problem in unread.items():
         frame.error(f"{name}: {problem}")
     if len(structures) < 2:
@@ -275,7 +287,7 @@ def show_batch(models) -> None:
         return
     found = frame.ask(
         compare_batch,
-        auto=not files and len(structures) <= 3 * DEFAULT_ALLOYS * (DEFAULT_ALLOYS - 1) // 2,
+        auto=not kept and len(structures) <= 3 * DEFAULT_ALLOYS * (DEFAULT_ALLOYS - 1) // 2,
         note=f"{len(structures)} structures in {pair[0].name} and {pair[1].name}.",
         structures=structures,
         potentials=pair,
@@ -283,6 +295,10 @@ def show_batch(models) -> None:
     )
     if found is not None:
         show_agreement(found.result, pair)
+
+
+def forget_files() -> None:
+    st.session_state.pop("compare_read", None)
 
 
 def example_elements(common: list[str]) -> list[str]:
@@ -357,6 +373,20 @@ def show_agreement(b, pair) -> None:
     )
 
 
+def show_one(models, crystal) -> None:
+    values = settings_panel()
+    found = frame.ask(
+        sus2.compare,
+        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+        page="Compare",
+        atoms=crystal.atoms,
+        potentials=models,
+        **values,
+    )
+    if found is not None:
+        show(found, crystal)
+
+
 frame.title(
     "Compare",
     "What the choice of the functional changes for this crystal: lattice, stiffness, vibrations and energies of two or "
@@ -370,18 +400,7 @@ with frame.guard():
         st.info(f"{known} alone cannot be compared: two models must know {', '.join(elements_of(crystal.atoms))}.")
         st.button("Compare PBE and r2SCAN for copper", on_click=frame.choose_crystal, args=("cu",), key="compare_cu")
     else:
-        one, many = st.tabs(["This crystal", "Many structures"])
-        with one, frame.guard():
-            values = settings_panel()
-            found = frame.ask(
-                sus2.compare,
-                auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
-                page="Compare",
-                atoms=crystal.atoms,
-                potentials=models,
-                **values,
-            )
-            if found is not None:
-                show(found, crystal)
-        with many, frame.guard():
-            show_batch(models)
+        frame.tabs(
+            {"This crystal": lambda: show_one(models, crystal), "Many structures": lambda: show_batch(models)},
+            key="compare_what",
+        )

@@ -20,6 +20,7 @@ from sus2.figures.elastic import (
 )
 
 AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
+TWO_VALUED = ("shear_modulus", "poissons_ratio")  # depend on a second direction
 METHODS = {
     "exact": "Exact second derivatives",
     "finite": "Finite strain, five-point",
@@ -99,18 +100,21 @@ def show(shown, crystal, model, values) -> None:
             frame.quantity(column, label, value, unit, meaning)
     else:
         st.error(frame.plain(result.stability), icon=":material/error:")
-    tensor, directions, averages, methods = st.tabs(["Tensor", "Directions", "Averages and sound", "Methods compared"])
-    with tensor:
-        show_tensor(result, crystal)
-    with directions:
-        if result.stable:
-            show_directions(result, crystal)
-        else:
-            st.info("Moduli in directions come from the compliance, which an unstable crystal does not have.")
-    with averages:
-        show_averages(result, crystal)
-    with methods:
-        show_methods(result, crystal, model, values)
+
+    def made() -> dict[str, frame.Drawing]:
+        return plots(result, crystal)
+
+    frame.drawings(made())
+    frame.tabs(
+        {
+            "Tensor": lambda: show_tensor(result, made),
+            "Directions": lambda: show_directions(result, made),
+            "Averages and sound": lambda: show_averages(result),
+            "Methods compared": lambda: show_methods(result, crystal, model, values),
+        },
+        key="elastic_tab",
+        keep=["elastic_ions", "elastic_quantity", "elastic_sheet"],
+    )
     frame.checks(result.checks, key="elastic_checks")
     frame.take_away(
         shown,
@@ -124,24 +128,45 @@ def show(shown, crystal, model, values) -> None:
     )
 
 
-def show_tensor(result, crystal) -> None:
-    ions = st.segmented_control(
+def plots(result, crystal) -> dict[str, frame.Drawing]:
+    mode, formula, stem = frame.mode(), crystal.info.formula, crystal.file_name
+    ions = st.session_state.get("elastic_ions")
+    quantity = st.session_state.get("elastic_quantity") or next(iter(LABELS))
+    sheet = (quantity in TWO_VALUED and st.session_state.get("elastic_sheet")) or "maximum"
+    made = {
+        "elastic_tensor": frame.Drawing(
+            lambda: tensor_figure(
+                c_gpa=result.clamped_c_gpa if ions == "clamped" else result.c_gpa,
+                difference_from_gpa=result.clamped_c_gpa if ions == "difference" else None,
+                mode=mode,
+            ),
+            f"Elastic tensor of {formula} in GPa",
+            f"{stem}-elastic-tensor",
+        )
+    }
+    if result.stable:
+        made["elastic_surface"] = frame.Drawing(
+            lambda: surface_figure(c_gpa=result.c_gpa, quantity=quantity, sheet=sheet, mode=mode),
+            f"{LABELS[quantity][0]} of {formula} as a surface over all directions",
+            f"{stem}-{quantity}",
+        )
+        made["elastic_cuts"] = frame.Drawing(
+            lambda: cuts_figure(c_gpa=result.c_gpa, quantity=quantity, mode=mode),
+            f"{LABELS[quantity][0]} of {formula} in three planes",
+            f"{stem}-{quantity}-cuts",
+        )
+    return made
+
+
+def show_tensor(result, made) -> None:
+    st.segmented_control(
         "Atoms under strain",
         ["relaxed", "clamped", "difference"],
         default="relaxed",
         key="elastic_ions",
         help="Relaxed: the atoms move to rest in the strained cell, as in experiments. Clamped: carried along.",
     )
-    frame.plot(
-        tensor_figure(
-            c_gpa=result.clamped_c_gpa if ions == "clamped" else result.c_gpa,
-            difference_from_gpa=result.clamped_c_gpa if ions == "difference" else None,
-            mode=frame.mode(),
-        ),
-        key="elastic_tensor",
-        alt=f"Elastic tensor of {crystal.info.formula} in GPa",
-        name=f"{crystal.file_name}-elastic-tensor",
-    )
+    frame.plot_of(made(), "elastic_tensor")
     what = "Stress-strain (Birch) coefficients" if result.pressure_gpa else "Elastic constants"
     st.caption(
         f"{what} in the IEEE axes of a {result.crystal_system} crystal, {frame.plain(result.space_group)}; "
@@ -151,7 +176,10 @@ def show_tensor(result, crystal) -> None:
         st.success(frame.plain(result.stability))
 
 
-def show_directions(result, crystal) -> None:
+def show_directions(result, made) -> None:
+    if not result.stable:
+        st.info("Moduli in directions come from the compliance, which an unstable crystal does not have.")
+        return
     left, right = st.columns(2)
     quantity = left.selectbox(
         "Quantity",
@@ -159,24 +187,12 @@ def show_directions(result, crystal) -> None:
         format_func=lambda q: LABELS[q][0][0].upper() + LABELS[q][0][1:],
         key="elastic_quantity",
     )
-    two = quantity in ("shear_modulus", "poissons_ratio")
-    sheet = "maximum"
-    if two:
-        sheet = right.segmented_control(
+    if quantity in TWO_VALUED:
+        right.segmented_control(
             "Over the transverse direction", ["minimum", "maximum"], default="maximum", key="elastic_sheet"
         )
-    frame.plot(
-        surface_figure(c_gpa=result.c_gpa, quantity=quantity, sheet=sheet or "maximum", mode=frame.mode()),
-        key="elastic_surface",
-        alt=f"{LABELS[quantity][0]} of {crystal.info.formula} as a surface over all directions",
-        name=f"{crystal.file_name}-{quantity}",
-    )
-    frame.plot(
-        cuts_figure(c_gpa=result.c_gpa, quantity=quantity, mode=frame.mode()),
-        key="elastic_cuts",
-        alt=f"{LABELS[quantity][0]} of {crystal.info.formula} in three planes",
-        name=f"{crystal.file_name}-{quantity}-cuts",
-    )
+    for key in ("elastic_surface", "elastic_cuts"):
+        frame.plot_of(made(), key)
     names = ("youngs_modulus_gpa", "linear_compressibility_per_tpa", "shear_modulus_gpa", "poissons_ratio")
     frame.table(
         [
@@ -201,7 +217,7 @@ def vector(v) -> str:
     return "(" + ", ".join(frame.number(x if abs(x) > 5e-4 else 0.0, 3) for x in v) + ")"
 
 
-def show_averages(result, crystal) -> None:
+def show_averages(result) -> None:
     rows = []
     if result.stable:
         for name, mean in (

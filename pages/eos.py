@@ -108,64 +108,22 @@ def show(shown, equation, crystal, model) -> None:
     ):
         frame.quantity(column, label, value, unit, meaning)
 
-    curve, pressure, relaxed, numbers = st.tabs(["Energy", "Pressure", "Relaxed structure", "All fits"])
-    with curve:
-        others = st.toggle("Show all four equations", False, key="eos_all")
-        frame.plot(
-            eos_figure(
-                volumes_a3=result.volumes_a3,
-                energies_ev=result.energies_ev,
-                fits=result.fits,
-                chosen=fit.model,
-                n_atoms=n,
-                shown=list(result.fits) if others else None,
-                mode=frame.mode(),
-            ),
-            key="eos_curve",
-            alt=f"Energy against volume of {crystal.info.formula} with its fit and residuals",
-            name=f"{crystal.file_name}-eos",
-        )
-    with pressure:
-        st.markdown(
-            "Points come from the stress of the potential, the curve from the fit to its energies: two ways to one "
-            f"pressure. They differ by at most **{result.pressure_deviation_gpa:.3g} GPa** here."
-        )
-        frame.plot(
-            pressure_figure(
-                volumes_a3=result.volumes_a3,
-                pressures_gpa=result.pressures_gpa,
-                fit=fit,
-                n_atoms=n,
-                mode=frame.mode(),
-            ),
-            key="eos_pressure",
-            alt=f"Pressure against volume of {crystal.info.formula}",
-            name=f"{crystal.file_name}-pressure",
-        )
-        squeeze(result, fit)
     at_v0 = result.atoms_at_v0
-    with relaxed:
-        show_relaxed(result, at_v0, crystal)
-    with numbers:
-        frame.table(
-            [
-                {
-                    "equation": MODELS[name].label,
-                    "V₀ (Å³/atom)": frame.number(f.v0_a3 / n, 4, f.v0_a3_error / n),
-                    "B₀ (GPa)": frame.number(f.b0_gpa, 2, f.b0_gpa_error),
-                    "B₀′": frame.number(f.b0_prime, 3, f.b0_prime_error),
-                    "E₀ (eV/atom)": frame.number(f.e0_ev / n, 5, f.e0_ev_error / n),
-                    "rms residual (meV/atom)": f"{1e3 * f.rms_residual_ev / n:.4f}",
-                    "source": MODELS[name].citation,
-                }
-                for name, f in result.fits.items()
-            ],
-            key="eos_fits",
-        )
-        st.caption(
-            f"The equations differ by at most {result.b0_spread_percent:.1f} % in B₀. Standard errors measure the fit "
-            "to the computed points alone, not the error of the potential."
-        )
+
+    def made() -> dict[str, frame.Drawing]:
+        return plots(result, fit, at_v0, crystal)
+
+    frame.drawings(made())
+    frame.tabs(
+        {
+            "Energy": lambda: show_energy(made),
+            "Pressure": lambda: show_pressure(result, fit, made),
+            "Relaxed structure": lambda: show_relaxed(result, at_v0, crystal, made),
+            "All fits": lambda: show_fits(result),
+        },
+        key="eos_tab",
+        keep=["eos_all"],
+    )
     checks = [*check_eos(result), *check_applicability(at_v0, model.load())]
     frame.checks(checks, key="eos_checks")
     frame.take_away(
@@ -177,6 +135,75 @@ def show(shown, equation, crystal, model) -> None:
         relaxed=at_v0,
         checks=checks,
         seen=f'result.fits["{fit.model}"]',
+    )
+
+
+def plots(result, fit, at_v0, crystal) -> dict[str, frame.Drawing]:
+    n, mode, formula = result.n_atoms, frame.mode(), crystal.info.formula
+    shown = list(result.fits) if st.session_state.get("eos_all") else None
+    return {
+        "eos_curve": frame.Drawing(
+            lambda: eos_figure(
+                volumes_a3=result.volumes_a3,
+                energies_ev=result.energies_ev,
+                fits=result.fits,
+                chosen=fit.model,
+                n_atoms=n,
+                shown=shown,
+                mode=mode,
+            ),
+            f"Energy against volume of {formula} with its fit and residuals",
+            f"{crystal.file_name}-eos",
+        ),
+        "eos_pressure": frame.Drawing(
+            lambda: pressure_figure(
+                volumes_a3=result.volumes_a3, pressures_gpa=result.pressures_gpa, fit=fit, n_atoms=n, mode=mode
+            ),
+            f"Pressure against volume of {formula}",
+            f"{crystal.file_name}-pressure",
+        ),
+        "eos_relaxed": frame.Drawing(
+            lambda: structure_figure(atoms=at_v0, mode=mode, height=360),
+            f"Relaxed unit cell of {formula}",
+            f"{crystal.file_name}-relaxed",
+        ),
+    }
+
+
+def show_energy(made) -> None:
+    st.toggle("Show all four equations", False, key="eos_all")
+    frame.plot_of(made(), "eos_curve")
+
+
+def show_pressure(result, fit, made) -> None:
+    st.markdown(
+        "Points come from the stress of the potential, the curve from the fit to its energies: two ways to one "
+        f"pressure. They differ by at most **{result.pressure_deviation_gpa:.3g} GPa** here."
+    )
+    frame.plot_of(made(), "eos_pressure")
+    squeeze(result, fit)
+
+
+def show_fits(result) -> None:
+    n = result.n_atoms
+    frame.table(
+        [
+            {
+                "equation": MODELS[name].label,
+                "V₀ (Å³/atom)": frame.number(f.v0_a3 / n, 4, f.v0_a3_error / n),
+                "B₀ (GPa)": frame.number(f.b0_gpa, 2, f.b0_gpa_error),
+                "B₀′": frame.number(f.b0_prime, 3, f.b0_prime_error),
+                "E₀ (eV/atom)": frame.number(f.e0_ev / n, 5, f.e0_ev_error / n),
+                "rms residual (meV/atom)": f"{1e3 * f.rms_residual_ev / n:.4f}",
+                "source": MODELS[name].citation,
+            }
+            for name, f in result.fits.items()
+        ],
+        key="eos_fits",
+    )
+    st.caption(
+        f"The equations differ by at most {result.b0_spread_percent:.1f} % in B₀. Standard errors measure the fit "
+        "to the computed points alone, not the error of the potential."
     )
 
 
@@ -203,15 +230,10 @@ def squeeze(result, fit) -> None:
         frame.quantity(column, label, value, unit, meaning)
 
 
-def show_relaxed(result, at_v0, crystal) -> None:
+def show_relaxed(result, at_v0, crystal, made) -> None:
     view, facts = st.columns([1, 1])
     with view:
-        frame.plot(
-            structure_figure(atoms=at_v0, mode=frame.mode(), height=360),
-            key="eos_relaxed",
-            alt=f"Relaxed unit cell of {crystal.info.formula}",
-            name=f"{crystal.file_name}-relaxed",
-        )
+        frame.plot_of(made(), "eos_relaxed")
     with facts:
         before, after = crystal.atoms.cell.cellpar(), at_v0.cell.cellpar()
         frame.table(

@@ -16,6 +16,7 @@ from sus2.figures.phonons import FREQUENCY_UNITS, bands_figure, mode_figure, the
 from sus2.follow import mode_motion
 from sus2.phonon_report import follow_from, phonon_report, phonopy_files
 
+ROOM_K = 300
 AUTO_ATOMS = 4  # samples up to this size are computed without waiting for the button
 METHODS = {
     "exact": "Exact second derivatives, from the primitive cell alone",
@@ -76,46 +77,25 @@ def as_zip(files) -> bytes:
 
 def show(shown, crystal, model, values) -> None:
     report = shown.result
-    result, bands, dos, thermal = report.phonons, report.bands, report.dos, report.thermal
+    result, bands, thermal = report.phonons, report.bands, report.thermal
     if result.stable:
         st.success(result.stability)
     else:
         st.warning(result.stability)
-    together, motion, heat = st.tabs(["Bands and density of states", "Modes in motion", "Thermal functions"])
-    with together:
-        unit = st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit") or "THz"
-        picked = frame.plot(
-            bands_figure(
-                distance_per_a=bands.path.distance_per_a,
-                segments=bands.path.segments,
-                ticks=bands.path.ticks,
-                frequencies_thz=bands.frequencies_thz,
-                dos_frequencies_thz=dos.frequencies_thz,
-                dos_total_per_thz=dos.total_per_thz,
-                dos_projected_per_thz=dos.projected_per_thz,
-                unit=unit,
-                note=result.note,
-                pick=True,
-                mode=frame.mode(),
-            ),
-            key="phonon_bands",
-            alt=f"Phonon bands and density of states of {crystal.info.formula}",
-            name=f"{crystal.file_name}-phonons",
-            pick=True,
-        )
-        st.caption(
-            f"Path of SeeK-path, 200 points; density of states on a mesh of {' × '.join(map(str, dos.mesh))}. "
-            "Imaginary frequencies are drawn below zero. Click a point of a band to see that mode move."
-        )
-        if picked is not None:
-            point, branch = picked
-            q = bands.path.q_fractional[point]
-            st.subheader(f"Mode {branch + 1} at q = ({', '.join(f'{x:.3f}' for x in q)})".replace("-", "−"))
-            show_mode(result, q, branch, crystal, key="phonon_picked", name=f"q of point {point + 1}")
-    with motion:
-        show_motion(result, bands, crystal, model)
-    with heat:
-        show_heat(thermal, result, crystal)
+
+    def made() -> dict[str, frame.Drawing]:
+        return plots(report, crystal)
+
+    frame.drawings(made())
+    frame.tabs(
+        {
+            "Bands and density of states": lambda: show_bands(report, crystal, made),
+            "Modes in motion": lambda: show_motion(result, bands, crystal, model),
+            "Thermal functions": lambda: show_heat(thermal, crystal, made),
+        },
+        key="phonon_tab",
+        keep=["phonon_unit", "phonon_point", "phonon_branch", "phonon_temperature", "phonon_motion_amplitude"],
+    )
     finite = None
     if values["method"] == "exact":
         finite = frame.ask(
@@ -149,6 +129,63 @@ def show(shown, crystal, model, values) -> None:
         frame.downloads([(f"{names} (zip)", f"{stem}-phonopy.zip", "application/zip", as_zip(files.result))], key=stem)
 
 
+def plots(report, crystal) -> dict[str, frame.Drawing]:
+    result, bands, dos, thermal = report.phonons, report.bands, report.dos, report.thermal
+    mode, formula = frame.mode(), crystal.info.formula
+    unit = st.session_state.get("phonon_unit") or "THz"
+    t = float(st.session_state.get("phonon_temperature", ROOM_K))
+    made = {
+        "phonon_bands": frame.Drawing(
+            lambda: bands_figure(
+                distance_per_a=bands.path.distance_per_a,
+                segments=bands.path.segments,
+                ticks=bands.path.ticks,
+                frequencies_thz=bands.frequencies_thz,
+                dos_frequencies_thz=dos.frequencies_thz,
+                dos_total_per_thz=dos.total_per_thz,
+                dos_projected_per_thz=dos.projected_per_thz,
+                unit=unit,
+                note=result.note,
+                pick=True,
+                mode=mode,
+            ),
+            f"Phonon bands and density of states of {formula}",
+            f"{crystal.file_name}-phonons",
+        )
+    }
+    if thermal is not None:
+        z = thermal.formula_units
+        made["phonon_thermal"] = frame.Drawing(
+            lambda: thermal_figure(
+                temperatures_k=thermal.temperatures_k,
+                helmholtz_kj_per_mol=thermal.helmholtz_kj_per_mol / z,
+                entropy_j_per_k_mol=thermal.entropy_j_per_k_mol / z,
+                heat_capacity_j_per_k_mol=thermal.heat_capacity_j_per_k_mol / z,
+                chosen_k=t,
+                per="formula units",
+                mode=mode,
+            ),
+            f"Thermal functions of {formula} against temperature",
+            f"{crystal.file_name}-thermal",
+        )
+    return made
+
+
+def show_bands(report, crystal, made) -> None:
+    result, bands, dos = report.phonons, report.bands, report.dos
+    st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit")
+    picked = frame.plot_of(made(), "phonon_bands", pick=True)
+    st.caption(
+        f"Path of SeeK-path, 200 points; density of states on a mesh of {' × '.join(map(str, dos.mesh))}. "
+        "Imaginary frequencies are drawn below zero. Click a point of a band to see that mode move."
+    )
+    if picked is not None:
+        point, branch = picked
+        q = bands.path.q_fractional[point]
+        st.subheader(f"Mode {branch + 1} at q = ({', '.join(f'{x:.3f}' for x in q)})".replace("-", "−"))
+        show_mode(result, q, branch, crystal, key="phonon_picked", name=f"q of point {point + 1}")
+
+
 def show_motion(result, bands, crystal, model) -> None:
     points = dict(special_points(bands.path))
     left, right = st.columns(2)
@@ -171,11 +208,11 @@ def show_motion(result, bands, crystal, model) -> None:
         return
     followed = found.result
     st.success(followed.summary) if followed.lower else st.warning(followed.summary)
-    if followed.lower:
-        st.button(
-            "Take the lower phase as the crystal", key="phonon_lower", on_click=take_phase,
-            args=(followed.atoms, f"{crystal.label}, {followed.spacegroup_relaxed}"),
-        )  # fmt: skip
+    if followed.lower and st.button(
+        "Take the lower phase as the crystal", key="phonon_lower", on_click=take_phase,
+        args=(followed.atoms, f"{crystal.label}, {followed.spacegroup_relaxed}"),
+    ):  # fmt: skip
+        st.rerun()  # the whole page, not its tabs alone
 
 
 def take_phase(atoms, label) -> None:
@@ -202,11 +239,11 @@ def special_points(path) -> list[tuple[str, list[float]]]:
     return list(seen.items())
 
 
-def show_heat(thermal, result, crystal) -> None:
+def show_heat(thermal, crystal, made) -> None:
     if thermal is None:
         st.info("Thermal functions need real frequencies everywhere; follow the soft mode to a stable phase first.")
         return
-    t = st.slider("Temperature (K)", 0, 1000, 300, 10, key="phonon_temperature")
+    t = st.slider("Temperature (K)", 0, 1000, ROOM_K, 10, key="phonon_temperature")
     k = int(np.argmin(np.abs(thermal.temperatures_k - t)))
     z = thermal.formula_units
     for column, (label, value, unit, meaning) in zip(
@@ -219,20 +256,7 @@ def show_heat(thermal, result, crystal) -> None:
         strict=True,
     ):
         frame.quantity(column, label, frame.number(float(value), 3), unit, meaning)
-    frame.plot(
-        thermal_figure(
-            temperatures_k=thermal.temperatures_k,
-            helmholtz_kj_per_mol=thermal.helmholtz_kj_per_mol / z,
-            entropy_j_per_k_mol=thermal.entropy_j_per_k_mol / z,
-            heat_capacity_j_per_k_mol=thermal.heat_capacity_j_per_k_mol / z,
-            chosen_k=float(t),
-            per="formula units",
-            mode=frame.mode(),
-        ),
-        key="phonon_thermal",
-        alt=f"Thermal functions of {crystal.info.formula} against temperature",
-        name=f"{crystal.file_name}-thermal",
-    )
+    frame.plot_of(made(), "phonon_thermal")
     st.caption(f"Per mole of formula units of {crystal.info.formula}; acoustic modes at Γ are left out.")
 
 

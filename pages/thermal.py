@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -26,6 +27,17 @@ COLUMNS = (
     "gruneisen",
     "gruneisen_modes_average",
 )
+
+
+TABS = {
+    "Volume": ("thermal_volume",),
+    "Thermal expansion": ("thermal_expansion",),
+    "Bulk modulus": ("thermal_bulk-modulus",),
+    "Heat capacity": ("thermal_heat-capacity",),
+    "Grüneisen": ("thermal_gruneisen", "thermal_modes"),
+    "Free energy": ("thermal_free",),
+}
+MODES_MEAN = "How fast each frequency falls with volume, −d ln ω/d ln V; negative modes make crystals shrink."
 
 
 def settings_panel() -> dict[str, object]:
@@ -79,6 +91,59 @@ def curves_csv(result) -> str:
     return out.getvalue()
 
 
+def plots(result, crystal) -> dict[str, frame.Drawing]:
+    mode, n, formula = frame.mode(), result.n_atoms, crystal.info.formula
+    thermodynamic = np.where(result.temperatures_k >= 20.0, result.gruneisen, np.nan)
+    limit = ("Dulong and Petit, 3R", DULONG_PETIT_J_PER_K_MOL)
+    expansion = {"linear": 1e6 * result.linear_expansion_per_k, "volume": 1e6 * result.thermal_expansion_per_k}
+    capacities = {"Cp": result.cp_j_per_k_mol / n, "Cv at V(T)": result.cv_j_per_k_mol / n}
+    gruneisen = {"from thermal expansion": thermodynamic, "mean over modes": result.gruneisen_modes_average}
+    made = {}
+    for name, curves, label, unit, line in (
+        ("volume", {"V(T)": result.volumes_t_a3 / n}, "volume", "Å³/atom", None),
+        ("expansion", expansion, "thermal expansion", "10⁻⁶/K", None),
+        ("bulk-modulus", {"B(T)": result.bulk_modulus_gpa}, "isothermal bulk modulus", "GPa", None),
+        ("heat-capacity", capacities, "heat capacity", "J/(K mol of atoms)", limit),
+        ("gruneisen", gruneisen, "Grüneisen parameter", "", None),
+    ):
+        made[f"thermal_{name}"] = frame.Drawing(
+            partial(
+                temperature_figure, temperatures_k=result.temperatures_k, curves=curves, label=label, unit=unit,
+                limit=line, mode=mode,
+            ),
+            f"{label} of {formula} against temperature",
+            f"{crystal.file_name}-{name}",
+        )  # fmt: skip
+    made["thermal_modes"] = frame.Drawing(
+        lambda: gruneisen_figure(
+            frequencies_thz=result.mode_frequencies_thz, gruneisen=result.mode_gruneisen, mode=mode
+        ),
+        f"Mode Grüneisen parameters of {formula}",
+        f"{crystal.file_name}-mode-gruneisen",
+    )
+    made["thermal_free"] = frame.Drawing(
+        lambda: free_energy_figure(
+            volumes_a3=result.volumes_a3,
+            free_energies_ev=result.free_energies_ev,
+            temperatures_k=result.temperatures_k,
+            volumes_t_a3=result.volumes_t_a3,
+            gibbs_ev=result.gibbs_ev,
+            n_atoms=n,
+            mode=mode,
+        ),
+        f"Free energy of {formula} against volume at several temperatures",
+        f"{crystal.file_name}-free-energy",
+    )
+    return made
+
+
+def free_energy_words(result) -> str:
+    return (
+        f"{len(result.volumes_a3)} volumes, phonons on a mesh of {' × '.join(map(str, result.mesh))}, ions and shape "
+        f"of the cell relaxed at each; {EQUATIONS[result.equation]} fit by phonopy. Acoustic modes at Γ are left out."
+    )
+
+
 def show(shown, crystal) -> None:
     result = shown.result
     if result.note:
@@ -113,81 +178,16 @@ def show(shown, crystal) -> None:
         strict=True,
     ):
         frame.quantity(column, label, value, unit, meaning)
-    volume, expansion, stiffness, heat, gruneisen, points = st.tabs(
-        ["Volume", "Thermal expansion", "Bulk modulus", "Heat capacity", "Grüneisen", "Free energy"]
-    )
+    made = frame.drawings(plots(result, crystal))
+    told = {"thermal_modes": MODES_MEAN, "thermal_free": free_energy_words(result)}
 
-    def curve(tab, name, curves, label, unit, limit=None) -> None:
-        with tab:
-            frame.plot(
-                temperature_figure(
-                    temperatures_k=result.temperatures_k,
-                    curves=curves,
-                    label=label,
-                    unit=unit,
-                    limit=limit,
-                    mode=frame.mode(),
-                ),
-                key=f"thermal_{name}",
-                alt=f"{label} of {crystal.info.formula} against temperature",
-                name=f"{crystal.file_name}-{name}",
-            )
+    def draw(keys) -> None:
+        for key in keys:
+            frame.plot_of(made, key)
+            if key in told:
+                st.caption(told[key])
 
-    curve(volume, "volume", {"V(T)": result.volumes_t_a3 / n}, "volume", "Å³/atom")
-    curve(
-        expansion,
-        "expansion",
-        {"linear": 1e6 * result.linear_expansion_per_k, "volume": 1e6 * result.thermal_expansion_per_k},
-        "thermal expansion",
-        "10⁻⁶/K",
-    )
-    curve(stiffness, "bulk-modulus", {"B(T)": result.bulk_modulus_gpa}, "isothermal bulk modulus", "GPa")
-    curve(
-        heat,
-        "heat-capacity",
-        {"Cp": result.cp_j_per_k_mol / n, "Cv at V(T)": result.cv_j_per_k_mol / n},
-        "heat capacity",
-        "J/(K mol of atoms)",
-        ("Dulong and Petit, 3R", DULONG_PETIT_J_PER_K_MOL),
-    )
-    thermodynamic = np.where(result.temperatures_k >= 20.0, result.gruneisen, np.nan)
-    curve(
-        gruneisen,
-        "gruneisen",
-        {"from thermal expansion": thermodynamic, "mean over modes": result.gruneisen_modes_average},
-        "Grüneisen parameter",
-        "",
-    )
-    with gruneisen:
-        frame.plot(
-            gruneisen_figure(
-                frequencies_thz=result.mode_frequencies_thz, gruneisen=result.mode_gruneisen, mode=frame.mode()
-            ),
-            key="thermal_modes",
-            alt=f"Mode Grüneisen parameters of {crystal.info.formula}",
-            name=f"{crystal.file_name}-mode-gruneisen",
-        )
-        st.caption("How fast each frequency falls with volume, −d ln ω/d ln V; negative modes make crystals shrink.")
-    with points:
-        frame.plot(
-            free_energy_figure(
-                volumes_a3=result.volumes_a3,
-                free_energies_ev=result.free_energies_ev,
-                temperatures_k=result.temperatures_k,
-                volumes_t_a3=result.volumes_t_a3,
-                gibbs_ev=result.gibbs_ev,
-                n_atoms=n,
-                mode=frame.mode(),
-            ),
-            key="thermal_free",
-            alt=f"Free energy of {crystal.info.formula} against volume at several temperatures",
-            name=f"{crystal.file_name}-free-energy",
-        )
-        st.caption(
-            f"{len(result.volumes_a3)} volumes, phonons on a mesh of {' × '.join(map(str, result.mesh))}, ions and "
-            f"shape of the cell relaxed at each; {EQUATIONS[result.equation]} fit by phonopy. Acoustic modes at Γ are "
-            "left out."
-        )
+    frame.tabs({tab: partial(draw, keys) for tab, keys in TABS.items()}, key="thermal_tab")
     frame.checks(result.checks, key="thermal_checks")
     frame.take_away(
         shown,

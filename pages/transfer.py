@@ -210,6 +210,10 @@ def show_ablations() -> None:
         )  # fmt: skip
 
 
+def not_measured() -> None:
+    st.info("The study is not measured yet; run `sus2 transfer`.")
+
+
 frame.title(
     "Transfer learning",
     "How a potential learns a second functional: five ways from PBE to r2SCAN, how much data each needs, and what the "
@@ -217,16 +221,16 @@ frame.title(
 )
 with frame.guard():
     table = read_table(table_path("transfer.csv"))
-    tabs = st.tabs(["Methods", "Scaling law", "Functionals", "Ideas of the model"])
-    with tabs[0]:
-        if table:
-            show_methods(table)
-        else:
-            st.info("The study is not measured yet; run `sus2 transfer`.")
-    with tabs[1]:
-        if table:
-            show_scaling(table)
-    with tabs[2]:
-        show_functionals(frame.crystal().info.elements)
-    with tabs[3]:
-        show_ablations()
+    frame.tabs(
+        {
+            "Methods": lambda: show_methods(table) if table else not_measured(),
+            "Scaling law": lambda: show_scaling(table) if table else not_measured(),
+            "Functionals": lambda: show_functionals(frame.crystal().info.elements),
+            "Ideas of the model": show_ablations,
+        },
+        key="transfer_tab",
+        keep=[
+            "transfer_measure", "transfer_method", "scaling_measure", "scaling_methods", "transfer_element",
+            "ablation_kind",
+        ],
+    )  # fmt: skip

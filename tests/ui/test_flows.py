@@ -167,6 +167,8 @@ def test_what_is_downloaded_reads_back_and_reproduces(
     with zipfile.ZipFile(io.BytesIO(downloaded(page, "All of it, with the plots"))) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path)
+    # Also the plots of tabs that were never opened.
+    assert {f.stem for f in (tmp_path / "plots").iterdir()} == {"eos_curve", "eos_pressure", "eos_relaxed"}
     assert "<script" in (tmp_path / "plots.html").read_text(encoding="utf-8")
     script = (tmp_path / "again.py").read_text().replace(
         "print(", "import json\nprint(json.dumps(result.to_dict()), end='') if True else print("

@@ -28,6 +28,13 @@ def opened(app: AppTest, page: str, **query: str) -> AppTest:
     return app
 
 
+def open_tab(app: AppTest, key: str, name: str) -> AppTest:
+    app.session_state[key] = name
+    app.run()
+    assert not app.exception
+    return app
+
+
 def upload(app: AppTest, name: str, data: bytes) -> AppTest:
     app.sidebar.file_uploader[0].set_value((name, data, "application/octet-stream"))
     app.run()

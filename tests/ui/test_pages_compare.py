@@ -13,6 +13,7 @@ from sus2 import external
 from sus2.compare_batch import ordered_alloys
 from sus2.pretrained import Card
 from sus2.structures import sample, write_structure
+from tests.ui.test_pages import open_tab
 
 PAIR = ("sus2-metals-pbe", "sus2-metals-r2scan")
 
@@ -40,11 +41,13 @@ def test_a_sample_is_compared_at_once(app: AppTest) -> None:
     opened(app, "cu")
     c = sus2.compare(sample("cu").atoms(), [sus2.load(name) for name in PAIR])
     assert plain(c.summary[PAIR[1]]) in shown(app)
+    open_tab(app, "compare_tab", "All numbers")
     table = next(d.value for d in app.dataframe if "in one fixed cell" in d.value.columns)
     for d in c.differences[PAIR[1]]:
         row = table[table["quantity"] == d.label].iloc[0]
         assert row["PBE"] == f"{d.reference:.{d.digits}f}".replace("-", "−")
         assert row["r2SCAN"] == f"{d.value:.{d.digits}f}".replace("-", "−")
+    open_tab(app, "compare_tab", "Energies and their zeros")
     energies = next(d.value for d in app.dataframe if "raw energy (eV/atom)" in d.value.columns)
     assert c.energies is not None
     assert energies["shift of its scale"].iloc[1] == f"{c.energies.raw_shift_ev_per_atom(1):+.4f}".replace("-", "−")
@@ -54,6 +57,7 @@ def test_a_sample_is_compared_at_once(app: AppTest) -> None:
 def test_many_structures_before_and_after_referencing(app: AppTest) -> None:
     opened(app, "cu")
     b = sus2.compare_batch(ordered_alloys(["Al", "Cu", "Pd", "Ag"]), [sus2.load(name) for name in PAIR])
+    open_tab(app, "compare_what", "Many structures")
     table = next(d.value for d in app.dataframe if "Pearson r" in d.value.columns)
     assert table["mean absolute difference (meV/atom)"].iloc[0] == f"{1e3 * b.before.mae:.1f}"
     assert b.after is not None
@@ -94,6 +98,7 @@ def test_cells_units_and_own_settings(app: AppTest) -> None:
     assert not app.exception
     assert not app.error
     assert shown(app) != before
+    open_tab(app, "compare_tab", "All numbers")
     assert any("cell as given" in c.value for c in app.caption)
 
 

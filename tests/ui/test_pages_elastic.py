@@ -6,6 +6,7 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
+from tests.ui.test_pages import open_tab
 
 
 def opened(app: AppTest, page: str) -> AppTest:
@@ -27,12 +28,19 @@ def test_elasticity(app: AppTest) -> None:
     result = sus2.elastic(bulk("Si", cubic=True, a=5.43), sus2.load("si-mlearn-pbe"), cross_checks=False)
     assert f"{result.k_vrh_gpa:.2f}" in shown(app)
     assert f"{result.nu_vrh:.3f}" in shown(app)
+    assert "compute_other_methods" not in [b.key for b in app.button]  # only the open tab is drawn
+    open_tab(app, "elastic_tab", "Methods compared")
     app.button(key="compute_other_methods").click().run()
     assert not app.exception
     assert any("difference, Finite strain, pymatgen" in d.value.columns for d in app.dataframe)
+    open_tab(app, "elastic_tab", "Directions")
     for quantity in ("poissons_ratio", "shear_modulus", "compressibility"):
         app.selectbox(key="elastic_quantity").set_value(quantity).run()
         assert not app.exception
+    open_tab(app, "elastic_tab", "Tensor")
+    open_tab(app, "elastic_tab", "Directions")
+    assert app.selectbox(key="elastic_quantity").value == "compressibility"  # kept while its tab was closed
+    open_tab(app, "elastic_tab", "Tensor")
     before = shown(app)
     app.number_input(key="elastic_pressure").set_value(5.0).run()
     assert not app.exception
@@ -47,5 +55,8 @@ def test_thermal(app: AppTest) -> None:
     assert f"{result.at('bulk_modulus_gpa', 300.0):.1f}" in shown(app)
     app.slider(key="thermal_t_1000").set_value(700).run()
     assert f"{result.at('bulk_modulus_gpa', 700.0):.1f}" in shown(app)
+    for name in ("Thermal expansion", "Bulk modulus", "Heat capacity", "Grüneisen", "Free energy"):
+        open_tab(app, "thermal_tab", name)
+    assert any("phonopy" in c.value for c in app.caption)
     app.slider(key="thermal_highest").set_value(400).run()
     assert not app.exception

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from sus2.study_tables import read_table, table_path
-from tests.ui.test_pages import opened
+from tests.ui.test_pages import open_tab, opened
 
 
 def test_the_page_shows_the_committed_study(app: AppTest) -> None:
@@ -18,6 +18,7 @@ def test_the_page_shows_the_committed_study(app: AppTest) -> None:
     assert f"{min(errors):.3g}" in text
     assert f"{max(errors) / min(errors):.1f} times" in text
     shifts = {r["element"]: r["shift_ev_per_atom"] for r in read_table(table_path("transfer_shifts.csv"))}
+    open_tab(app, "transfer_tab", "Functionals")
     app.selectbox(key="transfer_element").set_value("Pt").run(timeout=60)
     text = " ".join(m.value for m in app.markdown)
     assert f"Pt moves by {float(shifts['Pt']):.2f} eV/atom".replace("-", "−") in text
@@ -26,11 +27,13 @@ def test_the_page_shows_the_committed_study(app: AppTest) -> None:
 @pytest.mark.parametrize("measure", ["force_mae_mev_per_a", "stress_mae_gpa", "formation_mae_mev_per_atom"])
 def test_every_measure_and_no_method(app: AppTest, measure: str) -> None:
     opened(app, "transfer")
-    app.selectbox(key="transfer_measure").set_value(measure)
+    app.selectbox(key="transfer_measure").set_value(measure).run(timeout=60)
+    open_tab(app, "transfer_tab", "Scaling law")
     app.selectbox(key="scaling_measure").set_value(measure)
     app.multiselect(key="scaling_methods").set_value([])
     app.run(timeout=60)
     assert not app.exception
     assert "Choose a method" in " ".join(i.value for i in app.info)
+    open_tab(app, "transfer_tab", "Ideas of the model")
     app.segmented_control(key="ablation_kind").set_value("Force").run(timeout=60)
     assert not app.exception

@@ -148,7 +148,7 @@ class EosResult:
     def atoms_at_v0(self) -> Atoms:
         """The relaxed crystal at the nearest computed volume, scaled to the fitted equilibrium volume."""
         nearest = int(np.abs(self.volumes_a3 - self.v0_a3).argmin())
-        return _scaled(self.structures[nearest], self.v0_a3)
+        return scaled_to(self.structures[nearest], self.v0_a3)
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers and lists only, with units in the names, for JSON."""
@@ -195,12 +195,7 @@ def eos(
     (unknown model, too few points, no minimum in the range), CancelledError (from progress).
     """
     chosen = energy_model(model)
-    if n_points < MIN_POINTS:
-        raise FitError(f"An equation of state has four parameters: use at least {MIN_POINTS} points, not {n_points}.")
-    if not 0.0 < volume_range <= 0.5:
-        raise FitError(
-            f"The range of volumes is {volume_range:g}; give a fraction of the volume between 0 and 0.5, such as 0.06."
-        )
+    check_points(n_points, volume_range)
     centre = to_atoms(atoms)
     centre.set_constraint()
     check_crystal(centre)
@@ -220,17 +215,17 @@ def eos(
     volumes = v_centre * np.linspace(1.0 - volume_range, 1.0 + volume_range, n_points)
     if progress is not None:
         progress("energies", 0.0)
-    structures = [_scaled(centre, v) for v in volumes]
+    structures = [scaled_to(centre, v) for v in volumes]
     results = potential.evaluate(structures)
     relaxed_points = 0
-    if _any_unrelaxed(results, relax_ions, relax_shape, fmax, stress_gpa):
+    if any_unrelaxed(results, relax_ions, relax_shape, fmax, stress_gpa):
         # From the middle outwards, each from its relaxed neighbour.
         middle = n_points // 2
         for k in sorted(range(n_points), key=lambda i: abs(i - middle)):
             neighbour = k if k == middle else k + (1 if k < middle else -1)
             structures[k] = (
                 relax(
-                    _scaled(structures[neighbour], volumes[k]),
+                    scaled_to(structures[neighbour], volumes[k]),
                     potential,
                     positions=relax_ions,
                     cell=relax_shape,
@@ -246,27 +241,46 @@ def eos(
             relaxed_points += 1
             if progress is not None:
                 progress("relaxing at fixed volume", relaxed_points / n_points)
-        structures = [_scaled(a, v) for a, v in zip(structures, volumes, strict=True)]
+        structures = [scaled_to(a, v) for a, v in zip(structures, volumes, strict=True)]
         results = potential.evaluate(structures)
+    if progress is not None:
+        progress("energies", 1.0)
+    return fitted_eos(
+        chosen.name, centre, volumes, structures, results, relaxation=relaxation, relaxed_points=relaxed_points
+    )
+
+
+def fitted_eos(
+    model: str,
+    centre: Atoms,
+    volumes_a3: Array,
+    structures: Sequence[Atoms],
+    results: Sequence[Evaluation],
+    *,
+    relaxation: RelaxResult | None,
+    relaxed_points: int,
+) -> EosResult:
+    """The result of an equation of state from its volumes (n,), the crystals there, their energies and stresses.
+
+    Raises FitError where the model does not fit or has no minimum in the range.
+    """
     energies = np.array([r.energy_ev for r in results])
     pressures = np.array([-r.stress_ev_per_a3[:3].mean() for r in results]) * EV_PER_A3_TO_GPA
-    fits = {chosen.name: fit_eos(volumes, energies, chosen.name)}
+    fits = {model: fit_eos(volumes_a3, energies, model)}
     for name in MODELS:
         if name not in fits:
             try:
-                fits[name] = fit_eos(volumes, energies, name)
+                fits[name] = fit_eos(volumes_a3, energies, name)
             except FitError:
                 # Another model's failure says nothing against the chosen one; it is left out.
                 continue
-    if progress is not None:
-        progress("energies", 1.0)
     from pymatgen.core import Composition
 
     formula, units = Composition(centre.get_chemical_formula()).get_reduced_formula_and_factor()
     return EosResult(
-        fit=fits[chosen.name],
+        fit=fits[model],
         fits={name: fits[name] for name in MODELS if name in fits},
-        volumes_a3=volumes,
+        volumes_a3=volumes_a3,
         energies_ev=energies,
         pressures_gpa=pressures,
         structures=tuple(structures),
@@ -278,7 +292,17 @@ def eos(
     )
 
 
-def _scaled(atoms: Atoms, volume_a3: float) -> Atoms:
+def check_points(n_points: int, volume_range: float) -> None:
+    """Raise FitError unless an equation of state can be made of so many points in that range."""
+    if n_points < MIN_POINTS:
+        raise FitError(f"An equation of state has four parameters: use at least {MIN_POINTS} points, not {n_points}.")
+    if not 0.0 < volume_range <= 0.5:
+        raise FitError(
+            f"The range of volumes is {volume_range:g}; give a fraction of the volume between 0 and 0.5, such as 0.06."
+        )
+
+
+def scaled_to(atoms: Atoms, volume_a3: float) -> Atoms:
     """A copy scaled isotropically, with its fractional coordinates, to a volume."""
     scaled = atoms.copy()
     factor = (volume_a3 / abs(float(atoms.cell.volume))) ** (1.0 / 3.0)
@@ -286,7 +310,7 @@ def _scaled(atoms: Atoms, volume_a3: float) -> Atoms:
     return scaled
 
 
-def _any_unrelaxed(results: Sequence[Evaluation], ions: bool, shape: bool, fmax: float, stress_gpa: float) -> bool:
+def any_unrelaxed(results: Sequence[Evaluation], ions: bool, shape: bool, fmax: float, stress_gpa: float) -> bool:
     """Whether a force or a deviatoric stress at any volume is more than negligible."""
     for r in results:
         if ions and np.linalg.norm(r.forces_ev_per_a, axis=1).max() > NEGLIGIBLE * fmax:

@@ -67,7 +67,7 @@ class Options:
 
 
 @dataclass(eq=False)
-class _Run:
+class Run:
     """One structure on its way: y and U as y0 + directions @ q[:p] and cell_directions @ q[p:] / factor."""
 
     atoms: Atoms
@@ -152,7 +152,7 @@ def relax_many(
         raise ConvergenceError("A target pressure needs a cell that may change; pass cell=True.")
     options = Options(positions, cell, fmax, stress_gpa, pressure_gpa, fixed_volume, max_steps)
     results: dict[int, RelaxResult] = {}
-    runs: dict[int, _Run] = {}
+    runs: dict[int, Run] = {}
     for k, structure in enumerate(structures):
         atoms = structure if isinstance(structure, Atoms) else Atoms()
         try:
@@ -162,7 +162,7 @@ def relax_many(
             if cell:
                 check_crystal(atoms)
             if len(atoms) <= MAX_DENSE_ATOMS:
-                runs[k] = _start(atoms, symmetry, options)
+                runs[k] = start(atoms, symmetry, options)
                 continue
             results[k] = relax(
                 atoms, potential, positions=positions, cell=cell, fmax=fmax, stress_gpa=stress_gpa, symmetry=symmetry,
@@ -172,11 +172,11 @@ def relax_many(
             results[k] = _refused(atoms, str(error), options)
     active = list(runs.values())
     while active:
-        active = _advance(active, potential, options)
+        active = advance(active, potential, options)
         if progress is not None:
             progress("relaxing", 1.0 - len(active) / max(1, len(structures)))
     for k, run in runs.items():
-        results[k] = _result(run, options)
+        results[k] = result_of(run, options)
     return [results[k] for k in range(len(structures))]
 
 
@@ -184,10 +184,10 @@ def relax_one(
     atoms: Atoms, potential: Calculates, symmetry: bool, options: Options, progress: Progress | None
 ) -> RelaxResult:
     """sus2.relax for one checked structure; raises ConvergenceError where it has to be given up."""
-    run = _start(atoms, symmetry, options)
+    run = start(atoms, symmetry, options)
     active, first = [run], 0.0
     while active:
-        active = _advance(active, potential, options)
+        active = advance(active, potential, options)
         if run.failure:
             raise ConvergenceError(run.failure)
         if progress is not None:
@@ -196,10 +196,11 @@ def relax_one(
             first = max(first, excess)
             done = 1.0 if excess <= 1.0 else 1.0 - math.log(excess) / math.log(first)
             progress("relaxing", min(1.0, max(0.0, done)))
-    return _result(run, options)
+    return result_of(run, options)
 
 
-def _start(atoms: Atoms, symmetry: bool, options: Options) -> _Run:
+def start(atoms: Atoms, symmetry: bool, options: Options) -> Run:
+    """A run of a checked crystal, which it moves."""
     before, constraint = spacegroup_and_constraint(atoms, constraint=symmetry)
     start_volume = abs(float(atoms.cell.volume))
     if constraint is not None:
@@ -209,7 +210,7 @@ def _start(atoms: Atoms, symmetry: bool, options: Options) -> _Run:
     directions = _atom_directions(atoms, constraint) if options.positions else np.zeros((3 * len(atoms), 0))
     cell_directions = _cell_directions(atoms, constraint, options) if options.cell else np.zeros((9, 0))
     size = directions.shape[1] + cell_directions.shape[1]
-    return _Run(
+    return Run(
         atoms=atoms,
         before=before,
         constrained=constraint is not None,
@@ -261,7 +262,7 @@ def _range_of(projector: Array) -> Array:
     return np.ascontiguousarray(vectors[:, values > 0.5])
 
 
-def _advance(runs: list[_Run], potential: Calculates, options: Options) -> list[_Run]:
+def advance(runs: list[Run], potential: Calculates, options: Options) -> list[Run]:
     """Evaluate where all of them are, move those that go on, and return these."""
     spectrum, frames = np.linalg.eigh(np.stack([run.strain() for run in runs]))
     growth = np.exp(spectrum)
@@ -286,7 +287,7 @@ def _advance(runs: list[_Run], potential: Calculates, options: Options) -> list[
     return onward
 
 
-def _judge(run: _Run, result: Evaluation, suspect: bool, options: Options) -> None:
+def _judge(run: Run, result: Evaluation, suspect: bool, options: Options) -> None:
     forces = result.forces_ev_per_a
     run.energies.append(result.energy_ev)
     ratio = abs(float(run.atoms.cell.volume)) / run.start_volume if run.start_volume > 0 else 1.0
@@ -303,9 +304,7 @@ def _judge(run: _Run, result: Evaluation, suspect: bool, options: Options) -> No
     run.converged = still and unstrained and not run.failure
 
 
-def _slope(
-    run: _Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array, Array], options: Options
-) -> Array:
+def _slope(run: Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array, Array], options: Options) -> Array:
     """dE/dq (p + c,)."""
     to_y = -result.forces_ev_per_a @ f.T
     parts = [run.directions.T @ to_y.ravel()]
@@ -317,9 +316,7 @@ def _slope(
         gap = u[:, None] - u
         near = np.abs(gap) < 1e-7
         # Where two eigenvalues meet, the divided difference is the exponential of their mean.
-        quotient = np.where(
-            near, np.exp(0.5 * (u[:, None] + u)), (growth[:, None] - growth) / np.where(near, 1.0, gap)
-        )
+        quotient = np.where(near, np.exp(0.5 * (u[:, None] + u)), (growth[:, None] - growth) / np.where(near, 1.0, gap))
         to_f = frame.T @ np.linalg.solve(f, virial) @ frame
         to_u = frame @ (quotient * to_f) @ frame.T
         parts.append(run.cell_directions.T @ to_u.ravel() / run.factor)
@@ -342,7 +339,8 @@ def _suspects(structures: Sequence[Atoms]) -> NDArray[np.bool_]:
     return out
 
 
-def _result(run: _Run, options: Options) -> RelaxResult:
+def result_of(run: Run, options: Options) -> RelaxResult:
+    """What a run has come to."""
     final = run.atoms.copy()
     return RelaxResult(
         atoms=final,

@@ -1,10 +1,10 @@
 """Is a relaxation ever silently wrong? Random perturbed crystals through every shipped potential, each result checked.
 
-    python benchmarks/honest_relaxations.py                 a look: 110 crystals, nothing kept
-    python benchmarks/honest_relaxations.py --count 1100    the full run, kept in benchmarks/runs/honest_relaxations.json
+    python benchmarks/honest_relaxations.py                a look: 110 crystals, nothing kept
+    python benchmarks/honest_relaxations.py --count 1100   the full run, kept in benchmarks/runs/honest_relaxations.json
 
-A crystal is one of the training prototypes with random elements of the potential, strained, rattled and scaled at random,
-one in six beyond what any training set holds. What comes back is one of
+A crystal is one of the training prototypes with random elements of the potential, strained, rattled and scaled at
+random, one in six beyond what any training set holds. What comes back is one of
 
     converged    and then forces and stress must meet the limits in a new evaluation by the torch model, which shares no
                  code with the kernels, and as finite differences of its energies;

@@ -62,7 +62,7 @@ def security_headers(front_page: str, embedded_by: Iterable[str] = ()) -> dict[s
         "X-Content-Type-Options": "nosniff",
         # The address of a page names the crystal of an upload, which is nobody else's business.
         "Referrer-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=()",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=()",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "X-Frame-Options": "SAMEORIGIN",

@@ -57,7 +57,7 @@ CLAIMS = Table(
     METADATA,
     Column("key", String(64), primary_key=True),
     Column("run", String(32), nullable=False, index=True),
-)
+)  # fmt: skip
 TABLES: Mapping[str, Table] = dict(METADATA.tables)
 
 

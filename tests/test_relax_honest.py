@@ -1,4 +1,4 @@
-"""No relaxation is silently wrong: random crystals, each result verified by a path that shares no code with the kernels.
+"""No relaxation is silently wrong: random crystals, results verified by a path that shares no code with the kernels.
 
 benchmarks/honest_relaxations.py does the same with 1,100 of them; here are 60, and what its own checks would catch.
 """

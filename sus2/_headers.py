@@ -29,12 +29,13 @@ def policy(front_page: str, embedded_by: Iterable[str] = ()) -> str:
 
     Scripts come from the server alone, and the few that stand in the page itself are named by their hashes. Styles and
     pictures are made by the front end and by plotly as they draw. Nothing is loaded from elsewhere, and no other site
-    may show the app in a frame, other than those of embedded_by.
+    may show the app in a frame, other than those of embedded_by. 'unsafe-eval' is for plotly, whose WebGL traces
+    (scattergl, parcoords) compile their drawing commands in the browser and show nothing without it.
     """
     inline = " ".join(f"'sha256-{_digest(text)}'" for text in dict.fromkeys(_INLINE.findall(front_page)))
     rules = {
         "default-src": "'self'",
-        "script-src": f"'self' {inline}",
+        "script-src": f"'self' 'unsafe-eval' {inline}",
         "style-src": "'self' 'unsafe-inline'",
         "img-src": "'self' data: blob:",
         "font-src": "'self' data:",

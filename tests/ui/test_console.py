@@ -38,6 +38,7 @@ def test_the_console_is_silent_on_every_page(server: str, browser: Browser) -> N
     links = page.locator("[data-testid=stSidebarNav] a")
     names = [link.inner_text().strip().split("\n")[-1] for link in links.all()]
     assert len(names) >= 13
+    webgl = page.evaluate("() => document.createElement('canvas').getContext('webgl') !== null")
     for k, name in enumerate(names):
         links.nth(k).click()
         expect(page.locator("[data-testid=stMain] h1, [data-testid=stMain] h2").first).to_be_visible(timeout=120_000)
@@ -48,6 +49,8 @@ def test_the_console_is_silent_on_every_page(server: str, browser: Browser) -> N
                 button.first.click()
             page.locator("[data-testid=stMain] .js-plotly-plot").first.wait_for()
             settled(page)
+        if webgl:
+            assert page.get_by_text("WebGL is not supported").count() == 0, name
     page.close()
     assert problems == []
 

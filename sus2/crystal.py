@@ -116,7 +116,18 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
             f"The structure is periodic along {int(atoms.pbc.sum())} of 3 directions only; give a crystal that is "
             "periodic along all three."
         )
-    cell = np.asarray(atoms.cell)
+    check_cell(np.asarray(atoms.cell))
+    i, j, d = _pairs(atoms, MIN_DISTANCE_A)
+    if len(d):
+        k = int(np.argmin(d))
+        raise StructureError(
+            f"Atoms {i[k] + 1} ({atoms.symbols[i[k]]}) and {j[k] + 1} ({atoms.symbols[j[k]]}) are {d[k]:.3f} Å "
+            "apart, so they overlap; remove one or correct the coordinates."
+        )
+
+
+def check_cell(cell: NDArray[np.float64]) -> None:
+    """Raise StructureError for a cell (3, 3), angstrom, so long or so flat that searches for neighbours break down."""
     volume = abs(float(np.linalg.det(cell)))
     lengths = np.linalg.norm(cell, axis=1)
     if lengths.max() > MAX_LENGTH_A:
@@ -128,13 +139,6 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
     if height < MIN_HEIGHT_A:
         raise StructureError(
             f"The cell is only {height:.3g} Å thick, so it is flat or its unit is not Å; correct the cell."
-        )
-    i, j, d = _pairs(atoms, MIN_DISTANCE_A)
-    if len(d):
-        k = int(np.argmin(d))
-        raise StructureError(
-            f"Atoms {i[k] + 1} ({atoms.symbols[i[k]]}) and {j[k] + 1} ({atoms.symbols[j[k]]}) are {d[k]:.3f} Å "
-            "apart, so they overlap; remove one or correct the coordinates."
         )
 
 

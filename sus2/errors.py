@@ -1,6 +1,13 @@
 """Every error that a user may meet: one class per kind, one clear sentence per error."""
 
 
+def printable(text: object, limit: int = 120) -> str:
+    """What a file or another library says, fit for a sentence: one line, printable, at most limit characters."""
+    line = " ".join(str(text)[: 20 * limit].split())
+    line = "".join(c for c in line if c.isprintable())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
 class Sus2Error(Exception):
     """Base class: its message is one sentence that says what is wrong and what to do."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from sus2.errors import PotentialFileError
+from sus2.errors import PotentialFileError, printable
 from sus2.mtp import MAX_FILE_BYTES, parse_mtp
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def parse_card(raw: bytes, *, source: str = "card") -> Card:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(k) for k in first["loc"]) or "the card"
-        raise PotentialFileError(f"{source}: key '{key}': {first['msg']}.") from None
+        raise PotentialFileError(f"{source}: key '{printable(key)}': {printable(first['msg'])}.") from None
 
 
 def write_card(card: Card, path: str | Path) -> None:
@@ -232,7 +232,7 @@ def load_bytes(
                 name=name, functional=functional or "not stated", elements=tuple(elements), sha256=digest
             )
         except ValidationError as error:
-            raise PotentialFileError(f"{name}: elements: {error.errors()[0]['msg']}.") from None
+            raise PotentialFileError(f"{name}: elements: {printable(error.errors()[0]['msg'])}.") from None
     if len(card.elements) != spec.species_count:
         raise PotentialFileError(
             f"{name}: the file has {spec.species_count} species but {len(card.elements)} elements are given."

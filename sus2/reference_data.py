@@ -6,13 +6,11 @@ of elastic constants (GPa, Voigt order xx yy zz yz xz xy), or a structure file.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-import yaml
 from ase import Atoms
 from numpy.typing import NDArray
 
@@ -22,6 +20,7 @@ from sus2.eos import eos
 from sus2.eos_models import fit_eos
 from sus2.errors import DataError
 from sus2.phonons import phonons
+from sus2.plain_yaml import read_yaml
 from sus2.potential import Calculates, Potential
 from sus2.relax import relax
 from sus2.structures import read_structure, to_atoms
@@ -35,7 +34,6 @@ Kind = Literal["bands", "energies", "elastic", "structure"]
 MAX_BYTES: Final = 30 * 1024 * 1024
 # Frequencies (THz) below which a mode says nothing about softening.
 _FLOOR_THZ: Final = 0.5
-_ALIAS: Final = re.compile(r"(?m)(?:^|[\s\[{,:?-])[*&][^\s,\]}]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +128,11 @@ def _elastic(table: Array, name: str) -> Reference:
 
 
 def _bands(text: str, name: str) -> Reference:
-    if _ALIAS.search(text):
-        # A few hundred bytes of them can stand for more memory than there is.
-        raise DataError(f"{name}: YAML anchors and aliases (& and *) are not read here; write it again with phonopy.")
     try:
-        content = yaml.load(text, Loader=yaml.CSafeLoader)
+        content = read_yaml(text)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}; write it again with phonopy.") from None
+    try:
         points = content["phonon"]
         q = np.array([p["q-position"] for p in points], dtype=float)
         frequencies = np.array([[b["frequency"] for b in p["band"]] for p in points], dtype=float)
@@ -143,9 +141,7 @@ def _bands(text: str, name: str) -> Reference:
             [p["symbol"] for p in content["points"]], cell=np.array(content["lattice"], dtype=float), pbc=True,
             scaled_positions=np.array([p["coordinates"] for p in content["points"]], dtype=float),
         )  # fmt: skip
-    except yaml.YAMLError:
-        raise DataError(f"{name}: not valid YAML; write it again with phonopy.") from None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise DataError(
             f"{name}: not a complete band.yaml (phonon, lattice and points are needed); write it again with phonopy."
         ) from None

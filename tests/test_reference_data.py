@@ -112,7 +112,7 @@ def test_yaml_that_stands_for_more_than_it_says_is_refused() -> None:
     bomb = ["a0: &a0 [0, 0, 0, 0, 0, 0, 0, 0, 0]"]
     bomb += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 12)]
     text = "\n".join(["nqpoint: 1", *bomb, "phonon: *a11"])
-    with pytest.raises(DataError, match="anchors and aliases"):
+    with pytest.raises(DataError, match="aliases"):
         read_reference(text.encode(), "band.yaml")
 
 

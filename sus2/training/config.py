@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sus2.errors import DataError
+from sus2.errors import DataError, printable
+from sus2.plain_yaml import read_yaml
+
+MAX_CONFIG_BYTES: Final = 1024 * 1024
 
 
 class _Strict(BaseModel):
@@ -155,13 +157,18 @@ def read_config(path: str | Path) -> TrainConfig:
     """Read a YAML configuration; raises DataError with one sentence that names the key."""
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise DataError(f"{path.name}: larger than {MAX_CONFIG_BYTES // 2**20} MiB, not a configuration.")
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path.name}: cannot be read ({error.strerror}); check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise DataError(f"{path.name}: not valid YAML; correct the file.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path.name}: not a text file in UTF-8; correct the file.") from None
+    except ValueError as error:
+        raise DataError(f"{path.name}: {error}; correct the file.") from None
     try:
         return TrainConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise DataError(f"{path.name}: key '{'.'.join(map(str, first['loc']))}': {first['msg']}.") from None
+        key = printable(".".join(map(str, first["loc"])))
+        raise DataError(f"{path.name}: key '{key}': {printable(first['msg'])}.") from None

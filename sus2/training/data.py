@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from ase.io import read as ase_read
 
-from sus2.errors import DataError
+from sus2.errors import DataError, printable
 from sus2.training.dataset import (
     BadLabel,
     FloatArray,
@@ -53,6 +54,14 @@ __all__ = [
     "split_of",
 ]
 
+MAX_BYTES = 512 * 1024 * 1024
+_WIDTH = re.compile(r":\s*[A-Za-z]\s*:\s*(\d{4,})")
+"""A column of extended XYZ that claims thousands of numbers in each row; ASE would make room for them."""
+# What ASE and numpy raise for text that makes no sense.
+_MALFORMED = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, StopIteration, RuntimeError,
+    AssertionError,
+)  # fmt: skip
 _ENERGY_KEYS = ("energy", "REF_energy", "dft_energy", "DFT_energy", "ref_energy", "Energy", "free_energy")
 _FORCE_KEYS = ("forces", "REF_forces", "dft_forces", "DFT_forces", "ref_forces", "force")
 _STRESS_KEYS = ("stress", "REF_stress", "dft_stress", "ref_stress")
@@ -97,12 +106,15 @@ def read_training_set(
 
 def _text(path: Path) -> str:
     try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise DataError(f"{path.name} has more than {MAX_BYTES // 2**20} MiB of text; split it into several sets.")
+        return raw.decode()
     except FileNotFoundError as error:
         raise DataError(f"There is no training set at {path}.") from error
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path.name} cannot be read as text: {error}.") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(f"{path.name} cannot be read as text: {printable(error)}.") from error
 
 
 def read_extxyz(text: str, *, name: str) -> TrainingSet:
@@ -110,11 +122,18 @@ def read_extxyz(text: str, *, name: str) -> TrainingSet:
 
     A structure without a label gets NaN in its place, which :func:`checked` then reports.
     """
+    if wide := _WIDTH.search(text):
+        raise DataError(f"{name} has a column of {wide.group(1)[:12]} numbers per atom; correct its Properties.")
     try:
         frames = ase_read(io.StringIO(text), index=":", format="extxyz")
-    except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
-        raise DataError(f"{name} is not valid extended XYZ: {error}.") from error
-    return _from_labels([_frame_labels(atoms) for atoms in frames], name)
+        labels = [_frame_labels(atoms) for atoms in frames]
+    except _MALFORMED as error:
+        raise DataError(f"{name} is not valid extended XYZ: {_why(error)}.") from error
+    return _from_labels(labels, name)
+
+
+def _why(error: Exception) -> str:
+    return printable(error).rstrip(".") or type(error).__name__
 
 
 def _frame_labels(atoms: Atoms) -> _Label:
@@ -177,15 +196,17 @@ def read_json(text: str, *, name: str) -> TrainingSet:
     """
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{name} is not valid JSON: {error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name} is not valid JSON: {printable(error)}.") from error
     labels, kinds = [], []
     for key, entry in _entries(content, name):
         kinds.append(str(entry.get("group", "data")))
         try:
             labels.append(_ase_entry(entry) if "numbers" in entry else _pymatgen_entry(entry))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise DataError(f"Structure {key} of {name} is malformed ({type(error).__name__}: {error}).") from error
+        except _MALFORMED as error:
+            raise DataError(
+                f"Structure {printable(key, 30)} of {name} is malformed ({type(error).__name__}: {printable(error)})."
+            ) from error
     return _from_labels(labels, name, kinds)
 
 
@@ -197,7 +218,7 @@ def _entries(content: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if isinstance(entry, dict) and ("structure" in entry or "numbers" in entry):
             yield str(key), entry
         elif isinstance(content, list):
-            raise DataError(f"Structure {key} of {name} has neither a 'structure' nor 'numbers'.")
+            raise DataError(f"Structure {printable(key, 30)} of {name} has neither a 'structure' nor 'numbers'.")
 
 
 def _plain(value: Any) -> Any:
@@ -271,8 +292,8 @@ def read_cfg(text: str, elements: Sequence[str], *, name: str) -> TrainingSet:
     for index, block in enumerate(_cfg_blocks(text, name)):
         try:
             labels.append(_cfg_labels(block, elements))
-        except (ValueError, IndexError, KeyError) as error:
-            raise DataError(f"Structure {index} of {name} is malformed ({error}).") from error
+        except _MALFORMED as error:
+            raise DataError(f"Structure {index} of {name} is malformed ({_why(error)}).") from error
     return _from_labels(labels, name)
 
 

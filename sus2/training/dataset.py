@@ -17,10 +17,12 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols, covalent_radii
+from ase.geometry import complete_cell
 from numpy.typing import NDArray
 from vesin import ase_neighbor_list
 
-from sus2.errors import DataError
+from sus2.crystal import check_cell
+from sus2.errors import DataError, StructureError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -263,21 +265,31 @@ def bad_labels(data: TrainingSet) -> list[BadLabel]:
             data.stress_ev_per_a3[i]
         ).all():
             found[i] = "its stress is not finite"
-        else:
-            overlap = _overlap(data, i)
-            if overlap:
-                found[i] = overlap
+        elif reason := _bad_cell(data, i) or _overlap(data, i):
+            found[i] = reason
     good = np.array([i for i in range(len(data)) if i not in found], dtype=np.int64)
     for i, reason in _energy_outliers(data.subset(good)):
         found[int(good[i])] = reason
     return [BadLabel(i, found[i]) for i in sorted(found)]
 
 
+def _bad_cell(data: TrainingSet, i: int) -> str | None:
+    if not data.pbc[i].any():
+        return None
+    try:
+        check_cell(complete_cell(data.cells[i]))
+    except StructureError as error:
+        return str(error).rstrip(".")
+    return None
+
+
 def _overlap(data: TrainingSet, i: int) -> str | None:
     rows = slice(int(data.offsets[i]), int(data.offsets[i + 1]))
     numbers = data.numbers[rows]
     radii = covalent_radii[numbers]
-    atoms = Atoms(numbers, data.positions[rows], cell=data.cells[i], pbc=data.pbc[i])
+    # A cell that is not in use may be anything.
+    cell = data.cells[i] if data.pbc[i].any() else None
+    atoms = Atoms(numbers, data.positions[rows], cell=cell, pbc=data.pbc[i])
     first, second, distance = ase_neighbor_list("ijd", atoms, 2.0 * OVERLAP_FRACTION * float(radii.max()))
     close = distance < OVERLAP_FRACTION * (radii[first] + radii[second])
     if not np.any(close):

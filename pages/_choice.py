@@ -13,6 +13,7 @@ import streamlit as st
 from ase import Atoms
 
 import sus2
+from pages._uploads import contents
 from sus2.errors import StructureError, Sus2Error, UnknownElementError
 from sus2.questions import PotentialRef
 from sus2.settings import settings
@@ -136,7 +137,7 @@ def file_chosen(box: str) -> None:
     if uploaded is None:
         return
     try:
-        atoms = read_structure(uploaded.name, uploaded.getvalue())
+        atoms = read_structure(uploaded.name, contents(uploaded))
         describe(atoms)
     except Sus2Error as error:
         st.session_state["upload_error"] = str(error)

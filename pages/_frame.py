@@ -6,6 +6,7 @@ from pages._answers import Shown, ask, owner
 from pages._choice import Crystal, Model, add_model, choose_crystal, crystal, keep_crystal, model, models
 from pages._sidebar import sidebar
 from pages._takeaway import provenance, take_away
+from pages._uploads import contents
 from pages._widgets import (
     Drawing,
     checks,
@@ -38,6 +39,7 @@ __all__ = [
     "checks",
     "choose_crystal",
     "content_key",
+    "contents",
     "crystal",
     "downloads",
     "drawings",

@@ -56,7 +56,11 @@ def files_chosen(box: str) -> None:
     if not uploaded:
         st.session_state.pop("batch_files", None)
         return
-    st.session_state["batch_files"] = read_structures([(f.name, f.getvalue()) for f in uploaded])
+    st.session_state.pop("batch_refused", None)
+    try:
+        st.session_state["batch_files"] = read_structures([(f.name, frame.contents(f)) for f in uploaded])
+    except Sus2Error as problem:
+        st.session_state["batch_refused"] = str(problem)
 
 
 def forget() -> None:
@@ -80,6 +84,8 @@ def upload() -> StructureFiles | None:
         f"{limits.max_structures} crystals, {limits.max_upload_mb} MiB for each file. They stay on this server, in "
         "memory.",
     )
+    if "batch_refused" in st.session_state:
+        frame.error(st.session_state["batch_refused"])
     found: StructureFiles | None = st.session_state.get("batch_files")
     if found is not None:
         st.button("Forget these files", key="batch_forget", on_click=forget, icon=":material/close:")
@@ -194,9 +200,7 @@ def lacking(row: ManyRow) -> str:
     words: dict[str, list[str]] = {}
     for name, why in row.problems.items():
         words.setdefault(why, []).append(PROPERTIES.get(name, "all of it"))
-    return " ".join(
-        why if "all of it" in what else f"No {', no '.join(what)}: {why}" for why, what in words.items()
-    )
+    return " ".join(why if "all of it" in what else f"No {', no '.join(what)}: {why}" for why, what in words.items())
 
 
 def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[str, str]) -> None:

@@ -44,7 +44,7 @@ def show_reference(crystal, model, report) -> None:
     file = st.file_uploader("Reference", key="reference_file", label_visibility="collapsed")
     if file is None:
         return
-    reference = read_reference(file.getvalue(), file.name)
+    reference = read_reference(frame.contents(file), file.name)
     potentials = [m for m in frame.models() if not m.missing(reference.atoms or crystal.atoms)][:MAX_SCORES]
     names = [m.name for m in potentials]
     first = [model.name] if model.name in names else names[:1]

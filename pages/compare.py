@@ -79,7 +79,7 @@ def settings_panel() -> dict:
             help="CSV with the columns Element, PBE, r2SCAN (or the names of the potentials), in eV, on the scale of "
             "the data that the potentials were fitted to.",
         )
-    free = None if file is None else read_free_atoms(file.getvalue().decode("utf-8", errors="replace"))
+    free = None if file is None else read_free_atoms(frame.contents(file).decode("utf-8", errors="replace"))
     return {"fixed_cell": fixed, "quasi_harmonic": expansion, "free_atoms_ev": free}
 
 
@@ -312,7 +312,7 @@ def read_all(files) -> tuple[dict, dict[str, str]]:
     structures, unread = {}, {}
     for file in files:
         try:
-            structures[file.name] = read_structure(file.name, file.getvalue())
+            structures[file.name] = read_structure(file.name, frame.contents(file))
         except Sus2Error as problem:
             unread[file.name] = str(problem)
     return structures, unread

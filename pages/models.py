@@ -101,7 +101,7 @@ def own_model_form() -> None:
         return
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", uploaded.name.removesuffix(".mtp"))[:60] or "own"
     try:
-        model = frame.add_model(uploaded.getvalue(), name=name, elements=symbols, functional=functional)
+        model = frame.add_model(frame.contents(uploaded), name=name, elements=symbols, functional=functional)
     except Sus2Error as problem:
         frame.error(str(problem))
         return

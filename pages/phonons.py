@@ -52,7 +52,7 @@ def settings_panel() -> dict[str, object]:
             )
         born = st.file_uploader("BORN file of phonopy, for LO-TO splitting", key="phonon_born", max_upload_size=1)
         if born is not None:
-            values["born"] = born.getvalue().decode("utf-8", errors="replace")
+            values["born"] = frame.contents(born).decode("utf-8", errors="replace")
     return values
 
 

@@ -19,6 +19,7 @@ from sus2.cli_common import AsJson
 from sus2.compare_cli import compare
 from sus2.errors import Sus2Error
 from sus2.properties_cli import elastic, eos, phonons, relax, thermal
+from sus2.screen_cli import screen
 from sus2.server_cli import run_app, show_settings
 from sus2.structures import samples
 from sus2.training.data_cli import data_app
@@ -38,6 +39,7 @@ app.command()(transfer)
 app.command()(ablate)
 app.command()(compare)
 app.command()(check)
+app.command()(screen)
 app.command("app")(run_app)
 app.command("settings")(show_settings)
 

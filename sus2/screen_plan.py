@@ -65,7 +65,8 @@ class Plan:
             crystals.setdefault(source.key, source.atoms)
         self.items_read += len(items)
         self.store.add_sources(sources)
-        tasks, refused = [], []
+        tasks: list[Task] = []
+        refused: list[Task] = []
         for key, atoms in crystals.items():
             references = self.references(atoms)
             for reference in references or [PotentialRef("none", "none")]:

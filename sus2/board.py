@@ -21,6 +21,7 @@ Status = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 MAX_KEPT_BYTES = 128 * 1024 * 1024
 MAX_ENDED = 500
+HOUR_S = 3600.0
 
 
 def run(question: Question) -> Answer:
@@ -36,6 +37,7 @@ class Job:
     question: Question
     owners: set[str]
     submitted: float
+    asked_by: str = ""
     status: Status = "waiting"
     error: Sus2Error | None = None
     started: float | None = None
@@ -69,17 +71,27 @@ class JobBoard:
     """Questions of many owners on one executor, in turns, so that nobody waits for all jobs of another.
 
     executor: any concurrent.futures.Executor; slots: calculations at once; store: where answers are kept, None for
-    memory alone. Every method may be called from any thread.
+    memory alone; max_hourly_seconds: of the calculations that one owner asked for (first), within an hour, 0 for no
+    limit. Every method may be called from any thread.
     """
 
     def __init__(
-        self, executor: Executor, *, slots: int, store: Store | None = None, max_jobs: int, max_seconds: float
+        self,
+        executor: Executor,
+        *,
+        slots: int,
+        store: Store | None = None,
+        max_jobs: int,
+        max_seconds: float,
+        max_hourly_seconds: float = 0.0,
     ) -> None:
         self.executor = executor
         self.slots = slots
         self.store = store
         self.max_jobs = max_jobs
         self.max_seconds = max_seconds
+        self.max_hourly_seconds = max_hourly_seconds
+        self._spent: deque[tuple[float, str, float]] = deque()
         self.store_problem = ""
         self._lock = threading.RLock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -123,13 +135,27 @@ class JobBoard:
                 raise Sus2Error(
                     f"You have {busy} calculations under way, which is the limit; cancel one or wait for one to end."
                 )
-            job = Job(key, question, {owner}, time.monotonic())
+            self._check_hour(owner)
+            job = Job(key, question, {owner}, time.monotonic(), owner)
             self._jobs[key] = job
             self._jobs.move_to_end(key)
             self._lines.setdefault(owner, deque()).append(job)
             self._tidy()
             self._next()
             return job
+
+    def _check_hour(self, owner: str) -> None:
+        """Raise Sus2Error where the owner has used up the seconds of an hour; the lock is held."""
+        while self._spent and self._spent[0][0] < time.monotonic() - HOUR_S:
+            self._spent.popleft()
+        mine = [(at, seconds) for at, who, seconds in self._spent if who == owner]
+        used = sum(seconds for _, seconds in mine)
+        if self.max_hourly_seconds and used >= self.max_hourly_seconds:
+            wait = (mine[0][0] + HOUR_S - time.monotonic()) / 60.0
+            raise Sus2Error(
+                f"You have used {used:.0f} s of calculations within an hour, of {self.max_hourly_seconds:g} s that are "
+                f"allowed; go on in {max(1.0, wait):.0f} min, or look at results that are there."
+            )
 
     def find(self, key: str) -> Job | None:
         """The latest job of that key."""
@@ -224,6 +250,9 @@ class JobBoard:
                     self.store_problem = str(problem)
         with self._lock:
             self._running.discard(job.key)
+            if self.max_hourly_seconds and job.started is not None:
+                ended = time.monotonic()
+                self._spent.append((ended, job.asked_by, ended - job.started))
             if error is None:
                 self._end(job, "done", None)
             else:
@@ -268,7 +297,8 @@ def board() -> JobBoard:
         except StoreError as error:
             problem = str(error)
     made = JobBoard(
-        executor, slots=max(1, limits.workers), store=store, max_jobs=limits.max_jobs, max_seconds=limits.max_seconds
-    )
+        executor, slots=max(1, limits.workers), store=store, max_jobs=limits.max_jobs, max_seconds=limits.max_seconds,
+        max_hourly_seconds=limits.max_hourly_seconds,
+    )  # fmt: skip
     made.store_problem = problem
     return made

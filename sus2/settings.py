@@ -37,7 +37,7 @@ class Settings(BaseModel):
     max_seconds: _Positive = Field(900, description="seconds of one calculation")
     max_jobs: _Positive = Field(8, description="calculations of one user that wait or run")
     max_hourly_seconds: _Natural = Field(
-        0, description="seconds of calculations that one user may begin to use in an hour; 0: no limit"
+        0, description="seconds of all calculations of one user within an hour; 0: no limit"
     )
     max_store_mb: _Natural = Field(512, description="size of the store of results, MiB; 0: keep none on disk")
     patience_ms: _Natural = Field(300, description="how long a page waits for a result before it shows progress, ms")

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +107,24 @@ def test_nobody_has_more_jobs_than_the_limit(board: JobBoard) -> None:
     with pytest.raises(Sus2Error, match="4 calculations under way"):
         board.ask(asked(11), "ann")
     board.ask(asked(11), "bob")
+
+
+def test_nobody_has_more_seconds_than_the_hour_allows(hand: ByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = JobBoard(hand, slots=1, max_jobs=4, max_seconds=600, max_hourly_seconds=50)
+    now = [1000.0]
+    monkeypatch.setattr("sus2.board.time", SimpleNamespace(monotonic=lambda: now[0]))
+    for k, seconds in enumerate((30.0, 25.0)):
+        board.ask(asked(7 + k), "ann")
+        board.ask(asked(7 + k), "bob")  # who asks for the same is not charged
+        now[0] += seconds
+        hand.end(k)
+    with pytest.raises(Sus2Error, match=r"55 s of calculations within an hour, of 50 s .* go on in 60 min"):
+        board.ask(asked(9), "ann")
+    board.ask(asked(9), "bob")
+    hand.end(2)
+    now[0] += 3601.0
+    board.ask(asked(10), "ann")
+    board.close()
 
 
 def test_a_lost_process_fails_its_job_alone(board: JobBoard, hand: ByHand) -> None:

@@ -1,4 +1,4 @@
-# make app | test | lint | bench: each sets up its own virtual environment at first use.
+# make app | test | lint | bench | wheel | audit: each sets up its own virtual environment at first use.
 #
 # Settings, as in `make app PORT=8600`:
 #   PYTHON       the Python (3.11 or newer) to build the environment with
@@ -20,7 +20,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 TORCH := $(VENV)/.ready-torch$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: app test lint bench browser clean
+.PHONY: app test lint bench wheel audit browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/.ready-app
@@ -39,6 +39,11 @@ bench: $(VENV)/.ready-test
 		[ -n "$$found" ] || { echo "There is no benchmark in benchmarks/."; exit 1; }
 	@$(PY) benchmarks/_report.py
 
+# The wheel, installed into an empty environment with every library anew, and tried there: about three minutes.
+wheel: $(VENV)/.ready-test browser
+	SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -p no:xdist tests/test_wheel.py $(ARGS)
+	@$(PIP) wheel --quiet --no-deps --wheel-dir dist . && ls dist/*.whl
+
 # The browser tests need a Chromium. It is installed where that is possible, else those tests skip and say so.
 browser: $(VENV)/.ready-test
 	@$(PY) tests/ui/install_browser.py
@@ -50,7 +55,7 @@ $(VENV)/.ready-app: $(TORCH) pyproject.toml constraints.txt
 
 $(VENV)/.ready-test: $(TORCH) pyproject.toml constraints.txt
 	@echo "Installing the app and what its tests need ..."
-	@$(INSTALL) --editable '.[app,elastic,test]'
+	@$(INSTALL) --editable '.[app,elastic,sign-in,test]'
 	@touch $@ $(VENV)/.ready-app
 
 $(VENV)/.ready-lint: $(TORCH) pyproject.toml constraints.txt

@@ -137,16 +137,22 @@ def _archive(name: str, stream: IO[bytes]) -> Iterator[Item]:
         yield Item(name, problem=f"{Path(name).name} is a damaged zip archive; make it again.")
         return
     with archive:
-        for member in archive.infolist():
+        for member in _members(archive):
             inside = member.filename
-            if member.is_dir() or _hidden(inside) or inside.startswith("__MACOSX") or not _wanted(Path(inside).name):
-                continue
             shown = f"{name}/{inside}"
             try:
                 with archive.open(member) as content:
                     yield from _frames(shown, content)
             except _BROKEN:
                 yield Item(shown, problem=f"{Path(inside).name} is damaged in its archive; make the archive again.")
+
+
+def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [
+        m for m in archive.infolist()
+        if not (m.is_dir() or _hidden(m.filename) or m.filename.startswith("__MACOSX"))
+        and _wanted(Path(m.filename).name)
+    ]  # fmt: skip
 
 
 # Frames -----------------------------------------------------------------------------------------------------------
@@ -230,7 +236,7 @@ def _count(path: str) -> int:
             stream.seek(0)
             if start == b"PK\x03\x04":
                 with zipfile.ZipFile(stream) as archive:
-                    return sum(1 for m in archive.infolist() if not m.is_dir() and _wanted(Path(m.filename).name))
+                    return len(_members(archive))
             count = 0
             while (line := stream.readline(_LINE)).strip().isdigit() and len(line) < 20:
                 count += 1

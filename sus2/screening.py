@@ -66,9 +66,10 @@ def screen(
         raise Sus2Error(f"A batch has at least 1 structure, not {batch}.")
     chosen = {p: {**DEFAULTS.get(p, {}), **dict((settings or {}).get(p, {}))} for p in wanted}
     items, count = items_of(structures)
+    references = _references(potentials)
     store = ScreenStore(out)
     try:
-        plan = Plan(store, items, _references(potentials), chosen, retry_failed)
+        plan = Plan(store, items, references, chosen, retry_failed)
         return Run(store, plan, executor, workers, batch, count, progress, on_outcome).execute()
     finally:
         store.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import _frame as frame
+from pages._sign_in import require_sign_in
 
 st.set_page_config(page_title="SUS2 Explorer", page_icon="💠", layout="wide")
+require_sign_in()
 
 page = st.navigation(
     {

@@ -21,6 +21,7 @@ from pages._choice import (
     sample_chosen,
     uploads,
 )
+from pages._sign_in import signed_in_panel
 from pages._widgets import error, formula_html, guard, plain, space_group_html
 from sus2.board import board
 from sus2.pretrained import recommend
@@ -73,6 +74,7 @@ def sidebar() -> None:
             st.session_state["crystal_label"] = chosen.label
             _model_panel(chosen)
         _footer()
+        signed_in_panel()
     _write_address()
 
 

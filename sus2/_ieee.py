@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import Any
 
 import numpy as np
 import spglib
@@ -22,6 +21,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2._elastic_tensors import tensor_to_voigt, voigt_to_tensor
+from sus2._symmetry import dataset, right_handed, standard_cell
 from sus2.crystal import CrystalSystem, crystal_system
 from sus2.errors import StructureError
 
@@ -49,7 +49,7 @@ class CrystalAxes:
 
 def primitive_cell(atoms: Atoms, symprec: float) -> Atoms:
     """A primitive cell in the orientation of atoms, coordinates as they are; raises StructureError."""
-    found = spglib.standardize_cell(_cell(atoms), to_primitive=True, no_idealize=True, symprec=symprec)
+    found = standard_cell(right_handed(atoms)[0], symprec, primitive=True, idealise=False)
     if found is None:
         raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
     lattice, scaled, numbers = found
@@ -58,8 +58,8 @@ def primitive_cell(atoms: Atoms, symprec: float) -> Atoms:
 
 def crystal_axes(atoms: Atoms, symprec: float) -> CrystalAxes:
     """Point group and IEEE axes of a crystal; raises StructureError where spglib finds no symmetry."""
-    cell = _cell(atoms)
-    data: Any = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    cell, _ = right_handed(atoms)
+    data = dataset(cell, symprec)
     if data is None:
         raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
     lattice = np.asarray(cell[0])
@@ -211,11 +211,6 @@ def _lattice_vectors(lattice: Array) -> list[Array]:
 def _shortest(vectors: Sequence[Array]) -> list[Array]:
     lengths = np.array([np.linalg.norm(v) for v in vectors])
     return [v for v, length in zip(vectors, lengths, strict=True) if length <= lengths.min() * (1.0 + _SAME)]
-
-
-def _cell(atoms: Atoms) -> tuple[Array, Array, NDArray[np.int_]]:
-    order = [0, 1, 2] if np.linalg.det(np.asarray(atoms.cell)) > 0 else [1, 0, 2]
-    return np.asarray(atoms.cell)[order], atoms.get_scaled_positions()[:, order], atoms.numbers
 
 
 def _unit(v: Array) -> Array:

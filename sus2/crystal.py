@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from sus2._symmetry import dataset, right_handed, standard_cell
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.units import AMU_PER_A3_TO_KG_PER_M3
@@ -195,10 +195,7 @@ def standardise(
     """
     atoms = to_atoms(structure)
     check_crystal(atoms)
-    try:
-        found = spglib.standardize_cell(_right_handed(atoms), to_primitive=to == "primitive", symprec=symprec)
-    except spglib.SpglibError:
-        found = None
+    found = standard_cell(right_handed(atoms)[0], symprec, primitive=to == "primitive")
     if found is None:
         raise StructureError(f"spglib finds no standard cell within {symprec:g} Å; check the coordinates.")
     cell, scaled, numbers = found
@@ -261,20 +258,10 @@ def content_key(atoms: Atoms) -> str:
 
 
 def _dataset(atoms: Atoms, symprec: float) -> Any:
-    # Before version 3 spglib returns None for a failure, or raises, as its settings say.
-    try:
-        data = spglib.get_symmetry_dataset(_right_handed(atoms), symprec=symprec)
-    except spglib.SpglibError:
-        data = None
+    data = dataset(right_handed(atoms)[0], symprec)
     if data is None:
         raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
     return data
-
-
-def _right_handed(atoms: Atoms) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]:
-    """spglib's cell tuple; the same crystal with two axes exchanged where the cell is left-handed."""
-    order = [0, 1, 2] if np.linalg.det(np.asarray(atoms.cell)) > 0 else [1, 0, 2]
-    return np.asarray(atoms.cell)[order], atoms.get_scaled_positions()[:, order], atoms.numbers
 
 
 def _from_pymatgen(structure: Any) -> Atoms:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.build import make_supercell
 from ase.data import atomic_numbers
@@ -20,6 +19,7 @@ from ase.spacegroup.symmetrize import refine_symmetry
 from ase.stress import voigt_6_to_full_3x3_strain
 from numpy.typing import ArrayLike, NDArray
 
+from sus2._symmetry import dataset, right_handed
 from sus2.crystal import SYMPREC_A, check_crystal, describe, elements_of, to_atoms
 from sus2.errors import StructureError
 from sus2.settings import settings
@@ -139,9 +139,7 @@ def symmetrise(structure: Atoms | Structure, tolerance_a: float = 0.01) -> Atoms
         except (ValueError, ArithmeticError, AttributeError, RuntimeError):
             after = (0, 0)
     if after[0] != number or after[1] < order:
-        raise StructureError(
-            f"The symmetry found within {tolerance_a:g} Å is not consistent; give another tolerance."
-        )
+        raise StructureError(f"The symmetry found within {tolerance_a:g} Å is not consistent; give another tolerance.")
     return _checked(atoms)
 
 
@@ -225,9 +223,5 @@ def _check_tolerance(tolerance_a: float) -> None:
 
 def _symmetry(atoms: Atoms, tolerance_a: float) -> tuple[int, int]:
     """Number of the space group and of its operations in this cell; (0, 0) where spglib finds none."""
-    cell = (np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
-    try:
-        found = spglib.get_symmetry_dataset(cell, symprec=tolerance_a)
-    except spglib.SpglibError:
-        found = None
+    found = dataset(right_handed(atoms)[0], tolerance_a)
     return (0, 0) if found is None else (int(found.number), len(found.rotations))

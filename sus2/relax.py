@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.data import covalent_radii
@@ -19,6 +18,7 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 
+from sus2._symmetry import dataset, right_handed
 from sus2.batch import neighbours
 from sus2.crystal import SYMPREC_A
 from sus2.errors import ConvergenceError
@@ -43,6 +43,7 @@ MIN_CELL_FACTOR = 1.5
 MAX_DENSE_ATOMS = 150
 # Above this number of operations times atoms (large supercells) the projection costs more than the model.
 MAX_PROJECTED = 100_000
+MAX_GAPS = 200_000  # operations x atoms x atoms compared at once
 CLOSEST_FRACTION = 0.5
 VOLUME_BOUNDS = (0.4, 2.5)
 
@@ -253,8 +254,8 @@ def spacegroup_and_constraint(
     """spacegroup and symmetry_constraint by one search for the symmetry, which takes longer than a small relaxation."""
     if not atoms.pbc.all():
         return "none", None
-    data, order = _right_handed(atoms)
-    found = spglib.get_symmetry_dataset(data, symprec=symprec)
+    cell, order = right_handed(atoms)
+    found = dataset(cell, symprec)
     if found is None:
         return "none", None
     kept = _constraint(atoms, found.rotations, found.translations, order) if constraint else None
@@ -269,16 +270,20 @@ def _constraint(
     turns = rotations[:, order][:, :, order].astype(float)
     translations = translations[:, order]
     scaled = atoms.get_scaled_positions(wrap=False)
+    other = atoms.numbers[:, None] != atoms.numbers[None]
     source = np.empty((len(turns), len(atoms)), dtype=np.int64)
-    for k, (rotation, translation) in enumerate(zip(turns, translations, strict=True)):
-        gap = (scaled @ rotation.T + translation)[:, None] - scaled[None]
+    at_once = max(1, MAX_GAPS // len(atoms) ** 2)
+    for first in range(0, len(turns), at_once):
+        some = slice(first, first + at_once)
+        moved = scaled @ turns[some].transpose(0, 2, 1) + translations[some, None]
+        gap = moved[:, :, None] - scaled
         gap -= np.round(gap)
-        distance = np.linalg.norm(gap @ np.asarray(atoms.cell), axis=2)
-        distance[atoms.numbers[:, None] != atoms.numbers[None]] = np.inf
-        image = distance.argmin(axis=1)
-        if len(set(image.tolist())) != len(atoms):
+        distance = np.linalg.norm(gap @ np.asarray(atoms.cell), axis=-1)
+        distance[:, other] = np.inf
+        image = distance.argmin(axis=2)
+        if not (np.sort(image, axis=1) == np.arange(len(atoms))).all():
             return None
-        source[k, image] = np.arange(len(atoms))
+        np.put_along_axis(source[some], image, np.arange(len(atoms))[None], axis=1)
     return KeepSymmetry(turns, translations, source)
 
 
@@ -339,13 +344,6 @@ class KeepSymmetry:
 
     def todict(self) -> dict[str, Any]:
         return {"name": "KeepSymmetry", "kwargs": {"operations": len(self.rotations)}}
-
-
-def _right_handed(atoms: Atoms) -> tuple[tuple[Array, Array, NDArray[np.int_]], list[int]]:
-    """spglib's cell tuple and the order of the axes in it (two exchanged where the cell is left-handed)."""
-    lattice = np.asarray(atoms.cell)
-    order = [0, 1, 2] if np.linalg.det(lattice) > 0 else [1, 0, 2]
-    return (lattice[order], atoms.get_scaled_positions(wrap=False)[:, order], atoms.numbers), order
 
 
 def stress_deviation_gpa(stress_ev_per_a3: Array, pressure_gpa: float, fixed_volume: bool) -> float:

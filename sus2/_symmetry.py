@@ -1,0 +1,77 @@
+"""spglib's searches, each made once: properties of one crystal ask for the same symmetry many times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import spglib
+from ase import Atoms
+from numpy.typing import NDArray
+
+MAX_KEPT = 256
+
+Cell = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]
+"""Lattice vectors (3, 3) in rows, angstrom; fractional coordinates (n, 3); atomic numbers (n,)."""
+
+
+def right_handed(atoms: Atoms) -> tuple[Cell, list[int]]:
+    """The cell of a crystal for spglib, with two axes exchanged where it is left-handed, and the order of the axes."""
+    order = [0, 1, 2] if np.linalg.det(np.asarray(atoms.cell)) > 0 else [1, 0, 2]
+    return (np.asarray(atoms.cell)[order], atoms.get_scaled_positions()[:, order], atoms.numbers), order
+
+
+def dataset(cell: Cell, symprec: float) -> Any:
+    """spglib's data set, not to be changed; None where it finds no symmetry. symprec: tolerance, angstrom."""
+    return _dataset(*_frozen(cell), symprec)
+
+
+def standard_cell(cell: Cell, symprec: float, *, primitive: bool, idealise: bool = True) -> Cell | None:
+    """spglib's standard cell, primitive or conventional; None where it finds no symmetry."""
+    found = _standard_cell(*_frozen(cell), symprec, primitive, idealise)
+    if found is None:
+        return None
+    lattice, scaled, numbers = found
+    return lattice.copy(), scaled.copy(), numbers.copy()
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _dataset(lattice: bytes, scaled: bytes, numbers: bytes, symprec: float) -> Any:
+    return _found(lambda: spglib.get_symmetry_dataset(_thawed(lattice, scaled, numbers), symprec=symprec))
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _standard_cell(
+    lattice: bytes, scaled: bytes, numbers: bytes, symprec: float, primitive: bool, idealise: bool
+) -> Any:
+    cell = _thawed(lattice, scaled, numbers)
+    return _found(
+        lambda: spglib.standardize_cell(cell, to_primitive=primitive, no_idealize=not idealise, symprec=symprec)
+    )
+
+
+def _found(search: Callable[[], Any]) -> Any:
+    # Before version 3 spglib returns None for a failure, or raises, as its settings say.
+    try:
+        return search()
+    except spglib.SpglibError:
+        return None
+
+
+def _frozen(cell: Cell) -> tuple[bytes, bytes, bytes]:
+    lattice, scaled, numbers = cell
+    return (
+        np.asarray(lattice, dtype=np.float64).tobytes(),
+        np.asarray(scaled, dtype=np.float64).tobytes(),
+        np.asarray(numbers, dtype=np.int64).tobytes(),
+    )
+
+
+def _thawed(lattice: bytes, scaled: bytes, numbers: bytes) -> Cell:
+    return (
+        np.frombuffer(lattice).reshape(3, 3),
+        np.frombuffer(scaled).reshape(-1, 3),
+        np.frombuffer(numbers, dtype=np.int64),
+    )

@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-_SOURCES: Final = tuple(Path(__file__).with_name(n) for n in ("kernels.cpp", "batched.cpp", "second_order.cpp"))
+_SOURCES: Final = tuple(
+    Path(__file__).with_name(n) for n in ("kernels.cpp", "batched.cpp", "second_order.cpp", "jacobian.cpp")
+)
 _HEADERS: Final = tuple(Path(__file__).with_name(n) for n in ("kernels.h", "group.h", "neighbours.h"))
 _FLAGS: Final = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
 
@@ -41,7 +43,7 @@ def library(*flags: str) -> ctypes.CDLL | None:
         loaded.sus2_evaluate, loaded.sus2_differentiate, loaded.sus2_second_order, loaded.sus2_response
     ):  # fmt: skip
         function.restype = None
-    for function in (loaded.sus2_structures, loaded.sus2_neighbours, loaded.sus2_refresh):
+    for function in (loaded.sus2_structures, loaded.sus2_neighbours, loaded.sus2_refresh, loaded.sus2_jacobian):
         function.restype = ctypes.c_int64
     return loaded
 

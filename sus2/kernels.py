@@ -267,6 +267,27 @@ class Kernel:
         )  # fmt: skip
         return out
 
+    def jacobian_width(self, *, linear: bool = False) -> int:
+        """Number of columns of jacobian."""
+        s = self.spec
+        tables = 2 * s.scaling_blocks * s.species_count**2 + s.radial_funcs_count * s.radial_basis_size
+        return len(s.mapping) + (0 if linear else tables + 2 * s.species_count)
+
+    def jacobian(self, edges: Edges, first: Index, *, linear: bool = False) -> Array:
+        """Derivatives of energies, forces and virials by the parameters, shape (3 N + 7 S, P), in float64.
+
+        first (S + 1,) is the first atom of each structure. Rows of one structure after another: its energy, forces
+        (n, 3), virial (6,) as evaluate gives it. Columns: alpha, r0, weights, pair (row 0 of radial_species), species,
+        theta as ModelSpec has them, or theta alone where `linear`.
+        """
+        first = np.ascontiguousarray(first, dtype=np.int64)
+        out = np.zeros((3 * len(edges.types) + 7 * (len(first) - 1), self.jacobian_width(linear=linear)))
+        self._library.sus2_jacobian(
+            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(len(first) - 1), _pointer(first),
+            ctypes.c_int64(linear), ctypes.c_int64(self.threads), _pointer(out),
+        )  # fmt: skip
+        return out
+
     def second_order(self, edges: Edges) -> tuple[Array, Array, Array, Array, Array]:
         """Site energies (N,) eV to second order in the edge vectors, as sus2._local_hessian.LocalHessian has them.
 

@@ -28,8 +28,9 @@ from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Pro
 from sus2.training.crystal_tests import crystal_errors
 from sus2.training.data import read_training_set
 from sus2.training.dataset import Split, TrainingSet, fit_references
+from sus2.training.least_squares import Damped, gauss_newton, loss_of, project_linear
 from sus2.training.objective import Errors, LossWeights, Objective, errors
-from sus2.training.optimise import Damped, Prior, adam_epoch, gauss_newton, lbfgs, project_linear, total
+from sus2.training.optimise import Prior, adam_epoch, lbfgs
 from sus2.training.parameters import ParameterSpace
 from sus2.training.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
 from sus2.training.report import crystal_properties
@@ -268,7 +269,8 @@ class _Run:
             x = lbfgs(space, x, parts, stage.iterations, prior)
             x = project_linear(space, x, parts, prior)
         elif isinstance(stage, GaussNewton):
-            moved = gauss_newton(space, Damped(x, damping, total(space, parts, x, prior)[0]), parts, prior)
+            some = parts[: math.ceil(stage.share * len(parts))]
+            moved = gauss_newton(space, Damped(x, damping, loss_of(space, x, some, prior)), some, prior)
             x, damping = moved.x, moved.damping
         elif isinstance(stage, Release):
             held_out = x
@@ -284,10 +286,10 @@ class _Run:
             rng = np.random.default_rng((self.config.seed, state.step))
             x, moments, updates = adam_epoch(space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior)
         none = Prior.none(space)
-        loss = total(space, parts, x, none)[0]
+        loss = loss_of(space, x, parts, none)
         if not np.isfinite(loss):
             raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
-        held = total(space, [self.checks], x, none)[0] if self.checks is not None else loss
+        held = loss_of(space, x, [self.checks], none) if self.checks is not None else loss
         # Once they are released the held-out compositions judge nothing, so the last state is kept.
         better = held < best or len(held_out) > 0
         row = {"step": state.step + 1, "stage": stage.kind, "loss": loss, "validation_loss": held}

@@ -24,6 +24,8 @@ from sus2.training.dataset import TrainingSet
 from sus2.units import EV_PER_A3_TO_GPA
 
 Array = NDArray[np.float64]
+# Rows of a Jacobian held at once (100 to 1000 columns of eight bytes).
+_ROWS_AT_ONCE = 12_000
 
 
 @dataclass(frozen=True)
@@ -160,11 +162,6 @@ class Objective:
     def value_and_gradient(self, spec: ModelSpec) -> tuple[float, ParameterGradient, Array]:
         """The loss, its gradient by the tables of the spec and by the shifts (C,)."""
         p = self.predict(spec)
-        d = self.weights.robust
-        loss = sum(
-            float(share @ (2.0 * d**2 * (np.sqrt(1.0 + (x / d) ** 2) - 1.0)))
-            for x, share in zip(self._reduced(p), self._shares(), strict=True)
-        )
         energy_weight, force_weight, virial_weight = self.residual_scales(p)
         d_energy = p.energy_ev - self.data.energy_ev
         d_force = p.forces_ev_per_a - self.data.forces_ev_per_a
@@ -175,38 +172,62 @@ class Objective:
         by_virial[:, 3:] *= 0.5  # each shear stands for two equal entries of the tensor
         kernel = self._kernel(spec)
         gradient = kernel.differentiate(self.edges, by_energy[self.system], -by_force, by_virial[self.system])
-        return loss, gradient, self.counts.T @ by_energy
+        return self.value(p), gradient, self.counts.T @ by_energy
 
-    def rows(self, p: Prediction, scales: tuple[Array, Array, Array]) -> Array:
-        """Predictions times the roots of `scales` (see residual_scales) as one vector of energies, forces, virials."""
-        energy, force, virial = (np.sqrt(v) for v in scales)
-        return np.concatenate([
-            energy * p.energy_ev,
-            (force[:, None] * p.forces_ev_per_a).ravel(),
-            (virial[:, None] * p.virial_ev)[self.has_virial].ravel(),
-        ])  # fmt: skip
+    def value(self, p: Prediction) -> float:
+        """The loss of a prediction."""
+        d = self.weights.robust
+        return sum(
+            float(share @ (2.0 * x**2 / (1.0 + np.sqrt(1.0 + (x / d) ** 2))))  # rho without cancellation
+            for x, share in zip(self._reduced(p), self._shares(), strict=True)
+        )
 
-    @property
-    def labels(self) -> Prediction:
-        """The labels in the form of a prediction (virials that are missing are zero)."""
-        return Prediction(self.data.energy_ev, self.data.forces_ev_per_a, np.nan_to_num(self.virial))
+    def least_squares(self, spec: ModelSpec, p: Prediction, *, linear: bool = False) -> tuple[Array, Array]:
+        """J^T W J (P + C, P + C) and J^T W (label - prediction) (P + C,), W the weights of residual_scales at `p`.
 
-    def linear_columns(self, spec: ModelSpec, scales: tuple[Array, Array, Array]) -> Array:
-        """Weighted columns of (theta, shift) of the least-squares problem, shape (S + C, rows).
-
-        The energy is linear in theta and the shifts, so each column of theta is one evaluation with a unit
-        theta; nothing of the size of all descriptors' gradients is ever stored.
+        Columns of J: the tables of the spec (see Kernel.jacobian), or theta alone where `linear`, then the shifts (C,).
         """
-        n_theta, n_shift = len(spec.mapping), spec.species_count
-        zero = replace(spec, moment_coeffs=np.zeros(n_theta), shift_coeffs=np.zeros(n_shift))
-        offset = self.rows(self.predict(zero), scales)
-        columns = np.zeros((n_theta + n_shift, len(offset)))
-        for k in range(n_theta):
-            unit = np.zeros(n_theta)
-            unit[k] = 1.0
-            columns[k] = self.rows(self.predict(replace(zero, moment_coeffs=unit)), scales) - offset
-        columns[n_theta:, : len(self.data)] = np.sqrt(scales[0]) * self.counts.T
-        return columns
+        kernel, offsets = self._kernel(spec), self.data.offsets
+        scales, miss = self.residual_scales(p), self._miss(p)
+        count = max(1, int(_ROWS_AT_ONCE / (3.0 * self.sizes.mean() + 7.0)))
+        width = kernel.jacobian_width(linear=linear) + self.counts.shape[1]
+        matrix, right = np.zeros((width, width)), np.zeros(width)
+        for begin in range(0, len(self.data), count):
+            end = min(begin + count, len(self.data))
+            first = offsets[begin : end + 1] - offsets[begin]
+            jacobian = kernel.jacobian(self._edges_of(begin, end), first, linear=linear)
+            # One structure after another: its energy, forces, virial.
+            weight, error = (
+                np.concatenate([
+                    np.concatenate([e[k : k + 1], f[offsets[k] : offsets[k + 1]].ravel(), v[k]])
+                    for k in range(begin, end)
+                ])
+                for e, f, v in (_by_component(scales), miss)
+            )  # fmt: skip
+            shift = np.zeros((len(jacobian), self.counts.shape[1]))
+            shift[3 * first[:-1] + 7 * np.arange(end - begin)] = self.counts[begin:end]
+            columns = np.concatenate([jacobian, shift], axis=1)
+            columns *= np.sqrt(weight)[:, None]
+            matrix += columns.T @ columns
+            right += columns.T @ (np.sqrt(weight) * error)
+        return matrix, right
+
+    def _miss(self, p: Prediction) -> tuple[Array, Array, Array]:
+        """Labels less predictions of energies (S,), forces (N, 3) and virials (S, 6), zero where there is none."""
+        virial = np.where(self.has_virial[:, None], np.nan_to_num(self.virial) - p.virial_ev, 0.0)
+        return self.data.energy_ev - p.energy_ev, self.data.forces_ev_per_a - p.forces_ev_per_a, virial
+
+    def _edges_of(self, begin: int, end: int) -> Edges:
+        """The edges of a range of structures."""
+        a, b = self.data.offsets[[begin, end]]
+        e, first = self.edges, self.edges.first[a : b + 1]
+        part = slice(first[0], first[-1])
+        return Edges(first - first[0], e.vectors[part], e.j[part] - a, e.types[a:b])
+
+
+def _by_component(scales: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    """Weights of energies (S,), force components (N, 3) and virial components (S, 6)."""
+    return scales[0], np.repeat(scales[1][:, None], 3, axis=1), np.repeat(scales[2][:, None], 6, axis=1)
 
 
 def _without(data: TrainingSet, repulsion: Repulsion, edges: Edges) -> TrainingSet:

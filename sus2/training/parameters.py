@@ -125,6 +125,23 @@ class ParameterSpace:
             parts += [(g.alpha * growth).sum((1, 2)), *_by_factors(b, "alpha", to_log)]
         return np.concatenate([p.ravel() for p in [*parts, g.weights, g.pair, g.species, g.theta, shift]])
 
+    def jacobian(self, x: Array) -> Array:
+        """Derivatives of the tables (columns of Kernel.jacobian, then the shifts) by the flat vector, (P + C, size)."""
+        if self.element_space == "table":
+            return np.eye(self.size)
+        s = self.spec
+        c, table = s.species_count, s.scaling_blocks * s.species_count**2
+        shapes = [(s.scaling_blocks, c, c)] * 2 + [self.shapes()[n] for n in ("weights", "pair", "species", "theta")]
+        zero = [np.zeros(shape) for shape in shapes]
+        flat = self.size - sum(a.size for a in zero[2:]) - c
+        out = np.zeros((2 * table + self.size - flat, self.size))
+        out[2 * table :, flat:] = np.eye(self.size - flat)
+        for row in range(2 * table):
+            tables = [z.copy() for z in zero[:2]]
+            tables[row // table].flat[row % table] = 1.0
+            out[row] = self.gradient(x, ParameterGradient(*tables, *zero[2:]), np.zeros(c))
+        return out
+
     def _factors(self, table: Array, base_map: Callable[[Array], Array]) -> list[Array]:
         """Base, row and column effects of a (kappa, C, C) table by least squares, and the starting products."""
         k, c = len(table), self.spec.species_count

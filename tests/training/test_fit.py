@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -23,11 +24,13 @@ from sus2.errors import DataError
 from sus2.mtp import read_mtp
 from sus2.potential import Potential
 from sus2.pretrained import Card, load
+from sus2.training import least_squares
 from sus2.training.config import TrainConfig, read_config
 from sus2.training.dataset import TrainingSet, make_set
 from sus2.training.fit import fit, initial_spec
+from sus2.training.least_squares import Damped, gauss_newton, loss_of, project_linear, solve_linear
 from sus2.training.objective import LossWeights, Objective
-from sus2.training.optimise import Damped, Prior, gauss_newton, lbfgs, project_linear, total
+from sus2.training.optimise import Prior, lbfgs, total
 from sus2.training.parameters import ParameterSpace
 from tests.helpers_spec import random_spec
 
@@ -107,8 +110,11 @@ def test_factorised_space_expands_to_its_table() -> None:
     x = disturbed(space, 0.2)
     spec = space.unpack(x)
     b = space.blocks(x)
-    expected = b["r0_base"][1] + b["r0_centre"][1, 0] + b["r0_neighbour"][1, 1] + (
-        b["r0_left"][1, :, 0] @ b["r0_right"][1, :, 1]
+    expected = (
+        b["r0_base"][1]
+        + b["r0_centre"][1, 0]
+        + b["r0_neighbour"][1, 1]
+        + (b["r0_left"][1, :, 0] @ b["r0_right"][1, :, 1])
     )
     assert spec.r0 is not None
     assert spec.r0[1, 0, 1] == pytest.approx(expected)
@@ -145,6 +151,60 @@ def test_gauss_newton_finds_the_teacher_again() -> None:
     assert losses[-1] < 1e-6 * losses[0]
 
 
+@pytest.mark.parametrize("element_space", ["table", "factorised"])
+@pytest.mark.parametrize("robust", [1e6, 1.5])
+def test_the_normal_equations_hold_the_gradient_of_the_loss(
+    element_space: Literal["table", "factorised"], robust: float
+) -> None:
+    space = ParameterSpace(TEACHER, element_space, 1)
+    data = labelled(8)
+    data.stress_ev_per_a3[3] = np.nan
+    part = Objective(data, ELEMENTS, 4.0, LossWeights(robust=robust), threads=1)
+    x = disturbed(space, 0.1)
+    spec = space.unpack(x)
+    _, right = part.least_squares(spec, part.predict(spec))
+    _, gradient = total(space, [part], x, Prior.none(space))
+    assert -2.0 * space.jacobian(x).T @ right == pytest.approx(gradient, rel=1e-9, abs=1e-12 * np.abs(gradient).max())
+    _, linear = part.least_squares(spec, part.predict(spec), linear=True)
+    places = np.r_[space.slices()["theta"], space.slices()["shift"]]
+    assert -2.0 * linear == pytest.approx(gradient[places], rel=1e-9, abs=1e-12 * np.abs(gradient).max())
+
+
+def test_the_gauss_newton_matrix_is_the_curvature_where_the_model_fits() -> None:
+    space = ParameterSpace(TEACHER)
+    part = quadratic(labelled(8))
+    x = space.pack(TEACHER)
+    matrix, _ = part.least_squares(TEACHER, part.predict(TEACHER))
+    direction = np.random.default_rng(5).normal(size=space.size) * space.steps
+    h = 1e-4
+    none = Prior.none(space)
+    up, down = (loss_of(space, x + sign * h * direction, [part], none) for sign in (1, -1))
+    assert direction @ matrix @ direction == pytest.approx((up + down) / (2 * h * h), rel=1e-4)
+
+
+def test_variable_projection_needs_fewer_steps_than_a_fixed_linear_part_would_allow() -> None:
+    """From random radial functions: the labels of another model of the same form are reproduced in a few steps."""
+    start = ParameterSpace(TEACHER).pack(TEACHER)
+    space = ParameterSpace(TEACHER)
+    part = quadratic(labelled(40))
+    none = Prior.none(space)
+    weights = space.slices()["weights"]
+    start[weights] = np.random.default_rng(11).normal(size=weights.stop - weights.start)
+    x = solve_linear(space, start, [part], none)
+    state = Damped(x, 1e-3, loss_of(space, x, [part], none))
+    first = state.loss
+    for _ in range(15):
+        state = gauss_newton(space, state, [part], none)
+    assert state.loss < 0.02 * first
+
+
+def test_gauss_newton_refuses_a_model_of_many_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(least_squares, "MAX_PARAMETERS", 10)
+    space = ParameterSpace(TEACHER)
+    with pytest.raises(DataError, match="at most 10 parameters"):
+        gauss_newton(space, Damped(space.pack(TEACHER), 1.0, 1.0), [], Prior.none(space))
+
+
 def test_lbfgs_lowers_the_loss() -> None:
     space = ParameterSpace(TEACHER, "factorised")
     part = Objective(labelled(10), ELEMENTS, 4.0, threads=1)
@@ -169,7 +229,7 @@ def config_file(folder: Path, **changes: object) -> Path:
         "sources": [{"kind": "file", "path": str(folder / "labels.extxyz")}],
         "stages": [
             {"kind": "project"}, {"kind": "adam", "epochs": 3}, {"kind": "expand"},
-            {"kind": "lbfgs", "rounds": 2, "iterations": 5}, {"kind": "gauss-newton", "iterations": 2},
+            {"kind": "lbfgs", "rounds": 2, "iterations": 5}, {"kind": "gauss-newton", "iterations": 2, "share": 0.5},
             {"kind": "release"}, {"kind": "adam", "epochs": 2, "rate": 0.001},
         ],
     }  # fmt: skip

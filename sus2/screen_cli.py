@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -123,18 +125,30 @@ def _executor(scheduler: str | None) -> Iterator[Executor | None]:
         from distributed import Client
     except ModuleNotFoundError:
         raise Sus2Error("--scheduler needs the package distributed: pip install 'sus2[dask]'.") from None
+    _reach(scheduler)
     try:
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError):
-        raise Sus2Error(
-            f"No Dask scheduler answers at {scheduler}; start one (dask scheduler) or correct the address."
-        ) from None
+        raise Sus2Error(f"What answers at {scheduler} is no Dask scheduler of a release that fits.") from None
     try:
         if not client.nthreads():
             raise Sus2Error(f"The scheduler at {scheduler} has no workers; start some (dask worker {scheduler}).")
         yield client.get_executor(pure=False)
     finally:
         client.close(timeout=2)
+
+
+def _reach(scheduler: str) -> None:
+    """Raise Sus2Error unless something listens at tcp://host:port; the client itself takes a minute to say so."""
+    parts = urlsplit(scheduler)
+    try:
+        if parts.scheme not in ("tcp", "tls") or not parts.hostname or not parts.port:
+            raise ValueError
+        socket.create_connection((parts.hostname, parts.port), timeout=CONNECT_S).close()
+    except (OSError, ValueError):
+        raise Sus2Error(
+            f"No Dask scheduler answers at {scheduler}; start one (dask scheduler), and give tcp://host:port."
+        ) from None
 
 
 def _print_line(outcome: Any, names: Sequence[str]) -> None:

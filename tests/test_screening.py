@@ -435,7 +435,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(
         # SQLite's own error for a database that cannot grow is the one of a full disk.
         @event.listens_for(self.engine, "connect")
         def limit(connection: Any, record: Any) -> None:
-            connection.execute("PRAGMA max_page_count = 36")
+            connection.execute("PRAGMA max_page_count = 32")
 
         self.engine.dispose()
 

@@ -25,13 +25,13 @@ from sus2.elastic import SYMPREC_A, elastic
 from sus2.eos import eos
 from sus2.eos_many import eos_many
 from sus2.errors import CancelledError, Sus2Error
-from sus2.many import COLUMNS, Column
 from sus2.phonons import RELAX_FMAX_EV_PER_A as PHONON_FMAX
 from sus2.phonons import PhononResult, phonons
 from sus2.potential import Potential
 from sus2.questions import PotentialRef, Question, code_version
 from sus2.relax import relax
 from sus2.relax_many import relax_many
+from sus2.screen_columns import TEMPERATURE_K
 from sus2.screen_tables import Outcome
 from sus2.structures import elements_of, to_atoms
 from sus2.thermal import ThermalResult, thermal
@@ -47,28 +47,6 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
 
 DEFAULTS: Final[dict[str, dict[str, Any]]] = {"elastic": {"cross_checks": False}}
 """Settings of a screening that are not the functions' own."""
-
-TEMPERATURE_K = 300.0
-
-SCREEN_COLUMNS: Final[dict[str, Column]] = {
-    **{name: column for name, column in COLUMNS.items() if column.of in FUNCTIONS},
-    "debye_temperature_vrh_k": Column("elastic", "Debye temperature", "K", 1, "From the isotropic moduli."),
-    "lowest_frequency_thz": Column(
-        "phonons", "lowest frequency", "THz", 3, "On path and mesh; negative where a mode is imaginary."
-    ),
-    "highest_frequency_thz": Column("phonons", "highest frequency", "THz", 3, "On path and mesh."),
-    "zero_point_ev_per_atom": Column("phonons", "zero-point energy", "eV/atom", 4, "Harmonic; real modes only."),
-    "cv_300k_j_per_k_mol_atoms": Column(
-        "phonons", "Cᵥ at 300 K", "J/K/mol atoms", 2, "Harmonic heat capacity; real modes only."
-    ),
-    "thermal_expansion_300k_1e6_per_k": Column(
-        "thermal", "volume expansion at 300 K", "10⁻⁶/K", 2, "Quasi-harmonic, of the volume."
-    ),
-    "volume_300k_a3_per_atom": Column("thermal", "volume at 300 K", "Å³/atom", 3, "Quasi-harmonic."),
-    "bulk_modulus_300k_gpa": Column("thermal", "B at 300 K", "GPa", 2, "Isothermal, quasi-harmonic."),
-    "cp_300k_j_per_k_mol_atoms": Column("thermal", "Cₚ at 300 K", "J/K/mol atoms", 2, "Quasi-harmonic."),
-}
-"""The columns of numbers of a screening, by name."""
 
 _KJ_PER_MOL_TO_EV: Final = 1.0 / 96.48533212331
 

@@ -16,11 +16,12 @@ from sus2.errors import Sus2Error
 from sus2.potential import Potential
 from sus2.pretrained import load, models, recommend
 from sus2.questions import PotentialRef
+from sus2.screen_columns import SCREEN_COLUMNS
 from sus2.screen_files import items_of
 from sus2.screen_plan import Plan
 from sus2.screen_run import OnOutcome, Progress, Run, ScreenSummary
 from sus2.screen_store import ScreenStore
-from sus2.screen_work import DEFAULTS, FUNCTIONS, SCREEN_COLUMNS
+from sus2.screen_work import DEFAULTS, FUNCTIONS
 from sus2.structures import elements_of
 
 __all__ = ["FUNCTIONS", "SCREEN_COLUMNS", "ScreenSummary", "reference_of", "screen"]

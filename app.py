@@ -23,6 +23,7 @@ page = st.navigation(
             st.Page("pages/phonons.py", title="Phonons", icon=":material/waves:", url_path="phonons"),
             st.Page("pages/thermal.py", title="Thermal properties", icon=":material/thermostat:", url_path="thermal"),
             st.Page("pages/batch.py", title="Many structures", icon=":material/stacks:", url_path="many"),
+            st.Page("pages/screening.py", title="Screening", icon=":material/filter_alt:", url_path="screening"),
         ],
         "Potentials": [
             st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare"),

@@ -44,6 +44,11 @@ wheel: $(VENV)/.ready-test browser
 	SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -p no:xdist tests/test_wheel.py $(ARGS)
 	@$(PIP) wheel --quiet --no-deps --wheel-dir dist . && ls dist/*.whl
 
+# Pins, requirements, licences, and known weaknesses where a service that knows them can be reached.
+audit: $(VENV)/.ready-test
+	@$(PY) docs/scripts/licences.py --check
+	@$(PY) docs/scripts/audit.py
+
 # The browser tests need a Chromium. It is installed where that is possible, else those tests skip and say so.
 browser: $(VENV)/.ready-test
 	@$(PY) tests/ui/install_browser.py

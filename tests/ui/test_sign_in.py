@@ -103,7 +103,8 @@ def signed(root: Path, tmp_path: Path) -> Iterator[str]:
         port = s.getsockname()[1]
     address = f"http://localhost:{port}"
     with provider() as issuer:
-        secrets = tmp_path / "secrets.toml"
+        secrets = tmp_path / ".streamlit" / "secrets.toml"
+        secrets.parent.mkdir()
         secrets.write_text(
             f'[auth]\nredirect_uri = "{address}/oauth2callback"\ncookie_secret = "{"s" * 48}"\n'
             f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
@@ -112,10 +113,10 @@ def signed(root: Path, tmp_path: Path) -> Iterator[str]:
         if available():
             (tmp_path / "kernels").symlink_to(cache_folder() / "kernels", target_is_directory=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=root,
+            [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=tmp_path,
             env={
                 **os.environ, "SUS2_CACHE": str(tmp_path), "SUS2_SIGN_IN": "1",
-                "STREAMLIT_SECRETS_FILES": str(secrets), "NO_PROXY": "localhost,127.0.0.1",
+                "PYTHONPATH": str(root), "NO_PROXY": "localhost,127.0.0.1",
             },
             stdout=(tmp_path / "log").open("wb"), stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -111,10 +111,12 @@ def main() -> None:
             print(
                 f"killed with {len(now):,} of {wanted:,} results after {time.monotonic() - started:.0f} s", flush=True
             )
-        last = start(command)
-        text, _ = last.communicate()
+        # A pipe that nobody reads would stop the program once it is full.
+        with open(Path(folder) / "lines.json", "w+", encoding="utf-8") as lines:
+            start(command, lines).wait()
+            lines.seek(0)
+            summary = json.loads(lines.read().splitlines()[-1])["summary"]
         wall = time.monotonic() - started
-        summary = json.loads(text.splitlines()[-1])["summary"]
         now = finished(out)
         lost += len(set(kept) - set(now))
         changed += sum(now.get(k, a) != a for k, a in kept.items())
@@ -122,9 +124,9 @@ def main() -> None:
     suite.save()
 
 
-def start(command: list[str]) -> subprocess.Popen[str]:
+def start(command: list[str], lines: Any = subprocess.DEVNULL) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    return subprocess.Popen(command, stdout=lines, stderr=subprocess.DEVNULL, text=True, env=environment)
 
 
 def report(

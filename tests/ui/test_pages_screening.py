@@ -1,4 +1,4 @@
-"""Screening: databases of the server's folder and of one's own, filters, plots, failures, and the way to a structure."""
+"""Screening: databases of the server's folder and of one's own, filters, plots, failures, the way to a structure."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_database_of_the_server(app: AppTest, folder: Path) -> None:
     k = found.loc["set/cubic", "k_vrh_gpa"]
     assert 80 < k < 110
     assert np.isnan(found.loc["set/copper", "k_vrh_gpa"])
-    why = table(app, "reason")
+    why = table(app, "property")
     assert "does not know Cu" in why.loc["set/copper", "reason"].iloc[0]
     assert set(why.loc["set/squeezed", "property"]) == {"relax", "elastic"}
     unread = [d.value for d in app.dataframe if list(d.value.columns) == ["name", "reason"]]
@@ -118,7 +118,7 @@ def test_a_structure_is_taken_to_the_other_pages(app: AppTest, folder: Path) -> 
     app.button(key="screen_open").click().run()
     assert not app.exception
     assert app.session_state["crystal_key"] == content_key(atoms)
-    assert app.query_params["crystal"] == [content_key(atoms)]
+    assert app.query_params["crystal"] == content_key(atoms)
     app.switch_page("pages/structure.py").run()
     assert not app.exception
     assert not app.error

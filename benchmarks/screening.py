@@ -1,6 +1,7 @@
 """Screening of perovskites: time, cost of scheduling, and what three kills of the whole program cost.
 
-Five-atom cells A B X3 of random covered elements, lattice from radii, strained and shaken so that none has symmetry.
+Five-atom cells A B X3 of random covered elements whose charges add up, lattice from radii, strained and shaken so that
+none has symmetry.
 The program `sus2 screen` is killed (SIGKILL) at random moments and started again until it ends by itself; then every
 result must be there once, and those of before a kill unchanged.
 """
@@ -33,6 +34,11 @@ A = {"Na": 1.39, "K": 1.64, "Rb": 1.72, "Cs": 1.88, "Ca": 1.34, "Sr": 1.44, "Ba"
 B = {"Mg": 0.72, "Ca": 1.00, "Sr": 1.18, "Ti": 0.605, "Zr": 0.72, "Hf": 0.71, "Nb": 0.64, "Ta": 0.64, "Al": 0.535,
      "Sc": 0.745, "Ga": 0.62, "Zn": 0.74, "Y": 0.90}  # fmt: skip
 X = {"O": 1.40, "F": 1.33, "Cl": 1.81, "Br": 1.96}
+CHARGE = {
+    **dict.fromkeys(("Na", "K", "Rb", "Cs"), 1), **dict.fromkeys(("Ca", "Sr", "Ba", "Mg", "Zn"), 2),
+    **dict.fromkeys(("La", "Al", "Sc", "Ga", "Y"), 3), **dict.fromkeys(("Ti", "Zr", "Hf"), 4), "Nb": 5, "Ta": 5,
+    "O": -2, "F": -1, "Cl": -1, "Br": -1,
+}  # fmt: skip
 IDEAL = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
 
 
@@ -43,7 +49,7 @@ def perovskites(count: int, elements: tuple[str, ...]) -> list[Atoms]:
     out = []
     while len(out) < count:
         one, two, three = str(rng.choice(a)), str(rng.choice(b)), str(rng.choice(x))
-        if one == two:
+        if one == two or CHARGE[one] + CHARGE[two] + 3 * CHARGE[three]:
             continue
         length = max(2 * (B[two] + X[three]), np.sqrt(2) * (A[one] + X[three])) * rng.uniform(0.97, 1.03)
         atoms = Atoms([one, two, three, three, three], scaled_positions=IDEAL, cell=[length] * 3, pbc=True)

@@ -71,7 +71,7 @@ def chosen() -> tuple[ScreenTable, Path | bytes] | None:
 def filtered(table: ScreenTable) -> list[ScreenRow]:
     """The rows that the filters let through."""
     rows = list(table.rows)
-    with st.expander("Filter", expanded=True):
+    with st.expander("Filter"):
         first, second, third = st.columns(3)
         words = first.text_input("Name or formula", key="screen_search", placeholder="words that all occur").split()
         elements = second.multiselect(

@@ -110,9 +110,9 @@ def read_screening(source: Path | bytes) -> ScreenTable:
         unreadable: dict[str, str] = {}
         for name, key, problem in db.execute("SELECT name, structure, problem FROM sources ORDER BY rowid"):
             if key is None:
-                unreadable[str(name)[:300]] = str(problem)[:500]
+                unreadable[_shown(name)] = str(problem)[:500]
             else:
-                names.setdefault(str(key), str(name)[:300])
+                names.setdefault(str(key), _shown(name))
         rows: dict[tuple[str, str], ScreenRow] = {}
         count = 0
         for key, potential, prop, ok, reason, numbers, words in db.execute(
@@ -147,6 +147,11 @@ def read_atoms(source: Path | bytes, key: str) -> Atoms:
     atoms = to_atoms(atoms_of(row[0]))
     check_crystal(atoms)
     return atoms
+
+
+def _shown(name: Any) -> str:
+    """The last folder and the name of a file: whoever looks on need not know where on a computer it lies."""
+    return "/".join(str(name)[-2000:].replace("\\", "/").split("/")[-2:])[:200]
 
 
 def _whole(value: Any) -> int:

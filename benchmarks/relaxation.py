@@ -1,9 +1,8 @@
-"""Relaxations and whole workflows: many at once, one at a time, and matcalc with ASE driving the same potential."""
+"""Relaxations: many at once, one at a time, and matcalc with ASE driving the same potential."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import numpy as np
 from _harness import Suite, best, optional
@@ -11,14 +10,8 @@ from ase import Atoms
 from ase.build import bulk
 
 import sus2
-from sus2.potential import Potential
 from sus2.relax import relax
 from sus2.relax_many import relax_many
-
-CRYSTALS = {
-    "Si": bulk("Si", a=5.6), "Ge": bulk("Ge", a=5.9), "C": bulk("C", a=3.7), "GaAs": bulk("GaAs", "zincblende", a=5.9),
-    "GaN": bulk("GaN", "wurtzite", a=3.3, c=5.3),
-}  # fmt: skip
 
 
 def distorted(count: int) -> list[Atoms]:
@@ -32,47 +25,11 @@ def distorted(count: int) -> list[Atoms]:
     return out
 
 
-def workflow(atoms: Atoms, potential: Potential) -> None:
-    """Relaxed crystal, equation of state, elastic tensor, phonon bands and density of states."""
-    crystal = relax(atoms, potential, fmax=1e-4).atoms
-    sus2.eos(crystal, potential, relaxed=True)
-    _ = sus2.elastic(crystal, potential, relaxed=True).c_gpa
-    found = sus2.phonons(crystal, potential, relaxed=True)
-    found.band_structure()
-    found.dos()
-
-
-def workflows(suite: Suite, table: str, crystals: dict[str, Atoms], potential: Potential, matcalc: Any) -> None:
-    everything = ", ".join(crystals)
-    size = sum(map(len, crystals.values()))
-
-    def theirs() -> None:
-        for atoms in crystals.values():
-            calculator = potential.calculator()
-            crystal = matcalc.RelaxCalc(calculator, fmax=1e-3, max_steps=500).calc(atoms)["final_structure"]
-            matcalc.EOSCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)
-            matcalc.ElasticityCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)
-            matcalc.PhononCalc(calculator, relax_structure=False, write_phonon=False).calc(crystal)
-
-    reference = ""
-    if matcalc is not None:
-        reference = f"{everything}, matcalc with the same potential"
-        suite.add(table, reference, 1e3 * best(theirs, 0), "ms", size=size)
-
-    def ours() -> None:
-        for atoms in crystals.values():
-            workflow(atoms, potential)
-
-    suite.add(table, everything, 1e3 * best(ours, 2), "ms", size=size, against=reference)
-    for name, atoms in crystals.items():
-        suite.add(table, name, 1e3 * best(lambda: workflow(atoms, potential), 2), "ms", size=len(atoms))  # noqa: B023
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="structures relaxed at once")
     options = parser.parse_args()
-    suite = Suite("relaxation", "Relaxations and workflows")
+    suite = Suite("relaxation", "Relaxations")
     matcalc = optional("matcalc")
     potential = sus2.load("si-mlearn-pbe")
     if potential.kernel is not None:
@@ -95,13 +52,6 @@ def main() -> None:
     many = best(lambda: relax_many(structures, potential), 2)
     at_once = f"{len(structures)} at once"
     suite.add(table, at_once, 1e3 / len(structures) * many, "ms/structure", size=8, against="one at a time")
-
-    ours = sus2.load("sus2-semiconductors-pbe")
-    if ours.kernel is not None:
-        ours.kernel.threads = 1
-    crystals = {k: v for k, v in CRYSTALS.items() if set(v.symbols) <= set(ours.elements)}
-    table = "relax, EOS, elastic, phonon bands and DOS"
-    workflows(suite, table, crystals, ours, matcalc)
     suite.save()
 
 

@@ -100,9 +100,9 @@ def choose_frame(c: Array, frames: Array, *, like: Array | None = None) -> Array
 
 
 def _turn(tensor: Array, r: Array) -> Array:
-    for axis in range(4):
-        tensor = np.moveaxis(np.tensordot(r, tensor, axes=(1, axis)), 0, axis)
-    return tensor
+    """A (3, 3, 3, 3) tensor in axes turned by r (3, 3): both pairs of indices turn by the product of r with itself."""
+    both = np.einsum("ac,bd->abcd", r, r).reshape(9, 9)
+    return (both @ tensor.reshape(9, 9) @ both.T).reshape(3, 3, 3, 3)
 
 
 def _frames(system: str, conventional: Array, lattice: Array, rotations: Array, *, rhombohedral: bool) -> Array:

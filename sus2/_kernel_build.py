@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 _SOURCES: Final = tuple(
-    Path(__file__).with_name(n) for n in ("kernels.cpp", "batched.cpp", "second_order.cpp", "jacobian.cpp")
+    Path(__file__).with_name(n) for n in ("kernels.cpp", "batched.cpp", "second_order.cpp", "jacobian.cpp", "tetrahedra.cpp")
 )
 _HEADERS: Final = tuple(Path(__file__).with_name(n) for n in ("kernels.h", "group.h", "neighbours.h"))
 _FLAGS: Final = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-pthread")
@@ -40,7 +40,8 @@ def library(*flags: str) -> ctypes.CDLL | None:
     except (OSError, subprocess.SubprocessError):
         return None
     for function in (
-        loaded.sus2_evaluate, loaded.sus2_differentiate, loaded.sus2_second_order, loaded.sus2_response
+        loaded.sus2_evaluate, loaded.sus2_differentiate, loaded.sus2_second_order, loaded.sus2_response,
+        loaded.sus2_tetrahedra,
     ):  # fmt: skip
         function.restype = None
     for function in (loaded.sus2_structures, loaded.sus2_neighbours, loaded.sus2_refresh, loaded.sus2_jacobian):

@@ -155,7 +155,12 @@ def shortest_by_pair(atoms: Atoms, reach_a: float) -> dict[Pair, float]:
 
 def trained_distances(card: Card) -> dict[Pair, float]:
     """The shortest distance of each pair (alphabetical) in the training data of a potential, angstrom."""
-    return {_sorted_pair(*pair.split("-")): d for pair, d in card.shortest_distances_a.items()}
+    found = card.__dict__.get("_trained_distances")
+    if found is None:
+        # A universal card has thousands of pairs, and every result is checked against them.
+        found = {_sorted_pair(*pair.split("-")): d for pair, d in card.shortest_distances_a.items()}
+        card.__dict__["_trained_distances"] = found
+    return dict(found)
 
 
 def pair_distances(atoms: Atoms, card: Card) -> tuple[PairDistance, ...]:

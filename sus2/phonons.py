@@ -15,7 +15,6 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.phonon.mesh import Mesh
-from phonopy.phonon.tetrahedron_method import get_integration_weights
 from phonopy.phonon.thermal_properties import ThermalProperties
 
 from sus2._folding import supercell_matrix_of
@@ -31,6 +30,7 @@ from sus2._phonon_backends import (
     write_phonopy_files,
 )
 from sus2._qpath import QPath, q_path
+from sus2._tetrahedra import tetrahedron_dos
 from sus2.derivatives import Modes, SecondDerivatives, second_derivatives
 from sus2.errors import Sus2Error
 from sus2.potential import Calculates, Potential
@@ -209,16 +209,7 @@ class PhononResult:
         symbols = np.array(self.atoms.get_chemical_symbols())
         elements = list(dict.fromkeys(symbols.tolist()))
         by_element = np.stack([weight[:, symbols == e].sum(1) for e in elements], axis=-1)
-        grid = mesh.bz_grid
-        # phonopy's accumulator also integrates the cumulative number of states, which takes as long again.
-        shares = get_integration_weights(
-            axis, mesh.frequencies, grid,
-            grid_points=grid.grg2bzg[mesh.ir_grid_points],
-            bzgp2irgp_map=np.searchsorted(mesh.ir_grid_points, mesh.grid_mapping_table[grid.bzg2grg]),
-            function="I",
-        )  # fmt: skip
-        density = np.einsum("qfb,qbe->fe", shares, by_element * mesh.weights[:, None, None], optimize=True)
-        density /= float(np.prod(grid.D_diag))
+        density = tetrahedron_dos(mesh, by_element, axis)
         return PhononDos(
             frequencies_thz=axis,
             total_per_thz=density.sum(axis=1),

@@ -14,8 +14,10 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from sus2 import _tetrahedra
 from sus2._phonon_backends import supercell_of_length
 from sus2._qpath import label
+from sus2._tetrahedra import tetrahedron_dos
 from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Error
 from sus2.follow import commensurate_supercell, follow_mode
 from sus2.phonons import PhononResult, phonons
@@ -327,3 +329,14 @@ def test_strontium_titanate_tilts(models):
     phase = follow_mode(found, worst.q_fractional, worst.branch)
     assert phase.lower
     assert phase.spacegroup_relaxed == "I4/mcm (140)"  # the antiferrodistortive phase of experiment
+
+
+@pytest.mark.parametrize("a", [bulk("NaCl", "rocksalt", a=5.6), bulk("GaN", "wurtzite", a=3.2, c=5.2)])
+def test_the_compiled_density_of_states_is_phonopys(a, monkeypatch):
+    found = phonons(a, random_potential(tuple(a.get_chemical_symbols()[:2])), relaxed=True, mesh=[5, 5, 4])
+    mesh = found._mesh
+    parts = np.random.default_rng(0).random((*mesh.frequencies.shape, 2))
+    samples = np.linspace(mesh.frequencies.min() - 0.5, mesh.frequencies.max() + 0.5, 201)
+    here = tetrahedron_dos(mesh, parts, samples)
+    monkeypatch.setattr(_tetrahedra, "library", lambda: None)
+    np.testing.assert_allclose(here, tetrahedron_dos(mesh, parts, samples), atol=1e-10 * here.max())

@@ -1,0 +1,85 @@
+"""A whole workflow over 20 crystals: relaxation, equation of state, elastic tensor, phonon bands and density of states.
+
+Beside it matcalc, which drives the same potential and CHGNet through ASE: once each, for they take minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from _harness import Suite, best, optional
+from ase import Atoms
+from ase.build import bulk
+
+import sus2
+from sus2.potential import Potential
+
+POTENTIAL = "sus2-universal-pbe"
+TABLE = "relax, EOS, elastic, phonon bands and DOS"
+CRYSTALS = {
+    "Si": bulk("Si", a=5.5), "Ge": bulk("Ge", a=5.8), "C": bulk("C", a=3.6), "SiC": bulk("SiC", "zincblende", a=4.4),
+    "GaAs": bulk("GaAs", "zincblende", a=5.8), "AlP": bulk("AlP", "zincblende", a=5.5),
+    "InSb": bulk("InSb", "zincblende", a=6.6), "GaN": bulk("GaN", "wurtzite", a=3.2, c=5.2),
+    "ZnO": bulk("ZnO", "wurtzite", a=3.3, c=5.3), "NaCl": bulk("NaCl", "rocksalt", a=5.7),
+    "LiF": bulk("LiF", "rocksalt", a=4.1), "MgO": bulk("MgO", "rocksalt", a=4.3),
+    "CaO": bulk("CaO", "rocksalt", a=4.9), "TiC": bulk("TiC", "rocksalt", a=4.4),
+    "CsCl": bulk("CsCl", "cesiumchloride", a=4.2), "Al": bulk("Al", a=4.1), "Cu": bulk("Cu", a=3.7),
+    "Ag": bulk("Ag", a=4.2), "Mo": bulk("Mo", a=3.2), "Mg": bulk("Mg", a=3.2, c=5.2),
+}  # fmt: skip
+
+
+def ours(atoms: Atoms, potential: Potential) -> None:
+    crystal = sus2.relax(atoms, potential, fmax=1e-4).atoms
+    sus2.eos(crystal, potential, relaxed=True)
+    _ = sus2.elastic(crystal, potential, relaxed=True).c_gpa
+    found = sus2.phonons(crystal, potential, relaxed=True)
+    found.band_structure()
+    found.dos()
+
+
+def theirs(atoms: Atoms, calculator: Any, matcalc: Any) -> None:
+    crystal = matcalc.RelaxCalc(calculator, fmax=1e-3, max_steps=500).calc(atoms)["final_structure"]
+    matcalc.EOSCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)
+    matcalc.ElasticityCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)
+    matcalc.PhononCalc(calculator, relax_structure=False, write_phonon=False).calc(crystal)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", default=list(CRYSTALS), help="names of crystals")
+    chosen = parser.parse_args().only
+    suite = Suite("workflow", "Whole workflows")
+    potential = sus2.load(POTENTIAL)
+    if potential.kernel is not None:
+        potential.kernel.threads = 1
+    ways: dict[str, Callable[[Atoms], None]] = {}
+    if (matcalc := optional("matcalc")) is not None:
+        if optional("chgnet") is not None:
+            from chgnet.model import CHGNet
+            from chgnet.model.dynamics import CHGNetCalculator
+
+            chgnet = CHGNetCalculator(CHGNet.load(model_name="0.3.0"), use_device="cpu")
+            ways["matcalc with CHGNet"] = lambda atoms: theirs(atoms, chgnet, matcalc)
+        ways["matcalc with the same potential"] = lambda atoms: theirs(atoms, potential.calculator(), matcalc)
+    seconds = dict.fromkeys([*ways, "here"], 0.0)
+    for name in chosen:
+        atoms = CRYSTALS[name]
+        times = {way: best(lambda: work(atoms), 0) for way, work in ways.items()}  # noqa: B023
+        times["here"] = best(lambda: ours(atoms, potential), 2)  # noqa: B023
+        for way, s in times.items():
+            seconds[way] += s
+        print(name, " ".join(f"{way}: {1e3 * s:.0f} ms" for way, s in times.items()), flush=True)
+        suite.add(TABLE, name, 1e3 * times["here"], "ms", size=len(atoms))
+    size = sum(len(CRYSTALS[name]) for name in chosen)
+    everything = f"all {len(chosen)}"
+    for way in ways:
+        suite.add(TABLE, f"{everything}, {way}", 1e3 * seconds[way], "ms", size=size)
+    for way in ways:
+        suite.add(TABLE, everything, 1e3 * seconds["here"], "ms", size=size, against=f"{everything}, {way}")
+    suite.save()
+
+
+if __name__ == "__main__":
+    main()

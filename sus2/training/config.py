@@ -34,6 +34,8 @@ class Source(_Strict):
     weight: float = Field(1.0, gt=0.0)
     emphasis: dict[str, float] = Field(default_factory=dict)
     """Further weight of structures whose kind or base crystal contains the key."""
+    without_stress: tuple[str, ...] = ()
+    """Stresses of structures whose kind or base crystal contains one of these are not used: wrong labels."""
     same_zero: bool = False
     on_bad: Literal["refuse", "skip"] = "refuse"
 
@@ -154,6 +156,9 @@ class TrainConfig(_Strict):
     """A potential to start from; run:NAME is the state of a run before its held-out compositions were released."""
     seed: int = 0
     dtype: Literal["float64", "float32"] = "float64"
+    device: Literal["cpu", "cuda", "torch"] = "cpu"
+    """cpu: compiled kernels; cuda: torch on a GPU, where last digits may differ between runs; torch: torch on the CPU.
+    Gauss-Newton and projections use the compiled kernels in any case."""
     crystals: tuple[Crystal, ...] = ()
 
 

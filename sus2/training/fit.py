@@ -33,7 +33,7 @@ from sus2.training.objective import Errors, LossWeights, Objective, errors
 from sus2.training.optimise import Prior, adam_epoch, lbfgs
 from sus2.training.parameters import ParameterSpace
 from sus2.training.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
-from sus2.training.report import crystal_properties
+from sus2.training.report import crystal_properties, shortest_distances
 from sus2.training.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.sets import load_set
 
@@ -127,11 +127,18 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     data = data.subset(np.flatnonzero(inside))
     if not len(data):
         raise DataError(f"Source '{source.kind}' has no structure made of {', '.join(config.elements)} alone.")
-    weight = data.weight * source.weight
+    weight, stress = data.weight * source.weight, data.stress_ev_per_a3.copy()
     for text, factor in source.emphasis.items():
-        inside = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
-        weight = np.where(inside, weight * factor, weight)
-    return data.with_weights(weight)
+        weight = np.where(_named(data, text), weight * factor, weight)
+    for text in source.without_stress:
+        stress[_named(data, text)] = np.nan
+    return replace(data.with_weights(weight), stress_ev_per_a3=stress)
+
+
+def _named(data: TrainingSet, text: str) -> NDArray[np.bool_]:
+    """Structures whose kind or base crystal contains the text."""
+    found: NDArray[np.bool_] = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
+    return found
 
 
 def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
@@ -241,7 +248,7 @@ class _Run:
         c = self.config
         return Objective(
             data, c.elements, c.cutoff_a, self.weights, norm=norm, threads=self.threads,
-            single_precision=c.dtype == "float32",
+            single_precision=c.dtype == "float32", device=c.device,
             repulsion=None if c.repulsion is None else Repulsion(c.elements, *c.repulsion),
         )  # fmt: skip
 
@@ -385,21 +392,3 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
     write_card(card, folder / f"{config.name}.json")
     write_history(folder, state)
     return TrainResult(spec, card, found, folder)
-
-
-def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dict[str, float]:
-    """Shortest distance in the data for each pair of elements that occurs below the cutoff, A."""
-    c = len(elements)
-    best = np.full((c, c), np.inf)
-    for part in parts:
-        e = part.edges
-        centre = np.repeat(e.types, np.diff(e.first))
-        np.minimum.at(best, (centre, e.types[e.j]), np.linalg.norm(e.vectors, axis=1))
-    best = np.minimum(best, best.T)
-    names = {
-        "-".join(sorted((elements[i], elements[j]))): round(float(best[i, j]), 4)
-        for i in range(c)
-        for j in range(i, c)
-        if np.isfinite(best[i, j])
-    }
-    return dict(sorted(names.items()))

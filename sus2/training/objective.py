@@ -12,18 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sus2.batch import neighbours, type_indices
-from sus2.kernels import Edges, Kernel, ParameterGradient
+from sus2.kernels import Edges, Kernel, ParameterGradient, available
 from sus2.mtp import ModelSpec
 from sus2.repulsion import Repulsion
 from sus2.training.dataset import TrainingSet
+from sus2.training.torch_kernel import Block, TorchKernel, device_of, padded
 from sus2.units import EV_PER_A3_TO_GPA
 
 Array = NDArray[np.float64]
+Device = Literal["cpu", "cuda", "torch"]
 # Rows of a Jacobian held at once (100 to 1000 columns of eight bytes).
 _ROWS_AT_ONCE = 12_000
 
@@ -72,8 +76,9 @@ class Objective:
     """A labelled set with its neighbours, ready to be evaluated for any parameters of one shape.
 
     `norm` is the sum of weights that the loss is divided by: that of all parts where the set is split; `linear_map` as
-    in sus2.kernels.Kernel.
-    Raises UnknownElementError for an element outside `elements`.
+    in sus2.kernels.Kernel; `device` is "cpu" (the compiled kernels, torch where they cannot be built), "cuda" or
+    "torch" (torch on the CPU). Least squares always take the compiled kernels.
+    Raises UnknownElementError for an element outside `elements`, Sus2Error where there is no such device.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class Objective:
         single_precision: bool = False,
         repulsion: Repulsion | None = None,
         linear_map: bool = False,
+        device: Device = "cpu",
     ) -> None:
         self.norm = norm or float(data.weight.sum())
         self.weights = weights or LossWeights()
@@ -106,6 +112,10 @@ class Objective:
             np.concatenate([n.vector for n in lists]),
             types,
         )
+        self.table: list[Block] | None = None
+        if device != "cpu" or not available():
+            self.device = device_of("cuda" if device == "cuda" else "cpu")
+            self.table = padded(self.edges, cutoff, self.device)
         # The model learns what the fixed repulsion leaves.
         self.data = data = data if repulsion is None else _without(data, repulsion, self.edges)
         self.counts = np.zeros((len(data), len(elements)))
@@ -125,10 +135,15 @@ class Objective:
             spec, threads=self.threads, single_precision=self.single_precision, linear_map=self.linear_map
         )  # fmt: skip
 
+    def _torch(self, spec: ModelSpec) -> TorchKernel:
+        return TorchKernel(spec, device=self.device, dtype=torch.float32 if self.single_precision else torch.float64)
+
     def predict(self, spec: ModelSpec) -> Prediction:
         """Energies, forces and virials of every structure of the set."""
-        kernel = self._kernel(spec)
-        site, forces, virial = kernel.evaluate(self.edges)
+        if self.table is None:
+            site, forces, virial = self._kernel(spec).evaluate(self.edges)
+        else:
+            site, forces, virial = self._torch(spec).evaluate(self.table, len(self.edges.types))
         starts = self.data.offsets[:-1]
         return Prediction(np.add.reduceat(site, starts), forces, np.add.reduceat(virial, starts))
 
@@ -170,8 +185,11 @@ class Objective:
         by_force = 2.0 * force_weight[:, None] * d_force
         by_virial = 2.0 * virial_weight[:, None] * d_virial
         by_virial[:, 3:] *= 0.5  # each shear stands for two equal entries of the tensor
-        kernel = self._kernel(spec)
-        gradient = kernel.differentiate(self.edges, by_energy[self.system], -by_force, by_virial[self.system])
+        rates = by_energy[self.system], -by_force, by_virial[self.system]
+        if self.table is None:
+            gradient = self._kernel(spec).differentiate(self.edges, *rates)
+        else:
+            gradient = self._torch(spec).differentiate(self.table, *rates)
         return self.value(p), gradient, self.counts.T @ by_energy
 
     def value(self, p: Prediction) -> float:

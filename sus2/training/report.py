@@ -1,7 +1,8 @@
-"""Crystal properties of a trained potential beside their references, for its card."""
+"""What a card says of a trained potential: crystal properties beside their references, distances in its data."""
 
 from __future__ import annotations
 
+import numpy as np
 from ase.build import bulk
 
 from sus2.derivatives import second_derivatives
@@ -10,6 +11,7 @@ from sus2.errors import DataError, Sus2Error
 from sus2.potential import Potential
 from sus2.relax import relax
 from sus2.training.config import Crystal
+from sus2.training.objective import Objective
 
 
 def crystal_properties(potential: Potential, crystal: Crystal) -> dict[str, float]:
@@ -36,3 +38,21 @@ def crystal_properties(potential: Potential, crystal: Crystal) -> dict[str, floa
         out["failed"] = 1.0
     rounded = {key: round(value, 4) for key, value in out.items()}
     return rounded | {f"reference_{key}": value for key, value in crystal.references.items()}
+
+
+def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dict[str, float]:
+    """Shortest distance in the data for each pair of elements that occurs below the cutoff, A."""
+    c = len(elements)
+    best = np.full((c, c), np.inf)
+    for part in parts:
+        e = part.edges
+        centre = np.repeat(e.types, np.diff(e.first))
+        np.minimum.at(best, (centre, e.types[e.j]), np.linalg.norm(e.vectors, axis=1))
+    best = np.minimum(best, best.T)
+    names = {
+        "-".join(sorted((elements[i], elements[j]))): round(float(best[i, j]), 4)
+        for i in range(c)
+        for j in range(i, c)
+        if np.isfinite(best[i, j])
+    }
+    return dict(sorted(names.items()))

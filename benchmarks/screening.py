@@ -119,14 +119,16 @@ def main() -> None:
             )
         # A pipe that nobody reads would stop the program once it is full.
         with open(Path(folder) / "lines.json", "w+", encoding="utf-8") as lines:
+            before = cpu_s()
             start(command, lines).wait()
+            processor = cpu_s() - before
             lines.seek(0)
             summary = json.loads(lines.read().splitlines()[-1])["summary"]
         wall = time.monotonic() - started
         now = finished(out)
         lost += len(set(kept) - set(now))
         changed += sum(now.get(k, a) != a for k, a in kept.items())
-        report(suite, options, out, summary, wall, wanted, lost, changed)
+        report(suite, options, out, summary, wall, wanted, lost, changed, processor)
     suite.save()
 
 
@@ -137,7 +139,7 @@ def start(command: list[str], lines: Any = subprocess.DEVNULL) -> subprocess.Pop
 
 def report(
     suite: Suite, options: argparse.Namespace, out: Path, summary: dict[str, Any], wall: float, wanted: int, lost: int,
-    changed: int,
+    changed: int, processor: float,
 ) -> None:  # fmt: skip
     ((count, attempts, failed, seconds),) = query(
         out, "SELECT COUNT(*), COUNT(DISTINCT attempt), SUM(NOT ok), SUM(seconds) FROM results"
@@ -147,7 +149,10 @@ def report(
     n = options.count
     suite.add(table, "all, by the clock", wall / 60, "min", size=n)
     suite.add(table, "for each structure and worker, by the clock", 1e3 * wall * options.workers / n, "ms", size=n)
-    suite.add(table, "for each structure, in the calculations", 1e3 * seconds / n, "ms", size=n)
+    share = summary["computed"] / wanted
+    each = processor / (n * share)
+    suite.add(table, "for each structure, processor time of all processes (last run)", 1e3 * each, "ms", size=n)
+    suite.add(table, "for each structure, in the calculations, by the clock", 1e3 * seconds / n, "ms", size=n)
     idle = 1 - summary["busy_s"] / (summary["wall_s"] * summary["workers"])
     suite.add(table, "of the last run outside of calculations", 100 * idle, "%", size=n)
     suite.add(table, "results missing", wanted - count, "results", size=n)
@@ -161,6 +166,8 @@ def report(
     ):
         print(f"  {times} x {prop}: {reason}")
     print(f"at this pace 10,000 structures take {wall / 60 * 10_000 / n:.1f} minutes")
+    alone = each * 10_000 / options.workers / 60
+    print(f"by processor time, on {options.workers} cores that do nothing else, {alone:.1f} minutes")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from sus2.screen_work import OtherCodeError, Task, compute
 Progress = Callable[[str, float], None]
 OnOutcome = Callable[[Outcome, Sequence[str]], None]
 
-TARGET_S: Final = 4.0
+TARGET_S: Final = 8.0
 """Seconds that a batch is to take: long against the cost of sending it, short to lose with a killed worker."""
 MAX_BATCH: Final = 64
 BEAT_S: Final = 5.0

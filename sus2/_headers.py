@@ -91,6 +91,10 @@ class Headers:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+class _TooMuch(Exception):
+    """A body went past the limit while it was read."""
+
+
 class UploadLimit:
     """Refuses (413) what a session of the app uploads beyond max_bytes in all.
 
@@ -117,10 +121,13 @@ class UploadLimit:
             message = await receive()
             self._count(session, len(message.get("body", b"")))
             if self._sent[session] > self._max:  # a body that is longer than it said, or did not say
-                return {"type": "http.disconnect"}
+                raise _TooMuch
             return message
 
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, counted, send)
+        except _TooMuch:
+            await _refuse(send)
 
     def _count(self, session: str, size: int) -> None:
         self._sent[session] = self._sent.pop(session, 0) + size

@@ -95,18 +95,39 @@ def _neighbours(
     return by_vesin(positions, cell, pbc, cutoff)
 
 
+MAX_BOX_IN_CUTOFFS = 40.0
+"""Longer boxes go to ASE: in some of those that are long and thin vesin divides by zero, which ends the process."""
+
+
 def by_vesin(
     positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
 ) -> Neighbours:
     """The same edges by vesin; the cell must have volume, also in directions that are not periodic."""
-    calculator = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
-    box = cell if pbc.any() else np.eye(3)
-    i, j, shift, vector, distance = calculator.compute(positions, box, pbc, quantities="ijSDd")
+    box = _enclosing(positions, cell if pbc.any() else np.eye(3), pbc, cutoff)
+    if np.linalg.norm(box, axis=1).max() > MAX_BOX_IN_CUTOFFS * cutoff:
+        from ase.neighborlist import primitive_neighbor_list
+
+        i, j, shift, vector, distance = primitive_neighbor_list(
+            "ijSDd", (True,) * 3, box, positions, cutoff, self_interaction=False
+        )
+    else:
+        calculator = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
+        i, j, shift, vector, distance = calculator.compute(positions, box, True, quantities="ijSDd")
     # Rounding at the cutoff must not decide which of two equivalent edges is kept.
     inside = distance < cutoff
     return Neighbours(
         i[inside].astype(np.int64), j[inside].astype(np.int64), shift[inside].astype(np.int64), vector[inside]
     )
+
+
+def _enclosing(
+    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
+) -> NDArray[np.float64]:
+    """The cell, in directions that are not periodic so wide that no image is within the cutoff."""
+    inverse = np.linalg.inv(cell)
+    span = np.ptp(positions @ inverse, axis=0)
+    wide = np.maximum(span + 3.0 * cutoff * np.linalg.norm(inverse, axis=0), 1e-9)
+    return cell * np.where(pbc, 1.0, wide)[:, None]
 
 
 def _complete(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -25,10 +25,11 @@ MIN_DISTANCE_A = 0.5
 """Atoms closer than this overlap: the shortest bond there is, H-H, has 0.74 A."""
 MIN_HEIGHT_A = 0.5
 MAX_LENGTH_A = 500.0
+LEAST_THICKNESS_A = 0.05
+MAX_ATOMS_PER_A3 = 10.0
+"""Limits of what is computed at all; diamond has 0.18 atoms per A^3."""
 
-CrystalSystem = Literal[
-    "triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"
-]
+CrystalSystem = Literal["triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,19 @@ def to_atoms(structure: Atoms | Structure) -> Atoms:
         raise StructureError(
             "The cell has no volume: its lattice vectors are zero or lie in one plane; correct the cell."
         )
+    _check_images(atoms, vectors)
     return atoms
+
+
+def _check_images(atoms: Atoms, vectors: NDArray[np.float64]) -> None:
+    """Refuse cells in which each atom would have more neighbours than memory holds; vectors: the periodic ones."""
+    if not len(vectors):
+        return
+    thickness = 1.0 / float(np.linalg.norm(np.linalg.pinv(vectors), axis=0).max())
+    if thickness < LEAST_THICKNESS_A:
+        raise StructureError(f"The cell is only {thickness:.3g} Å thick; correct it, or its unit, which must be Å.")
+    if len(vectors) == 3 and len(atoms) > MAX_ATOMS_PER_A3 * abs(float(np.linalg.det(vectors))):
+        raise StructureError("The cell holds more than 10 atoms per Å³; correct it, or its unit, which must be Å.")
 
 
 def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:

@@ -10,7 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.batch import type_indices
-from sus2.crystal import to_atoms
+from sus2.crystal import LEAST_THICKNESS_A, MAX_ATOMS_PER_A3, to_atoms
 from sus2.kernels import Structures
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Below this volume relative to the cube of the longest vector a cell is looked at more closely (it may be fine).
 _FLAT = 1e-3
+# The same for the volume over the square of that vector (A) and for the volume of an atom (A^3).
+_THIN, _DENSE = 3.0 * LEAST_THICKNESS_A, 1.0 / MAX_ATOMS_PER_A3
 _HEAVIEST = 118
 
 
@@ -52,7 +54,9 @@ def pack_structures(structures: Sequence[Atoms | Structure], elements: Sequence[
     full = periodic.all(axis=1)
     size = np.maximum(1.0, np.abs(cells).max(axis=(1, 2)))
     with np.errstate(invalid="ignore", over="ignore"):
-        sound = np.where(full, np.abs(determinants(cells)) > _FLAT * size**3, ~periodic.any(axis=1))
+        volume = np.abs(determinants(cells))
+        sound = (volume > _FLAT * size**3) & (volume > _THIN * size**2) & (volume > _DENSE * np.diff(first))
+        sound = np.where(full, sound, ~periodic.any(axis=1))
     for k in np.flatnonzero(~sound | ~np.isfinite(size)):
         to_atoms(atoms[k])
 

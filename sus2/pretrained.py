@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sus2.potential import Potential
 
 MAX_CARD_BYTES = 4 * 1024 * 1024
+FOLDERS_VARIABLE = "SUS2_MODELS"
 
 
 class Card(BaseModel):
@@ -99,6 +101,8 @@ def parse_card(raw: bytes, *, source: str = "card") -> Card:
         raise PotentialFileError(f"{source}: larger than {MAX_CARD_BYTES // 2**20} MiB, not a potential's card.")
     try:
         content = json.loads(raw.decode("utf-8"))
+        # Halves of characters, which JSON can spell, could be read but not be written again.
+        json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise PotentialFileError(f"{source}: the card is not valid JSON; correct it.") from None
     try:
@@ -121,9 +125,34 @@ def pretrained_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "pretrained"
 
 
+def model_folders() -> list[Path]:
+    """Where potentials are found by name: the shipped ones, then the folders that SUS2_MODELS lists (as PATH does)."""
+    own = [Path(part) for part in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if part.strip()]
+    return [pretrained_folder(), *own]
+
+
+def beside_weights(name: str, suffix: str) -> Path | None:
+    """The file NAME + suffix of a potential found by name; None where no folder has one."""
+    for folder in model_folders():
+        path = folder / f"{name}{suffix}"
+        if path.parent == folder and path.is_file():
+            return path
+    return None
+
+
 def models() -> list[Card]:
-    """Cards of all shipped potentials, sorted by name."""
-    return [read_card(p) for p in sorted(pretrained_folder().glob("*.json"))]
+    """Cards of all potentials that are found by name, sorted; of two with one name the shipped one.
+
+    Raises PotentialFileError for a card in a folder of SUS2_MODELS that cannot be read or is not named as its file.
+    """
+    found: dict[str, Card] = {}
+    for folder in model_folders():
+        for path in sorted(folder.glob("*.json")):
+            card = read_card(path)
+            if card.name != path.stem:
+                raise PotentialFileError(f"{path.name}: the card names '{printable(card.name)}'; name both alike.")
+            found.setdefault(card.name, card)
+    return [found[name] for name in sorted(found)]
 
 
 @dataclass(frozen=True)
@@ -176,9 +205,9 @@ def load(
     Raises PotentialFileError: unknown name, unreadable file, wrong sha256, elements that do not fit.
     """
     path = Path(name_or_path)
-    shipped = pretrained_folder() / f"{name_or_path}.mtp"
-    if path.suffix != ".mtp" and shipped.parent == pretrained_folder() and shipped.is_file():
-        path = shipped
+    named = beside_weights(str(name_or_path), ".mtp") if path.suffix != ".mtp" else None
+    if named is not None:
+        path = named
     elif not path.is_file():
         names = ", ".join(c.name for c in models()) or "none"
         raise PotentialFileError(
@@ -228,9 +257,7 @@ def load_bytes(
         if elements is None:
             raise PotentialFileError(f"{name}: the elements in type order are missing.")
         try:
-            card = Card(
-                name=name, functional=functional or "not stated", elements=tuple(elements), sha256=digest
-            )
+            card = Card(name=name, functional=functional or "not stated", elements=tuple(elements), sha256=digest)
         except ValidationError as error:
             raise PotentialFileError(f"{name}: elements: {printable(error.errors()[0]['msg'])}.") from None
     if len(card.elements) != spec.species_count:

@@ -97,7 +97,7 @@ class _Reader:
             problems[name] = f"{name} is a damaged zip archive; make it again."
             return
         with archive:
-            members = [m for m in archive.infolist() if not m.is_dir() and not _passed_over(m.filename)]
+            members = [m for m in archive.infolist() if not _passed_over(m.filename) and not m.filename.endswith("/")]
             if not members:
                 problems[name] = f"{name} has no files in it."
             for member in members:

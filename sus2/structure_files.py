@@ -10,7 +10,6 @@ import io
 import json
 import math
 import re
-import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,13 +17,21 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, chemical_symbols
 
+from sus2._cif import read_cif
 from sus2.crystal import check_crystal, to_atoms
-from sus2.errors import StructureError
+from sus2.errors import StructureError, printable
 from sus2.settings import settings
 
 FORMATS: Final = ("CIF", "POSCAR or CONTCAR", "extended XYZ", "pymatgen JSON", "ASE JSON")
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?$")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_ASCII: Final = bytes(range(128))
+# Not \s before the word: over empty lines its cost would grow with the square of their number.
+_DATA_LINE = re.compile(r"^[^\S\n]*data_", re.MULTILINE | re.IGNORECASE)
+_CIF_LINE = re.compile(r"^[^\S\n]*_(cell_length_a|atom_site)", re.MULTILINE | re.IGNORECASE)
+# Begins at words only, and braces end at the next brace: the cost grows with the length alone.
+_FIELD = re.compile(r"""(?<!\w)([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|'([^']*)'|\{([^{}]*)\}|([^\s"'{]\S*))""")
 _ISOTOPES = {"D": 1, "T": 1}
 
 
@@ -91,10 +98,12 @@ def _decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError:
         # Older CIF files carry authors' names in Latin-1.
         text = data.decode("latin-1")
-        if sum(ord(c) > 127 for c in text) > 0.05 * len(text):
+        if len(data.translate(None, _ASCII)) > 0.05 * len(data):
             raise StructureError(f"{name} is not a text file; give one of: {', '.join(FORMATS)}.") from None
-    if any(ord(c) < 32 and c not in "\t\n\r\f\v" for c in text):
+    if _CONTROL.search(text):
         raise StructureError(f"{name} is not a text file; give one of: {', '.join(FORMATS)}.")
+    if not text.strip():
+        raise StructureError(f"{name} is empty; choose a file with a crystal structure.")
     return text
 
 
@@ -106,8 +115,8 @@ def _sniff(text: str) -> Callable[[str], Any] | None:
     stripped = text.lstrip()
     if stripped[0] in "{[":
         return _read_json
-    if re.search(r"^\s*data_", text, re.MULTILINE | re.IGNORECASE):
-        return _read_cif
+    if _DATA_LINE.search(text):
+        return read_cif
     lines = text.splitlines()
     if lines[0].strip().isdecimal():
         return _read_xyz
@@ -116,49 +125,8 @@ def _sniff(text: str) -> Callable[[str], Any] | None:
         vectors = [line.split()[:3] for line in lines[2:5]]
         if scale and _is_number(scale[0]) and all(len(v) == 3 and all(map(_is_number, v)) for v in vectors):
             return _read_poscar
-    if re.search(r"^\s*_(cell_length_a|atom_site)", text, re.MULTILINE | re.IGNORECASE):
+    if _CIF_LINE.search(text):
         raise StructureError("This looks like a CIF file but has no line 'data_...' at its beginning; add one.")
-    return None
-
-
-def _read_cif(text: str) -> Any:
-    from pymatgen.io.cif import CifParser
-
-    if not re.search(r"^\s*_cell_length_a\s", text, re.MULTILINE | re.IGNORECASE):
-        raise StructureError("The CIF file gives no cell (_cell_length_a ...): a crystal needs one.")
-    rows = len(text.splitlines())
-    if rows > 50_000:
-        raise StructureError(f"The CIF file has {rows:,} lines, too many for one crystal; cut it down.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Partial occupancies pass here, so that they are refused by name and not mended silently.
-            parser = CifParser.from_str(text, occupancy_tolerance=100.0)
-            found = parser.parse_structures(primitive=False, check_occu=False, on_error="ignore")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
-        raise StructureError(f"The CIF file cannot be read ({_brief(error)}); it may be cut off.") from None
-    if not found:
-        unknown = _unknown_cif_symbol(text)
-        if unknown:
-            raise StructureError(f"'{unknown}' is no chemical element; correct the symbol.")
-        raise StructureError("The CIF file holds no atoms that can be read; it may be cut off.")
-    return found[0]
-
-
-def _unknown_cif_symbol(text: str) -> str | None:
-    from pymatgen.io.cif import CifFile
-
-    try:
-        blocks = CifFile.from_str(text).data.values()
-    except (ValueError, KeyError, IndexError, TypeError, AssertionError):
-        return None
-    for block in blocks:
-        column = block.data.get("_atom_site_type_symbol") or block.data.get("_atom_site_label") or []
-        for label in [column] if isinstance(column, str) else column:
-            symbol = re.match(r"[A-Za-z]*", label)
-            letters = symbol.group(0).capitalize() if symbol else ""
-            if letters[:2] not in atomic_numbers and letters[:1] not in {*atomic_numbers, *_ISOTOPES}:
-                return _quoted(label)
     return None
 
 
@@ -219,7 +187,7 @@ def _read_xyz(text: str) -> Atoms:
     if "pbc" in fields:
         pbc = [w[0] in "Tt1" for w in fields["pbc"].split()]
         if len(pbc) != 3:
-            raise StructureError(f"pbc must hold three of T or F, not '{_quoted(fields['pbc'])}'.")
+            raise StructureError(f"pbc must hold three of T or F, not '{printable(fields['pbc'], 30)}'.")
     numbers, rows = [], []
     for k, line in enumerate(lines[2 : count + 2], start=3):
         words = line.split()
@@ -236,7 +204,7 @@ def _read_xyz(text: str) -> Atoms:
 
 
 def _comment_fields(comment: str) -> dict[str, str]:
-    found = re.findall(r"""([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|([^\s"'{]\S*))""", comment)
+    found = _FIELD.findall(comment)
     return {key.lower(): next((v for v in values if v), "") for key, *values in found}
 
 
@@ -270,7 +238,9 @@ def _read_json(text: str) -> Atoms:
             if isinstance(first, dict) and "numbers" in first and "positions" in first:
                 return _ase_json(first)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise StructureError(f"The JSON does not describe a structure ({_brief(error)}).") from None
+        raise StructureError(
+            f"The JSON does not describe a structure ({printable(error).rstrip('.') or type(error).__name__})."
+        ) from None
     raise StructureError("The JSON has neither pymatgen's 'lattice' and 'sites' nor ASE's 'numbers' and 'positions'.")
 
 
@@ -290,7 +260,7 @@ def _pymatgen_json(content: dict[str, Any]) -> Atoms:
     for site in sites:
         species = site["species"]
         if len(species) != 1 or abs(float(species[0].get("occu", 1)) - 1.0) > 1e-6:
-            names = ", ".join(f"{_quoted(str(s['element']))} {float(s['occu']):g}" for s in species)
+            names = ", ".join(f"{printable(s['element'], 30)} {float(s['occu']):g}" for s in species)
             raise StructureError(
                 f"A site is partially occupied ({names}): order the structure first, "
                 "for example in a supercell with whole atoms."
@@ -332,13 +302,13 @@ def _atomic_number(word: str) -> int:
     symbol = match.group(1).capitalize() if match else ""
     z = _ISOTOPES.get(symbol) or atomic_numbers.get(symbol, 0)
     if z < 1:
-        raise StructureError(f"'{_quoted(word)}' is no chemical element; correct the symbol.")
+        raise StructureError(f"'{printable(word, 30)}' is no chemical element; correct the symbol.")
     return z
 
 
 def _positive_integer(word: str, line: int) -> bool:
     if not word.isdecimal() or len(word) > 9 or int(word) < 1:
-        raise StructureError(f"Line {line}: '{_quoted(word)}' is no number of atoms.")
+        raise StructureError(f"Line {line}: '{printable(word, 30)}' is no number of atoms.")
     return True
 
 
@@ -348,9 +318,9 @@ def _floats(words: list[str], line: int) -> list[float]:
         try:
             values.append(float(word.replace("D", "E").replace("d", "e")))
         except ValueError:
-            raise StructureError(f"Line {line}: '{_quoted(word)}' is no number.") from None
+            raise StructureError(f"Line {line}: '{printable(word, 30)}' is no number.") from None
         if not math.isfinite(values[-1]):
-            raise StructureError(f"Line {line}: '{_quoted(word)}' is not a finite number.")
+            raise StructureError(f"Line {line}: '{printable(word, 30)}' is not a finite number.")
     if not values:
         raise StructureError(f"Line {line} holds no numbers.")
     return values
@@ -361,19 +331,3 @@ def _triple(words: list[str], line: int) -> list[float]:
     if len(values) != 3:
         raise StructureError(f"Line {line} has fewer than three numbers.")
     return values
-
-
-def _quoted(word: str) -> str:
-    word = "".join(c for c in word if c.isprintable())
-    return word if len(word) <= 30 else word[:27] + "..."
-
-
-def _brief(error: Exception) -> str:
-    text = _quoted_line(str(error)) or type(error).__name__
-    return text.rstrip(".")
-
-
-def _quoted_line(text: str) -> str:
-    line = " ".join(text.split())
-    line = "".join(c for c in line if c.isprintable())
-    return line if len(line) <= 120 else line[:117] + "..."

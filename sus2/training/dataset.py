@@ -19,8 +19,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols, covalent_radii
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
-from vesin import ase_neighbor_list
 
+from sus2.batch import neighbours
 from sus2.crystal import check_cell
 from sus2.errors import DataError, StructureError
 
@@ -290,7 +290,8 @@ def _overlap(data: TrainingSet, i: int) -> str | None:
     # A cell that is not in use may be anything.
     cell = data.cells[i] if data.pbc[i].any() else None
     atoms = Atoms(numbers, data.positions[rows], cell=cell, pbc=data.pbc[i])
-    first, second, distance = ase_neighbor_list("ijd", atoms, 2.0 * OVERLAP_FRACTION * float(radii.max()))
+    found = neighbours(atoms, 2.0 * OVERLAP_FRACTION * float(radii.max()))
+    first, second, distance = found.index_i, found.index_j, np.linalg.norm(found.vector, axis=1)
     close = distance < OVERLAP_FRACTION * (radii[first] + radii[second])
     if not np.any(close):
         return None

@@ -28,8 +28,6 @@ _cell_length_c 5.64
 _cell_angle_alpha 90
 _cell_angle_beta 90
 _cell_angle_gamma 90
-_symmetry_space_group_name_H-M 'F m -3 m'
-_symmetry_Int_Tables_number 225
 loop_
 _atom_site_label
 _atom_site_type_symbol

@@ -180,10 +180,10 @@ def _cif() -> Iterator[tuple[str, bytes]]:
         yield f"symbol {symbol}", cif({"Na1 Na+": f"{symbol} {symbol}"})
     for label in ("Na1", "D1", "Na1A_2*", "1Na", "N a", "'Na 1'", "Na" + "1" * 3000, "$\\alpha$"):
         yield f"label {label[:20]}", cif({"Na1 Na+": f"{label} Na+"})
-    for name in ("'F m -3 m'", "'x'", "'P 1'", "?", "'" + "F " * 3000 + "'", "'<script>'", "'P -9999'"):
-        yield f"space group {name[:15]}", cif({"'F m -3 m'": name, "number 225": "number ?"})
-    for n in ("0", "231", "-5", "1e9", "nan", "?", "2.5", "9" * 300):
-        yield f"number {n[:10]}", cif({"number 225": f"number {n}", "'F m -3 m'": "?"})
+    for name in ("'F m -3 m'", "Fm-3m", "'x'", "'P 1'", "?", "'" + "F " * 3000 + "'", "'<script>'", "'P -9999'"):
+        yield f"space group {name[:15]}", cif({}, f"_symmetry_space_group_name_H-M {name}\n")
+    for n in ("225", "0", "231", "-5", "1e9", "nan", "?", "2.5", "9" * 300):
+        yield f"number {n[:10]}", cif({}, f"_symmetry_Int_Tables_number {n}\n")
     for angle in ("0", "180", "1e-9", "360", "-90", "179.9999", "nan", "90(", "1e308", "?"):
         yield f"angle {angle}", cif({"alpha 90": f"alpha {angle}"})
     for length in ("0", "-5", "1e-9", "1e308", "nan", "?", ".", "5.64(99999999)", "(5)", "5..6", "'5'"):
@@ -196,11 +196,11 @@ def _cif() -> Iterator[tuple[str, bytes]]:
     )  # fmt: skip
     for operation in operations:
         tail = f"loop_\n_symmetry_equiv_pos_as_xyz\n'{operation}'\n'-x,-y,z'\n"
-        yield f"operation {operation[:20]}", cif({"number 225": "number ?", "'F m -3 m'": "?"}, tail)
+        yield f"operation {operation[:20]}", cif({}, tail)
     many = "".join(f"'x+{k}/7919,y+{k * k % 7919}/7919,z'\n" for k in range(4000))
     yield (
         "thousands of operations",
-        cif({"number 225": "number ?", "'F m -3 m'": "?"}, "loop_\n_symmetry_equiv_pos_as_xyz\n" + many),
+        cif({}, "loop_\n_symmetry_equiv_pos_as_xyz\n" + many),
     )
     atoms = "".join(f"Na{k} Na+ 0.{k:05d} 0.{k * 7 % 99991:05d} 0.{k * 13 % 99991:05d} 1\n" for k in range(1, 30_000))
     yield "atoms times operations", cif({"Na1 Na+ 0 0 0 1\n": atoms})

@@ -10,13 +10,8 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +20,7 @@ import pytest
 from playwright.sync_api import Browser
 
 import sus2
+from tests.helpers_server import serving
 from tests.ui.conftest import browser, settled  # noqa: F401
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
@@ -136,27 +132,9 @@ def test_the_compiled_kernels_are_built_in_the_cache_and_not_needed(outside: Pat
 @pytest.fixture(scope="module")
 def address(outside: Path) -> Iterator[str]:
     """Where the app of the wheel answers."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    log = (outside / "app.log").open("wb")
-    process = subprocess.Popen(
-        [outside / "environment" / "bin" / "sus2", "app", "--port", str(port)],
-        cwd=outside, env=_environment(outside), stdout=log, stderr=log,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    deadline, answer = time.monotonic() + 180, ""
-    while answer != "ok" and process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as got:
-                answer = got.read().decode()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    assert answer == "ok", (outside / "app.log").read_text()[-3000:]
-    yield url
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=30)
-    assert "Traceback" not in (outside / "app.log").read_text()
+    program = [outside / "environment" / "bin" / "sus2"]
+    with serving(outside, outside, program=program, environment=_environment(outside)) as url:
+        yield url
 
 
 @pytest.mark.browser

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +11,9 @@ import streamlit as st
 from playwright.sync_api import Browser
 from streamlit.testing.v1 import AppTest
 
-from sus2.kernels import available, cache_folder
 from sus2.settings import settings
 from tests.helpers_oidc import CLIENT_ID, CLIENT_SECRET, provider
+from tests.helpers_server import free_port, serving
 from tests.ui.conftest import settled
 from tests.ui.test_pages import opened
 
@@ -98,39 +91,17 @@ def test_off_by_default(app: AppTest) -> None:
 @pytest.fixture
 def signed(root: Path, tmp_path: Path) -> Iterator[str]:
     """A server that asks for sign-in at a provider of our own."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    address = f"http://localhost:{port}"
+    port = free_port()
     with provider() as issuer:
         secrets = tmp_path / ".streamlit" / "secrets.toml"
         secrets.parent.mkdir()
         secrets.write_text(
-            f'[auth]\nredirect_uri = "{address}/oauth2callback"\ncookie_secret = "{"s" * 48}"\n'
+            f'[auth]\nredirect_uri = "http://localhost:{port}/oauth2callback"\ncookie_secret = "{"s" * 48}"\n'
             f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
             f'server_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
         )
-        if available():
-            (tmp_path / "kernels").symlink_to(cache_folder() / "kernels", target_is_directory=True)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=tmp_path,
-            env={
-                **os.environ, "SUS2_CACHE": str(tmp_path), "SUS2_SIGN_IN": "1",
-                "PYTHONPATH": str(root), "NO_PROXY": "localhost,127.0.0.1",
-            },
-            stdout=(tmp_path / "log").open("wb"), stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        deadline, ready = time.monotonic() + 120, False
-        while not ready and process.poll() is None and time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
-                    ready = answer.status == 200
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        assert ready, (tmp_path / "log").read_text()[-2000:]
-        yield address
-        process.terminate()
-        process.wait(timeout=30)
+        with serving(root, tmp_path, port=port, sign_in="1") as address:
+            yield address
 
 
 @pytest.mark.browser

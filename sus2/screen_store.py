@@ -197,18 +197,22 @@ class ScreenStore:
             for part in _parts(keys):
                 if retry_failed:
                     db.execute(RESULTS.delete().where(RESULTS.c.key.in_(part), RESULTS.c.ok.is_(False)))
-                for key, ok in db.execute(select(RESULTS.c.key, RESULTS.c.ok).where(RESULTS.c.key.in_(part))):
-                    done.add(key)
-                    if not ok:
-                        failed.add(key)
-                left = [{"key": k, "run": run} for k in part if k not in done]
-                if left:
-                    _keep(db, CLAIMS, left)
-                for key, owner in db.execute(select(CLAIMS.c.key, CLAIMS.c.run).where(CLAIMS.c.key.in_(part))):
+                _note_done(db, part, done, failed)
+                left = [k for k in part if k not in done]
+                if not left:
+                    continue
+                _keep(db, CLAIMS, [{"key": k, "run": run} for k in left])
+                # Another run may have brought a result and dropped its claim since the first look (not on SQLite,
+                # where one transaction writes at a time).
+                _note_done(db, left, done, failed)
+                came = [k for k in left if k in done]
+                if came:
+                    db.execute(CLAIMS.delete().where(CLAIMS.c.key.in_(came), CLAIMS.c.run == run))
+                for key, owner in db.execute(select(CLAIMS.c.key, CLAIMS.c.run).where(CLAIMS.c.key.in_(left))):
                     owners[key] = owner
-            # A claim on PostgreSQL may have waited for another run's transaction that brought the result.
             mine = {k for k, r in owners.items() if r == run and k not in done}
-        others = {k: r for k, r in owners.items() if r != run and k not in done}
+        # What has neither result nor claim any more was dropped at this very moment: to be looked at again.
+        others = {k: owners.get(k, "") for k in keys if k not in done and k not in mine}
         return Claimed(frozenset(done), frozenset(failed), frozenset(mine), others)
 
     def put(self, run: str, outcomes: Sequence[Outcome], settings: Mapping[str, Any], code: str) -> int:
@@ -272,6 +276,13 @@ def _keep(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]], repla
         db.execute(statement, list(rows))
         return len(rows)
     return sum(max(0, db.execute(statement, row).rowcount) for row in rows)
+
+
+def _note_done(db: Connection, keys: Sequence[str], done: set[str], failed: set[str]) -> None:
+    for key, ok in db.execute(select(RESULTS.c.key, RESULTS.c.ok).where(RESULTS.c.key.in_(keys))):
+        done.add(key)
+        if not ok:
+            failed.add(key)
 
 
 def _end(db: Connection, run: str) -> None:

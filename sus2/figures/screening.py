@@ -54,12 +54,13 @@ def _cloud(
     fig = go.Figure()
     for k, kind in enumerate(kinds):
         mine = np.flatnonzero(both & (labels == kind))
+        points = mine.tolist()
         fig.add_trace(
             go.Scattergl(
                 x=a[mine],
                 y=b[mine],
                 mode="markers",
-                hovertext=[names[n] for n in mine],
+                hovertext=[names[n] for n in points],
                 customdata=mine[:, None],
                 name=kind,
                 showlegend=len(kinds) > 1,

@@ -15,8 +15,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 from phonopy.phonon.thermal_properties import ThermalProperties
 from phonopy.qha.core import QHA
-from scipy import constants
 
+from sus2._gruneisen import average_gruneisen, mode_gruneisen
 from sus2._phonon_backends import ExactBackend
 from sus2._qpath import q_path
 from sus2.checks import Check, check_applicability, check_relaxation, graded
@@ -257,8 +257,9 @@ def thermal(
         raise FitError("The crystal expands beyond the computed volumes at once: take a wider range of volumes.")
     if progress is not None:
         progress("Grüneisen parameters", (n_volumes + 1) / (n_volumes + 2))
-    gamma = _mode_gruneisen(
-        centre,
+    gamma = mode_gruneisen(
+        centre.mesh,
+        centre.second,
         *(_point(centre_cell, 1.0 + s * GRUNEISEN_STEP, potential, numbers).second for s in (-1, 1)),
     )
     t = axis[:n]
@@ -280,7 +281,7 @@ def thermal(
         cv_j_per_k_mol=cv,
         gibbs_ev=np.asarray(qha.gibbs_temperature)[:n],
         gruneisen=np.asarray(qha.gruneisen_temperature)[:n],
-        gruneisen_modes_average=_average_gruneisen(frequencies, gamma, weights, t),
+        gruneisen_modes_average=average_gruneisen(frequencies, gamma, weights, t),
         volumes_a3=volumes,
         energies_ev=energies,
         free_energies_ev=np.asarray(qha.helmholtz_volume)[:n],
@@ -347,45 +348,6 @@ def _fit(
     if "failure" in said.getvalue() or not np.isfinite(qha.volume_temperature).all():
         raise FitError("The free energy has no fit at some temperature: take a wider range of volumes or cooler ones.")
     return qha
-
-
-def _mode_gruneisen(centre: _Point, smaller: SecondDerivatives, larger: SecondDerivatives) -> Array:
-    """gamma = -V/(2 w^2) <e| dD/dV |e> (Hellmann-Feynman), (nq, 3N), nan where a mode has no frequency."""
-    q = np.asarray(centre.mesh.qpoints)
-    change = (larger.dynamical_matrix(q) - smaller.dynamical_matrix(q)) / (larger.volume_a3 - smaller.volume_a3)
-    values, vectors = np.linalg.eigh(centre.second.dynamical_matrix(q))
-    frequencies = np.asarray(centre.mesh.frequencies)
-    inner = vectors.conj().transpose(0, 2, 1) @ change @ vectors
-    slopes = np.diagonal(inner, axis1=1, axis2=2).real.copy()
-    for k, block in _degenerate(frequencies):
-        slopes[k, block] = np.linalg.eigvalsh(inner[k, block, block])
-    values[np.abs(frequencies) < IMAGINARY_THZ] = np.nan
-    return -0.5 * centre.volume_a3 * slopes / values
-
-
-def _degenerate(frequencies: Array) -> list[tuple[int, slice]]:
-    out = []
-    for k, row in enumerate(frequencies):
-        edges = np.flatnonzero(np.diff(row) > 1e-4) + 1
-        for a, b in zip([0, *edges], [*edges, len(row)], strict=True):
-            if b - a > 1:
-                out.append((k, slice(int(a), int(b))))
-    return out
-
-
-def _average_gruneisen(frequencies: Array, gamma: Array, weights: NDArray[np.int64], temperatures: Array) -> Array:
-    """sum(gamma Cv)/sum(Cv) over the modes; nan at 0 K, where no mode has a heat capacity."""
-    use = np.isfinite(gamma)
-    f = np.where(use, np.abs(frequencies), 1.0)
-    weight = np.where(use, weights[:, None], 0)
-    value = np.where(use, gamma, 0.0)
-    out = np.full(len(temperatures), np.nan)
-    for k, t in enumerate(temperatures):
-        if t > 0:
-            x = np.minimum(constants.h * 1e12 * f / (constants.k * t), 500.0)
-            heat = weight * (x / (2.0 * np.sinh(0.5 * x))) ** 2
-            out[k] = (heat * value).sum() / heat.sum() if heat.sum() > 1e-30 else np.nan
-    return out
 
 
 def _checks(result: ThermalResult, potential: Potential) -> tuple[Check, ...]:

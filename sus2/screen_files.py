@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -40,7 +41,7 @@ class Item:
     atoms: Atoms | Structure | None = None
     problem: str = ""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the bytes, empty where there are none."""
         return hashlib.sha256(self.data).hexdigest() if self.data else ""

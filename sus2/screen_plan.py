@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ase import Atoms
 
-from sus2.errors import StoreError, Sus2Error
+from sus2.errors import Sus2Error
 from sus2.questions import PotentialRef
 from sus2.screen_files import Item
 from sus2.screen_store import ScreenStore
@@ -53,8 +53,10 @@ class Plan:
     def _chunk(self, run: str, items: Sequence[Item]) -> tuple[list[Task], list[Outcome]]:
         sources: list[Source] = []
         crystals: dict[str, Atoms] = {}
+        # Reading a file takes much longer than asking the database for the crystal that it held.
+        before = self.store.atoms([k for k in (self._known.get(i.digest) for i in items if i.data) if k is not None])
         for item in items:
-            source = self._source(item)
+            source = self._source(item, before)
             sources.append(source)
             if source.key is None or source.atoms is None:
                 self.unreadable += 1
@@ -85,18 +87,16 @@ class Plan:
         ]
         return mine, outcomes
 
-    def _source(self, item: Item) -> Source:
+    def _source(self, item: Item, before: Mapping[str, Atoms]) -> Source:
         digest = item.digest
+        known = self._known.get(digest, "") if digest else ""
+        if known in before:
+            return Source(item.name, digest, known, before[known])
         try:
-            known = self._known.get(digest) if digest else None
-            # Reading a file takes much longer than asking the database for the crystal that it held.
-            atoms = self.store.atoms(known) if known is not None else item.read()
-            key = known if known is not None else content_key(atoms)
-        except StoreError:
-            raise
+            atoms = item.read()
         except Sus2Error as error:
             return Source(item.name, digest, problem=str(error))
-        return Source(item.name, digest, key, atoms)
+        return Source(item.name, digest, content_key(atoms), atoms)
 
     def _claimed(self, run: str, tasks: Sequence[Task], void: Iterable[str] = (), *, first: bool = True) -> list[Task]:
         """The part of tasks that is this run's to do; notes what others do in `elsewhere`."""

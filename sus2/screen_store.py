@@ -176,13 +176,14 @@ class ScreenStore:
             rows = [{"name": s.name, "digest": s.digest, "structure": s.key, "problem": s.problem} for s in sources]
             _keep(db, SOURCES, list({r["name"]: r for r in rows}.values()), replace=("digest", "structure", "problem"))
 
-    def atoms(self, key: str) -> Atoms:
-        """A structure by its key; raises StoreError where there is none."""
+    def atoms(self, keys: Sequence[str]) -> dict[str, Atoms]:
+        """The structures of those keys that are there."""
+        found: dict[str, Atoms] = {}
         with self._begin() as db:
-            row = db.execute(select(STRUCTURES.c.atoms).where(STRUCTURES.c.key == key)).first()
-        if row is None:
-            raise StoreError(f"{self.shown} holds no structure {key[:40]}.")
-        return atoms_of(row[0])
+            for part in _parts(keys):
+                rows = db.execute(select(STRUCTURES.c.key, STRUCTURES.c.atoms).where(STRUCTURES.c.key.in_(part)))
+                found |= {key: atoms_of(plain) for key, plain in rows}
+        return found
 
     # ---- results
 

@@ -363,7 +363,8 @@ def test_a_crystal_comes_back_as_it_was(out: Path) -> None:
     atoms.set_masses([28.0] * 3 + [30.0])
     store = ScreenStore(out)
     store.add_sources([Source("one", "", content_key(atoms), atoms)])
-    back = store.atoms(content_key(atoms))
+    key = content_key(atoms)
+    back = store.atoms([key, "no such key"])[key]
     store.close()
     assert np.array_equal(back.positions, atoms.positions)
     assert np.array_equal(back.cell.array, atoms.cell.array)

@@ -25,7 +25,7 @@ from sus2.batch import build_batch, neighbours, pack, type_indices
 from sus2.checks import Check, Verdict
 from sus2.errors import Sus2Error
 from sus2.potential import Calculates, Potential
-from sus2.pretrained import pretrained_folder
+from sus2.pretrained import beside_weights, pretrained_folder
 
 Array = NDArray[np.float64]
 
@@ -128,8 +128,8 @@ def descriptors(potential: Potential, structures: Sequence[Atoms]) -> Array:
 
 
 def information_path(name: str) -> Path:
-    """Where the summary of a shipped potential's training data is."""
-    return pretrained_folder() / f"{name}.info.npz"
+    """Where the summary of a potential's training data is, beside its weights."""
+    return beside_weights(name, ".info.npz") or pretrained_folder() / f"{name}.info.npz"
 
 
 def information(potential: Potential) -> Information | None:

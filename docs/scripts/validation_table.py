@@ -47,6 +47,8 @@ def percent(found: float, reference: float) -> str:
 
 
 def main() -> None:
+    from honesty_tables import section  # beside this file
+
     dft = references()
     print("# Validation\n")
     print(
@@ -92,6 +94,7 @@ def main() -> None:
     for name, rows in spread.items():
         v, b = 100 * np.median(np.abs(rows), axis=0)
         print(f"| {name} | {len(rows)} | {v:.1f} % | {b:.0f} % |")
+    print(f"\n{section()}", end="")
 
 
 def frequencies(card: sus2.pretrained.Card, potential: sus2.potential.Potential) -> None:

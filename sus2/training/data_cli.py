@@ -57,13 +57,17 @@ def build(
     decorations: Annotated[
         bool, typer.Option("--decorations", help="Random decorations of prototypes: many compositions, few of each.")
     ] = False,
+    functional: Annotated[
+        list[str] | None, typer.Option(help="A functional to label; give it several times. By default PBE and r2SCAN.")
+    ] = None,
 ) -> None:
-    """Make structures and label them with the PBE and the r2SCAN teacher."""
+    """Make structures and label them with the PBE and the r2SCAN teacher, or with one of your own."""
     from sus2.training.teacher import BuildPlan, build_set
 
     plan = BuildPlan(
         name, seed=seed, limit=limit, bases_per_shard=bases_per_shard, dynamics_per_shard=dynamics_per_shard,
         crystals="decorations" if decorations else "families",
+        functionals=tuple(functional) if functional else ("PBE", "r2SCAN"),
     )  # fmt: skip
     try:
         build_set(plan, typer.echo)
@@ -160,9 +164,7 @@ def check_file(
     from sus2.training.data import read_training_set
 
     try:
-        data = read_training_set(
-            path, elements.replace(",", " ").split() or None, on_bad="skip" if skip else "refuse"
-        )
+        data = read_training_set(path, elements.replace(",", " ").split() or None, on_bad="skip" if skip else "refuse")
     except Sus2Error as error:
         raise _stop(error) from error
     typer.echo(

@@ -60,6 +60,7 @@ def _same(text: str, config: TrainConfig) -> bool:
 
 
 def write_state(folder: Path, state: State) -> None:
+    """Write the checkpoint of a run, whole or not at all."""
     buffer = io.BytesIO()
     values = asdict(state)
     history = values.pop("history")
@@ -71,6 +72,7 @@ def write_state(folder: Path, state: State) -> None:
 
 
 def read_state(folder: Path) -> State | None:
+    """The checkpoint of a run, None where there is none; raises DataError for a damaged one."""
     path = folder / "state.npz"
     if not path.exists():
         return None
@@ -98,6 +100,7 @@ def git_revision() -> str:
 
 
 def write_history(folder: Path, state: State) -> None:
+    """The course of the training as history.csv and, drawn, as curves.html."""
     from sus2.figures.training import training_curves
 
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:

@@ -33,8 +33,22 @@ TEACHERS = {
 WORKER = Path(__file__).with_name("teacher_worker.py")
 SECOND_WORKER = Path(__file__).with_name("second_opinion_worker.py")
 # matgl pins torch <= 2.7 without needing it; it is installed without its dependencies, which are these.
-REQUIREMENTS = ("torch", "torch-geometric", "ase", "pymatgen", "pandas", "scipy", "lightning", "torchmetrics",
-                "torchdata", "pydantic", "requests", "huggingface_hub", "boto3", "chgnet==0.4.2")
+REQUIREMENTS = (
+    "torch",
+    "torch-geometric",
+    "ase",
+    "pymatgen",
+    "pandas",
+    "scipy",
+    "lightning",
+    "torchmetrics",
+    "torchdata",
+    "pydantic",
+    "requests",
+    "huggingface_hub",
+    "boto3",
+    "chgnet==0.4.2",
+)
 MATGL = "matgl==2.0.4"
 FORMAT = 1
 Report = Callable[[str], None]
@@ -54,15 +68,32 @@ __all__ = [
 def teacher_python() -> Path:
     """The Python of the teacher's environment: SUS2_TEACHER_PYTHON, or the one that :func:`setup` built.
 
+    With a worker of your own (SUS2_TEACHER_WORKER) the default is this Python.
+
     Raises:
         DataError: there is none.
     """
-    chosen = os.environ.get("SUS2_TEACHER_PYTHON")
+    chosen = os.environ.get("SUS2_TEACHER_PYTHON") or (sys.executable if own_worker() else None)
     path = Path(chosen) if chosen else cache_root() / "teacher-env" / "bin" / "python"
     if not path.exists():
         raise DataError(
             f"There is no teacher environment at {path}; build it with 'sus2 data setup' or set SUS2_TEACHER_PYTHON."
         )
+    return path
+
+
+def own_worker() -> Path | None:
+    """The script of another teacher, SUS2_TEACHER_WORKER (docs/extending/teacher.md); None for the shipped one.
+
+    Raises:
+        DataError: it does not exist.
+    """
+    chosen = os.environ.get("SUS2_TEACHER_WORKER")
+    if not chosen:
+        return None
+    path = Path(chosen).resolve()
+    if not path.is_file():
+        raise DataError(f"There is no teacher '{chosen}'; correct SUS2_TEACHER_WORKER.")
     return path
 
 
@@ -102,8 +133,12 @@ def run_worker(
     Raises:
         DataError: no teacher environment, no weights, or the worker failed.
     """
-    command = [str(teacher_python()), str(WORKER), task, str(folder), "--shard", shard]
+    own = own_worker()
+    command = [str(teacher_python()), str(own or WORKER), task, str(folder), "--shard", shard]
     for functional in functionals:
+        if own:
+            command += ["--teacher", functional]
+            continue
         weights = shared_root() / "teachers" / TEACHERS[functional]
         if not weights.is_dir():
             raise DataError(f"The weights of the {functional} teacher are not at {weights}; set SUS2_SHARED.")
@@ -176,13 +211,22 @@ def build_set(plan: BuildPlan, report: Report = print) -> Path:
     return folder
 
 
+def _teachers(plan: BuildPlan) -> dict[str, str]:
+    """Functional -> teacher. Raises DataError for a functional without one."""
+    own = own_worker()
+    unknown = [f for f in plan.functionals if f not in TEACHERS] if own is None else []
+    if unknown:
+        raise DataError(f"There is no teacher of {unknown[0]}; there are {', '.join(TEACHERS)}.")
+    return {f: own.stem if own else TEACHERS[f] for f in plan.functionals}
+
+
 def _claim(folder: Path, plan: BuildPlan, shards: int) -> None:
     manifest = {
         "format": FORMAT,
         "name": plan.name,
         "seed": plan.seed,
         "functionals": list(plan.functionals),
-        "teachers": {f: TEACHERS[f] for f in plan.functionals},
+        "teachers": _teachers(plan),
         "bases_per_shard": plan.bases_per_shard,
         "dynamics_per_shard": plan.dynamics_per_shard,
         "limit": plan.limit,

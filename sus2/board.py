@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sus2 import jobs
 from sus2.errors import CancelledError, StoreError, Sus2Error
 from sus2.kernels import cache_folder
+from sus2.limits import check_question
 from sus2.questions import Answer, Question, answer
 from sus2.settings import settings
 from sus2.store import Store
@@ -136,6 +137,7 @@ class JobBoard:
                     f"You have {busy} calculations under way, which is the limit; cancel one or wait for one to end."
                 )
             self._check_hour(owner)
+            check_question(question)
             job = Job(key, question, {owner}, time.monotonic(), owner)
             self._jobs[key] = job
             self._jobs.move_to_end(key)

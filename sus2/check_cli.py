@@ -25,7 +25,8 @@ def check(
     """Checks of a potential for one crystal: pass, look or fail, each with its meaning; exit code 1 where one fails."""
     import sus2
     from sus2 import cli_common
-    from sus2.reference_data import read_reference, score
+    from sus2.limits import check_memory, cutoffs_of
+    from sus2.reference_data import MAX_BYTES, read_reference, score
 
     if quick and html is not None:
         raise Sus2Error("--html writes the whole report, which --quick leaves out; give one of the two.")
@@ -34,13 +35,14 @@ def check(
     scored = None
     if reference is not None:
         try:
-            raw = reference.read_bytes()
+            raw = cli_common.file_bytes(reference, MAX_BYTES // 2**20)
         except OSError as error:
             raise DataError(f"{reference.name}: cannot be read ({error.strerror}); check the path.") from None
         scored = score(read_reference(raw, reference.name), potential, atoms)
     if quick:
         checks, content = sus2.check(potential, atoms), None
     else:
+        check_memory("sanity", [atoms], cutoffs_of(potential))
         report = sus2.sanity(potential, atoms)
         checks, content = report.checks, report
         if html is not None:

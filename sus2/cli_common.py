@@ -15,6 +15,7 @@ import typer
 import sus2
 from sus2.errors import StructureError, Sus2Error
 from sus2.pretrained import recommend
+from sus2.settings import settings
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
 
 Progress = Callable[[str, float], None]
@@ -46,9 +47,17 @@ def structure(name: str) -> Any:
     if not path.is_file():
         raise StructureError(f"There is no file '{name}', nor a sample of that key (see: sus2 samples).")
     try:
-        return read_structure(path.name, path.read_bytes())
+        return read_structure(path.name, file_bytes(path, settings().max_upload_mb))
     except OSError as error:
         raise StructureError(f"{path.name} cannot be read ({error.strerror}).") from None
+
+
+def file_bytes(path: Path, limit_mib: int) -> bytes:
+    """The content of a file; raises Sus2Error for one that is too large, before it is read, and OSError."""
+    size = path.stat().st_size
+    if size > limit_mib * 2**20:
+        raise Sus2Error(f"{path.name} has {size / 2**20:,.1f} MiB; at most {limit_mib} MiB are read.")
+    return path.read_bytes()
 
 
 def potential(model: str | None, elements: str | None, atoms: Any) -> Any:

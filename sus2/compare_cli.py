@@ -43,6 +43,7 @@ def compare(
     from sus2.cli_common import progress_bar, settings_of
     from sus2.cli_common import structure as read
     from sus2.compare import compare as run
+    from sus2.limits import guarded
     from sus2.references import read_free_atoms
 
     atoms = read(structure)
@@ -52,7 +53,7 @@ def compare(
         raise Sus2Error(f"--fixed-cell must be first or given, not '{fixed_cell}'.")
     values = {"fixed_cell": fixed_cell, "free_atoms_ev": free, "quasi_harmonic": expansion}
     with progress_bar(structure) as progress:
-        found = run(atoms, potentials, progress=progress, **settings_of(run, values, settings))
+        found = guarded(run, atoms, potentials, progress=progress, **settings_of(run, values, settings))
     if html is not None:
         from sus2.figures.compare_report import comparison_html
 
@@ -121,8 +122,10 @@ def _default_pair(atoms: Atoms) -> list[Calculates]:
 
 
 def _read(path: Path) -> str:
+    from sus2.cli_common import file_bytes
+
     try:
-        return path.read_text(encoding="utf-8")
+        return file_bytes(path, 1).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         raise Sus2Error(f"'{path}' cannot be read as text.") from None
 

@@ -89,7 +89,8 @@ def read_card(path: str | Path) -> Card:
     """Read a card; raises PotentialFileError with one sentence that names the key."""
     path = Path(path)
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_CARD_BYTES + 1)
     except OSError as error:
         raise PotentialFileError(f"{path.name}: the card cannot be read ({error.strerror}).") from None
     return parse_card(raw, source=path.name)

@@ -11,6 +11,7 @@ import sus2
 from sus2.cli_common import AsJson, Elements, ModelName, Settings, Structures, each, settings_of, write
 from sus2.eos_models import MODELS
 from sus2.errors import Sus2Error
+from sus2.limits import guarded
 
 Output = Annotated[
     Path | None,
@@ -34,7 +35,7 @@ def relax(
     unconverged = []
 
     def work(atoms: Any, potential: Any, progress: Any) -> Any:
-        r = sus2.relax(atoms, potential, progress=progress, **chosen)
+        r = guarded(sus2.relax, atoms, potential, progress=progress, **chosen)
         if output is not None:
             write(r.atoms, output)
         if not r.converged:
@@ -87,7 +88,7 @@ def eos(
     _one_file(output, structures)
 
     def work(atoms: Any, potential: Any, progress: Any) -> Any:
-        e = sus2.eos(atoms, potential, progress=progress, **chosen)
+        e = guarded(sus2.eos, atoms, potential, progress=progress, **chosen)
         if output is not None:
             write(e.atoms_at_v0, output)
         return e
@@ -130,7 +131,7 @@ def elastic(
 
     each(
         structures, model=model, elements=elements, show=show, as_json=as_json,
-        work=lambda atoms, potential, progress: sus2.elastic(atoms, potential, progress=progress, **chosen),
+        work=lambda atoms, potential, progress: guarded(sus2.elastic, atoms, potential, progress=progress, **chosen),
         content=lambda c, potential: c.to_dict(),
     )  # fmt: skip
 
@@ -153,7 +154,7 @@ def phonons(
     _one_file(output, structures)
 
     def work(atoms: Any, potential: Any, progress: Any) -> Any:
-        result = sus2.phonons(atoms, potential, progress=progress, **chosen)
+        result = guarded(sus2.phonons, atoms, potential, progress=progress, **chosen)
         if output is not None:
             try:
                 output.mkdir(parents=True, exist_ok=True)
@@ -205,7 +206,7 @@ def thermal(
 
     each(
         structures, model=model, elements=elements, show=show, as_json=as_json,
-        work=lambda atoms, potential, progress: sus2.thermal(atoms, potential, progress=progress, **chosen),
+        work=lambda atoms, potential, progress: guarded(sus2.thermal, atoms, potential, progress=progress, **chosen),
         content=lambda t, potential: t.to_dict(),
     )  # fmt: skip
 

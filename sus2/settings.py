@@ -18,6 +18,7 @@ FILE_VARIABLE: Final = "SUS2_SETTINGS"
 _Positive = Annotated[int, Field(ge=1)]
 _Natural = Annotated[int, Field(ge=0)]
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.*-]+(:\d{1,5})?$")
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9.-]+$|\[?[0-9a-fA-F:]+\]?$")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -35,6 +36,9 @@ class Settings(BaseModel):
         description="processes that calculate; 0: a thread of the server itself",
     )
     max_seconds: _Positive = Field(900, description="seconds of one calculation")
+    max_memory_mb: _Natural = Field(
+        0, description="memory of one calculation, MiB, by an estimate before it starts; 0: what the computer has free"
+    )
     max_jobs: _Positive = Field(8, description="calculations of one user that wait or run")
     max_hourly_seconds: _Natural = Field(
         0, description="seconds of all calculations of one user within an hour; 0: no limit"
@@ -48,9 +52,17 @@ class Settings(BaseModel):
     sign_in: bool = Field(
         False, description="whether the app asks for sign-in (OpenID Connect) before it shows anything"
     )
+    hosts: str = Field("", description="names that the app answers to, such as 'sus2.example.org'; none: any")
     embedded_by: str = Field(
         "", description="web sites that may show the app in a frame, such as 'https://course.example.org'"
     )
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, text: str) -> str:
+        if not all(_HOST.match(word) for word in text.split()):
+            raise ValueError("host")
+        return " ".join(text.split())
 
     @field_validator("embedded_by")
     @classmethod
@@ -140,4 +152,6 @@ def _wanted(name: str) -> str:
     if field.annotation is int:
         zero = any(getattr(limit, "ge", None) == 0 for limit in field.metadata)
         return "a whole number, 0 or more" if zero else "a positive whole number"
+    if name == "hosts":
+        return "names such as sus2.example.org with spaces between them"
     return "addresses such as https://course.example.org with spaces between them"

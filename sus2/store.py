@@ -130,10 +130,10 @@ class Store:
     def remember(self, owner: str, key: str, *, page: str, label: str, formula: str, model: str, address: str) -> None:
         """Note that an owner saw a result on a page; a second time moves it to the front."""
         with self._open() as db:
+            # A new row with a new id: the order is that of the ids, because the clock may have been set back.
             db.execute(
-                "INSERT INTO history (owner, at, key, page, label, formula, model, address) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (owner, key, page) DO UPDATE SET at = excluded.at, "
-                "label = excluded.label, address = excluded.address",
+                "INSERT OR REPLACE INTO history (owner, at, key, page, label, formula, model, address) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (owner, time.time(), key, page, label, formula, model, address),
             )
 
@@ -146,7 +146,7 @@ class Store:
         with self._open() as db:
             rows = db.execute(
                 "SELECT h.id, h.key, h.at, h.page, h.label, h.formula, h.model, h.address, r.seconds FROM history h "
-                f"LEFT JOIN results r ON r.key = h.key WHERE h.owner = ?{where} ORDER BY h.at DESC, h.id DESC LIMIT ?",
+                f"LEFT JOIN results r ON r.key = h.key WHERE h.owner = ?{where} ORDER BY h.id DESC LIMIT ?",
                 (owner, *(f"%{w}%" for w in words), limit),
             ).fetchall()
         return [Entry(*row) for row in rows]

@@ -60,7 +60,7 @@ def proxied(root: Path, tmp_path: Path) -> Iterator[str]:
         f"http {{ access_log off; {temporary}\n{site}\n}}\n"
     )
     subprocess.run([nginx, "-t", "-p", tmp_path, "-c", configuration], check=True, capture_output=True)
-    with serving(root, tmp_path, "--base-path", "sus2", port=behind, path="/sus2"):
+    with serving(root, tmp_path, "--base-path", "sus2", port=behind, path="/sus2", hosts=HOST):
         process = subprocess.Popen([nginx, "-p", tmp_path, "-c", configuration], stderr=subprocess.DEVNULL)
         try:
             for _ in range(200):

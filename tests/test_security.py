@@ -36,7 +36,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(root, tmp_path_factory.mktemp("server"), max_session_mb="1") as started:
+    with serving(root, tmp_path_factory.mktemp("server"), max_session_mb="1", hosts="localhost") as started:
         yield started
 
 
@@ -141,6 +141,24 @@ def test_a_session_sends_no_more_than_the_limit_and_a_file(address: str, declare
     assert statuses[:2] == [204, 204]
     assert statuses[2] == 413
     assert asyncio.run(session(address, [MIB], declared=True)) == [204], "another session is not touched"
+
+
+@pytest.mark.parametrize(("host", "let_in"), [("localhost", True), ("rebound.example.org", False)])
+def test_a_foreign_name_for_this_computer_gets_no_session(address: str, host: str, let_in: bool) -> None:
+    """As after DNS rebinding: the page of another site calls this server by its own name."""
+    port = address.rsplit(":", 1)[1]
+
+    async def handshake() -> bool:
+        uri = f"ws://{host}:{port}/_stcore/stream"
+        try:
+            async with websockets.connect(
+                uri, host="127.0.0.1", port=int(port), subprotocols=["streamlit"], origin=f"http://{host}:{port}"  # type: ignore[arg-type,list-item]
+            ):  # fmt: skip
+                return True
+        except websockets.InvalidHandshake:
+            return False
+
+    assert asyncio.run(handshake()) is let_in
 
 
 async def _call(app: Any, path: str, body: list[bytes], headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:

@@ -79,6 +79,7 @@ def test_the_usual_place_is_read_unless_told_otherwise(tmp_path: Path, monkeypat
         ("max_jobs = [1]", r"max_jobs in .* is '\[1\]'"),
         ('embedded_by = "javascript:x"', "embedded_by in .* is 'javascript:x': give addresses"),
         ("embedded_by = \"https://a.org; script-src 'unsafe-inline'\"", "embedded_by in"),
+        ('hosts = "https://a.org"', "hosts in .* is 'https://a.org': give names"),
         ("max_atoms = ", "is not TOML"),
     ],
 )

@@ -37,7 +37,8 @@ class ScreenSummary:
 
     structures: that were read, unreadable: that were not; results: structure x potential x property that were asked
     for; reused: of these, found in the database; computed, failed: by this run (failed of these); failed_before: among
-    those reused; wall_s: of the run; busy_s: of all workers together in calculations; workers: how many.
+    those reused; wall_s: of the run; busy_s: of all workers together in calculations; workers: how many; own_cpu_s:
+    processor time of this process, which reads, sends and keeps.
     """
 
     out: str
@@ -51,6 +52,7 @@ class ScreenSummary:
     wall_s: float
     busy_s: float
     workers: int
+    own_cpu_s: float
 
     @property
     def complete(self) -> bool:
@@ -66,7 +68,7 @@ class ScreenSummary:
         """For JSON."""
         names = (
             "out", "structures", "unreadable", "results", "reused", "computed", "failed", "failed_before", "wall_s",
-            "busy_s", "workers",
+            "busy_s", "workers", "own_cpu_s",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"complete": self.complete}
 
@@ -122,7 +124,7 @@ class Run:
         self._watched: dict[str, tuple[int, float]] = {}
 
     def execute(self) -> ScreenSummary:
-        started = time.monotonic()
+        started, processor = time.monotonic(), time.process_time()
         self.run = self.store.begin_run(machine())
         workers = self._workers()
         try:
@@ -147,6 +149,7 @@ class Run:
             out=self.store.shown, structures=plan.structures, unreadable=plan.unreadable, results=len(plan.seen),
             reused=plan.reused["all"], computed=self.computed, failed=self.failed, failed_before=plan.reused["failed"],
             wall_s=time.monotonic() - started, busy_s=self.busy_s, workers=workers,
+            own_cpu_s=time.process_time() - processor,
         )  # fmt: skip
 
     def _workers(self) -> int:

@@ -114,4 +114,9 @@ def parallel_figure(
     )
     style(fig, mode=mode, height=height)
     fig.update_layout(margin={"l": 70, "r": 90, "t": 70, "b": 40})
+    for k in range(len(shown)):
+        # plotly draws the axes black and takes no colour for them, so that none is seen on a dark page.
+        x = k / max(1, len(shown) - 1)
+        line = {"color": ink(mode), "width": 1}
+        fig.add_shape(type="line", xref="paper", yref="paper", x0=x, x1=x, y0=0, y1=1, opacity=0.45, line=line)
     return fig

@@ -78,6 +78,18 @@ class GaussNewton(_Strict):
     iterations: int = Field(30, ge=1)
 
 
+class Search(_Strict):
+    """Gauss-Newton steps from several random starts (seeds counted from the run's) on a share of the minibatches.
+
+    The start with the lowest loss there goes on.
+    """
+
+    kind: Literal["search"] = "search"
+    starts: int = Field(5, ge=2, le=100)
+    iterations: int = Field(16, ge=1)
+    share: float = Field(0.1, gt=0.0, le=1.0)
+
+
 class Adam(_Strict):
     """Passes over minibatches with a learning rate that falls along a half cosine."""
 
@@ -103,7 +115,7 @@ class Release(_Strict):
     kind: Literal["release"] = "release"
 
 
-AnyStage = Project | Lbfgs | GaussNewton | Adam | Expand | Release
+AnyStage = Project | Lbfgs | GaussNewton | Search | Adam | Expand | Release
 Stage = Annotated[AnyStage, Field(discriminator="kind")]
 
 

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from sus2.errors import DataError
@@ -24,18 +23,16 @@ from sus2.mtp import ModelSpec, ScalingMap, format_mtp, read_mtp, write_mtp
 from sus2.potential import Potential
 from sus2.pretrained import Card, load, write_card
 from sus2.repulsion import Repulsion
-from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Release, Source, TrainConfig
+from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Release, Search, TrainConfig
 from sus2.training.crystal_tests import crystal_errors
-from sus2.training.data import read_training_set
-from sus2.training.dataset import Split, TrainingSet, fit_references
-from sus2.training.least_squares import Damped, gauss_newton, loss_of, project_linear
+from sus2.training.dataset import TrainingSet, fit_references
+from sus2.training.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
 from sus2.training.objective import Errors, LossWeights, Objective, errors
 from sus2.training.optimise import Prior, adam_epoch, lbfgs
 from sus2.training.parameters import ParameterSpace
-from sus2.training.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
 from sus2.training.report import crystal_properties, shortest_distances
 from sus2.training.run_folder import State, claim, read_state, write_history, write_state
-from sus2.training.sets import load_set
+from sus2.training.sources import read_source
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -103,44 +100,6 @@ def initial_spec(config: TrainConfig) -> ModelSpec:
     )
 
 
-def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSet:
-    """The labels of one source; `split` is train, val or test where the source has such splits."""
-    if source.kind == "file":
-        data = read_training_set(source.path, config.elements, on_bad=source.on_bad)
-    elif source.kind == "mlearn":
-        if not source.element:
-            raise DataError("A source of kind 'mlearn' needs its 'element'.")
-        data = mlearn_set(source.element, "test" if split == "test" else "training")
-    elif source.kind == "diamond":
-        data = diamond_set("train" if split == "train" else "valid")
-    elif source.kind == "nacl":
-        data = nacl_set()
-    elif source.kind == "acwf":
-        data = acwf_set()
-    elif source.kind == "matpes-elements":
-        data = matpes_elements("r2SCAN" if source.functional == "r2SCAN" else "PBE")
-    else:
-        wanted = source.functional or config.functional
-        data = load_set(source.name, wanted, source.families or None, split, source.max_shards)
-    known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements])
-    inside = np.logical_and.reduceat(known, data.offsets[:-1]) if len(data) else np.zeros(0, dtype=bool)
-    data = data.subset(np.flatnonzero(inside))
-    if not len(data):
-        raise DataError(f"Source '{source.kind}' has no structure made of {', '.join(config.elements)} alone.")
-    weight, stress = data.weight * source.weight, data.stress_ev_per_a3.copy()
-    for text, factor in source.emphasis.items():
-        weight = np.where(_named(data, text), weight * factor, weight)
-    for text in source.without_stress:
-        stress[_named(data, text)] = np.nan
-    return replace(data.with_weights(weight), stress_ev_per_a3=stress)
-
-
-def _named(data: TrainingSet, text: str) -> NDArray[np.bool_]:
-    """Structures whose kind or base crystal contains the text."""
-    found: NDArray[np.bool_] = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
-    return found
-
-
 def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
     """Training set, validation set (None without one), and the names of the sets whose energy zero is free.
 
@@ -189,6 +148,11 @@ class _Run:
         self.space = ParameterSpace(start, config.element_space, config.element_rank)
         self.table = ParameterSpace(start)
         self.start = self.space.pack(start)
+
+    def random_start(self, k: int) -> Array:
+        """An untrained model of the k-th seed from the run's, with elemental references."""
+        spec = initial_spec(self.config.model_copy(update={"seed": self.config.seed + k}))
+        return self.space.pack(replace(spec, shift_coeffs=self.space.spec.shift_coeffs))
 
     def minibatches(self, data: TrainingSet) -> list[Objective]:
         """The set in random parts of one common norm."""
@@ -261,6 +225,8 @@ class _Run:
                 count = stage.iterations
             elif isinstance(stage, Adam):
                 count = stage.epochs
+            elif isinstance(stage, Search):
+                count = stage.starts
             for k in range(count):
                 yield stage, k, count
 
@@ -279,6 +245,11 @@ class _Run:
             some = parts[: math.ceil(stage.share * len(parts))]
             moved = gauss_newton(space, Damped(x, damping, loss_of(space, x, some, prior)), some, prior)
             x, damping = moved.x, moved.damping
+        elif isinstance(stage, Search):
+            some = parts[: math.ceil(stage.share * len(parts))]
+            found = descend(space, self.random_start(k), some, prior, stage.iterations)
+            if k == 0 or found.loss < loss_of(space, x, some, prior):
+                x, damping = found.x, found.damping
         elif isinstance(stage, Release):
             held_out = x
             best = float("inf")

@@ -95,6 +95,15 @@ def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], 
     return solved if loss_of(space, solved, parts, prior) < loss_of(space, x, parts, prior) else x
 
 
+def descend(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior, iterations: int) -> Damped:
+    """Linear part solved at x, then Gauss-Newton steps."""
+    x = solve_linear(space, x, parts, prior)
+    state = Damped(x, 1e-3, loss_of(space, x, parts, prior))
+    for _ in range(iterations):
+        state = gauss_newton(space, state, parts, prior)
+    return state
+
+
 def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective], prior: Prior) -> Damped:
     """One accepted Levenberg-Marquardt step with variable projection, or only more damping where none helps.
 

@@ -18,11 +18,12 @@ from sus2.mtp import ModelSpec
 from sus2.study_tables import append_row, read_table, text
 from sus2.training.config import Source, TrainConfig
 from sus2.training.dataset import TrainingSet, fit_references
-from sus2.training.fit import initial_spec, read_source
+from sus2.training.fit import initial_spec
 from sus2.training.least_squares import project_linear
 from sus2.training.objective import LossWeights, Objective, errors
 from sus2.training.optimise import Prior, adam_update
 from sus2.training.parameters import ParameterSpace
+from sus2.training.sources import read_source
 
 Array = NDArray[np.float64]
 Report = Callable[[str], None]

@@ -27,11 +27,12 @@ from sus2.pretrained import Card, load
 from sus2.training import least_squares
 from sus2.training.config import TrainConfig, read_config
 from sus2.training.dataset import TrainingSet, make_set
-from sus2.training.fit import fit, initial_spec
-from sus2.training.least_squares import Damped, gauss_newton, loss_of, project_linear, solve_linear
+from sus2.training.fit import _Run, fit, initial_spec
+from sus2.training.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear
 from sus2.training.objective import LossWeights, Objective
 from sus2.training.optimise import Prior, lbfgs, total
 from sus2.training.parameters import ParameterSpace
+from sus2.training.run_folder import read_state
 from tests.helpers_spec import random_spec
 
 ELEMENTS = ("Ga", "As")
@@ -228,7 +229,7 @@ def config_file(folder: Path, **changes: object) -> Path:
         "radial_basis_size": 5, "element_space": "factorised", "batches": 3, "limits": "a test",
         "sources": [{"kind": "file", "path": str(folder / "labels.extxyz")}],
         "stages": [
-            {"kind": "project"}, {"kind": "adam", "epochs": 3}, {"kind": "expand"},
+            {"kind": "search", "starts": 2, "iterations": 1}, {"kind": "adam", "epochs": 3}, {"kind": "expand"},
             {"kind": "lbfgs", "rounds": 2, "iterations": 5}, {"kind": "gauss-newton", "iterations": 2, "share": 0.5},
             {"kind": "release"}, {"kind": "adam", "epochs": 2, "rate": 0.001},
         ],
@@ -236,6 +237,19 @@ def config_file(folder: Path, **changes: object) -> Path:
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(content | changes))
     return path
+
+
+def test_a_search_goes_on_from_the_best_of_its_starts(tmp_path: Path) -> None:
+    stages = [{"kind": "search", "starts": 3, "iterations": 3, "share": 1.0}]
+    changes = {"stages": stages, "element_space": "table", "validation_fraction": 0.0}
+    config = read_config(config_file(tmp_path, **changes))
+    run = _Run(config, 1)
+    starts = [descend(run.space, run.random_start(k), run.parts, run.prior(run.start), 3) for k in range(3)]
+    assert len({x.loss for x in starts}) == 3
+    fit(config, folder=tmp_path / "whole", threads=1)
+    state = read_state(tmp_path / "whole")
+    assert state is not None
+    assert np.array_equal(state.x, min(starts, key=lambda x: x.loss).x)
 
 
 def weights(folder: Path) -> bytes:
@@ -261,7 +275,7 @@ def test_a_run_that_is_stopped_after_every_step_ends_the_same(tmp_path: Path) ->
             break
         except Stop:
             stops += 1
-    assert stops == 12  # project, 3 epochs, expand, 2 rounds, 2 iterations, release, 2 epochs
+    assert stops == 13  # 2 starts, 3 epochs, expand, 2 rounds, 2 iterations, release, 2 epochs
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
 
 

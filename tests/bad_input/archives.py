@@ -21,7 +21,10 @@ def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = _DEFLATE
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:
         for name, content in members:
-            archive.writestr(name, content)
+            # A name alone would bring the time of day into the archive.
+            info = zipfile.ZipInfo(name) if isinstance(name, str) else name
+            info.compress_type = method
+            archive.writestr(info, content)
     return out.getvalue()
 
 

@@ -246,7 +246,7 @@ def _json() -> Iterator[tuple[str, bytes]]:
         {"__class__": "os.system", "sites": [{"species": [{"element": {"__reduce__": 1}}]}]},
         {"py/object": "os.system", "py/reduce": [{"py/type": "os.system"}, ["touch CANARY"]]},
     ):  # fmt: skip
-        yield f"json {json.dumps(content)[:40]}", json.dumps(content).encode()
+        yield f"json {json.dumps(content)[:25]} {json.dumps(content)[-40:]}", json.dumps(content).encode()
     base = json.loads(structures()["pymatgen"][1])
     for name, change in {
         "occu 0.5": {"occu": 0.5}, "occu nan": {"occu": float("nan")}, "occu null": {"occu": None},

@@ -2,6 +2,7 @@
 
     python benchmarks/dynamics.py                          a look: 5 ps each, nothing kept
     python benchmarks/dynamics.py --picoseconds 1000       the full run: hours; stop and start it as you like
+    python benchmarks/dynamics.py --so-far                 what the full run has got to
 
 Velocity Verlet in float64, forces by Potential.compute with a list of sus2.skin. The full run keeps a checkpoint of
 each potential in SUS2_CACHE (else ~/.cache/sus2) and goes on from there; what is finished goes to
@@ -25,6 +26,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from ase import Atoms, units  # noqa: E402
 from ase.build import bulk  # noqa: E402
+from ase.data import atomic_numbers, reference_states  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
@@ -49,10 +51,11 @@ MIN_ATOMS = 64
 def crystal_of(name: str) -> Atoms:
     """A crystal of 64 atoms that the potential of that name is meant for: soft and anharmonic, so that many atoms cross
     the cutoff."""
-    if name.startswith(("si-", "ge-")):
-        return bulk(name[:2].title(), cubic=True) * (2, 2, 2)
-    if name.startswith("mo-"):
-        return bulk("Mo") * (4, 4, 4)
+    elements = next(card.elements for card in sus2.models() if card.name == name)
+    if len(elements) == 1:
+        # Eight times the conventional cell of diamond, 64 times the primitive cell of the others.
+        diamond = reference_states[atomic_numbers[elements[0]]]["symmetry"] == "diamond" or elements[0] == "C"
+        return bulk(elements[0], "diamond", cubic=True) * (2, 2, 2) if diamond else bulk(elements[0]) * (4, 4, 4)
     if "metals" in name:
         return bulk("Pb") * (4, 4, 4)
     if "semiconductors" in name:
@@ -189,16 +192,31 @@ def conserve(
                  velocities=run.velocities, sites=sites, energies=energies, temperatures=temperatures)  # fmt: skip
             each = 1e6 * (time.process_time() - began) / (step - first)
             print(f"{name}: {step * timestep_fs / 1000:.0f} ps, {each:.0f} us/step", flush=True)
-    builds = 0 if run.skin is None else run.skin.builds
     count = steps // KEEP_EVERY
-    found = drift(np.array(energies[:count]) / len(numbers), KEEP_EVERY * timestep_fs)
     moved = run.structures.positions - sites
+    return row(name, np.array(energies[:count]), np.array(temperatures[:count]), moved, timestep_fs)
+
+
+def row(name: str, energies_ev: Array, temperatures_k: Array, moved_a: Array, timestep_fs: float) -> dict[str, object]:
+    """What is kept of a run: total energies (n,) and temperatures (n,) every KEEP_EVERY steps, displacements (N, 3)."""
+    crystal = crystal_of(name)
+    found = drift(energies_ev / len(crystal), KEEP_EVERY * timestep_fs)
     return {
-        "potential": name, "crystal": crystal_of(name).get_chemical_formula("metal"), "atoms": len(numbers),
-        "picoseconds": picoseconds, "timestep_fs": timestep_fs, "temperature_k": float(np.mean(temperatures[:count])),
-        **asdict(found), "largest_displacement_a": float(np.linalg.norm(moved - moved.mean(axis=0), axis=1).max()),
-        "neighbour_lists": builds,
+        "potential": name, "crystal": crystal.get_chemical_formula("metal"), "atoms": len(crystal),
+        "picoseconds": len(energies_ev) * KEEP_EVERY * timestep_fs / 1000.0, "timestep_fs": timestep_fs,
+        "temperature_k": float(np.mean(temperatures_k)), **asdict(found),
+        "largest_displacement_a": float(np.linalg.norm(moved_a - moved_a.mean(axis=0), axis=1).max()),
     }  # fmt: skip
+
+
+def so_far(name: str, *, timestep_fs: float = 1.0, temperature_k: float = 300.0) -> dict[str, object] | None:
+    """The row of a run that is not finished, from its checkpoint; None where there is none."""
+    path = checkpoint_file(sus2.load(name), temperature_k, timestep_fs)
+    if not path.exists():
+        return None
+    with np.load(path) as kept:
+        moved = kept["positions"] - kept["sites"]
+        return row(name, kept["energies"], kept["temperatures"], moved, timestep_fs)
 
 
 def save(path: Path, **arrays: object) -> None:
@@ -209,29 +227,35 @@ def save(path: Path, **arrays: object) -> None:
     part.replace(path)
 
 
-def keep_row(row: dict[str, object]) -> None:
+def keep_row(found: dict[str, object]) -> None:
     """A file for each potential, so that several may run at once."""
-    path = RUNS / "dynamics" / f"{row['potential']}.json"
+    path = RUNS / "dynamics" / f"{found['potential']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(row, indent=1) + "\n")
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--picoseconds", type=float, default=5.0)
     parser.add_argument("--timestep", type=float, default=1.0, help="fs")
+    parser.add_argument("--so-far", action="store_true", help="run nothing: keep what the checkpoints hold")
     parser.add_argument("names", nargs="*", help="potentials, all shipped ones by default")
     options = parser.parse_args()
     for name in options.names or [card.name for card in sus2.models()]:
-        row = conserve(name, options.picoseconds, timestep_fs=options.timestep)
+        if options.so_far:
+            found = so_far(name, timestep_fs=options.timestep)
+            if found is None:
+                continue
+        else:
+            found = conserve(name, options.picoseconds, timestep_fs=options.timestep)
         print(
-            f"{name} {row['crystal']} {row['temperature_k']:.0f} K, {row['picoseconds']} ps: drift "
-            f"{row['ev_per_atom_ns']:.1e} +- {row['error_ev_per_atom_ns']:.1e} eV/atom/ns, "
-            f"fluctuation {row['fluctuation_ev_per_atom']:.1e} eV/atom",
+            f"{name} {found['crystal']} {found['temperature_k']:.0f} K, {found['picoseconds']:.0f} ps: drift "
+            f"{found['ev_per_atom_ns']:.1e} +- {found['error_ev_per_atom_ns']:.1e} eV/atom/ns, "
+            f"fluctuation {found['fluctuation_ev_per_atom']:.1e} eV/atom",
             flush=True,
         )
-        if options.picoseconds >= 1000.0 and options.timestep == 1.0:
-            keep_row(row)
+        if options.timestep == 1.0 and (options.so_far or options.picoseconds >= 1000.0):
+            keep_row(found)
 
 
 if __name__ == "__main__":

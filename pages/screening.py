@@ -49,7 +49,7 @@ def stamp_of(path: Path) -> tuple[float, ...]:
 def chosen() -> tuple[ScreenTable, Path | bytes] | None:
     """The database that is chosen, and where a structure is read from; None before."""
     files = screens()
-    limit = settings().max_archive_mb
+    limit = settings().max_unpacked_mb
     left, right = st.columns(2)
     # The names are what the server found in its own folder: a browser cannot name another file.
     name = left.selectbox("Database of this server", list(files), key="screen_file") if files else None

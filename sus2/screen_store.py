@@ -307,7 +307,8 @@ def _tune_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_S)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        # No write-ahead log: the file alone is whole at any moment, so that it can be copied, on any file system.
+        cursor.execute("PRAGMA journal_mode = DELETE")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 

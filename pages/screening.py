@@ -49,7 +49,7 @@ def stamp_of(path: Path) -> tuple[float, ...]:
 def chosen() -> tuple[ScreenTable, Path | bytes] | None:
     """The database that is chosen, and where a structure is read from; None before."""
     files = screens()
-    limit = settings().max_unpacked_mb
+    limit = settings().max_archive_mb
     left, right = st.columns(2)
     # The names are what the server found in its own folder: a browser cannot name another file.
     name = left.selectbox("Database of this server", list(files), key="screen_file") if files else None
@@ -58,7 +58,7 @@ def chosen() -> tuple[ScreenTable, Path | bytes] | None:
         help=f"The file that sus2 screen --out has written, at most {limit} MiB. It is read in memory and not kept.",
     )  # fmt: skip
     if uploaded is not None:
-        data = uploaded.getvalue()
+        data = frame.contents(uploaded)
         if len(data) > limit * 2**20:
             raise StoreError(f"The file has {len(data) / 2**20:.1f} MiB; at most {limit} MiB are allowed.")
         return read_bytes(hashlib.sha256(data).hexdigest(), data), data

@@ -22,7 +22,7 @@ Progress = Callable[[str, float], None]
 OnOutcome = Callable[[Outcome, Sequence[str]], None]
 
 TARGET_S: Final = 8.0
-"""Seconds that a batch is to take: long against the cost of sending it, short to lose with a killed worker."""
+"""Processor seconds that a batch is to take: long against the cost of sending it, short to lose with a killed worker."""
 MAX_BATCH: Final = 64
 BEAT_S: Final = 5.0
 LEASE_S: Final = 60.0
@@ -223,7 +223,7 @@ class Run:
         for future in done:
             batch = self.flying.pop(future)
             try:
-                outcomes, seconds = future.result()
+                outcomes, seconds, processor = future.result()
             except FutureCancelledError:
                 raise Sus2Error(
                     "The scheduler or its connection was lost; what was finished is kept: run the same command again "
@@ -238,14 +238,15 @@ class Run:
             except Exception as error:  # of whatever kind the executor has for a lost worker or a failed call
                 self._failed(batch, error)
             else:
-                self._done(batch, outcomes, seconds)
+                self._done(batch, outcomes, seconds, processor)
         if broken:
             self._broken(broken)
         self._beat()
 
-    def _done(self, batch: _Batch, outcomes: list[Outcome], seconds: float) -> None:
+    def _done(self, batch: _Batch, outcomes: list[Outcome], seconds: float, processor: float) -> None:
         self.busy_s += seconds
-        pace = seconds / max(1, batch.atoms)
+        # Processor time, so that busy cores do not make batches small, which cost more for each structure.
+        pace = processor / max(1, batch.atoms)
         self.per_atom_s = pace if self.per_atom_s is None else (1 - _SMOOTH) * self.per_atom_s + _SMOOTH * pace
         self._keep(outcomes)
 

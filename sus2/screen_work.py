@@ -75,8 +75,12 @@ def question(name: str, atoms: Atoms, potential: PotentialRef, settings: Mapping
     return Question.of(FUNCTIONS[name], atoms=atoms, potential=potential, **settings)
 
 
-def compute(tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], code: str) -> tuple[list[Outcome], float]:
-    """All that is wanted of a batch, and the seconds that it took; settings: by property; code: of who asks.
+def compute(
+    tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], code: str
+) -> tuple[list[Outcome], float, float]:
+    """All that is wanted of a batch, and the seconds that it took by the clock and of the processor.
+
+    settings: by property; code: of who asks.
 
     A structure that fails has an outcome that says why. Raises OtherCodeError, and CancelledError (from progress).
     """
@@ -85,13 +89,14 @@ def compute(tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], co
             f"The worker on {socket.gethostname()} has another release ({code_version()}) than this program ({code}): "
             "install the same one everywhere."
         )
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     outcomes: list[Outcome] = []
     for reference in dict.fromkeys(t.potential for t in tasks):
         mine = [t for t in tasks if t.potential == reference]
         outcomes += _with(reference, mine, settings)
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    return [replace(o, worker=worker) for o in outcomes], time.perf_counter() - started
+    done = [replace(o, worker=worker) for o in outcomes]
+    return done, time.perf_counter() - started, time.process_time() - processor
 
 
 def _with(reference: PotentialRef, tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:

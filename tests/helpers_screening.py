@@ -28,7 +28,9 @@ def silicon(count: int, seed: int = 0) -> dict[str, Atoms]:
     return {f"si-{seed}-{k}": bulk("Si", a=5.35 + 0.01 * k + 0.001 * rng.random()) for k in range(count)}
 
 
-def deadly(tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], code: str) -> tuple[list[Outcome], float]:
+def deadly(
+    tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], code: str
+) -> tuple[list[Outcome], float, float]:
     """compute, but a structure of three atoms kills its process as the system does for want of memory."""
     if any(is_deadly(t) for t in tasks):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -37,7 +39,7 @@ def deadly(tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], cod
 
 def deadly_once(
     flag: str, tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], code: str
-) -> tuple[list[Outcome], float]:
+) -> tuple[list[Outcome], float, float]:
     """compute, but the first call of all kills its process in the middle of the batch."""
     try:
         with open(flag, "x", encoding="ascii"):

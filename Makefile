@@ -20,7 +20,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 TORCH := $(VENV)/.ready-torch$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: app test lint bench wheel audit browser clean
+.PHONY: app test lint bench docs wheel audit browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/.ready-app
@@ -48,6 +48,9 @@ wheel: $(VENV)/.ready-test browser
 audit: $(VENV)/.ready-test
 	@$(PY) docs/scripts/licences.py --check
 	@$(PY) docs/scripts/audit.py
+
+docs: $(VENV)/.ready-test
+	@$(PY) docs/scripts/api.py
 
 # The browser tests need a Chromium. It is installed where that is possible, else those tests skip and say so.
 browser: $(VENV)/.ready-test

@@ -22,7 +22,7 @@ Progress = Callable[[str, float], None]
 OnOutcome = Callable[[Outcome, Sequence[str]], None]
 
 TARGET_S: Final = 8.0
-"""Processor seconds that a batch is to take: long against the cost of sending it, short to lose with a killed worker."""
+"""Processor seconds that a batch is to take: long against the cost of sending it, short to lose with a worker."""
 MAX_BATCH: Final = 64
 BEAT_S: Final = 5.0
 LEASE_S: Final = 60.0
@@ -247,7 +247,9 @@ class Run:
         self.busy_s += seconds
         # Processor time, so that busy cores do not make batches small, which cost more for each structure.
         pace = processor / max(1, batch.atoms)
-        self.per_atom_s = pace if self.per_atom_s is None else (1 - _SMOOTH) * self.per_atom_s + _SMOOTH * pace
+        before = self.per_atom_s
+        # A worker's first batch takes longer, because it loads what the others find loaded.
+        self.per_atom_s = pace if before is None or pace < before else (1 - _SMOOTH) * before + _SMOOTH * pace
         self._keep(outcomes)
 
     def _keep(self, outcomes: Sequence[Outcome]) -> None:

@@ -27,7 +27,7 @@ from sus2.pretrained import Card, load
 from sus2.training import least_squares
 from sus2.training.config import TrainConfig, read_config
 from sus2.training.dataset import TrainingSet, make_set
-from sus2.training.fit import _Run, fit, initial_spec
+from sus2.training.fit import _Run, fit, initial_spec, training_data
 from sus2.training.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear
 from sus2.training.objective import LossWeights, Objective
 from sus2.training.optimise import Prior, lbfgs, total
@@ -250,6 +250,22 @@ def test_a_search_goes_on_from_the_best_of_its_starts(tmp_path: Path) -> None:
     state = read_state(tmp_path / "whole")
     assert state is not None
     assert np.array_equal(state.x, min(starts, key=lambda x: x.loss).x)
+
+
+def test_stresses_of_a_kind_can_be_left_out(tmp_path: Path) -> None:
+    source = {"kind": "file", "path": str(tmp_path / "labels.extxyz")}
+    with_stress = training_data(read_config(config_file(tmp_path)))[0]
+    kind = str(with_stress.kind[0])
+    other = training_data(read_config(config_file(tmp_path, sources=[source | {"without_stress": ["elsewhere"]}])))[0]
+    config = read_config(config_file(tmp_path, sources=[source | {"without_stress": [kind]}]))
+    without = training_data(config)[0]
+    assert np.isfinite(with_stress.stress_ev_per_a3).all()
+    assert np.array_equal(other.stress_ev_per_a3, with_stress.stress_ev_per_a3)
+    assert np.isnan(without.stress_ev_per_a3).all()
+    assert np.array_equal(without.energy_ev, with_stress.energy_ev)
+    part = Objective(without, ELEMENTS, 4.0, threads=1)
+    assert not part.has_virial.any()
+    assert not part.residual_scales(part.predict(TEACHER))[2].any()
 
 
 def weights(folder: Path) -> bytes:

@@ -90,7 +90,7 @@ def largest_file_mb() -> int:
 def options(arguments: list[str]) -> dict[str, Any]:
     """Streamlit's options from --name value pairs, with what the settings ask of streamlit."""
     named = dict(zip((a.removeprefix("--") for a in arguments[::2]), arguments[1::2], strict=True))
-    found: dict[str, Any] = {k: int(v) if v.isdecimal() else v for k, v in named.items()}
+    found: dict[str, Any] = {k: int(v) if k == "server.port" else v for k, v in named.items()}
     return {"server.maxUploadSize": largest_file_mb(), "server.allowedHosts": settings().hosts.split(), **found}
 
 

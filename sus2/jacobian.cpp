@@ -14,15 +14,19 @@ typedef std::vector<double> Numbers;
 
 class Jacobian {
 public:
-  // Columns of an atom: weights, alpha and r0 of its element with each other (kappa, species), pair, its species, theta.
+  // Columns of an atom: weights, alpha and r0 of its element with each other (kappa, species), pair, its species,
+  // theta.
   // With `linear` only those of theta are computed, and rows have no others.
   Jacobian(const Sus2Model &m, const Sus2Edges &e, bool linear)
-      : m(m), e(e), linear(linear), nb(m.basics), nw(m.radial * m.chebyshev), nk(m.kappas * m.species), at_alpha(nw), at_r0(nw + nk),
+      : m(m), e(e), linear(linear), nb(m.basics), nw(m.radial * m.chebyshev), nk(m.kappas * m.species),
+        at_alpha(nw), at_r0(nw + nk),
         at_pair(nw + 2 * nk), at_species(at_pair + m.species), at_theta(at_species + 1), local(at_theta + m.scalars),
         table(m.kappas * m.species * m.species), total(linear ? m.scalars : 2 * table + nw + 2 * m.species + m.scalars),
         from_column(linear ? at_theta : 0), moment(m.moments),
-        adjoint(m.moments), tangent(m.moments * nb), turned(m.moments * nb), head(nb * nb), by_weight(nb * m.chebyshev), by_species(3 * m.species * nb),
-        mix(local * nb), value(local), edge_rows(3 * local), own(9 * at_species), own_slopes(9 * nb), first_basic(m.radial + 1) {
+        adjoint(m.moments), tangent(m.moments * nb), turned(m.moments * nb), head(nb * nb),
+        by_weight(nb * m.chebyshev), by_species(3 * m.species * nb),
+        mix(local * nb), value(local), edge_rows(3 * local), own(9 * at_species), own_slopes(9 * nb),
+        first_basic(m.radial + 1) {
     for (int64_t mu = 0; mu < m.radial; ++mu) {
       for (int64_t b = 0; b < nb; ++b)
         if (m.basic_mu[b] == mu) basics.push_back(b);
@@ -82,7 +86,8 @@ private:
   const Sus2Edges &e;
   const bool linear;
   const int64_t nb, nw, nk, at_alpha, at_r0, at_pair, at_species, at_theta, local, table, total, from_column;
-  Numbers moment, adjoint, tangent, turned, head, by_weight, by_species, mix, value, edge_rows, own, own_slopes, shells, monos, slopes;
+  Numbers moment, adjoint, tangent, turned, head, by_weight, by_species, mix, value, edge_rows, own, own_slopes, shells,
+      monos, slopes;
   std::vector<int64_t> first_basic, basics; // basic moments of each radial function
 
   struct Shell {
@@ -100,7 +105,8 @@ private:
   // Radial functions, monomials and slopes dm_b/dr (count, 3, nb) of the edges of atom i, and its basic moments.
   void edges(int64_t i, int64_t begin, int64_t count) {
     const int64_t size = m.chebyshev, zi = e.types[i], na = m.angulars;
-    shell.resize(count), shells.resize(count * shell_size()), monos.resize(count * 4 * na), slopes.resize(count * 3 * nb);
+    shell.resize(count), shells.resize(count * shell_size());
+    monos.resize(count * 4 * na), slopes.resize(count * 3 * nb);
     std::fill(moment.begin(), moment.end(), 0.0);
     Numbers bend(size);
     for (int64_t k = 0; k < count; ++k) {
@@ -236,7 +242,8 @@ private:
     for (int64_t d = 0; d < nb; ++d) {
       const int64_t mu = m.basic_mu[d], kappa = m.kappa[mu];
       add_to(&value[mu * size], &by_weight[d * size], size, adjoint[d]);
-      for (int64_t b = 0; b < nb; ++b) add_to(&mix[b * local + mu * size], &by_weight[d * size], size, head[b * nb + d]);
+      for (int64_t b = 0; b < nb; ++b)
+        add_to(&mix[b * local + mu * size], &by_weight[d * size], size, head[b * nb + d]);
       for (int64_t z = 0; z < c; ++z) {
         const int64_t to[3] = {at_alpha + kappa * c + z, at_r0 + kappa * c + z, at_pair + z};
         for (int kind = 0; kind < 3; ++kind) {
@@ -326,8 +333,8 @@ private:
 } // namespace
 
 extern "C" {
-// Rows of each structure (its atoms lie in first[s]..first[s + 1]): energy, forces, virial; `out` holds zeros. Gives the
-// number of columns, and does nothing else where `out` is null.
+// Rows of each structure (its atoms lie in first[s]..first[s + 1]): energy, forces, virial; `out` holds zeros. Gives
+// the number of columns, and does nothing else where `out` is null.
 int64_t sus2_jacobian(const Sus2Model *m, const Sus2Edges *e, int64_t structures, const int64_t *first, int64_t linear,
                       int64_t threads, double *out) {
   const int64_t width = Jacobian(*m, *e, linear).width();

@@ -132,7 +132,7 @@ def _model_panel(chosen: Crystal) -> None:
         help="Models that know all elements come first.",
     )  # fmt: skip
     now = next(m for m in available if m.name == name)
-    st.caption(f"{now.card.functional} · {_elements_label(now.elements)}")
+    st.caption(f"{plain(now.card.functional)} · {_elements_label(now.elements)}")
     if best is not None:
         here = now.name == best.card.name
         st.caption(f"{'Chosen' if here else 'For this crystal'}: {best.reason}")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 _SOURCES: Final = tuple(
-    Path(__file__).with_name(n) for n in ("kernels.cpp", "batched.cpp", "second_order.cpp", "jacobian.cpp", "tetrahedra.cpp")
+    Path(__file__).with_name(n)
+    for n in ("kernels.cpp", "batched.cpp", "second_order.cpp", "jacobian.cpp", "tetrahedra.cpp")
 )
 _HEADERS: Final = tuple(Path(__file__).with_name(n) for n in ("kernels.h", "group.h", "neighbours.h"))
 _FLAGS: Final = ("-O3", "-march=native", "-std=c++17", "-fno-math-errno", "-shared", "-fPIC", "-pthread")

@@ -60,9 +60,7 @@ class _List(ctypes.Structure):
 
 def monomial_table(max_rank: int) -> dict[tuple[int, int, int], int]:
     """Row of each monomial x^a y^b z^c up to the rank, parents first."""
-    powers = [
-        (a, b, n - a - b) for n in range(max_rank + 1) for a in range(n, -1, -1) for b in range(n - a, -1, -1)
-    ]
+    powers = [(a, b, n - a - b) for n in range(max_rank + 1) for a in range(n, -1, -1) for b in range(n - a, -1, -1)]
     return {p: k for k, p in enumerate(powers)}
 
 

@@ -114,7 +114,7 @@ class Potential:
 
     @property
     def precision(self) -> str:
-        """"float64" or "float32"."""
+        """ "float64" or "float32"."""
         return "float32" if self.dtype == torch.float32 else "float64"
 
     @cached_property

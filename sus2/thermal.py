@@ -330,9 +330,7 @@ def _harmonic(mesh: Mesh, temperatures: Array) -> tuple[Array, Array, Array]:
     return np.array(properties.free_energy), np.array(properties.entropy), np.array(properties.heat_capacity)
 
 
-def _fit(
-    volumes: Array, energies: Array, axis: Array, free: Array, entropy: Array, heat: Array, equation: str
-) -> QHA:
+def _fit(volumes: Array, energies: Array, axis: Array, free: Array, entropy: Array, heat: Array, equation: str) -> QHA:
     """phonopy's quasi-harmonic fit; free, entropy, heat (nt, nv)."""
     qha = QHA(volumes, energies, axis, heat, entropy, free, eos=equation)
     said = io.StringIO()

@@ -160,8 +160,11 @@ class TrainingSet:
             raise DataError("No training set was given to join; give at least one.")
         sizes = np.concatenate([s.sizes for s in sets])
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        values = {f.name: np.concatenate([getattr(s, f.name) for s in sets])
-                  for f in fields(TrainingSet) if f.name != "offsets"}
+        values = {
+            f.name: np.concatenate([getattr(s, f.name) for s in sets])
+            for f in fields(TrainingSet)
+            if f.name != "offsets"
+        }
         return TrainingSet(offsets=offsets, **values)
 
 
@@ -210,8 +213,10 @@ def make_set(
     count = len(structures)
     for i, (atoms, forces) in enumerate(zip(structures, forces_ev_per_a, strict=True)):
         if np.shape(forces) != (len(atoms), 3):
-            raise DataError(f"Structure {i} of {set_name} has {len(atoms)} atoms but forces of shape "
-                            f"{np.shape(forces)}; give one force for each atom.")
+            raise DataError(
+                f"Structure {i} of {set_name} has {len(atoms)} atoms but forces of shape "
+                f"{np.shape(forces)}; give one force for each atom."
+            )
     sizes = [len(a) for a in structures]
     stress = np.full((count, 6), np.nan)
     for i, value in enumerate(stress_ev_per_a3):
@@ -261,9 +266,10 @@ def bad_labels(data: TrainingSet) -> list[BadLabel]:
             found[i] = "its forces are missing"
         elif not np.all(np.isfinite(forces)):
             found[i] = f"the force on atom {int(np.flatnonzero(~np.isfinite(forces).all(axis=1))[0])} is not finite"
-        elif np.any(np.isinf(data.stress_ev_per_a3[i])) or np.isnan(data.stress_ev_per_a3[i]).any() != np.isnan(
-            data.stress_ev_per_a3[i]
-        ).all():
+        elif (
+            np.any(np.isinf(data.stress_ev_per_a3[i]))
+            or np.isnan(data.stress_ev_per_a3[i]).any() != np.isnan(data.stress_ev_per_a3[i]).all()
+        ):
             found[i] = "its stress is not finite"
         elif reason := _bad_cell(data, i) or _overlap(data, i):
             found[i] = reason
@@ -346,8 +352,13 @@ def _energy_outliers(data: TrainingSet) -> list[tuple[int, str]]:
     for i in np.flatnonzero(off).tolist():
         ratio = data.energy_ev[i] / predicted[i] if predicted[i] else 0.0
         guess = _unit_guess(ratio, int(sizes[i]))
-        found.append((i, f"its energy ({data.energy_ev[i] / sizes[i]:.3f} eV/atom) is {residual[i]:+.2f} eV/atom off "
-                         f"the elemental fit of the set{guess}"))
+        found.append(
+            (
+                i,
+                f"its energy ({data.energy_ev[i] / sizes[i]:.3f} eV/atom) is {residual[i]:+.2f} eV/atom off "
+                f"the elemental fit of the set{guess}",
+            )
+        )
     return found
 
 
@@ -376,8 +387,10 @@ def checked(data: TrainingSet, on_bad: OnBad = "refuse", source: str = "The trai
     if on_bad == "refuse":
         listed = "; ".join(f"structure {b.index}: {b.reason}" for b in bad[:5])
         more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
-        raise DataError(f"{source} has {len(bad)} bad of {len(data)} structures ({listed}{more}); "
-                        "correct them or skip bad structures on request.")
+        raise DataError(
+            f"{source} has {len(bad)} bad of {len(data)} structures ({listed}{more}); "
+            "correct them or skip bad structures on request."
+        )
     if len(bad) == len(data):
         raise DataError(f"{source} has no usable structure (structure 0: {bad[0].reason}).")
     keep = np.ones(len(data), dtype=bool)

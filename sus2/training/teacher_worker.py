@@ -253,10 +253,7 @@ def read_crystals(teacher: Teacher, path: Path) -> list[Crystal]:
     types = lookup[numbers]
     if np.any(types < 0):
         raise SystemExit(f"{path} has an element that the teacher does not know (Z = {numbers[types < 0][0]}).")
-    return [
-        (types[a:b], positions[a:b], cells[i])
-        for i, (a, b) in enumerate(pairwise(offsets))
-    ]
+    return [(types[a:b], positions[a:b], cells[i]) for i, (a, b) in enumerate(pairwise(offsets))]
 
 
 def write(path: Path, **arrays: Any) -> None:

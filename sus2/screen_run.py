@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from concurrent.futures import CancelledError as FutureCancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -121,6 +122,7 @@ class Run:
         self.computed = self.failed = 0
         self.run = ""
         self._beat_at = time.monotonic()
+        self._width, self._asked_at = 4, time.monotonic() - BEAT_S
         self._watched: dict[str, tuple[int, float]] = {}
 
     def execute(self) -> ScreenSummary:
@@ -157,8 +159,14 @@ class Run:
         for name in ("workers", "_max_workers"):
             if isinstance(found := getattr(self.executor, name, None), int):
                 return found
-        client = getattr(self.executor, "_client", None)
-        return max(1, sum(client.nthreads().values())) if client is not None else 4
+        client = getattr(self.executor, "_client", None)  # of distributed, whose workers come and go
+        now = time.monotonic()
+        if client is not None and now - self._asked_at >= BEAT_S:
+            self._asked_at = now
+            # A scheduler that is gone does not answer; its futures say so too.
+            with suppress(Exception):
+                self._width = max(1, sum(client.nthreads().values()))
+        return self._width
 
     # ---- sending
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from ase import Atoms
 from ase.build import bulk
+from ase.calculators.emt import EMT
 from typer.testing import CliRunner
 
 import sus2
@@ -22,6 +24,7 @@ from sus2 import cli
 from sus2.errors import DataError, PotentialFileError
 from sus2.pretrained import model_folders, models, pretrained_folder, read_card, write_card
 from sus2.training import teacher
+from sus2.training.ase_teacher import serve
 from sus2.training.sets import load_set, set_folder
 from sus2.training.teacher import BuildPlan, build_set
 from tests.test_docs import blocks, run, script
@@ -165,13 +168,12 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_teacher_builds_a_set(worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "set_folder", lambda name: tmp_path / "sets" / name)
     monkeypatch.setattr("sus2.training.sets.set_folder", lambda name: tmp_path / "sets" / name)
-    plan = BuildPlan("small", functionals=("PBE",), limit=2, dynamics_per_shard=1, crystals="decorations")
+    plan = BuildPlan("small", functionals=("PBE",), limit=1, crystals="decorations")
     lines: list[str] = []
     build_set(plan, lines.append)
     assert json.loads((tmp_path / "sets" / "small" / "manifest.json").read_text())["teachers"] == {"PBE": "my_teacher"}
     data = load_set("small", "PBE", drop=())
-    assert len(data.energy_ev) >= 6
-    assert (tmp_path / "sets" / "small" / "snapshots-0000.npz").exists()
+    assert len(data.energy_ev) >= 3
     potential = sus2.load("sus2-universal-pbe")
     for k in range(len(data.energy_ev)):
         label = potential.evaluate([data.to_atoms(k)])[0]
@@ -204,3 +206,52 @@ def test_a_functional_that_the_teacher_has_not(worker: Path, tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode != 0
     assert done.stderr.strip() == "This teacher has PBE, not HSE."
+
+
+def stored(path: Path, crystals: list[Atoms], **more: object) -> None:
+    offsets = np.cumsum([0, *map(len, crystals)])
+    numbers, positions = (np.concatenate([getattr(a, name) for a in crystals]) for name in ("numbers", "positions"))
+    np.savez(
+        path, numbers=numbers, positions=positions, cells=[a.cell.array for a in crystals], offsets=offsets, **more
+    )
+
+
+def test_relaxations_of_a_teacher(tmp_path: Path) -> None:
+    stored(tmp_path / "base-0000.npz", [bulk("Cu", a=3.75), bulk("Cu", a=9.0), bulk("Al", a=4.0, cubic=True)])
+    serve({"PBE": EMT}, ["relax", str(tmp_path), "--teacher", "PBE"])
+    with np.load(tmp_path / "relaxed-0000.npz") as found:
+        assert found["positions"].shape == (6, 3)
+        # Atoms out of each other's reach have no force and no stress: they are at rest, as they were.
+        assert found["converged"][[0, 2]].all()
+        assert np.linalg.det(found["cells"][0]) == pytest.approx(3.59**3 / 4, rel=0.01)
+        relaxed = bulk("Cu")
+        relaxed.set_cell(found["cells"][0], scale_atoms=True)
+        relaxed.calc = EMT()
+        assert found["energy"][0] == pytest.approx(relaxed.get_potential_energy(), abs=1e-9)
+        assert np.abs(relaxed.get_stress()).max() < 0.004
+
+
+def test_dynamics_of_a_teacher(tmp_path: Path) -> None:
+    crystals = [bulk("Cu", cubic=True), bulk("Al", cubic=True)]
+    masses = np.concatenate([a.get_masses() for a in crystals])
+    shots = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        stored(folder / "start-0003.npz", crystals, masses=masses, temperature=[300.0, 900.0], seed=seed)
+        serve({"PBE": EMT}, ["dynamics", str(folder), "--teacher", "PBE", "--shard", "0003"])
+        with np.load(folder / "snapshots-0003.npz") as found:
+            assert found["valid"].shape == (3, 2)
+            assert found["valid"].all()
+            shots.append(found["positions"])
+    moved = np.abs(shots[0] - np.concatenate([a.positions for a in crystals]))
+    assert moved.shape == (3, 8, 3)
+    assert 0.01 < moved[:, :4].max() < moved[:, 4:].max() < 2.0
+    assert not np.allclose(shots[0], shots[1])
+
+
+def test_a_calculator_that_fails_is_told(tmp_path: Path) -> None:
+    stored(tmp_path / "structures-0000.npz", [bulk("Fe")])
+    with pytest.raises(SystemExit, match=r"calculator failed in structures-0000.npz"):
+        serve({"PBE": EMT}, ["label", str(tmp_path), "--teacher", "PBE"])
+    assert not list(tmp_path.glob("labels*"))

@@ -123,7 +123,7 @@ def _dynamics(crystals: list[Atoms], content: Mapping[str, Any], calculator: Cal
         atoms.set_velocities(scale * rng.standard_normal((len(atoms), 3)))
         atoms.calc = calculator
         step = (0.5 if masses[rows].min() < 3.0 else 1.5) * units.fs
-        run = Langevin(atoms, step, temperature_K=kelvin, friction=0.02 / units.fs, rng=rng)
+        run = Langevin(atoms, step, temperature_K=kelvin, friction=0.02 / units.fs, rng=rng, fixcm=False)
         good = True
         for shot in range(SHOTS):
             if good:

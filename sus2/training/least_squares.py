@@ -107,12 +107,14 @@ def descend(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: 
 def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective], prior: Prior) -> Damped:
     """One accepted Levenberg-Marquardt step with variable projection, or only more damping where none helps.
 
-    Raises DataError for a space of more than MAX_PARAMETERS parameters.
+    Raises DataError for a model whose tables have more than MAX_PARAMETERS parameters.
     """
-    if space.size > MAX_PARAMETERS:
+    # Of the table of pairs, which the matrix is formed for even where the space is factorised.
+    size = ParameterSpace(space.spec).size
+    if size > MAX_PARAMETERS:
         raise DataError(
-            f"Gauss-Newton is for at most {MAX_PARAMETERS} parameters, this model has {space.size}: use 'lbfgs' or "
-            "'adam', or a factorised element space."
+            f"Gauss-Newton is for at most {MAX_PARAMETERS} parameters, the tables of this model have {size}: use 'lbfgs' "
+            "or 'adam'."
         )
     matrix, right = _normal(space, state.x, parts, prior, linear=False)
     damping = state.damping

@@ -113,8 +113,8 @@ def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective
     size = ParameterSpace(space.spec).size
     if size > MAX_PARAMETERS:
         raise DataError(
-            f"Gauss-Newton is for at most {MAX_PARAMETERS} parameters, the tables of this model have {size}: use 'lbfgs' "
-            "or 'adam'."
+            f"Gauss-Newton is for at most {MAX_PARAMETERS} parameters, the tables of this model have {size}: use "
+            "'lbfgs' or 'adam'."
         )
     matrix, right = _normal(space, state.x, parts, prior, linear=False)
     damping = state.damping

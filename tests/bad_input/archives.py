@@ -6,6 +6,7 @@ import io
 import stat
 import struct
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 
@@ -24,7 +25,9 @@ def zipped(*members: tuple[str | zipfile.ZipInfo, bytes], method: int = _DEFLATE
             # A name alone would bring the time of day into the archive.
             info = zipfile.ZipInfo(name) if isinstance(name, str) else name
             info.compress_type = method
-            archive.writestr(info, content)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a name may come twice here
+                archive.writestr(info, content)
     return out.getvalue()
 
 

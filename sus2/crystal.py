@@ -101,10 +101,12 @@ def _check_images(atoms: Atoms, vectors: NDArray[np.float64]) -> None:
     """Refuse cells in which each atom would have more neighbours than memory holds; vectors: the periodic ones."""
     if not len(vectors):
         return
-    thickness = 1.0 / float(np.linalg.norm(np.linalg.pinv(vectors), axis=0).max())
+    with np.errstate(over="ignore", under="ignore"):
+        thickness = 1.0 / max(float(np.linalg.norm(np.linalg.pinv(vectors), axis=0).max()), 1e-300)
+        volume = abs(float(np.linalg.det(vectors))) if len(vectors) == 3 else np.inf
     if thickness < LEAST_THICKNESS_A:
         raise StructureError(f"The cell is only {thickness:.3g} Å thick; correct it, or its unit, which must be Å.")
-    if len(vectors) == 3 and len(atoms) > MAX_ATOMS_PER_A3 * abs(float(np.linalg.det(vectors))):
+    if len(atoms) > MAX_ATOMS_PER_A3 * volume:
         raise StructureError("The cell holds more than 10 atoms per Å³; correct it, or its unit, which must be Å.")
 
 

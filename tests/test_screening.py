@@ -278,6 +278,13 @@ def test_a_broken_executor_that_cannot_be_made_again(out: Path) -> None:
     pool.shutdown()
 
 
+def test_a_worker_with_other_code_is_refused(inline: Executor, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sus2.screen_run.code_version", lambda: "0.0.1-older")
+    with pytest.raises(Sus2Error, match="install the same one everywhere"):
+        screen(silicon(2), MODEL, properties=["relax"], out=out, executor=inline)
+    assert rows(out, "SELECT COUNT(*) FROM results") == [(0,)]
+
+
 # Several runs -----------------------------------------------------------------------------------------------------
 
 

@@ -46,7 +46,7 @@ class Settings(BaseModel):
     max_store_mb: _Natural = Field(512, description="size of the store of results, MiB; 0: keep none on disk")
     patience_ms: _Natural = Field(300, description="how long a page waits for a result before it shows progress, ms")
     max_structures: _Positive = Field(500, description="crystals in one run over many")
-    max_archive_mb: _Positive = Field(20, description="size of an uploaded archive, MiB")
+    max_archive_mb: _Positive = Field(32, description="size of an uploaded archive, MiB")
     max_archive_members: _Positive = Field(2000, description="files in an uploaded archive")
     max_unpacked_mb: _Positive = Field(100, description="size of an uploaded archive when unpacked, MiB")
     sign_in: bool = Field(

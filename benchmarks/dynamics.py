@@ -49,8 +49,8 @@ MIN_ATOMS = 64
 
 
 def crystal_of(name: str) -> Atoms:
-    """A crystal of 64 atoms that the potential of that name is meant for: soft and anharmonic, so that many atoms cross
-    the cutoff."""
+    """A crystal of 64 atoms that the potential of that name is meant for: with few neighbours, so that a step is
+    cheap."""
     elements = next(card.elements for card in sus2.models() if card.name == name)
     if len(elements) == 1:
         # Eight times the conventional cell of diamond, 64 times the primitive cell of the others.

@@ -31,8 +31,9 @@ def dynamics(rows: list[dict[str, Any]]) -> list[str]:
         "a straight line through the total energy per atom, with the standard error from fifty block means; wanted: "
         "below 10^−5 eV/atom/ns. Fluctuation: standard deviation around that line, which belongs to the step (half the "
         "step, a quarter of it: `tests/test_dynamics.py`). Largest: how far the atom that moved most is from its site "
-        "at the end; above 2 Å the crystal did not survive: NaI melts in sus2-ionic-pbe, so its row speaks of energy "
-        "conservation alone, not of a crystal. The soft crystals were taken because their steps are cheaper than those of "
+        "at the end; above 2 Å the crystal did not survive: NaI melts in sus2-ionic-pbe, so its row "
+        "speaks of energy conservation alone, not of a crystal. The soft crystals were taken because their steps are "
+        "cheaper than those of "
         "Al, NaCl, GaAs and Ag. Runs below 1000 ps are unfinished: each goes on from its checkpoint with `--picoseconds 1000`.", "",
         "| potential | crystal | ps | K | drift (eV/atom/ns) | ± | fluctuation (eV/atom) | largest (Å) |",
         "|---|---|--:|--:|--:|--:|--:|--:|",

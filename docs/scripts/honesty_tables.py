@@ -34,7 +34,8 @@ def dynamics(rows: list[dict[str, Any]]) -> list[str]:
         "at the end; above 2 Å the crystal did not survive: NaI melts in sus2-ionic-pbe, so its row "
         "speaks of energy conservation alone, not of a crystal. The soft crystals were taken because their steps are "
         "cheaper than those of "
-        "Al, NaCl, GaAs and Ag. Runs below 1000 ps are unfinished: each goes on from its checkpoint with `--picoseconds 1000`.", "",
+        "Al, NaCl, GaAs and Ag. Runs below 1000 ps are unfinished: each goes on from its checkpoint with "
+        "`--picoseconds 1000`.", "",
         "| potential | crystal | ps | K | drift (eV/atom/ns) | ± | fluctuation (eV/atom) | largest (Å) |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]  # fmt: skip

@@ -63,7 +63,7 @@ $(VENV)/.ready-app: $(TORCH) pyproject.toml constraints.txt
 
 $(VENV)/.ready-test: $(TORCH) pyproject.toml constraints.txt
 	@echo "Installing the app and what its tests need ..."
-	@$(INSTALL) --editable '.[app,elastic,sign-in,test]'
+	@$(INSTALL) --editable '.[app,elastic,sign-in,dask,test]'
 	@touch $@ $(VENV)/.ready-app
 
 $(VENV)/.ready-lint: $(TORCH) pyproject.toml constraints.txt

@@ -69,7 +69,9 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
             (found.gradient, near.gradient()), (found.curvature, near.curvature())
         ):  # fmt: skip
             to[edge] += torch.as_tensor(part, device=potential.device)
-        found.site_energies.index_add_(0, found.edge_i[edge], torch.as_tensor(near.energy_ev, device=potential.device))
+        found.site_energies.index_add_(
+            0, found.edge_i[edge], torch.as_tensor(near.energy_ev, device=potential.device)
+        )
     return found
 
 

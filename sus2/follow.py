@@ -60,7 +60,9 @@ class FollowedMode:
         if not self.converged:
             return "The relaxation from the displaced structure did not converge, so no phase can be named."
         if not self.lower:
-            return f"The relaxation returned to the parent, {self.spacegroup_parent}: no lower phase lies this way."
+            return (
+                f"The relaxation returned to the parent, {self.spacegroup_parent}: no lower phase lies this way."
+            )
         return (
             f"{self.spacegroup_relaxed} lies {self.gain_mev_per_atom:.2f} meV/atom below {self.spacegroup_parent}, "
             f"found in a cell of {len(self.atoms)} atoms."

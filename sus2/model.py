@@ -57,9 +57,7 @@ class Sus2Model(nn.Module):
         self.mapping = index(spec.mapping)
         self.levels = [
             (
-                index(rows[:, 0]),
-                index(rows[:, 1]),
-                index(rows[:, 3]),
+                index(rows[:, 0]), index(rows[:, 1]), index(rows[:, 3]),
                 torch.as_tensor(rows[:, 2], device=device).to(dtype),
             )
             for rows in product_levels(spec)

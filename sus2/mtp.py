@@ -352,14 +352,12 @@ def _refuse_foreign(r: _Reader) -> None:
     ):
         raise r.fail(
             "this is an SUS2-SH potential (spherical harmonics); only the moment-tensor dialect of "
-            "SUS2-MLIP can be read.",
-            r.lines[0][0],
+            "SUS2-MLIP can be read.", r.lines[0][0],
         )
     if "scaling_map" not in keys and "species_count" in keys and "scal_coeffs" not in keys:
         raise r.fail(
             "key 'scaling_map' is missing: this is a plain MLIP-2 MTP or not a SUS2 file; only potentials "
-            "of SUS2-MLIP can be read.",
-            r.lines[0][0],
+            "of SUS2-MLIP can be read.", r.lines[0][0],
         )
 
 
@@ -370,7 +368,9 @@ def _radial(r: _Reader, funcs: int, size: int, species: int) -> tuple[Array, Arr
     r.at += 1
     line, text = r.peek()
     if text != "0-0":
-        raise r.fail(f"'radial_coeffs' must have the one block '0-0' of SUS2-MLIP, found '{_short(text)}'.", line)
+        raise r.fail(
+            f"'radial_coeffs' must have the one block '0-0' of SUS2-MLIP, found '{_short(text)}'.", line
+        )
     r.at += 1
     rows = []
     for mu in range(funcs):
@@ -410,7 +410,9 @@ def check_graph(spec: ModelSpec, source: str = "potential") -> None:
     for n, (p, q, _, t) in enumerate(spec.times):
         for index in (p, q, t):
             if not 0 <= index < spec.moments_count:
-                raise fail("alpha_index_times", n, f"uses moment {index}, out of range 0..{spec.moments_count - 1}")
+                raise fail(
+                    "alpha_index_times", n, f"uses moment {index}, out of range 0..{spec.moments_count - 1}"
+                )
         if not (known[p] and known[q]):
             raise fail("alpha_index_times", n, "uses a moment before it is computed")
         if t < nb:
@@ -468,7 +470,8 @@ def format_mtp(spec: ModelSpec) -> str:
         out.append(f"scal_coeffs = {braces(scal)}")
         out += ["\tradial_coeffs", "\t\t0-0"]
         out += [
-            "\t\t\t" + braces(np.concatenate(row)) for row in zip(spec.radial_weights, spec.radial_species, strict=True)
+            "\t\t\t" + braces(np.concatenate(row))
+            for row in zip(spec.radial_weights, spec.radial_species, strict=True)
         ]
     out += [
         f"alpha_moments_count = {spec.moments_count}",

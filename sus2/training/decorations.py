@@ -11,35 +11,10 @@ import numpy as np
 from sus2.training.families import ANIONS, CATIONS, METALS, TETRAHEDRAL, Recipe
 
 _ALLOYS = ("CsCl", "L1_0", "L1_1", "L1_2", "D0_3", "D0_22", "B32", "C11b", "AlB2", "WC", "NiAs", "A15", "C15")
-_TETRAHEDRAL = (
-    "zincblende",
-    "wurtzite",
-    "rocksalt",
-    "CsCl",
-    "NiAs",
-    "WC",
-    "L1_0",
-    "CdI2",
-    "fluorite",
-    "L1_2",
-    "AlB2",
-    "rutile",
-    "La2O3",
-)
-_SALTS = (
-    "rocksalt",
-    "CsCl",
-    "zincblende",
-    "wurtzite",
-    "NiAs",
-    "fluorite",
-    "rutile",
-    "CdI2",
-    "La2O3",
-    "ReO3",
-    "MoS2",
-    "corundum",
-)
+_TETRAHEDRAL = ("zincblende", "wurtzite", "rocksalt", "CsCl", "NiAs", "WC", "L1_0", "CdI2", "fluorite", "L1_2", "AlB2",
+                "rutile", "La2O3")
+_SALTS = ("rocksalt", "CsCl", "zincblende", "wurtzite", "NiAs", "fluorite", "rutile", "CdI2", "La2O3", "ReO3", "MoS2",
+          "corundum")
 # Slots: cation, cation, anion; and, where two anions share a cation, cation, anion, anion.
 _TWO_CATIONS = ("perovskite", "NaFeO2", "K2NiF4", "zincblende-CuAu", "chalcopyrite", "half-Heusler")
 _TWO_ANIONS = ("half-Heusler", "NaFeO2")

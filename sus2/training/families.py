@@ -21,58 +21,11 @@ _HALIDES = ("F", "Cl", "Br", "I")
 _CHALCOGENS = ("O", "S", "Se", "Te")
 ANIONS = frozenset(_HALIDES + _CHALCOGENS)
 
-METALS = (
-    "Li",
-    "Mg",
-    "Al",
-    "Sc",
-    "Ti",
-    "V",
-    "Cu",
-    "Zn",
-    "Y",
-    "Zr",
-    "Nb",
-    "Mo",
-    "Ru",
-    "Rh",
-    "Pd",
-    "Ag",
-    "Cd",
-    "Hf",
-    "Ta",
-    "W",
-    "Re",
-    "Os",
-    "Ir",
-    "Pt",
-    "Au",
-    "Pb",
-)
+METALS = ("Li", "Mg", "Al", "Sc", "Ti", "V", "Cu", "Zn", "Y", "Zr", "Nb", "Mo", "Ru", "Rh", "Pd", "Ag", "Cd", "Hf",
+          "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Pb")
 TETRAHEDRAL = ("B", "C", "N", "O", "Al", "Si", "P", "S", "Zn", "Ga", "Ge", "As", "Se", "Cd", "In", "Sn", "Sb", "Te")
-CATIONS = (
-    "Li",
-    "Na",
-    "K",
-    "Rb",
-    "Cs",
-    "Mg",
-    "Ca",
-    "Sr",
-    "Ba",
-    "Al",
-    "Ga",
-    "Sc",
-    "Y",
-    "La",
-    "Ti",
-    "Zr",
-    "Hf",
-    "Nb",
-    "Ta",
-    "Zn",
-    "Si",
-)
+CATIONS = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Al", "Ga", "Sc", "Y", "La", "Ti", "Zr", "Hf", "Nb",
+           "Ta", "Zn", "Si")
 IONIC = CATIONS + _HALIDES + _CHALCOGENS
 
 
@@ -152,16 +105,8 @@ def _metals(rng: np.random.Generator) -> list[Recipe]:
 
 
 def _tetrahedral() -> list[Recipe]:
-    pairs = [
-        *product(("B", "Al", "Ga", "In"), ("N", "P", "As", "Sb")),
-        *product(("Zn", "Cd"), _CHALCOGENS),
-        ("Si", "C"),
-        ("Si", "Ge"),
-        ("Ge", "C"),
-        ("Sn", "C"),
-        ("Si", "Sn"),
-        ("Ge", "Sn"),
-    ]
+    pairs = [*product(("B", "Al", "Ga", "In"), ("N", "P", "As", "Sb")), *product(("Zn", "Cd"), _CHALCOGENS),
+             ("Si", "C"), ("Si", "Ge"), ("Ge", "C"), ("Sn", "C"), ("Si", "Sn"), ("Ge", "Sn")]
     found: list[Recipe] = [
         (name, pair) for pair in pairs for name in ("zincblende", "wurtzite", "rocksalt", "CsCl", "NiAs", "WC", "L1_0")
     ]
@@ -193,12 +138,8 @@ def _ionic(rng: np.random.Generator) -> list[Recipe]:
     for pair in product(three, _CHALCOGENS):
         found += [("La2O3", pair), ("corundum", pair)]
     found += [("ReO3", pair) for pair in product(three, _HALIDES)]
-    for a, b, x in [
-        *product(one, two, _HALIDES),
-        *product(two, four, _CHALCOGENS[:2]),
-        *product(one, five, ("O",)),
-        *product(("La", "Y"), ("Al", "Ga", "Sc"), ("O",)),
-    ]:
+    for a, b, x in [*product(one, two, _HALIDES), *product(two, four, _CHALCOGENS[:2]), *product(one, five, ("O",)),
+                    *product(("La", "Y"), ("Al", "Ga", "Sc"), ("O",))]:
         found.append(("perovskite", (a, b, x)))
     found += [("NaFeO2", trio) for trio in product(("Li", "Na", "K"), three, ("O", "S"))]
     found += [("spinel", trio) for trio in product(("Mg", "Zn", "Ca"), ("Al", "Ga", "Sc"), ("O", "S"))]
@@ -212,20 +153,8 @@ def _ionic(rng: np.random.Generator) -> list[Recipe]:
 
 def _universal(rng: np.random.Generator) -> list[Recipe]:
     """One or two random prototypes for each pair of elements, and oxides, fluorides, nitrides of each element."""
-    names = (
-        "rocksalt",
-        "CsCl",
-        "zincblende",
-        "L1_0",
-        "L1_2",
-        "D0_3",
-        "fluorite",
-        "NiAs",
-        "AlB2",
-        "WC",
-        "CdI2",
-        "La2O3",
-    )
+    names = ("rocksalt", "CsCl", "zincblende", "L1_0", "L1_2", "D0_3", "fluorite", "NiAs", "AlB2", "WC", "CdI2",
+             "La2O3")
     found: list[Recipe] = []
     for x, y in combinations(UNIVERSAL, 2):
         pair = (x, y) if rng.random() < 0.5 else (y, x)

@@ -45,7 +45,8 @@ def finished_shards(name: str) -> list[str]:
     return [
         n
         for n in numbers
-        if (folder / f"check-{n}.json").exists() and all((folder / f"labels-{f}-{n}.npz").exists() for f in functionals)
+        if (folder / f"check-{n}.json").exists()
+        and all((folder / f"labels-{f}-{n}.npz").exists() for f in functionals)
     ]
 
 

@@ -49,6 +49,19 @@ def app(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     board.board.cache_clear()
 
 
+@pytest.fixture
+def kept(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
+    """The app with a store of its own."""
+    available()  # compiled where it always is, before the folder changes
+    monkeypatch.setenv("SUS2_MAX_STORE_MB", "64")
+    monkeypatch.setattr(board, "cache_folder", lambda: tmp_path)
+    settings.cache_clear()
+    board.board.cache_clear()
+    yield app
+    board.board().close()
+    board.board.cache_clear()
+
+
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",

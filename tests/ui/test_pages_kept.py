@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from sus2 import board, kernels
+from sus2 import board
 from sus2.examples import example_questions
-from sus2.settings import settings
 from tests.ui.test_pages import opened
-
-
-@pytest.fixture
-def kept(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    """The app with a store of its own."""
-    kernels.available()  # compiled where it always is, before the folder changes
-    monkeypatch.setenv("SUS2_MAX_STORE_MB", "64")
-    monkeypatch.setattr(board, "cache_folder", lambda: tmp_path)
-    settings.cache_clear()
-    board.board.cache_clear()
-    yield app
-    board.board().close()
-    board.board.cache_clear()
 
 
 def captions(app: AppTest) -> str:

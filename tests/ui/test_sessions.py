@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import streamlit as st
 from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
-from sus2 import board, kernels
+from sus2 import board
 from sus2.mtp import format_mtp
 from sus2.settings import settings
 from sus2.structures import write_structure
@@ -19,19 +18,6 @@ from tests.ui.test_pages import SILICON, opened, upload
 
 SECRET = "secret-alloy.cif"
 ODD = write_structure(bulk("Si", "diamond", a=5.4321), "cif").encode()
-
-
-@pytest.fixture
-def stored(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
-    """The app with a store, which all sessions of a server share."""
-    kernels.available()
-    monkeypatch.setenv("SUS2_MAX_STORE_MB", "64")
-    monkeypatch.setattr(board, "cache_folder", lambda: tmp_path)
-    settings.cache_clear()
-    board.board.cache_clear()
-    yield app
-    board.board().close()
-    board.board.cache_clear()
 
 
 def another(app: AppTest) -> AppTest:
@@ -48,55 +34,55 @@ def words(app: AppTest) -> str:
     return " ".join(said + offered + kept)
 
 
-def test_an_upload_is_seen_by_nobody_else_but_by_its_link(stored: AppTest, root: Path) -> None:
-    opened(stored, "eos", model="si-mlearn-pbe")
-    upload(stored, SECRET, ODD)
-    assert SECRET.replace("-", "\\-").replace(".", "\\.") in words(stored)
-    key = stored.session_state["crystal_key"]
+def test_an_upload_is_seen_by_nobody_else_but_by_its_link(kept: AppTest, root: Path) -> None:
+    opened(kept, "eos", model="si-mlearn-pbe")
+    upload(kept, SECRET, ODD)
+    assert SECRET.replace("-", "\\-").replace(".", "\\.") in words(kept)
+    key = kept.session_state["crystal_key"]
 
-    other = another(stored)
+    other = another(kept)
     for name in ("start", "structure", "eos", "history", "compare", "models", "check"):
         opened(other, name)
         assert "secret" not in words(other), name
         assert key not in words(other)
     assert "own_crystals" not in other.session_state
 
-    guest = another(stored)
+    guest = another(kept)
     opened(guest, "eos", crystal=key, model="si-mlearn-pbe")
     assert guest.session_state["crystal_key"] == key
     assert "secret" in words(guest)
 
 
-def test_a_model_is_seen_by_nobody_else(stored: AppTest) -> None:
+def test_a_model_is_seen_by_nobody_else(kept: AppTest) -> None:
     spec = random_spec(species=1, seed=5)
-    opened(stored, "models")
-    stored.file_uploader(key="own_file").set_value(("confidential.mtp", format_mtp(spec).encode(), "text/plain"))
-    stored.text_input(key="own_elements").set_value("Si")
-    next(b for b in stored.button if b.label == "Load").click()
-    stored.run()
-    assert not stored.exception
-    assert "confidential" in words(stored)
-    other = another(stored)
+    opened(kept, "models")
+    kept.file_uploader(key="own_file").set_value(("confidential.mtp", format_mtp(spec).encode(), "text/plain"))
+    kept.text_input(key="own_elements").set_value("Si")
+    next(b for b in kept.button if b.label == "Load").click()
+    kept.run()
+    assert not kept.exception
+    assert "confidential" in words(kept)
+    other = another(kept)
     for name in ("models", "eos", "compare"):
         opened(other, name, model="confidential")
         assert "confidential" not in words(other), name
     assert other.session_state["model_name"] != "confidential"
 
 
-def test_the_history_is_ones_own(stored: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_history_is_ones_own(kept: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(st, "user", {})  # AppTest says that everybody is one signed-in user
-    opened(stored, "eos", crystal="si", model="si-mlearn-pbe")
-    opened(stored, "history")
-    assert len(stored.dataframe) == 1
-    other = another(stored)
+    opened(kept, "eos", crystal="si", model="si-mlearn-pbe")
+    opened(kept, "history")
+    assert len(kept.dataframe) == 1
+    other = another(kept)
     opened(other, "history")
     assert any("Nothing yet" in i.value for i in other.info)
-    assert other.session_state["owner"] != stored.session_state["owner"]
+    assert other.session_state["owner"] != kept.session_state["owner"]
     store = board.board().store
     assert store is not None
-    (entry,) = store.history(stored.session_state["owner"])
+    (entry,) = store.history(kept.session_state["owner"])
     store.forget(other.session_state["owner"], [entry.id])
-    assert len(store.history(stored.session_state["owner"])) == 1, "deleted by somebody else"
+    assert len(store.history(kept.session_state["owner"])) == 1, "deleted by somebody else"
 
 
 def test_a_session_uploads_no_more_than_it_may(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

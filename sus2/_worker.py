@@ -40,6 +40,14 @@ def read_frame(pipe: BinaryIO) -> Any:
     return pickle.loads(content)
 
 
+def _answer(pipe: BinaryIO, message: Any) -> None:
+    """Send one message to whoever asked; where nobody is there any more, nobody waits for this process either."""
+    try:
+        write_frame(pipe, message)
+    except BrokenPipeError:
+        os._exit(0)
+
+
 class _Reporter:
     """Sends progress, not too often, and stops the calculation where that was asked for."""
 
@@ -54,7 +62,7 @@ class _Reporter:
         now = time.monotonic()
         if stage != self._last[0] or now - self._last[1] > _REPORT_EVERY_S:
             self._last = (stage, now)
-            write_frame(self.pipe, ("progress", stage, float(fraction)))
+            _answer(self.pipe, ("progress", stage, float(fraction)))
 
 
 def main() -> None:
@@ -95,7 +103,7 @@ def main() -> None:
                 "error",
                 Sus2Error(f"The calculation failed ({type(error).__name__}: {text})."),
             )
-        write_frame(pipe, outcome)
+        _answer(pipe, outcome)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, wait
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sus2._worker import write_frame
 from sus2.errors import CancelledError, StructureError, Sus2Error, WorkerLostError
 from sus2.jobs import InlineExecutor, JobFuture, LocalExecutor, error_of
 from tests import helpers_jobs as calls
@@ -127,6 +131,22 @@ def test_workers_end_with_the_executor() -> None:
         os.kill(pid, 0)
     with pytest.raises(RuntimeError):
         executor.submit(calls.add, 1, 1)
+
+
+@pytest.mark.parametrize("call", [calls.process_id, calls.step_until_stopped])
+def test_a_worker_whose_asker_is_gone_ends_without_a_word(call: object) -> None:
+    # Its answers are closed before its questions: it meets the loss while it answers, or reports.
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "sus2._worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    assert worker.stderr is not None
+    worker.stdout.close()
+    write_frame(worker.stdin, ("call", pickle.dumps((call, (), {}))))
+    assert (worker.wait(LONG_S), worker.stderr.read()) == (0, b"")
+    worker.stdin.close()
+    worker.stderr.close()
 
 
 def test_there_is_at_least_one_worker() -> None:

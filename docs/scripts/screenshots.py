@@ -6,8 +6,10 @@ Starts a server with a store of its own; needs Debian's chromium and the extra `
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -17,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from app import ARGUMENTS, STILL, server  # noqa: E402
+from sus2.samples import samples  # noqa: E402
+from sus2.screening import screen  # noqa: E402
 
 FOLDER = ROOT / "docs" / "images"
 # Name of the picture -> address, and what to click once the page is there.
@@ -29,6 +33,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "phonons": ("phonons?crystal=cu", ""),
     "thermal": ("thermal?crystal=si", "Thermal expansion"),
     "many": ("many?crystal=cu", "Plot"),
+    "screening": ("screening", ""),
     "compare": ("compare?crystal=cu", ""),
     "check": ("check?crystal=si", ""),
     "transfer": ("transfer", ""),
@@ -63,6 +68,16 @@ def picture(page: Page, address: str, tab: str, path: Path) -> None:
 def main(wanted: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     names = wanted or list(PAGES)
+    with tempfile.TemporaryDirectory() as folder:
+        if "screening" in names:
+            crystals = {s.key: s.atoms() for s in samples()}
+            screen(crystals, "sus2-universal-pbe", out=Path(folder) / "samples.db")
+        os.environ["SUS2_SCREENS"] = folder
+        pictures(names)
+
+
+def pictures(names: list[str]) -> None:
+    """The pages of these names, in both themes and some on a phone."""
     with server() as (address, _), sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
         for theme in ("light", "dark"):

@@ -126,8 +126,9 @@ def _buttons(crystal: frame.Crystal, past: History, step: Step | None, shown: At
     elif past.before:
         st.caption("Undo goes back to the crystal before.")
     if steps:
-        with st.expander("The same in Python"):
-            st.code(_python(crystal, steps), language="python")
+        frame.folded(
+            "The same in Python", lambda: st.code(_python(crystal, steps), language="python"), key="fold_edits"
+        )
 
 
 def _python(crystal: frame.Crystal, steps: Sequence[Step]) -> str:

@@ -17,7 +17,7 @@ from ase import Atoms
 
 from pages._answers import Shown
 from pages._choice import Crystal
-from pages._widgets import downloads, facts
+from pages._widgets import downloads, facts, folded
 from sus2.reproduce import as_command, as_python
 from sus2.structures import content_key, write_structure
 
@@ -67,7 +67,8 @@ def take_away(
         lambda: archive(everything, python=python, command=command, figures=figures, title=stem),
         f"{stem}.zip", "application/zip", key=f"zip_{stem}", on_click="ignore", icon=":material/folder_zip:",
     )  # fmt: skip
-    with st.expander("How this was computed, and how to get it again"):
+
+    def again() -> None:
         _origin(shown)
         st.markdown("**In Python**")
         st.code(python, language="python")
@@ -76,6 +77,8 @@ def take_away(
             st.code(command, language="bash", wrap_lines=True)
             if f"{stem}.json" in command:
                 st.caption(f"{stem}.json is the file of the button above; it holds the crystal to the last digit.")
+
+    folded("How this was computed, and how to get it again", again, key=f"fold_{stem}")
 
 
 def provenance(shown: Shown, crystal: Crystal) -> dict[str, Any]:

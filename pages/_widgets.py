@@ -125,6 +125,19 @@ def tabs(parts: Mapping[str, Callable[[], None]], *, key: str, keep: Sequence[st
     draw()
 
 
+def folded(label: str, part: Callable[[], None], *, key: str, opened: bool = False) -> None:
+    """A part of a page that is drawn once it is unfolded: what it needs in the browser is fetched then, not before."""
+
+    @st.fragment
+    def draw() -> None:
+        box = st.expander(label, expanded=opened, key=key, on_change="rerun")
+        if box.open:
+            with box, guard():
+                part()
+
+    draw()
+
+
 def plot_of(made: Mapping[str, Drawing], key: str, *, pick: bool = False) -> list[int] | None:
     """Show one of the drawings of a page, as plot() does."""
     d = made[key]
@@ -193,17 +206,17 @@ def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
     """A result's own checks: verdict, number, limits and what each means; opened where one does not pass."""
     bad = sum(c.verdict != "pass" for c in found)
     text = "all pass" if not bad else f"{bad} of {len(found)} ask for a look"
-    with st.expander(f"Checks: {text}", expanded=opened or bool(bad)):
-        table(
-            [
-                {
-                    "check": c.name,
-                    "verdict": _MARKS[c.verdict],
-                    "value": f"{c.value:.3g} {c.unit}".strip(),
-                    "passes up to": "" if c.pass_limit is None else f"{c.pass_limit:.3g} {c.unit}".strip(),
-                    "meaning": c.meaning,
-                }
-                for c in found
-            ],
-            key=key,
-        )
+    rows = [
+        {
+            "check": c.name,
+            "verdict": _MARKS[c.verdict],
+            "value": f"{c.value:.3g} {c.unit}".strip(),
+            "passes up to": "" if c.pass_limit is None else f"{c.pass_limit:.3g} {c.unit}".strip(),
+            "meaning": c.meaning,
+        }
+        for c in found
+    ]
+    # Two keys: a result that needs a look unfolds its checks also where those of one before had been folded.
+    folded(
+        f"Checks: {text}", lambda: table(rows, key=key), key=f"fold_{key}_{bool(bad)}", opened=opened or bool(bad)
+    )

@@ -233,8 +233,8 @@ def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[
         files.append(("Relaxed crystals (extended XYZ)", "many-relaxed.xyz", "chemical/x-xyz", text))
     frame.downloads(files, key="batch")
     if len(structures) <= MAX_PYTHON:
-        with st.expander("The same in Python"):
-            st.code(as_python(shown.question, file="many.json", seen="result.to_csv()"), language="python")
+        text = as_python(shown.question, file="many.json", seen="result.to_csv()")
+        frame.folded("The same in Python", lambda: st.code(text, language="python"), key="fold_many")
 
 
 def named_xyz(name: str, atoms: Atoms) -> str:

@@ -65,7 +65,8 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
             )
         else:
             st.markdown("The card states none.")
-    with st.expander("Data, licence and how it was made"):
+
+    def origin() -> None:
         for label, text in (
             ("training data", c.data),
             ("teacher", c.teacher),
@@ -77,6 +78,8 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
                 st.markdown(f"*{label}*: {frame.plain(text)}")
         if c.command:
             st.code(c.command, language="bash")
+
+    frame.folded("Data, licence and how it was made", origin, key=f"fold_{c.name}")
 
 
 def own_model_form() -> None:

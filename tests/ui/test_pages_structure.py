@@ -47,6 +47,12 @@ def facts(app: AppTest) -> str:
     return " ".join(h.proto.body for h in app.get("html"))
 
 
+def unfolded(app: AppTest, key: str) -> AppTest:
+    """With a folded part open, which is drawn from then on."""
+    app.session_state[key] = True
+    return app.run()
+
+
 def press(app: AppTest, key: str) -> AppTest:
     app.button(key=key).click().run()
     assert not app.exception
@@ -88,7 +94,7 @@ def test_edits_add_up_and_are_undone_one_by_one(app: AppTest) -> None:
     both = supercell(strain(sample("nacl").atoms(), (0, 0, 2, 0, 0, 0)), (1, 1, 2))
     assert f"{describe(both).volume_a3:.3f}" in facts(app)
     assert any("strain" in c.value and "supercell" in c.value for c in app.caption)
-    (code,) = [c.value for c in app.code if "from sus2.edits" in c.value]
+    (code,) = [c.value for c in unfolded(app, "fold_edits").code if "from sus2.edits" in c.value]
     names: dict[str, Any] = {}
     exec(code, names)
     assert content_key(names["atoms"]) == content_key(both)
@@ -124,7 +130,7 @@ def test_replace_remove_symmetrise_standardise(app: AppTest) -> None:
     press(app, "edit_add")
     edit(app, "remove")
     widget(app.selectbox, "site_remove").set_value(0).run()
-    assert any("vacancy(atoms, 0)" in c.value for c in app.code)
+    assert any("vacancy(atoms, 0)" in c.value for c in unfolded(app, "fold_edits").code)
     assert "Na<sub>3</sub>" in facts(app)
     press(app, "edit_undo")
     edit(app, "standardise")

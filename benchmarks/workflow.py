@@ -39,11 +39,16 @@ def ours(atoms: Atoms, potential: Potential) -> None:
     found.dos()
 
 
+# matcalc's own choice of 20 A is 1024 atoms of diamond, for which CHGNet needs more than 24 GB.
+SUPERCELL_A = {"C": 15.0}
+
+
 def theirs(atoms: Atoms, calculator: Any, matcalc: Any) -> None:
+    length = SUPERCELL_A.get(atoms.get_chemical_formula(empirical=True), 20.0)
     crystal = matcalc.RelaxCalc(calculator, fmax=1e-3, max_steps=500).calc(atoms)["final_structure"]
     matcalc.EOSCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)
     matcalc.ElasticityCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)
-    matcalc.PhononCalc(calculator, relax_structure=False, write_phonon=False).calc(crystal)
+    matcalc.PhononCalc(calculator, relax_structure=False, write_phonon=False, min_length=length).calc(crystal)
 
 
 def main() -> None:

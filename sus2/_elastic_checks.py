@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sus2.checks import Check, check_applicability, check_relaxation, graded
 from sus2.derivatives import SecondDerivatives
-from sus2.eos import eos
+from sus2.eos import any_unrelaxed, scaled_to
 from sus2.errors import Sus2Error
 from sus2.potential import Calculates
-from sus2.relax import Progress
-from sus2.units import THZ_A_TO_M_PER_S
+from sus2.relax import Progress, relax
+from sus2.units import EV_PER_A3_TO_GPA, THZ_A_TO_M_PER_S
 
 if TYPE_CHECKING:
     from sus2.elastic import ElasticResult
 
 RELAX_FMAX_EV_PER_A = 1e-4
 RELAX_STRESS_GPA = 1e-3
+_VOLUME_STEP = 0.01  # fraction; the bulk modulus between is then right to about 0.05 %
 
 
 def elastic_checks(
@@ -82,30 +84,29 @@ def elastic_checks(
 
 
 def _check_bulk_modulus(result: ElasticResult, potential: Calculates, progress: Progress | None) -> Check:
-    """B0 of a narrow equation of state; relaxed in shape, so that it is Reuss's bulk modulus."""
-    name, unit = "Bulk modulus from E(V) and from the tensor", "%"
-    try:
-        found = eos(
-            result.atoms,
-            potential,
-            n_points=7,
-            volume_range=0.02,
-            relaxed=True,
-            fmax=RELAX_FMAX_EV_PER_A,
-            stress_gpa=RELAX_STRESS_GPA,
-            progress=progress,
-        ).b0_gpa
-    except Sus2Error as problem:
-        return Check(name, math.nan, unit, "look", f"No equation of state to compare with: {problem}")
-    k = result.reuss.k_gpa
+    """B0 = -V dP/dV of two pressures; relaxed in shape, so that it is Reuss's bulk modulus."""
+    name, unit = "Bulk modulus from P(V) and from the tensor", "%"
+    volume = abs(float(result.atoms.cell.volume))
+    strained = [scaled_to(result.atoms, (1.0 + change) * volume) for change in (-_VOLUME_STEP, _VOLUME_STEP)]
+    found_there = potential.evaluate(strained)
+    if any_unrelaxed(found_there, True, True, RELAX_FMAX_EV_PER_A, RELAX_STRESS_GPA):
+        tight = partial(
+            relax, fixed_volume=True, fmax=RELAX_FMAX_EV_PER_A, stress_gpa=RELAX_STRESS_GPA, progress=progress
+        )
+        try:
+            found_there = potential.evaluate([tight(a, potential).require_converged().atoms for a in strained])
+        except Sus2Error as problem:
+            return Check(name, math.nan, unit, "look", f"No pressures to compare with: {problem}")
+    small, large = (-r.stress_ev_per_a3[:3].mean() * EV_PER_A3_TO_GPA for r in found_there)
+    found, k = float(small - large) / (2.0 * _VOLUME_STEP), result.reuss.k_gpa
     return graded(
         name,
         100.0 * abs(found / k - 1.0),
         unit,
         pass_limit=1.0,
         look_limit=5.0,
-        meaning=f"{found:.2f} GPa from energies between ±2 % of the volume, {k:.2f} GPa from second derivatives: "
-        "they differ where the potential has a kink.",
+        meaning=f"{found:.2f} GPa from the pressures {100 * _VOLUME_STEP:g} % below and above the volume, {k:.2f} GPa "
+        "from second derivatives: they differ where the potential has a kink.",
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SYMPREC_A = 1e-3
 """Distance within which atoms count as symmetrically equivalent, angstrom."""
 MIN_DISTANCE_A = 0.5
+_FEW_ATOMS = 200  # up to which all pairs are looked at at once
 """Atoms closer than this overlap: the shortest bond there is, H-H, has 0.74 A."""
 MIN_HEIGHT_A = 0.5
 MAX_LENGTH_A = 500.0
@@ -224,6 +225,19 @@ def elements_of(atoms: Atoms) -> tuple[str, ...]:
 
 def _pairs(atoms: Atoms, reach_a: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Pairs of atoms (i, j) closer than reach_a and their distances, angstrom."""
+    if len(atoms) <= _FEW_ATOMS and atoms.pbc.all():
+        cell = np.asarray(atoms.cell)
+        # |fractional difference| <= distance times length of the reciprocal vector, so that of all images of a pair
+        # only the one with differences up to 1/2 can be so near, and none of an atom's own.
+        with np.errstate(all="ignore"):
+            inverse = np.linalg.pinv(cell)
+            if reach_a * np.linalg.norm(inverse, axis=0).max() < 0.5:
+                fractional = atoms.positions @ inverse
+                difference = fractional[None, :] - fractional[:, None]
+                distance = np.linalg.norm((difference - np.round(difference)) @ cell, axis=2)
+                np.fill_diagonal(distance, np.inf)
+                i, j = np.nonzero(distance < reach_a)
+                return i, j, distance[i, j]
     # Its import takes a third of a second; vesin's and that of the compiled search would load torch.
     from ase.neighborlist import neighbor_list
 

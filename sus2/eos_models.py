@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 MIN_POINTS: Final = 5
 ROSE_CUBIC: Final = 0.05
+_STEP: Final = 1e-20  # imaginary, so no difference of nearly equal numbers is taken
 
 
 @dataclass(frozen=True)
@@ -236,10 +237,15 @@ def fit_eos(volumes_a3: ArrayLike, energies_ev: ArrayLike, model: str = "birch-m
         fitted = chosen.energy(v, p[0] * v_scale, p[1] * e_scale, p[2] * b_scale, p[3])
         return (fitted - e_fit) / e_scale
 
+    def jacobian(p: Any) -> Any:
+        # Complex steps, all at once: derivatives exact to rounding, so the covariance is that of the model.
+        q = (p + 1j * _STEP * np.eye(4)).T[:, :, None]
+        moved = chosen.energy(v, q[0] * v_scale, q[1] * e_scale, q[2] * b_scale, q[3])
+        return np.imag(moved).T / (_STEP * e_scale)
+
     start = np.array([guess[0] / v_scale, guess[1] / e_scale, guess[2] / b_scale, guess[3]])
     with np.errstate(all="ignore"):
-        # Complex steps: derivatives exact to rounding, so the covariance is that of the model.
-        found = least_squares(residuals, start, jac="cs", x_scale="jac", ftol=1e-15, xtol=1e-12, gtol=1e-14)
+        found = least_squares(residuals, start, jac=jacobian, x_scale="jac", ftol=1e-15, xtol=1e-12, gtol=1e-14)
     p = found.x
     to_physical = np.array([v_scale, e_scale, b_scale * EV_PER_A3_TO_GPA, 1.0])
     v0, e0, b0, b0_prime = (float(x) for x in p * to_physical)

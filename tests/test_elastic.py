@@ -176,7 +176,7 @@ def test_silicon(result):
     assert result.debye_temperature_k == pytest.approx(result.debye_temperature_vrh_k, rel=0.02)
     assert {check.verdict for check in result.checks} == {"pass"}
     names = [check.name for check in result.checks]
-    for name in ("Cij − Cji", "Removed by symmetrisation", "Bulk modulus from E(V) and from the tensor"):
+    for name in ("Cij − Cji", "Removed by symmetrisation", "Bulk modulus from P(V) and from the tensor"):
         assert name in names
     assert json.loads(json.dumps(result.to_dict()))["c_gpa"][0][0] == c[0, 0]
 

@@ -39,7 +39,7 @@ HONEST = ("under way, which is the limit", "calculations within an hour")
 
 @dataclass
 class Found:
-    """What all sessions saw: seconds of reruns by what the user did, looks at progress, results, errors."""
+    """What all sessions saw: seconds of reruns by what the user did, looks at progress, results, errors, findings."""
 
     reruns: dict[str, list[float]] = field(default_factory=dict)
     looks: list[float] = field(default_factory=list)
@@ -47,6 +47,7 @@ class Found:
     results: int = 0
     queued: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    findings: Counter[str] = field(default_factory=Counter)
 
     def add(self, kind: str, seconds: float) -> None:
         self.reruns.setdefault(kind, []).append(seconds)
@@ -148,6 +149,7 @@ class User:
         elif kind == "alert" and element.alert.format == Alert.ERROR:
             text = element.alert.body.replace("\\", "")
             if text.startswith(FINDINGS):
+                self.found.findings[text[:120]] += 1
                 return
             honest = any(words in text for words in HONEST)
             self.found.errors[f"{'honest' if honest else 'error'}: {text[:120]}"] += 1
@@ -292,7 +294,7 @@ def report(found: Found) -> None:
     print(f"{found.results} results; {found.queued} looks that said 'waiting'")
     errors = {text: n for text, n in found.errors.items() if not text.startswith("honest")}
     print(f"{sum(errors.values())} errors, {found.errors.total() - sum(errors.values())} honest refusals")
-    for text, n in found.errors.most_common(20):
+    for text, n in [*found.errors.most_common(20), *found.findings.most_common(20)]:
         print(f"  {n} times {text}")
 
 

@@ -9,9 +9,11 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from _harness import Suite, best, optional
 from ase import Atoms
 from ase.build import bulk
+from ase.neighborlist import neighbor_list
 
 import sus2
 from sus2.potential import Potential
@@ -39,12 +41,22 @@ def ours(atoms: Atoms, potential: Potential) -> None:
     found.dos()
 
 
-# matcalc's own choice is 20 A, in diamond 1024 atoms, for which CHGNet needs more than 24 GB (15 A: still 21).
-SUPERCELL_A = {"C": 10.0}
+# Of bonds up to 3 A in the supercell of PhononCalc; with twice as many CHGNet needs more than 24 GB.
+MAX_ANGLES = 100_000
+
+
+def supercell_length_a(atoms: Atoms) -> float:
+    """Shortest length of the supercells for phonons: matcalc's 20 A where CHGNet has the memory for it, else less."""
+    bonds = np.bincount(neighbor_list("i", atoms, 3.0), minlength=len(atoms))
+    for length in (20.0, 15.0, 12.0):
+        cells = np.prod(np.ceil(length / atoms.cell.lengths()))
+        if cells * float((bonds * (bonds - 1)).sum()) <= MAX_ANGLES:
+            return length
+    return 10.0
 
 
 def theirs(atoms: Atoms, calculator: Any, matcalc: Any) -> None:
-    length = SUPERCELL_A.get(atoms.get_chemical_formula(empirical=True), 20.0)
+    length = supercell_length_a(atoms)
     crystal = matcalc.RelaxCalc(calculator, fmax=1e-3, max_steps=500).calc(atoms)["final_structure"]
     matcalc.EOSCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)
     matcalc.ElasticityCalc(calculator, relax_structure=False, fmax=1e-3).calc(crystal)

@@ -76,6 +76,28 @@ def prepare_lessons() -> None:
         print(problem, file=sys.stderr)
 
 
+def set_aside() -> None:
+    """Keep what there is out of the garbage collections to come, garbage of before excepted."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def keep_aside(every_s: float = 10.0) -> None:
+    """Set aside again and again.
+
+    Streamlit collects all garbage after each run of a page, which means looking at every object there is: those of the
+    libraries and of all other sessions. With many sessions that was two thirds of the server's time.
+    """
+    done = 0
+    while True:
+        time.sleep(every_s)
+        # Nobody has asked for anything where streamlit has not collected either; this one's own counts too.
+        if (now := gc.get_stats()[2]["collections"]) > done + 1:
+            set_aside()
+            done = now
+
+
 def application(script: Path) -> st.App:
     """The app as an ASGI application; raises Sus2Error where a setting has no sense."""
     limits = settings()
@@ -112,10 +134,8 @@ def main() -> None:
     except Sus2Error as problem:
         sys.exit(str(problem))
     prepare()
-    # Streamlit collects all garbage after each run of a page, which means looking at every object there is: without the
-    # libraries' own, which stay for good, that takes a tenth of the time.
-    gc.collect()
-    gc.freeze()
+    set_aside()
+    Thread(target=keep_aside, daemon=True).start()
     Thread(target=prepare_lessons, daemon=True).start()
     # Streamlit looks for .streamlit beside what was started.
     sys.argv = [str(script)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from ase import Atoms
@@ -87,9 +88,14 @@ def _names_potentials(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, PotentialRef) for v in value)
 
 
+@cache
+def _samples() -> dict[str, str]:
+    """Keys of the samples by their content."""
+    return {content_key(s.atoms()): s.key for s in reversed(samples())}
+
+
 def _sample(atoms: Atoms) -> str | None:
-    key = content_key(atoms)
-    return next((s.key for s in samples() if len(s.atoms()) == len(atoms) and content_key(s.atoms()) == key), None)
+    return _samples().get(content_key(atoms))
 
 
 def _crystal(atoms: Atoms, imports: set[str], file: str) -> str:

@@ -83,19 +83,23 @@ def set_aside() -> None:
     gc.freeze()
 
 
-def keep_aside(every_s: float = 10.0) -> None:
-    """Set aside again and again.
+def keep_aside(every_s: float = 5.0, rounds: int = 24) -> None:
+    """Set aside again and again: what is new each time, and all of it anew, which takes longer, every so many rounds.
 
     Streamlit collects all garbage after each run of a page, which means looking at every object there is: those of the
     libraries and of all other sessions. With many sessions that was two thirds of the server's time.
     """
-    done = 0
+    collections = done = 0
     while True:
         time.sleep(every_s)
-        # Nobody has asked for anything where streamlit has not collected either; this one's own counts too.
-        if (now := gc.get_stats()[2]["collections"]) > done + 1:
+        if (now := gc.get_stats()[2]["collections"]) == collections:
+            continue  # streamlit has collected nothing: nobody has asked for anything
+        done = (done + 1) % rounds
+        if done:
+            gc.freeze()
+        else:
             set_aside()
-            done = now
+        collections = gc.get_stats()[2]["collections"] if not done else now
 
 
 def application(script: Path) -> st.App:

@@ -19,6 +19,8 @@ import sus2
 from sus2.potential import Potential
 
 POTENTIAL = "sus2-universal-pbe"
+# Of bonds up to 3 A in the supercell of PhononCalc; with twice as many CHGNet needs more than 24 GB.
+MAX_ANGLES = 100_000
 TABLE = "relax, EOS, elastic, phonon bands and DOS"
 CRYSTALS = {
     "Si": bulk("Si", a=5.5), "Ge": bulk("Ge", a=5.8), "C": bulk("C", a=3.6), "SiC": bulk("SiC", "zincblende", a=4.4),
@@ -39,10 +41,6 @@ def ours(atoms: Atoms, potential: Potential) -> None:
     found = sus2.phonons(crystal, potential, relaxed=True)
     found.band_structure()
     found.dos()
-
-
-# Of bonds up to 3 A in the supercell of PhononCalc; with twice as many CHGNet needs more than 24 GB.
-MAX_ANGLES = 100_000
 
 
 def supercell_length_a(atoms: Atoms) -> float:

@@ -89,17 +89,17 @@ def keep_aside(every_s: float = 5.0, rounds: int = 24) -> None:
     Streamlit collects all garbage after each run of a page, which means looking at every object there is: those of the
     libraries and of all other sessions. With many sessions that was two thirds of the server's time.
     """
-    collections = done = 0
+    seen = done = 0
     while True:
         time.sleep(every_s)
-        if (now := gc.get_stats()[2]["collections"]) == collections:
+        if gc.get_stats()[2]["collections"] == seen:
             continue  # streamlit has collected nothing: nobody has asked for anything
         done = (done + 1) % rounds
         if done:
             gc.freeze()
         else:
             set_aside()
-        collections = gc.get_stats()[2]["collections"] if not done else now
+        seen = gc.get_stats()[2]["collections"]
 
 
 def application(script: Path) -> st.App:

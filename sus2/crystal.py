@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 SYMPREC_A = 1e-3
 """Distance within which atoms count as symmetrically equivalent, angstrom."""
 MIN_DISTANCE_A = 0.5
-_FEW_ATOMS = 200  # up to which all pairs are looked at at once
 """Atoms closer than this overlap: the shortest bond there is, H-H, has 0.74 A."""
+_FEW_ATOMS = 200  # up to which all pairs are looked at at once
 MIN_HEIGHT_A = 0.5
 MAX_LENGTH_A = 500.0
 LEAST_THICKNESS_A = 0.05

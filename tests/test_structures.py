@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.neighborlist import neighbor_list
 from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
+from sus2.crystal import _pairs
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures import (
@@ -162,6 +164,20 @@ def test_rotated_and_shifted_cells_keep_their_space_group(key, axis, angle, shif
     assert got.space_group_number == expected.space_group_number
     assert got.volume_a3 == pytest.approx(expected.volume_a3)
     assert got.shortest_distance_a == pytest.approx(expected.shortest_distance_a)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_near_pairs_are_those_of_a_neighbour_list(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cell = 4.0 * np.eye(3) + rng.uniform(-1.8, 1.8, (3, 3))
+    cell[0] *= (-1) ** seed  # half of them left-handed
+    atoms = Atoms("Si12", cell=cell, pbc=True, scaled_positions=rng.uniform(-2.0, 2.0, (12, 3)))
+    for reach in (0.5, 0.8, 3.0):
+        i, j, d = _pairs(atoms, reach)
+        expected = neighbor_list("ijd", atoms, reach)
+        assert sorted(zip(i, j, d.round(9), strict=True)) == sorted(
+            zip(expected[0], expected[1], expected[2].round(9), strict=True)
+        )
 
 
 def test_shortest_distance_of_atoms_far_apart() -> None:

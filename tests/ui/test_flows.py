@@ -177,6 +177,15 @@ def test_what_is_downloaded_reads_back_and_reproduces(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
     )  # fmt: skip
     assert json.loads(again.stdout) == document["result"]
+
+    # What is folded is there once it is unfolded, and not before.
+    for label, part in (
+        ("How this was computed", page.locator("code", has_text="import sus2")),
+        ("Checks: ", page.get_by_test_id("stDataFrame")),
+    ):
+        assert part.count() == 0
+        page.get_by_test_id("stExpander").get_by_text(label).click()
+        part.first.wait_for()
     assert problems == []
 
 

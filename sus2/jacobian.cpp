@@ -5,6 +5,7 @@
 // an edge is g = sum_b a_b d m_b/dr, so by a parameter p
 //     dg/dp = sum_b K_pb dm_b/dr + sum_b a_b d2m_b/(dr dp),   K_pb = da_b/dp + sum_c (d2E_i/dm_b dm_c) dm_c/dp.
 #include <cmath>
+#include <set>
 
 #include "kernels.h"
 
@@ -27,6 +28,9 @@ public:
         by_weight(nb * m.chebyshev), by_species(3 * m.species * nb),
         mix(local * nb), value(local), edge_rows(3 * local), own(9 * at_species), own_slopes(9 * nb),
         first_basic(m.radial + 1) {
+    std::set<int64_t> first;
+    for (int64_t k = 0; k < m.products; ++k) first.insert(m.times[4 * k]);
+    factors.assign(first.begin(), first.end());
     for (int64_t mu = 0; mu < m.radial; ++mu) {
       for (int64_t b = 0; b < nb; ++b)
         if (m.basic_mu[b] == mu) basics.push_back(b);
@@ -45,15 +49,22 @@ public:
     double *forces = rows + total, *virial = forces + 3 * n * total;
     std::fill(own.begin(), own.end(), 0.0), std::fill(own_slopes.begin(), own_slopes.end(), 0.0);
     const int axes[6][2] = {{0, 0}, {1, 1}, {2, 2}, {1, 2}, {0, 2}, {0, 1}};
+    // Edges to images of one atom share the costly product, so their rows are summed first.
+    slot.assign(n, -1), near.clear(), near_rows.clear(), near_slopes.clear();
     for (int64_t k = 0; k < count; ++k) {
-      const int64_t edge = begin + k;
+      const int64_t edge = begin + k, j = e.j[edge] - origin;
       const double *v = e.vectors + 3 * edge, *jac = &slopes[k * 3 * nb];
-      std::fill(edge_rows.begin(), edge_rows.end(), 0.0);
-      if (!linear) direct(zi, e.types[e.j[edge]], k);
-      for (int x = 0; x < 3; ++x) {
-        add_to(&own_slopes[x * nb], jac + x * nb, nb, 1.0);
-        if (!linear) add_to(&own[x * at_species], &edge_rows[x * local], at_species, 1.0);
+      if (slot[j] < 0) {
+        slot[j] = int64_t(near.size()), near.push_back(j);
+        near_rows.resize(near.size() * 3 * at_species), near_slopes.resize(near.size() * 3 * nb);
       }
+      if (!linear) {
+        std::fill(edge_rows.begin(), edge_rows.end(), 0.0);
+        direct(zi, e.types[e.j[edge]], k);
+      }
+      add_to(&near_slopes[slot[j] * 3 * nb], jac, 3 * nb, 1.0);
+      for (int x = 0; x < 3 && !linear; ++x)
+        add_to(&near_rows[(3 * slot[j] + x) * at_species], &edge_rows[x * local], at_species, 1.0);
       for (int s = 0; s < 6; ++s) {
         const int x = axes[s][0], y = axes[s][1];
         add_to(&own_slopes[(3 + s) * nb], jac + y * nb, nb, 0.5 * v[x]);
@@ -62,8 +73,18 @@ public:
         add_to(&own[(3 + s) * at_species], &edge_rows[y * local], at_species, 0.5 * v[x]);
         add_to(&own[(3 + s) * at_species], &edge_rows[x * local], at_species, 0.5 * v[y]);
       }
+    }
+    for (size_t q = 0; q < near.size(); ++q) {
+      const double *jac = &near_slopes[q * 3 * nb];
+      std::fill(edge_rows.begin(), edge_rows.end(), 0.0);
+      add_to(own_slopes.data(), jac, 3 * nb, 1.0);
+      for (int x = 0; x < 3 && !linear; ++x) {
+        const double *from = &near_rows[(3 * q + x) * at_species];
+        add_to(&own[x * at_species], from, at_species, 1.0);
+        std::copy(from, from + at_species, &edge_rows[x * local]);
+      }
       product(jac);
-      for (int x = 0; x < 3; ++x) add(zi, &edge_rows[x * local], forces + (3 * (e.j[edge] - origin) + x) * total, -1.0);
+      for (int x = 0; x < 3; ++x) add(zi, &edge_rows[x * local], forces + (3 * near[q] + x) * total, -1.0);
     }
     for (int s = 0; s < 9; s += 3) { // the atom's own force, then the virial
       for (int x = 0; x < 3; ++x) {
@@ -87,8 +108,10 @@ private:
   const bool linear;
   const int64_t nb, nw, nk, at_alpha, at_r0, at_pair, at_species, at_theta, local, table, total, from_column;
   Numbers moment, adjoint, tangent, turned, head, by_weight, by_species, mix, value, edge_rows, own, own_slopes, shells,
-      monos, slopes;
+      monos, slopes, near_rows, near_slopes; // the last two: sums over the edges to each neighbour in `near`
   std::vector<int64_t> first_basic, basics; // basic moments of each radial function
+  std::vector<int64_t> factors;             // moments that are the first factor of a product
+  std::vector<int64_t> slot, near;          // place in `near` of each atom of the structure, or -1
 
   struct Shell {
     double r, inverse, unit[3], f, df;
@@ -180,6 +203,7 @@ private:
       moment[row[3]] += fp * moment[row[1]];
       for (int64_t b = 0; b < nb; ++b) to[b] += fq * dp[b] + fp * dq[b];
     }
+    if (linear) return;
     std::fill(adjoint.begin(), adjoint.end(), 0.0);
     for (int64_t q = 0; q < m.scalars; ++q) adjoint[m.mapping[q]] += scale * m.theta[q];
     std::fill(turned.begin(), turned.end(), 0.0);
@@ -193,7 +217,7 @@ private:
     }
     // d2E = sum over products of adjoint (dp dq + dq dp), gathered by their first factor.
     std::fill(head.begin(), head.end(), 0.0);
-    for (int64_t p = 0; p < m.moments; ++p) {
+    for (int64_t p : factors) {
       const double *left = &tangent[p * nb], *right = &turned[p * nb];
       for (int64_t b = 0; b < nb; ++b) {
         if (left[b] == 0.0) continue;

@@ -88,6 +88,25 @@ class Edges:
             np.ascontiguousarray(types, dtype=np.int64),
         )
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Edges]) -> Edges:
+        """The edges of several sets of atoms one after another."""
+        atoms = np.cumsum([0, *(len(p.types) for p in parts)])
+        edges = np.cumsum([0, *(len(p.j) for p in parts)])
+        first = [p.first[:-1] + e for p, e in zip(parts, edges, strict=False)]
+        return cls(
+            np.concatenate([*first, edges[-1:]]),
+            np.concatenate([p.vectors for p in parts]),
+            np.concatenate([p.j + a for p, a in zip(parts, atoms, strict=False)]),
+            np.concatenate([p.types for p in parts]),
+        )
+
+    def range(self, begin: int, end: int) -> Edges:
+        """The edges of atoms begin to end, whose neighbours must lie among them; counted from `begin`."""
+        first = self.first[begin : end + 1]
+        part = slice(first[0], first[-1])
+        return Edges(first - first[0], self.vectors[part], self.j[part] - begin, self.types[begin:end])
+
 
 @dataclass(frozen=True, eq=False)
 class Structures:

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from sus2.errors import DataError
+from sus2.training.normal_equations import normal_equations
 from sus2.training.objective import Objective
 from sus2.training.optimise import Prior
 from sus2.training.parameters import ParameterSpace
@@ -23,8 +25,8 @@ from sus2.training.parameters import ParameterSpace
 Array = NDArray[np.float64]
 # Weak pull of each linear parameter to its value before, relative to the data's own curvature.
 _RIDGE = 1e-12
-# The matrix of all parameters is formed and solved: for few elements.
-MAX_PARAMETERS = 5000
+# The matrix of all parameters is formed and solved: 2 GB here, and as much again for its factors.
+MAX_PARAMETERS = 16_000
 _TRIALS = 10
 
 
@@ -55,13 +57,9 @@ def _normal(
     space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior, *, linear: bool
 ) -> tuple[Array, Array]:
     """Gauss-Newton matrix and minus half the gradient at x, by all parameters or by theta and the shifts."""
-    spec = space.unpack(x)
-    found = [part.least_squares(spec, part.predict(spec), linear=linear) for part in parts]
-    matrix, right = np.sum([m for m, _ in found], axis=0), np.sum([r for _, r in found], axis=0)
     places = _linear(space) if linear else np.arange(space.size)
-    if not linear:
-        chain = space.jacobian(x)
-        matrix, right = chain.T @ matrix @ chain, chain.T @ right
+    chain = None if linear else space.jacobian(x)
+    matrix, right = normal_equations(parts, space.unpack(x), linear=linear, chain=chain)
     matrix[np.diag_indices(len(places))] += prior.strength[places]
     return matrix, right - (prior.strength * (x - prior.centre))[places]
 
@@ -71,14 +69,18 @@ def _solve(matrix: Array, right: Array, damping: Array | float) -> Array:
     diagonal = np.diag(matrix)
     used = diagonal > 1e-30 * max(diagonal.max(initial=0.0), 1e-300)
     scale = 1.0 / np.sqrt(diagonal[used])
-    scaled = matrix[np.ix_(used, used)] * np.outer(scale, scale)
-    scaled[np.diag_indices_from(scaled)] += np.broadcast_to(damping, len(right))[used]
     solution = np.zeros(len(right))
-    try:
-        solution[used] = scale * np.linalg.solve(scaled, scale * right[used])
-    except np.linalg.LinAlgError:  # damping makes it regular, unless the step went nowhere
-        solution[:] = np.nan
-    return solution
+    for more in (0.0, 1e-11, 1e-9):  # scalars that are nearly the same function make the matrix singular to rounding
+        scaled = np.asfortranarray(matrix[np.ix_(used, used)])
+        scaled *= scale
+        scaled *= scale[:, None]
+        scaled[np.diag_indices_from(scaled)] += np.broadcast_to(damping, len(right))[used] + more
+        try:
+            solution[used] = scale * cho_solve(cho_factor(scaled, overwrite_a=True), scale * right[used])
+        except (np.linalg.LinAlgError, ValueError):
+            continue
+        return solution
+    return np.full(len(right), np.nan)
 
 
 def solve_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> Array:
@@ -109,12 +111,10 @@ def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective
 
     Raises DataError for a model whose tables have more than MAX_PARAMETERS parameters.
     """
-    # Of the table of pairs, which the matrix is formed for even where the space is factorised.
-    size = ParameterSpace(space.spec).size
-    if size > MAX_PARAMETERS:
+    if space.size > MAX_PARAMETERS:
         raise DataError(
-            f"Gauss-Newton is for at most {MAX_PARAMETERS} parameters, the tables of this model have {size}: use "
-            "'lbfgs' or 'adam'."
+            f"Gauss-Newton is for at most {MAX_PARAMETERS} parameters, this model has {space.size}: use a factorised "
+            "element space of lower rank, 'lbfgs' or 'adam'."
         )
     matrix, right = _normal(space, state.x, parts, prior, linear=False)
     damping = state.damping

@@ -28,8 +28,6 @@ from sus2.units import EV_PER_A3_TO_GPA
 
 Array = NDArray[np.float64]
 Device = Literal["cpu", "cuda", "torch"]
-# Rows of a Jacobian held at once (100 to 1000 columns of eight bytes).
-_ROWS_AT_ONCE = 12_000
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,8 @@ class Objective:
         self.virial_scale = self.sizes * np.hypot(w.virial_ev_per_atom, w.virial_relative * virial)
         self.energy_scale = self.sizes * np.hypot(w.energy_ev_per_atom, w.energy_relative * (virial + rms))
 
-    def _kernel(self, spec: ModelSpec) -> Kernel:
+    def kernel(self, spec: ModelSpec) -> Kernel:
+        """The compiled kernels of these parameters as this objective calls them."""
         return Kernel(
             spec, threads=self.threads, single_precision=self.single_precision, linear_map=self.linear_map
         )  # fmt: skip
@@ -141,7 +140,7 @@ class Objective:
     def predict(self, spec: ModelSpec) -> Prediction:
         """Energies, forces and virials of every structure of the set."""
         if self.table is None:
-            site, forces, virial = self._kernel(spec).evaluate(self.edges)
+            site, forces, virial = self.kernel(spec).evaluate(self.edges)
         else:
             site, forces, virial = self._torch(spec).evaluate(self.table, len(self.edges.types))
         starts = self.data.offsets[:-1]
@@ -187,7 +186,7 @@ class Objective:
         by_virial[:, 3:] *= 0.5  # each shear stands for two equal entries of the tensor
         rates = by_energy[self.system], -by_force, by_virial[self.system]
         if self.table is None:
-            gradient = self._kernel(spec).differentiate(self.edges, *rates)
+            gradient = self.kernel(spec).differentiate(self.edges, *rates)
         else:
             gradient = self._torch(spec).differentiate(self.table, *rates)
         return self.value(p), gradient, self.counts.T @ by_energy
@@ -200,52 +199,10 @@ class Objective:
             for x, share in zip(self._reduced(p), self._shares(), strict=True)
         )
 
-    def least_squares(self, spec: ModelSpec, p: Prediction, *, linear: bool = False) -> tuple[Array, Array]:
-        """J^T W J (P + C, P + C) and J^T W (label - prediction) (P + C,), W the weights of residual_scales at `p`.
-
-        Columns of J: the tables of the spec (see Kernel.jacobian), or theta alone where `linear`, then the shifts (C,).
-        """
-        kernel, offsets = self._kernel(spec), self.data.offsets
-        scales, miss = self.residual_scales(p), self._miss(p)
-        count = max(1, int(_ROWS_AT_ONCE / (3.0 * self.sizes.mean() + 7.0)))
-        width = kernel.jacobian_width(linear=linear) + self.counts.shape[1]
-        matrix, right = np.zeros((width, width)), np.zeros(width)
-        for begin in range(0, len(self.data), count):
-            end = min(begin + count, len(self.data))
-            first = offsets[begin : end + 1] - offsets[begin]
-            jacobian = kernel.jacobian(self._edges_of(begin, end), first, linear=linear)
-            # One structure after another: its energy, forces, virial.
-            weight, error = (
-                np.concatenate([
-                    np.concatenate([e[k : k + 1], f[offsets[k] : offsets[k + 1]].ravel(), v[k]])
-                    for k in range(begin, end)
-                ])
-                for e, f, v in (_by_component(scales), miss)
-            )  # fmt: skip
-            shift = np.zeros((len(jacobian), self.counts.shape[1]))
-            shift[3 * first[:-1] + 7 * np.arange(end - begin)] = self.counts[begin:end]
-            columns = np.concatenate([jacobian, shift], axis=1)
-            columns *= np.sqrt(weight)[:, None]
-            matrix += columns.T @ columns
-            right += columns.T @ (np.sqrt(weight) * error)
-        return matrix, right
-
-    def _miss(self, p: Prediction) -> tuple[Array, Array, Array]:
+    def miss(self, p: Prediction) -> tuple[Array, Array, Array]:
         """Labels less predictions of energies (S,), forces (N, 3) and virials (S, 6), zero where there is none."""
         virial = np.where(self.has_virial[:, None], np.nan_to_num(self.virial) - p.virial_ev, 0.0)
         return self.data.energy_ev - p.energy_ev, self.data.forces_ev_per_a - p.forces_ev_per_a, virial
-
-    def _edges_of(self, begin: int, end: int) -> Edges:
-        """The edges of a range of structures."""
-        a, b = self.data.offsets[[begin, end]]
-        e, first = self.edges, self.edges.first[a : b + 1]
-        part = slice(first[0], first[-1])
-        return Edges(first - first[0], e.vectors[part], e.j[part] - a, e.types[a:b])
-
-
-def _by_component(scales: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-    """Weights of energies (S,), force components (N, 3) and virial components (S, 6)."""
-    return scales[0], np.repeat(scales[1][:, None], 3, axis=1), np.repeat(scales[2][:, None], 6, axis=1)
 
 
 def _without(data: TrainingSet, repulsion: Repulsion, edges: Edges) -> TrainingSet:

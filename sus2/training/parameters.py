@@ -20,11 +20,13 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from sus2.kernels import ParameterGradient
 from sus2.mtp import ModelSpec
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 ElementSpace = Literal["table", "factorised"]
 
 # One unit of the optimiser's step in each block, so that blocks of different units change alike.
@@ -125,22 +127,41 @@ class ParameterSpace:
             parts += [(g.alpha * growth).sum((1, 2)), *_by_factors(b, "alpha", to_log)]
         return np.concatenate([p.ravel() for p in [*parts, g.weights, g.pair, g.species, g.theta, shift]])
 
-    def jacobian(self, x: Array) -> Array:
-        """Derivatives of the tables (columns of Kernel.jacobian, then the shifts) by the flat vector, (P + C, size)."""
+    def jacobian(self, x: Array) -> csr_matrix | None:
+        """Derivatives of the tables (columns of Kernel.jacobian, then the shifts) by the flat vector, (P + C, size).
+
+        None for the table of pairs, whose vector is these columns.
+        """
         if self.element_space == "table":
-            return np.eye(self.size)
-        s = self.spec
-        c, table = s.species_count, s.scaling_blocks * s.species_count**2
-        shapes = [(s.scaling_blocks, c, c)] * 2 + [self.shapes()[n] for n in ("weights", "pair", "species", "theta")]
-        zero = [np.zeros(shape) for shape in shapes]
-        flat = self.size - sum(a.size for a in zero[2:]) - c
-        out = np.zeros((2 * table + self.size - flat, self.size))
-        out[2 * table :, flat:] = np.eye(self.size - flat)
-        for row in range(2 * table):
-            tables = [z.copy() for z in zero[:2]]
-            tables[row // table].flat[row % table] = 1.0
-            out[row] = self.gradient(x, ParameterGradient(*tables, *zero[2:]), np.zeros(c))
-        return out
+            return None
+        s, b, slices = self.spec, self.blocks(x), self.slices()
+        c, k = s.species_count, s.scaling_blocks
+        table = k * c * c
+        block, i, j = (index.ravel() for index in np.indices((k, c, c)))
+        alpha = (b["alpha_base"][:, None, None] * np.exp(_pairs(b, "alpha"))).ravel()
+        rows, columns, values = list[Index](), list[Index](), list[Array]()
+
+        def add(row: Index, name: str, place: Index, value: Array) -> None:
+            rows.append(row)
+            columns.append(slices[name].start + place)
+            values.append(value)
+
+        everywhere = np.arange(table)
+        for name, at, rate in (("alpha", 0, alpha), ("r0", table, np.ones(table))):
+            row = at + everywhere
+            add(row, f"{name}_base", block, alpha / b["alpha_base"][block] if name == "alpha" else rate)
+            add(row, f"{name}_centre", block * c + i, rate)
+            add(row, f"{name}_neighbour", block * c + j, rate)
+            for q in range(self.rank):
+                left, right = b[f"{name}_left"][block, q, i], b[f"{name}_right"][block, q, j]
+                add(row, f"{name}_left", (block * self.rank + q) * c + i, rate * right)
+                add(row, f"{name}_right", (block * self.rank + q) * c + j, rate * left)
+        rest = np.arange(slices["weights"].start, self.size)
+        rows.append(2 * table + rest - rest[0])
+        columns.append(rest)
+        values.append(np.ones(len(rest)))
+        entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+        return csr_matrix(entries, shape=(2 * table + len(rest), self.size))
 
     def _factors(self, table: Array, base_map: Callable[[Array], Array]) -> list[Array]:
         """Base, row and column effects of a (kappa, C, C) table by least squares, and the starting products."""

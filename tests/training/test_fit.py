@@ -29,6 +29,7 @@ from sus2.training.config import TrainConfig, read_config
 from sus2.training.dataset import TrainingSet, make_set
 from sus2.training.fit import _Run, fit, initial_spec, training_data
 from sus2.training.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear
+from sus2.training.normal_equations import normal_equations
 from sus2.training.objective import LossWeights, Objective
 from sus2.training.optimise import Prior, lbfgs, total
 from sus2.training.parameters import ParameterSpace
@@ -163,19 +164,49 @@ def test_the_normal_equations_hold_the_gradient_of_the_loss(
     part = Objective(data, ELEMENTS, 4.0, LossWeights(robust=robust), threads=1)
     x = disturbed(space, 0.1)
     spec = space.unpack(x)
-    _, right = part.least_squares(spec, part.predict(spec))
+    _, right = normal_equations([part], spec, chain=space.jacobian(x))
     _, gradient = total(space, [part], x, Prior.none(space))
-    assert -2.0 * space.jacobian(x).T @ right == pytest.approx(gradient, rel=1e-9, abs=1e-12 * np.abs(gradient).max())
-    _, linear = part.least_squares(spec, part.predict(spec), linear=True)
+    assert -2.0 * right == pytest.approx(gradient, rel=1e-9, abs=1e-12 * np.abs(gradient).max())
+    _, linear = normal_equations([part], spec, linear=True)
     places = np.r_[space.slices()["theta"], space.slices()["shift"]]
     assert -2.0 * linear == pytest.approx(gradient[places], rel=1e-9, abs=1e-12 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_structures_of_few_elements_give_what_all_rows_together_give(linear: bool) -> None:
+    elements, spec = ("Ga", "As", "In"), random_spec(3)
+    atoms = structures(9)
+    for k, a in enumerate(atoms):
+        a.symbols[0] = ("Ga", "In", "As")[k % 3]
+        a.symbols[-1] = ("As", "Ga", "As")[k % 3]
+    r = Potential(random_spec(3, seed=5), Card(name="t", functional="none", elements=elements)).evaluate(atoms)
+    data = make_set(
+        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
+        set_name="random",
+    )  # fmt: skip
+    part = Objective(data, elements, 4.0, threads=1)
+    jacobian = part.kernel(spec).jacobian(part.edges, data.offsets, linear=linear)
+    jacobian = np.concatenate([jacobian, np.zeros((len(jacobian), 3))], axis=1)
+    scales, miss = part.residual_scales(part.predict(spec)), part.miss(part.predict(spec))
+    weight, error, at = np.zeros(len(jacobian)), np.zeros(len(jacobian)), 0
+    for k in range(len(data)):
+        own = slice(*data.offsets[k : k + 2])
+        end = at + 3 * len(atoms[k]) + 7
+        jacobian[at, -3:] = part.counts[k]
+        weight[at:end] = np.r_[scales[0][k], np.repeat(scales[1][own], 3), np.full(6, scales[2][k])]
+        error[at:end] = np.r_[miss[0][k], miss[1][own].ravel(), miss[2][k]]
+        at = end
+    matrix, right = normal_equations([part], spec, linear=linear)
+    expected = jacobian.T @ (weight[:, None] * jacobian)
+    assert matrix == pytest.approx(expected, rel=1e-10, abs=1e-12 * np.abs(expected).max())
+    assert right == pytest.approx(jacobian.T @ (weight * error), rel=1e-9, abs=1e-12 * np.abs(expected).max())
 
 
 def test_the_gauss_newton_matrix_is_the_curvature_where_the_model_fits() -> None:
     space = ParameterSpace(TEACHER)
     part = quadratic(labelled(8))
     x = space.pack(TEACHER)
-    matrix, _ = part.least_squares(TEACHER, part.predict(TEACHER))
+    matrix, _ = normal_equations([part], TEACHER)
     direction = np.random.default_rng(5).normal(size=space.size) * space.steps
     h = 1e-4
     none = Prior.none(space)

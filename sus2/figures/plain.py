@@ -1,0 +1,256 @@
+"""Figures that cost next to nothing to build: plotly's, whose objects are made only once somebody looks into them.
+
+Plotly checks each property of each object as it is set: 50 ms of processor for three curves, and the app has one
+process that draws for all its users. A Figure here collects plain dictionaries, and to_dict and all that rests on it
+(JSON, HTML, the app) never makes plotly's objects. Whatever else is asked of it, such as `fig.data`, or a method that
+is not below, makes and checks them first. The tests compare every figure that they draw with what plotly makes of it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from functools import lru_cache, partial, wraps
+from typing import Any, Final
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.colors import get_colorscale
+from plotly.subplots import make_subplots
+
+Properties = dict[str, Any]
+Grid = Any  # plotly's: for each row and column the subplots there, with their axes
+
+# Traces, by plotly's names of them.
+bar = partial(dict, type="bar")
+heatmap = partial(dict, type="heatmap")
+mesh3d = partial(dict, type="mesh3d")
+parcoords = partial(dict, type="parcoords")
+scatter = partial(dict, type="scatter")
+scatter3d = partial(dict, type="scatter3d")
+scattergl = partial(dict, type="scattergl")
+scatterpolar = partial(dict, type="scatterpolar")
+surface = partial(dict, type="surface")
+
+NO_TEMPLATE: Final = {"data": {"scatter": [{"type": "scatter"}]}}
+"""What plotly's template "none" stands for."""
+_WITH_UNDERSCORE: Final = frozenset({"paper_bgcolor", "plot_bgcolor", "error_x", "error_y"})
+_SHORT: Final = {
+    "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4",
+    "float64": "f8",
+}  # fmt: skip
+
+
+def _plain(method: Callable[..., None]) -> Callable[..., Any]:
+    """A method of plain dictionaries; plotly's own of the same name once its objects are made."""
+
+    @wraps(method)
+    def call(self: Figure, *args: Any, **kwargs: Any) -> Figure:
+        if "_parts" in self.__dict__:
+            method(self, *args, **kwargs)
+        else:
+            getattr(super(Figure, self), method.__name__)(*args, **kwargs)
+        return self
+
+    return call
+
+
+class Figure(go.Figure):
+    """A figure of plotly with the same methods and the same results, of dictionaries until it is looked into."""
+
+    def __init__(self, data: Any = (), layout: Mapping[str, Any] | None = None, frames: Any = (), **more: Any) -> None:
+        """data: a trace or several, or a whole figure as a dictionary."""
+        if isinstance(data, Mapping) and "type" not in data:
+            data, layout, frames, more = (data.get(k, ()) for k in ("data", "layout", "frames")) + (data,)
+        traces = [data] if isinstance(data, Mapping) else data
+        self.__dict__["_parts"] = {
+            "data": [_named(t) for t in traces],
+            "layout": {"template": NO_TEMPLATE} | _named(layout or {}),
+            "frames": list(frames),
+        }
+        self.__dict__["_places"] = more.get("_grid_ref")
+
+    def __getattr__(self, name: str) -> Any:
+        """Reached for what plotly sets in its constructor: run that now."""
+        parts = self.__dict__.pop("_parts", None)
+        if parts is None:
+            raise AttributeError(name)
+        super().__init__(data=parts["data"], layout=parts["layout"], frames=parts["frames"])
+        self.__dict__["_grid_ref"] = self.__dict__.pop("_places")
+        return getattr(self, name)
+
+    def to_dict(self) -> Properties:
+        """The figure as a dictionary that is ready for JSON; arrays as plotly's typed arrays."""
+        if "_parts" not in self.__dict__:
+            return dict(super().to_dict())
+        return {name: _ready(part) for name, part in self._parts.items() if part or name != "frames"}
+
+    @_plain
+    def add_trace(self, trace: Mapping[str, Any], row: int | None = None, col: int | None = None) -> None:
+        made = _named(trace if isinstance(trace, Mapping) else trace.to_plotly_json())
+        if row is not None and col is not None:
+            made |= self._places[row - 1][col - 1][0].trace_kwargs
+        self._parts["data"].append(made)
+
+    def add_scatter(self, row: int | None = None, col: int | None = None, **properties: Any) -> Figure:
+        return self.add_trace(scatter(**properties), row=row, col=col)
+
+    def add_bar(self, row: int | None = None, col: int | None = None, **properties: Any) -> Figure:
+        return self.add_trace(bar(**properties), row=row, col=col)
+
+    @_plain
+    def update_layout(self, **properties: Any) -> None:
+        _merge(self._parts["layout"], _named(properties))
+
+    @_plain
+    def update_xaxes(self, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        self._update("xaxis", row, col, properties)
+
+    @_plain
+    def update_yaxes(self, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        self._update("yaxis", row, col, properties)
+
+    @_plain
+    def update_polars(self, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        self._update("polar", row, col, properties)
+
+    @_plain
+    def add_annotation(self, **properties: Any) -> None:
+        self._parts["layout"].setdefault("annotations", []).append(_named(properties))
+
+    @_plain
+    def add_shape(self, **properties: Any) -> None:
+        self._parts["layout"].setdefault("shapes", []).append(_named(properties))
+
+    @_plain
+    def add_vline(self, x: float, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        self._span("line", {"x0": x, "x1": x}, {"y0": 0, "y1": 1}, row, col, properties)
+
+    @_plain
+    def add_hline(self, y: float, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        self._span("line", {"x0": 0, "x1": 1}, {"y0": y, "y1": y}, row, col, properties)
+
+    @_plain
+    def add_vrect(
+        self, x0: float, x1: float, row: int | None = None, col: int | None = None, **properties: Any
+    ) -> None:
+        self._span("rect", {"x0": x0, "x1": x1}, {"y0": 0, "y1": 1}, row, col, properties)
+
+    @_plain
+    def add_hrect(
+        self, y0: float, y1: float, row: int | None = None, col: int | None = None, **properties: Any
+    ) -> None:
+        self._span("rect", {"x0": 0, "x1": 1}, {"y0": y0, "y1": y1}, row, col, properties)
+
+    def _update(self, kind: str, row: int | None, col: int | None, properties: Properties) -> None:
+        layout = self._parts["layout"]
+        for place in self._chosen(row, col):
+            for key in place.layout_keys if place is not None else (kind,):
+                if key.startswith(kind):
+                    _merge(layout.setdefault(key, {}), deepcopy(_named(properties)))
+
+    def _span(
+        self, kind: str, x: Properties, y: Properties, row: int | None, col: int | None, properties: Properties
+    ) -> None:
+        """A line or band through a whole subplot, or through all of them; across it, it is measured in its height."""
+        for place in self._chosen(row, col):
+            of = {"x": "x", "y": "y"} if place is None else {k[0]: v for k, v in place.trace_kwargs.items()}
+            across = "y" if (y["y0"], y["y1"]) == (0, 1) and "x0" in x and (x["x0"], x["x1"]) != (0, 1) else "x"
+            refs = {f"{k}ref": f"{v} domain" if k == across else v for k, v in of.items()}
+            self.add_shape(type=kind, **x, **y, **refs, **properties)
+
+    def _chosen(self, row: int | None, col: int | None) -> Iterator[Any]:
+        """The subplots of a row and column, all of them where none is named; None for the one of a plain figure."""
+        places: Grid = self._places
+        if places is None:
+            yield None
+            return
+        for i, line in enumerate(places, 1):
+            for j, subplots in enumerate(line, 1):
+                if row in (None, i) and col in (None, j):
+                    yield subplots[0]
+
+
+def subplots(rows: int, cols: int, **properties: Any) -> Figure:
+    """plotly.subplots.make_subplots, with the same arguments."""
+    return _grid(rows, cols, **{k: _frozen(v) for k, v in properties.items()})()
+
+
+@lru_cache(maxsize=64)
+def _grid(rows: int, cols: int, **properties: Any) -> Callable[[], Figure]:
+    """How to make an empty figure of such subplots; plotly itself is asked once."""
+    made = make_subplots(rows, cols, **{k: _thawed(v) for k, v in properties.items()})
+    layout = made.to_dict()["layout"]
+    layout.pop("template", None)
+    places = made._grid_ref
+    return lambda: Figure(layout=deepcopy(layout), _grid_ref=places)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return frozenset((k, _frozen(v)) for k, v in value.items())
+    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return {k: _thawed(v) for k, v in value}
+    return [_thawed(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _named(properties: Mapping[str, Any]) -> Properties:
+    """Properties with plotly's short forms written out: title_text, a title or a scale of colours by its name."""
+    found: Properties = {}
+    for key, value in properties.items():
+        head, _, rest = key.partition("_")
+        if rest and key not in _WITH_UNDERSCORE:
+            _merge(found, {head: _named({rest: value})})
+        elif key == "title" and isinstance(value, str):
+            found[key] = {"text": value}
+        elif key == "colorscale" and isinstance(value, str):
+            found[key] = get_colorscale(value)
+        elif isinstance(value, Mapping):
+            _merge(found, {key: _named(value)})
+        elif value is not None:
+            found[key] = value
+    return found
+
+
+def _merge(old: Properties, new: Properties) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            _merge(old[key], value)
+        else:
+            old[key] = value
+
+
+def _ready(value: Any) -> Any:
+    """A copy for JSON."""
+    if isinstance(value, dict):
+        # The ends of an axis are no array for plotly in the browser.
+        return {k: v.tolist() if k == "range" and isinstance(v, np.ndarray) else _ready(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _typed(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [v if isinstance(v, str | int | float) and type(v) in (str, int, float) else _ready(v) for v in value]
+    return value
+
+
+def _typed(array: NDArray[Any]) -> Any:
+    """plotly's typed array, of the shortest integers that hold it; a list of what has no such type."""
+    if array.dtype.kind in "iu" and array.size:
+        array = array.astype(np.result_type(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))
+    short = _SHORT.get(array.dtype.name)
+    if short is None or not array.size:
+        return _ready(array.tolist())
+    spec = {"dtype": short, "bdata": base64.b64encode(np.ascontiguousarray(array)).decode("ascii")}
+    return spec | ({"shape": ", ".join(map(str, array.shape))} if array.ndim > 1 else {})
+
+
+def joined(lines: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Several lines as one array for one trace, a gap (nan) after each."""
+    return np.concatenate([part for line in lines for part in (line, [np.nan])])

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 # Before anything imports torch: the test processes run side by side, one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
+import numpy as np
+import plotly.graph_objects as go
 import pytest
 from hypothesis import settings
+
+from sus2.figures.plain import Figure
 
 # The machine may be busy: a slow example is not a failure; every run tries the same examples.
 settings.register_profile("sus2", deadline=None, derandomize=True, print_blob=True)
@@ -41,3 +48,28 @@ def shared() -> Path:
 def root() -> Path:
     """The root of the repository."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def checked_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every figure that a test turns into JSON is one that plotly finds valid and would not write otherwise."""
+    plain = Figure.to_dict
+
+    def checked(self: Figure) -> dict[str, Any]:
+        made = plain(self)
+        assert _values(go.Figure(made).to_dict()) == _values(made)
+        return made
+
+    monkeypatch.setattr(Figure, "to_dict", checked)
+
+
+def _values(part: Any) -> Any:
+    """Part of a figure with its arrays as lists, and None for what is no number."""
+    if isinstance(part, dict) and "bdata" in part:
+        array = np.frombuffer(base64.b64decode(part["bdata"]), part["dtype"])
+        part = array.reshape([int(n) for n in part.get("shape", str(array.size)).split(",")]).tolist()
+    if isinstance(part, dict):
+        return {k: _values(v) for k, v in part.items()}
+    if isinstance(part, list | tuple | np.ndarray):
+        return [_values(v) for v in part]
+    return None if isinstance(part, float) and math.isnan(part) else part

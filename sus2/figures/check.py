@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.offline import get_plotlyjs
 
+from sus2.figures.plain import Figure
 from sus2.figures.theme import BLUE, DASHES, GREEN, ORANGE, PALETTE, VERMILION, Mode, grid, ink, style
 
 if TYPE_CHECKING:
@@ -26,19 +27,20 @@ def dimers_figure(
     *, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], mode: Mode = "light", height: int = 400
 ) -> go.Figure:
     """Energy of two atoms (eV, from the largest distance) against their distance (A), one line for each pair."""
-    fig = go.Figure()
+    fig = Figure()
+    lowest = -0.5
     for k, (pair, (x, y)) in enumerate(curves.items()):
         energy = np.asarray(y, dtype=float)
         energy = energy - energy[-1]
+        lowest = min(lowest, float(energy.min()))
         fig.add_scatter(
             x=np.asarray(x), y=energy, name=pair, mode="lines",
             line={"color": PALETTE[k % len(PALETTE)], "dash": DASHES[k // len(PALETTE) % len(DASHES)], "width": 2.5},
             hovertemplate=f"{pair} at %{{x:.2f}} Å: %{{y:.3f}} eV<extra></extra>",
         )  # fmt: skip
     style(fig, mode=mode, height=height)
-    lowest = min((float(np.min(t.y)) for t in fig.data), default=-1.0)
     fig.update_xaxes(title_text="Distance (Å)")
-    fig.update_yaxes(title_text="Energy of two atoms (eV)", range=[1.15 * min(lowest, -0.5), _HIGHEST_EV])
+    fig.update_yaxes(title_text="Energy of two atoms (eV)", range=[1.15 * lowest, _HIGHEST_EV])
     return fig
 
 
@@ -48,7 +50,7 @@ def wide_figure(
 ) -> go.Figure:  # fmt: skip
     """E(V) per atom from its lowest value, far beyond the range of an equation of state."""
     v, e = np.asarray(volumes_a3, dtype=float), np.asarray(energies_ev, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_scatter(
         x=v / volume0_a3, y=(e - e.min()) / n_atoms, mode="lines", line={"color": BLUE, "width": 2.5}, showlegend=False,
         hovertemplate="%{x:.2f} V₀: %{y:.3f} eV/atom<extra></extra>",
@@ -65,7 +67,7 @@ def dynamics_figure(
 ) -> go.Figure:
     """Total energy at constant energy, from its start, against time; what drifts is the error."""
     t, e = np.asarray(times_ps, dtype=float), np.asarray(energies_ev, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_scatter(
         x=t, y=1e3 * (e - e[0]) if len(e) else e, mode="lines", line={"color": BLUE, "width": 2}, showlegend=False,
         hovertemplate="%{x:.2f} ps: %{y:.3f} meV<extra></extra>",
@@ -84,7 +86,7 @@ def score_figure(
     if kind == "structure":
         return None
     a, b, axis = (np.asarray(v, dtype=float) for v in (reference, found, x))
-    fig = go.Figure()
+    fig = Figure()
     if kind == "elastic":
         rows, columns = np.triu_indices(6)
         used = (np.abs(a[rows, columns]) > 1e-6 * np.abs(a).max()) | (np.abs(b[rows, columns]) > 0.01 * np.abs(b).max())

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
-from plotly.subplots import make_subplots
 
 from sus2.figures.phonons import FREQUENCY_UNITS, FrequencyUnit
+from sus2.figures.plain import Figure, bar, joined, scatter, subplots
 from sus2.figures.theme import BLUE, DASHES, ORANGE, PALETTE, Mode, grid, ink, paper, style
 
 # Percent at which the colour of a difference is full.
@@ -37,18 +37,18 @@ def eos_overlay(
     curves: name -> (volumes of the points, their energies, volumes of the fitted line, its energies), A^3/atom and
     eV/atom above the minimum of that potential. Energies of two potentials have no common zero, so each has its own.
     """
-    fig = go.Figure()
+    fig = Figure()
     for k, (name, (v, e, line_v, line_e)) in enumerate(curves.items()):
         colour = PALETTE[k % len(PALETTE)]
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=np.asarray(line_v), y=1e3 * np.asarray(line_e), mode="lines", name=name, legendgroup=name,
                 line={"color": colour, "width": 2.5, "dash": DASHES[k % len(DASHES)]},
                 hovertemplate=f"%{{y:.2f}} meV/atom at %{{x:.3f}} Å³/atom<extra>{name}</extra>",
             )
         )  # fmt: skip
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=np.asarray(v), y=1e3 * np.asarray(e), mode="markers", name=name, legendgroup=name, showlegend=False,
                 marker={"color": paper(mode), "size": 9, "line": {"color": colour, "width": 2}},
                 hovertemplate=f"%{{y:.2f}} meV/atom at %{{x:.3f}} Å³/atom<extra>{name}</extra>",
@@ -78,22 +78,18 @@ def bands_overlay(
     """
     x = np.asarray(distance_per_a, dtype=float)
     factor = FREQUENCY_UNITS[unit]
-    fig = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.02)
+    fig = subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.02)
     for place, _ in ticks:
-        fig.add_vline(x=place, line={"color": grid(mode), "width": 1}, row=1, col=1)
-    fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
+        fig.add_vline(x=place, line={"color": grid(mode), "width": 1}, layer="below", row=1, col=1)
+    fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1}, layer="below")
     for k, (name, values) in enumerate(bands_thz.items()):
         y = factor * np.asarray(values, dtype=float)
         line = {"color": PALETTE[k % len(PALETTE)], "width": 2, "dash": DASHES[k % len(DASHES)]}
-        # One trace for all branches: a gap (nan) between segments and between branches.
-        xs, ys = [], []
-        for branch in range(y.shape[1]):
-            for part in segments:
-                xs += [*x[part], np.nan]
-                ys += [*y[part, branch], np.nan]
         fig.add_trace(
-            go.Scatter(
-                x=xs, y=ys, mode="lines", name=name, legendgroup=name, line=line,
+            scatter(
+                x=joined(x[part] for _ in range(y.shape[1]) for part in segments),
+                y=joined(y[part, branch] for branch in range(y.shape[1]) for part in segments),
+                mode="lines", name=name, legendgroup=name, line=line,
                 hovertemplate=f"%{{y:.2f}} {unit}<extra>{name}</extra>",
             ),
             row=1, col=1,
@@ -101,7 +97,7 @@ def bands_overlay(
         if name in dos:
             axis, density = (np.asarray(a, dtype=float) for a in dos[name])
             fig.add_trace(
-                go.Scatter(
+                scatter(
                     x=density / factor, y=factor * axis, mode="lines", name=name, legendgroup=name, showlegend=False,
                     line=line, hovertemplate=f"%{{y:.2f}} {unit}: %{{x:.3f}}<extra>{name}</extra>",
                 ),
@@ -127,10 +123,10 @@ def bars_figure(
     height: int = 420,
 ) -> go.Figure:
     """Grouped bars: for each label one bar of each potential (name -> values in `unit`)."""
-    fig = go.Figure()
+    fig = Figure()
     for k, (name, row) in enumerate(values.items()):
         fig.add_trace(
-            go.Bar(
+            bar(
                 x=list(labels), y=list(row), name=name, marker={"color": PALETTE[k % len(PALETTE)]},
                 hovertemplate=f"%{{x}}: %{{y:.4g}} {unit}<extra>{name}</extra>",
             )
@@ -154,16 +150,16 @@ def effects_figure(
     All in percent of the first potential's value, one row for each label.
     """
     cell, forces = np.asarray(cell_percent, dtype=float), np.asarray(forces_percent, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     for name, row, colour in (("change of the cell", cell, ORANGE), ("force constants in one cell", forces, BLUE)):
         fig.add_trace(
-            go.Bar(
+            bar(
                 y=list(labels), x=row, orientation="h", name=name, marker={"color": colour},
                 hovertemplate=f"%{{y}}: %{{x:+.1f}} %<extra>{name}</extra>",
             )
         )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             y=list(labels), x=cell + forces, mode="markers", name="both",
             marker={"color": paper(mode), "size": 11, "symbol": "diamond", "line": {"color": ink(mode), "width": 2}},
             hovertemplate="%{y}: %{x:+.1f} %<extra>both</extra>",
@@ -185,12 +181,12 @@ def thermal_overlay(
 ) -> go.Figure:
     """Vibrational free energy (kJ/mol), entropy and heat capacity (J/K/mol) per mole of atoms, of each potential."""
     t = np.asarray(temperatures_k, dtype=float)
-    fig = make_subplots(rows=1, cols=3, horizontal_spacing=0.1)
+    fig = subplots(rows=1, cols=3, horizontal_spacing=0.1)
     titles = ("free energy (kJ/mol atoms)", "entropy (J/K/mol atoms)", "heat capacity (J/K/mol atoms)")
     for k, (name, columns) in enumerate(curves.items()):
         for column, values in enumerate(columns, 1):
             fig.add_trace(
-                go.Scatter(
+                scatter(
                     x=t, y=np.asarray(values, dtype=float), mode="lines", name=name, legendgroup=name,
                     showlegend=column == 1,
                     line={"color": PALETTE[k % len(PALETTE)], "width": 2.5, "dash": DASHES[k % len(DASHES)]},
@@ -217,7 +213,7 @@ def scatter_figure(
 
     panels: (title, x, y) in eV/atom; labels: of the points, the same in each panel. The line is y = x.
     """
-    fig = make_subplots(rows=1, cols=len(panels), subplot_titles=[p[0] for p in panels], horizontal_spacing=0.1)
+    fig = subplots(rows=1, cols=len(panels), subplot_titles=[p[0] for p in panels], horizontal_spacing=0.1)
     for column, (title, a, b) in enumerate(panels, 1):
         x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
         both = np.concatenate([x, y])
@@ -225,14 +221,14 @@ def scatter_figure(
         margin = 0.05 * max(ends[1] - ends[0], 1e-3)
         ends = [ends[0] - margin, ends[1] + margin]
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=ends, y=ends, mode="lines", line={"color": ink(mode), "width": 1, "dash": "dash"},
                 name="equal", showlegend=column == 1, hoverinfo="skip",
             ),
             row=1, col=column,
         )  # fmt: skip
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=x, y=y, mode="markers", text=list(labels), name="structures", showlegend=False,
                 marker={"color": BLUE, "size": 9, "line": {"color": paper(mode), "width": 1}},
                 hovertemplate=f"%{{text}}: %{{x:.3f}}, %{{y:.3f}} eV/atom<extra>{title}</extra>",

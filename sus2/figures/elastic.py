@@ -8,7 +8,6 @@ from typing import Final, Literal
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
-from plotly.subplots import make_subplots
 
 from sus2.elastic_directions import (
     linear_compressibility_per_tpa,
@@ -16,6 +15,7 @@ from sus2.elastic_directions import (
     shear_modulus_gpa,
     youngs_modulus_gpa,
 )
+from sus2.figures.plain import Figure, bar, heatmap, scatterpolar, subplots, surface
 from sus2.figures.theme import BLUE, GREEN, PALETTE, VERMILION, Mode, grid, ink, paper, style
 
 Array = NDArray[np.float64]
@@ -47,8 +47,8 @@ def tensor_figure(
     half = 0.5 * 10.0**-digits
     text = [["0" if abs(x) < half else f"{x:.{digits}f}".replace("-", "−") for x in row] for row in shown]
     largest = max(float(np.abs(shown).max()), 1e-9)
-    fig = go.Figure(
-        go.Heatmap(
+    fig = Figure(
+        heatmap(
             z=shown,
             x=_ROWS,
             y=_ROWS,
@@ -89,8 +89,8 @@ def surface_figure(
     value = _sheets(c_gpa, quantity, n.reshape(-1, 3))[:, 0 if sheet == "minimum" else -1].reshape(theta.shape)
     x, y, z = np.moveaxis(n * np.abs(value)[..., None], -1, 0)
     label, unit = LABELS[quantity]
-    fig = go.Figure(
-        go.Surface(
+    fig = Figure(
+        surface(
             x=x,
             y=y,
             z=z,
@@ -131,7 +131,7 @@ def cuts_figure(
     """
     angle = np.linspace(0.0, 2.0 * np.pi, points)
     label, unit = LABELS[quantity]
-    fig = make_subplots(rows=1, cols=3, specs=[[{"type": "polar"}] * 3], horizontal_spacing=0.13)
+    fig = subplots(rows=1, cols=3, specs=[[{"type": "polar"}] * 3], horizontal_spacing=0.13)
     for column, (plane, (i, j)) in enumerate(_PLANES, start=1):
         n = np.zeros((points, 3))
         n[:, i], n[:, j] = np.cos(angle), np.sin(angle)
@@ -142,7 +142,7 @@ def cuts_figure(
                 part = np.where(sign * sheets[:, k] >= 0, np.abs(sheets[:, k]), np.nan)
                 if np.isfinite(part).any():
                     fig.add_trace(
-                        go.Scatterpolar(
+                        scatterpolar(
                             r=part,
                             theta=np.degrees(angle),
                             mode="lines",
@@ -179,10 +179,10 @@ def bars_figure(
     *, groups: Mapping[str, Mapping[str, float]], unit: str = "GPa", mode: Mode = "light", height: int = 380
 ) -> go.Figure:
     """Values by name, side by side for several results: groups[result][name]; height: pixels."""
-    fig = go.Figure()
+    fig = Figure()
     for k, (result, values) in enumerate(groups.items()):
         fig.add_trace(
-            go.Bar(
+            bar(
                 x=list(values),
                 y=list(values.values()),
                 name=result,

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import plotly.graph_objects as go
 from ase.data import atomic_names, atomic_numbers
 
+from sus2.figures.plain import Figure, scatter
 from sus2.figures.theme import BLUE, FONT, ORANGE, SKY, Mode, grid, ink
 
 _ROWS = (
@@ -35,7 +36,7 @@ def elements_figure(
     covered, highlighted: chemical symbols; height: pixels.
     """
     known = SKY if mode == "dark" else BLUE
-    fig = go.Figure()
+    fig = Figure()
     for row, text in enumerate(_ROWS):
         for column, symbol in enumerate(text.split()):
             if symbol == ".":
@@ -59,7 +60,7 @@ def elements_figure(
     ]
     on = {"light": "#FFFFFF", "dark": "#0B1015"}[mode]
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[p[0] for p in places],
             y=[p[1] for p in places],
             mode="text",
@@ -76,7 +77,6 @@ def elements_figure(
     fig.update_xaxes(visible=False, range=[0, 18], fixedrange=True)
     fig.update_yaxes(visible=False, range=[-10, 0], fixedrange=True, scaleanchor="x")
     fig.update_layout(
-        template="none",
         height=height,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
-from plotly.subplots import make_subplots
 
 from sus2.eos_models import MODELS, EosFit
+from sus2.figures.plain import Figure, scatter, subplots
 from sus2.figures.theme import BLUE, DASHES, PALETTE, Mode, grid, ink, paper, style
 
 
@@ -33,15 +33,17 @@ def eos_figure(
     e = np.asarray(energies_ev, dtype=float)
     best = fits[chosen]
     names = [chosen, *(n for n in fits if n != chosen and shown is not None and n in shown)]
-    fig = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.06)
+    fig = subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.06)
     lowest, highest = min(v.min(), best.v0_a3), max(v.max(), best.v0_a3)
     margin = 0.04 * (highest - lowest)
     line = np.linspace(lowest - margin, highest + margin, 241)
-    fig.add_vline(x=best.v0_a3 / n_atoms, line={"color": grid(mode), "width": 2, "dash": "dash"}, row=1, col=1)
+    fig.add_vline(
+        x=best.v0_a3 / n_atoms, line={"color": grid(mode), "width": 2, "dash": "dash"}, layer="below", row=1, col=1
+    )
     for k, name in enumerate(names):
         fit, colour = fits[name], PALETTE[k % len(PALETTE)]
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=line / n_atoms,
                 y=1e3 * (fit.energy_ev(line) - best.e0_ev) / n_atoms,
                 mode="lines",
@@ -54,7 +56,7 @@ def eos_figure(
             col=1,
         )
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=v / n_atoms,
                 y=1e3 * (e - fit.energy_ev(v)) / n_atoms,
                 mode="lines+markers",
@@ -69,7 +71,7 @@ def eos_figure(
             col=1,
         )
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=v / n_atoms,
             y=1e3 * (e - best.e0_ev) / n_atoms,
             mode="markers",
@@ -113,9 +115,9 @@ def pressure_figure(
     """
     v = np.asarray(volumes_a3, dtype=float)
     line = np.linspace(v.min(), v.max(), 201)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=line / n_atoms,
             y=fit.pressure_gpa(line),
             mode="lines",
@@ -125,7 +127,7 @@ def pressure_figure(
         )
     )
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=v / n_atoms,
             y=np.asarray(pressures_gpa, dtype=float),
             mode="markers",

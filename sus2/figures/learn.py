@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
-from plotly.subplots import make_subplots
 
+from sus2.figures.plain import Figure, scatter, subplots
 from sus2.figures.theme import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, Mode, grid, ink, paper, style
 
 Array = NDArray[np.float64]
@@ -54,9 +54,9 @@ def minimum_figure(
     volumes_a3, energies_ev, pressures_gpa (n,); highest_ev: top of the axis of energy; height: pixels.
     """
     v, e, p = (np.asarray(x, dtype=float) for x in (volumes_a3, energies_ev, pressures_gpa))
-    fig = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.07)
+    fig = subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.07)
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=v, y=e, mode="lines", name="energy", line={"color": ink(mode), "width": 3},
             hovertemplate="%{y:.3f} eV/atom at %{x:.2f} Å³/atom<extra></extra>",
         ),
@@ -65,14 +65,14 @@ def minimum_figure(
     reach = 0.14 * np.ptp(v)
     ends = np.array([-reach, reach])
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=at_volume_a3 + ends, y=at_energy_ev + slope_ev_per_a3 * ends, mode="lines", name="its slope",
             line={"color": ORANGE, "width": 3.5}, hoverinfo="skip",
         ),
         row=1, col=1,
     )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=v, y=p, mode="lines", name="pressure", line={"color": GREEN, "width": 3},
             hovertemplate="%{y:.1f} GPa at %{x:.2f} Å³/atom<extra></extra>",
         ),
@@ -80,7 +80,7 @@ def minimum_figure(
     )  # fmt: skip
     for row, y in ((1, at_energy_ev), (2, at_pressure_gpa)):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[at_volume_a3], y=[y], mode="markers", showlegend=False, marker=marker(mode, 13), hoverinfo="skip"
             ),
             row=row, col=1,
@@ -124,10 +124,10 @@ def b0_prime_figure(
     family: B0' -> (n,) GPa, drawn faint; chosen_gpa (n,): of the chosen B0'; own: B0' that the crystal has.
     """
     x = np.asarray(ratios, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     for value, row in family.items():
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=x, y=np.asarray(row, dtype=float), mode="lines", showlegend=False,
                 line={"color": grid(mode), "width": 2}, hovertemplate=f"B₀′ = {value:g}<extra></extra>",
             )
@@ -137,13 +137,13 @@ def b0_prime_figure(
             font={"size": 12},
         )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=x, y=np.asarray(chosen_gpa, dtype=float), mode="lines", name=f"B₀′ = {chosen:.1f}",
             line={"color": VERMILION, "width": 3.5}, hovertemplate="%{y:.1f} GPa at V/V₀ = %{x:.3f}<extra></extra>",
         )
     )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=x[::3], y=np.asarray(pressures_gpa, dtype=float)[::3], mode="markers", name=f"computed (B₀′ = {own:.2f})",
             marker=marker(mode, 8), hovertemplate="%{y:.1f} GPa at V/V₀ = %{x:.3f}<extra>computed</extra>",
         )
@@ -171,7 +171,7 @@ def ranges_figure(
     right: what a sound fit gives; limits: of the axis, beyond which points are drawn at its edge.
     """
     x = np.asarray(ranges_percent, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_vrect(x0=3.0, x1=10.0, fillcolor=wash(GREEN, mode), line_width=0, layer="below")
     fig.add_vline(x=chosen_percent, line={"color": ink(mode), "width": 1, "dash": "dot"})
     fig.add_hline(y=right, line={"color": GREEN, "width": 2, "dash": "dash"})
@@ -180,7 +180,7 @@ def ranges_figure(
         inside = np.clip(y, *limits)
         symbols = np.where(y > limits[1], "triangle-up", np.where(y < limits[0], "triangle-down", "circle"))
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=x, y=inside, customdata=y, mode="lines+markers", name=name,
                 line={"color": (BLUE, VERMILION)[k % 2], "width": 2.5, "dash": ("solid", "dot")[k % 2]},
                 marker={"size": 10, "symbol": symbols.tolist()},
@@ -208,11 +208,11 @@ def universal_figure(
 
     curves: (label, group, x (n,), y (n,)); highlighted: label of the one drawn on top of the others.
     """
-    fig = go.Figure()
+    fig = Figure()
     for group in [g for g in GROUP_COLOURS if g in {c[1] for c in curves}]:
         # The curves are too thin and too many for the legend.
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[None], y=[None], mode="lines", name=group, legendgroup=group,
                 line={"color": GROUP_COLOURS[group], "width": 4},
             )
@@ -220,7 +220,7 @@ def universal_figure(
     for label, group, x, y in curves:
         chosen = label == highlighted
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=np.asarray(x, dtype=float), y=np.asarray(y, dtype=float), mode="lines", name=group,
                 legendgroup=group, showlegend=False, opacity=1.0 if chosen else 0.6,
                 line={
@@ -232,7 +232,7 @@ def universal_figure(
         )  # fmt: skip
     if line is not None:
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=np.asarray(line[0], dtype=float), y=np.asarray(line[1], dtype=float), mode="lines", name="universal",
                 line={"color": ink(mode), "width": 3, "dash": "dash"},
                 hovertemplate="%{y:.3f} at %{x:.2f}<extra>universal</extra>",
@@ -263,9 +263,9 @@ def diagonal_figure(
     kinds = np.array(groups if groups is not None else ["metals"] * len(a))
     low, high = min(a.min(), b.min()), max(a.max(), b.max())
     low, high = (low / 1.25, high * 1.25) if logarithmic else (min(0.0, 1.1 * low), 1.08 * high)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[low, high], y=[low, high], mode="lines", name=line, showlegend=bool(line), hoverinfo="skip",
             line={"color": ink(mode), "width": 1.5, "dash": "dash"},
         )
@@ -278,7 +278,7 @@ def diagonal_figure(
         names = [name for name, m in zip(labels, mine, strict=True) if m]
         texts = [name if s else "" for name, s, m in zip(labels, shown, mine, strict=True) if m]
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=a[mine], y=b[mine], text=texts, customdata=names, mode="markers+text", name=kind,
                 textposition="top center", textfont={"size": 12, "color": ink(mode)}, showlegend=groups is not None,
                 marker={"size": 9, "color": GROUP_COLOURS.get(kind, SKY)},
@@ -316,10 +316,10 @@ def pairs_figure(
 
     line: the polynomial itself on all of its range; the pairs are then not named again.
     """
-    fig = go.Figure()
+    fig = Figure()
     if line is not None:
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=np.asarray(line[0], dtype=float), y=np.asarray(line[1], dtype=float), mode="lines",
                 name="shared by all pairs", line={"color": grid(mode), "width": 11}, hoverinfo="skip",
             )
@@ -329,7 +329,7 @@ def pairs_figure(
     colours = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
     for k, name in enumerate(pairs):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=places[k], y=y[k], mode="lines", name=name,
                 line={"color": colours[k % len(colours)], "width": 2.6}, showlegend=line is None,
                 hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.2f}}<extra></extra>",
@@ -352,13 +352,13 @@ def two_curves_figure(
 ) -> go.Figure:
     """E(V) of a crystal done right and done wrong (first and second of curves), each with its minimum."""
     v = np.asarray(volumes_a3, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     for (name, values), place, colour, dash in zip(
         curves.items(), minima_a3, (BLUE, VERMILION), ("solid", "dash"), strict=True
     ):
         e = np.asarray(values, dtype=float)
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=v, y=e, mode="lines", name=name, line={"color": colour, "width": 3, "dash": dash},
                 hovertemplate="%{y:.3f} eV/atom at %{x:.2f} Å³/atom<extra></extra>",
             )

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from sus2.figures.learn import marker, wash
+from sus2.figures.plain import Figure, bar, joined, scatter
 from sus2.figures.theme import BLUE, GREEN, ORANGE, VERMILION, Mode, grid, ink, style
 
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
@@ -20,15 +21,15 @@ def stress_figure(
 ) -> go.Figure:
     """Six stresses, Voigt order: computed in the strained cell (bars) and C times the strain (marks)."""
     computed, linear = np.asarray(computed_gpa, dtype=float), np.asarray(linear_gpa, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_trace(
-        go.Bar(
+        bar(
             x=_VOIGT, y=computed, name="computed in the strained cell", marker={"color": BLUE}, width=0.62,
             hovertemplate="σ<sub>%{x}</sub> = %{y:.3f} GPa<extra></extra>",
         )
     )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=_VOIGT, y=linear, mode="markers", name="C times the strain",
             marker={"symbol": "line-ew", "size": 34, "line": {"width": 4, "color": ORANGE}},
             hovertemplate="C·e: %{y:.3f} GPa<extra></extra>",
@@ -47,13 +48,13 @@ def pattern_figure(*, nonzero: ArrayLike, independent: int, mode: Mode = "light"
     """Which of the 6 x 6 elastic constants symmetry allows (filled), and how many of them are independent."""
     allowed = np.asarray(nonzero, dtype=bool)
     rows, columns = np.indices((6, 6))
-    fig = go.Figure()
+    fig = Figure()
     for kind, mask, colour, symbol, size in (
         ("zero by symmetry", ~allowed, grid(mode), "circle", 8),
         ("may differ from zero", allowed, BLUE, "square", 26),
     ):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=columns[mask], y=rows[mask], mode="markers", name=kind,
                 marker={"symbol": symbol, "size": size, "color": colour},
                 text=[f"C{r + 1}{c + 1}" for r, c in zip(rows[mask], columns[mask], strict=True)],
@@ -85,28 +86,28 @@ def sound_figure(
     at: index of the wave that is marked on every branch.
     """
     q, f, v = (np.asarray(x, dtype=float) for x in (q_per_a, frequencies_thz, speeds_thz_a))
-    fig = go.Figure()
+    fig = Figure()
     top = 1.12 * float(f.max())
     # The slower shear wave comes last and dotted, so that it shows on the faster one where both are the same.
     for k, dash in ((2, "solid"), (1, "solid"), (0, "dot")):
         name, colour = _BRANCHES[k]
         end = min(q[-1], top / v[k])
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[0.0, end], y=[0.0, end * v[k]], mode="lines", name="from the elastic constants",
                 legendgroup="sound", showlegend=k == 2, hoverinfo="skip",
                 line={"color": colour, "width": 2, "dash": "dash"},
             )
         )  # fmt: skip
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=np.concatenate([[0.0], q]), y=np.concatenate([[0.0], f[:, k]]), mode="lines", name=name,
                 line={"color": colour, "width": 3.5, "dash": dash},
                 hovertemplate=f"{name}: %{{y:.2f}} THz<extra></extra>",
             )
         )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[q[at]] * 3, y=f[at], mode="markers", showlegend=False, marker=marker(mode), hoverinfo="skip",
         )
     )  # fmt: skip
@@ -128,15 +129,15 @@ def chain_figure(
 ) -> go.Figure:
     """A real branch (n,) as points and that of a chain with springs to so many planes as a curve."""
     q = np.asarray(q_per_a, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=q[::3], y=np.asarray(branch_thz, dtype=float)[::3], mode="markers", name="the crystal",
             marker=marker(mode, 9), hovertemplate="%{y:.3f} THz<extra>crystal</extra>",
         )
     )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=np.concatenate([[0.0], q]), y=np.concatenate([[0.0], np.asarray(chain_thz, dtype=float)]), mode="lines",
             name=f"chain, springs to {neighbours} plane{'s' if neighbours > 1 else ''}",
             line={"color": VERMILION, "width": 3}, hovertemplate="%{y:.3f} THz<extra>chain</extra>",
@@ -159,7 +160,7 @@ def two_bands_figure(
 ) -> go.Figure:
     """Bands of one crystal in up to three versions, the first in blue; imaginary frequencies below zero."""
     x = np.asarray(distance_per_a, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     lowest = min(float(np.asarray(b).min()) for b in bands_thz.values())
     if lowest < -0.05:
         fig.add_hrect(y0=1.15 * lowest, y1=0.0, fillcolor=wash(VERMILION, mode), line_width=0, layer="below")
@@ -170,17 +171,15 @@ def two_bands_figure(
         bands_thz.items(), (BLUE, VERMILION, ORANGE), ("solid", "dot", "dash"), strict=False
     ):
         y = np.asarray(values, dtype=float)
-        first = True
-        for part in segments:
-            for branch in range(y.shape[1]):
-                fig.add_trace(
-                    go.Scatter(
-                        x=x[part], y=y[part, branch], mode="lines", name=name, legendgroup=name, showlegend=first,
-                        line={"color": colour, "width": 2.3, "dash": dash},
-                        hovertemplate=f"%{{y:.2f}} THz<extra>{name}</extra>",
-                    )
-                )  # fmt: skip
-                first = False
+        fig.add_trace(
+            scatter(
+                x=joined(x[part] for _ in range(y.shape[1]) for part in segments),
+                y=joined(y[part, branch] for branch in range(y.shape[1]) for part in segments),
+                mode="lines", name=name, legendgroup=name, showlegend=True,
+                line={"color": colour, "width": 2.3, "dash": dash},
+                hovertemplate=f"%{{y:.2f}} THz<extra>{name}</extra>",
+            )
+        )  # fmt: skip
     style(fig, mode=mode, height=height)
     fig.update_xaxes(
         tickvals=[place for place, _ in ticks], ticktext=[label for _, label in ticks], showgrid=False,
@@ -204,21 +203,21 @@ def well_figure(
     x, y = np.asarray(amplitudes_a, dtype=float), np.asarray(energies_mev_per_atom, dtype=float)
     depth = max(1e-3, -float(y.min()))
     top = max(0.35 * depth, min(float(y.max()), 2.2 * depth)) if y.min() < -1e-3 else float(y.max())
-    fig = go.Figure()
+    fig = Figure()
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=x, y=parabola_mev_per_atom_a2 * x**2, mode="lines", name="from the frequency alone",
             line={"color": ORANGE, "width": 2, "dash": "dash"}, hoverinfo="skip",
         )
     )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=x, y=y, mode="lines", name="energy along the mode", line={"color": BLUE, "width": 3.5},
             hovertemplate="%{y:.2f} meV/atom at %{x:.2f} Å<extra></extra>",
         )
     )  # fmt: skip
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[at_amplitude_a], y=[at_energy_mev_per_atom], mode="markers", showlegend=False,
             marker={**marker(mode, 18), "color": VERMILION}, hoverinfo="skip",
         )
@@ -244,7 +243,7 @@ def functional_figure(
 ) -> go.Figure:
     """Highest frequency of two functionals (2, n) against one axis of volume (n,), each at rest as a large point."""
     v, f = np.asarray(volumes_a3, dtype=float), np.asarray(highest_thz, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     fig.add_vline(x=given_a3, line={"color": GREEN, "width": 2, "dash": "dash"})
     fig.add_annotation(
         x=given_a3, y=0.03, yref="y domain", text="measured", showarrow=False, font={"color": GREEN}, xanchor="left",
@@ -253,13 +252,13 @@ def functional_figure(
     fig.add_vline(x=at_volume_a3, line={"color": ink(mode), "width": 1.5, "dash": "dot"})
     for k, (name, colour, dash) in enumerate(zip(names, (BLUE, VERMILION), ("solid", "dash"), strict=True)):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=v, y=f[k], mode="lines", name=name, line={"color": colour, "width": 3, "dash": dash},
                 hovertemplate=f"{name}: %{{y:.2f}} THz at %{{x:.2f}} Å³/atom<extra></extra>",
             )
         )  # fmt: skip
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[own_a3[k]], y=[own_thz[k]], mode="markers", name=f"{name} at rest",
                 marker={"size": 15, "color": colour, "symbol": ("circle", "diamond")[k]},
                 hovertemplate=f"{name} at rest: %{{y:.2f}} THz<extra></extra>",
@@ -267,7 +266,7 @@ def functional_figure(
         )  # fmt: skip
     here = [float(np.interp(at_volume_a3, v, row)) for row in f]
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[at_volume_a3] * 2, y=here, mode="markers", showlegend=False, marker=marker(mode, 11), hoverinfo="skip"
         )
     )
@@ -288,17 +287,17 @@ def errors_figure(
 ) -> go.Figure:
     """Errors of two functionals (2, n) for crystals (n labels), joined by a line for each crystal."""
     e = np.asarray(errors_percent, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     for k, label in enumerate(labels):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=e[:, k], y=[label] * 2, mode="lines", showlegend=False, hoverinfo="skip",
                 line={"color": grid(mode), "width": 6},
             )
         )  # fmt: skip
     for row, name, colour, symbol in zip(e, names, (BLUE, VERMILION), ("circle", "diamond"), strict=True):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=row, y=list(labels), mode="markers", name=name,
                 marker={"color": colour, "size": 13, "symbol": symbol},
                 hovertemplate=f"%{{y}}, {name}: %{{x:+.2f}} %<extra></extra>",

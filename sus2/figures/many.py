@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from sus2.figures.plain import Figure, scatter
 from sus2.figures.theme import BLUE, PALETTE, Mode, paper, style
 
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
@@ -41,11 +42,11 @@ def many_figure(
         kinds = [*kinds[: len(MARKERS) - 1], OTHERS]
         labels = [label if label in kinds else OTHERS for label in labels]
     few = int(both.sum()) <= MAX_NAMED
-    fig = go.Figure()
+    fig = Figure()
     for k, kind in enumerate(kinds):
         mine = [n for n in np.flatnonzero(both).tolist() if labels[n] == kind]
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=a[mine],
                 y=b[mine],
                 mode="markers+text" if few else "markers",

@@ -12,8 +12,8 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.data.colors import jmol_colors
 from numpy.typing import ArrayLike, NDArray
-from plotly.subplots import make_subplots
 
+from sus2.figures.plain import Figure, Properties, joined, scatter, scatter3d, subplots
 from sus2.figures.theme import BLUE, PALETTE, Mode, grid, ink, style
 from sus2.units import THZ_TO_INV_CM, THZ_TO_MEV
 
@@ -47,27 +47,26 @@ def bands_figure(
     x = np.asarray(distance_per_a, dtype=float)
     factor = FREQUENCY_UNITS[unit]
     y = factor * np.asarray(frequencies_thz, dtype=float)
-    fig = make_subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.02)
+    fig = subplots(rows=1, cols=2, shared_yaxes=True, column_widths=[0.76, 0.24], horizontal_spacing=0.02)
     for place, _ in ticks:
-        fig.add_vline(x=place, line={"color": grid(mode), "width": 1}, row=1, col=1)
-    fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
-    for part in segments:
-        for branch in range(y.shape[1]):
-            fig.add_trace(
-                go.Scatter(
-                    x=x[part],
-                    y=y[part, branch],
-                    mode="lines",
-                    line={"color": BLUE, "width": 2},
-                    name="bands",
-                    showlegend=False,
-                    customdata=np.column_stack([np.arange(part.start, part.stop), np.full(len(x[part]), branch)]),
-                    hovertemplate=None if pick else f"%{{y:.2f}} {unit}, branch %{{customdata[1]}}<extra></extra>",
-                    hoverinfo="skip" if pick else None,
-                ),
-                row=1,
-                col=1,
-            )
+        fig.add_vline(x=place, line={"color": grid(mode), "width": 1}, layer="below", row=1, col=1)
+    fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1}, layer="below")
+    pieces = [(part, branch) for branch in range(y.shape[1]) for part in segments]
+    fig.add_trace(
+        scatter(
+            x=joined(x[part] for part, _ in pieces),
+            y=joined(y[part, branch] for part, branch in pieces),
+            mode="lines",
+            line={"color": BLUE, "width": 2},
+            name="bands",
+            showlegend=False,
+            customdata=None if pick else joined(np.full(len(x[part]), branch) for part, branch in pieces),
+            hovertemplate=None if pick else f"%{{y:.2f}} {unit}, branch %{{customdata}}<extra></extra>",
+            hoverinfo="skip" if pick else None,
+        ),
+        row=1,
+        col=1,
+    )
     if pick:
         _add_picks(fig, x, y, unit, mode)
     axis = factor * np.asarray(dos_frequencies_thz, dtype=float)
@@ -79,7 +78,7 @@ def bands_figure(
         ]
     for name, values, colour in curves:
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=values / factor,
                 y=axis,
                 mode="lines",
@@ -112,7 +111,7 @@ def _add_picks(fig: go.Figure, x: NDArray[np.float64], y: NDArray[np.float64], u
     step = -(-y.size // MAX_PICKS)
     q, branch = (a.ravel() for a in np.meshgrid(np.arange(0, len(x), step), np.arange(y.shape[1]), indexing="ij"))
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=x[q],
             y=y[q, branch],
             mode="markers",
@@ -143,7 +142,7 @@ def thermal_figure(
 ) -> go.Figure:
     """Free energy, entropy and heat capacity at constant volume against temperature, per mole of `per`."""
     t = np.asarray(temperatures_k, dtype=float)
-    fig = make_subplots(rows=1, cols=3, horizontal_spacing=0.09)
+    fig = subplots(rows=1, cols=3, horizontal_spacing=0.09)
     for column, (title, values) in enumerate(
         (
             (f"Free energy (kJ/mol {per})", helmholtz_kj_per_mol),
@@ -153,7 +152,7 @@ def thermal_figure(
         1,
     ):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=t,
                 y=np.asarray(values, dtype=float),
                 mode="lines",
@@ -192,13 +191,13 @@ def mode_figure(
     sizes = 26.0 * covalent_radii[atoms.numbers]
     colours = [f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in 255 * jmol_colors[atoms.numbers]]
 
-    def points(phase: float) -> go.Scatter3d:
+    def points(phase: float) -> Properties:
         x, y, z = (rest + (u * np.exp(1j * phase)).real).T
         marker = {"size": sizes, "color": colours, "line": {"color": ink(mode), "width": 1}}
-        return go.Scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, text=atoms.get_chemical_symbols())
+        return scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, text=atoms.get_chemical_symbols())
 
     phases = np.linspace(0.0, 2.0 * np.pi, frames, endpoint=False)
-    fig = go.Figure(data=[points(0.0)], frames=[go.Frame(data=[points(p)], name=str(k)) for k, p in enumerate(phases)])
+    fig = Figure(data=[points(0.0)], frames=[{"data": [points(p)], "name": str(k)} for k, p in enumerate(phases)])
     play = {"frame": {"duration": 60, "redraw": True}, "fromcurrent": True, "transition": {"duration": 0}}
     style(fig, mode=mode, height=height)
     hidden = {"visible": False}

@@ -9,6 +9,7 @@ is not below, makes and checks them first. The tests compare every figure that t
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import lru_cache, partial, wraps
@@ -21,18 +22,19 @@ from plotly.colors import get_colorscale
 from plotly.subplots import make_subplots
 
 Properties = dict[str, Any]
+Maker = Callable[..., Properties]
 Grid = Any  # plotly's: for each row and column the subplots there, with their axes
 
 # Traces, by plotly's names of them.
-bar = partial(dict, type="bar")
-heatmap = partial(dict, type="heatmap")
-mesh3d = partial(dict, type="mesh3d")
-parcoords = partial(dict, type="parcoords")
-scatter = partial(dict, type="scatter")
-scatter3d = partial(dict, type="scatter3d")
-scattergl = partial(dict, type="scattergl")
-scatterpolar = partial(dict, type="scatterpolar")
-surface = partial(dict, type="surface")
+bar: Maker = partial(dict, type="bar")
+heatmap: Maker = partial(dict, type="heatmap")
+mesh3d: Maker = partial(dict, type="mesh3d")
+parcoords: Maker = partial(dict, type="parcoords")
+scatter: Maker = partial(dict, type="scatter")
+scatter3d: Maker = partial(dict, type="scatter3d")
+scattergl: Maker = partial(dict, type="scattergl")
+scatterpolar: Maker = partial(dict, type="scatterpolar")
+surface: Maker = partial(dict, type="surface")
 
 NO_TEMPLATE: Final = {"data": {"scatter": [{"type": "scatter"}]}}
 """What plotly's template "none" stands for."""
@@ -60,17 +62,19 @@ def _plain(method: Callable[..., None]) -> Callable[..., Any]:
 class Figure(go.Figure):
     """A figure of plotly with the same methods and the same results, of dictionaries until it is looked into."""
 
-    def __init__(self, data: Any = (), layout: Mapping[str, Any] | None = None, frames: Any = (), **more: Any) -> None:
-        """data: a trace or several, or a whole figure as a dictionary."""
+    def __init__(
+        self, data: Any = (), layout: Mapping[str, Any] | None = None, frames: Any = (), _grid_ref: Grid = None
+    ) -> None:
+        """data: a trace or several, or all arguments in one dictionary, as for plotly's."""
         if isinstance(data, Mapping) and "type" not in data:
-            data, layout, frames, more = (data.get(k, ()) for k in ("data", "layout", "frames")) + (data,)
-        traces = [data] if isinstance(data, Mapping) else data
+            self.__init__(**{k: data[k] for k in ("data", "layout", "frames", "_grid_ref") if k in data})  # type: ignore[misc]
+            return
         self.__dict__["_parts"] = {
-            "data": [_named(t) for t in traces],
-            "layout": {"template": NO_TEMPLATE} | _named(layout or {}),
+            "data": [_named(trace) for trace in ([data] if isinstance(data, Mapping) else data)],
+            "layout": _named({"template": NO_TEMPLATE, **(layout or {})}),
             "frames": list(frames),
         }
-        self.__dict__["_places"] = more.get("_grid_ref")
+        self.__dict__["_places"] = _grid_ref
 
     def __getattr__(self, name: str) -> Any:
         """Reached for what plotly sets in its constructor: run that now."""
@@ -126,40 +130,41 @@ class Figure(go.Figure):
 
     @_plain
     def add_vline(self, x: float, row: int | None = None, col: int | None = None, **properties: Any) -> None:
-        self._span("line", {"x0": x, "x1": x}, {"y0": 0, "y1": 1}, row, col, properties)
+        self._span("line", "x", (x, x), row, col, properties)
 
     @_plain
     def add_hline(self, y: float, row: int | None = None, col: int | None = None, **properties: Any) -> None:
-        self._span("line", {"x0": 0, "x1": 1}, {"y0": y, "y1": y}, row, col, properties)
+        self._span("line", "y", (y, y), row, col, properties)
 
     @_plain
     def add_vrect(
         self, x0: float, x1: float, row: int | None = None, col: int | None = None, **properties: Any
     ) -> None:
-        self._span("rect", {"x0": x0, "x1": x1}, {"y0": 0, "y1": 1}, row, col, properties)
+        self._span("rect", "x", (x0, x1), row, col, properties)
 
     @_plain
     def add_hrect(
         self, y0: float, y1: float, row: int | None = None, col: int | None = None, **properties: Any
     ) -> None:
-        self._span("rect", {"x0": 0, "x1": 1}, {"y0": y0, "y1": y1}, row, col, properties)
+        self._span("rect", "y", (y0, y1), row, col, properties)
 
     def _update(self, kind: str, row: int | None, col: int | None, properties: Properties) -> None:
         layout = self._parts["layout"]
         for place in self._chosen(row, col):
             for key in place.layout_keys if place is not None else (kind,):
                 if key.startswith(kind):
-                    _merge(layout.setdefault(key, {}), deepcopy(_named(properties)))
+                    _merge(layout.setdefault(key, {}), _named(properties))
 
     def _span(
-        self, kind: str, x: Properties, y: Properties, row: int | None, col: int | None, properties: Properties
+        self, shape: str, axis: str, ends: tuple[float, float], row: int | None, col: int | None, properties: Properties
     ) -> None:
-        """A line or band through a whole subplot, or through all of them; across it, it is measured in its height."""
+        """A line or a band at `ends` of one axis, through the whole subplot along the other."""
+        other = "y" if axis == "x" else "x"
         for place in self._chosen(row, col):
-            of = {"x": "x", "y": "y"} if place is None else {k[0]: v for k, v in place.trace_kwargs.items()}
-            across = "y" if (y["y0"], y["y1"]) == (0, 1) and "x0" in x and (x["x0"], x["x1"]) != (0, 1) else "x"
-            refs = {f"{k}ref": f"{v} domain" if k == across else v for k, v in of.items()}
-            self.add_shape(type=kind, **x, **y, **refs, **properties)
+            names = place.trace_kwargs if place is not None else {"xaxis": "x", "yaxis": "y"}
+            refs = {f"{axis}ref": names[f"{axis}axis"], f"{other}ref": f"{names[f'{other}axis']} domain"}
+            places = {f"{axis}0": ends[0], f"{axis}1": ends[1], f"{other}0": 0, f"{other}1": 1}
+            self.add_shape(type=shape, **refs, **places, **properties)
 
     def _chosen(self, row: int | None, col: int | None) -> Iterator[Any]:
         """The subplots of a row and column, all of them where none is named; None for the one of a plain figure."""
@@ -175,29 +180,17 @@ class Figure(go.Figure):
 
 def subplots(rows: int, cols: int, **properties: Any) -> Figure:
     """plotly.subplots.make_subplots, with the same arguments."""
-    return _grid(rows, cols, **{k: _frozen(v) for k, v in properties.items()})()
+    layout, places = _grid(json.dumps({"rows": rows, "cols": cols, **properties}))
+    return Figure(layout=deepcopy(layout), _grid_ref=places)
 
 
 @lru_cache(maxsize=64)
-def _grid(rows: int, cols: int, **properties: Any) -> Callable[[], Figure]:
-    """How to make an empty figure of such subplots; plotly itself is asked once."""
-    made = make_subplots(rows, cols, **{k: _thawed(v) for k, v in properties.items()})
+def _grid(arguments: str) -> tuple[Properties, Grid]:
+    """Layout and places of subplots; plotly itself is asked once for each arrangement."""
+    made = make_subplots(**json.loads(arguments))
     layout = made.to_dict()["layout"]
     layout.pop("template", None)
-    places = made._grid_ref
-    return lambda: Figure(layout=deepcopy(layout), _grid_ref=places)
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return frozenset((k, _frozen(v)) for k, v in value.items())
-    return tuple(_frozen(v) for v in value) if isinstance(value, list | tuple) else value
-
-
-def _thawed(value: Any) -> Any:
-    if isinstance(value, frozenset):
-        return {k: _thawed(v) for k, v in value}
-    return [_thawed(v) for v in value] if isinstance(value, tuple) else value
+    return layout, made._grid_ref
 
 
 def _named(properties: Mapping[str, Any]) -> Properties:
@@ -229,15 +222,12 @@ def _merge(old: Properties, new: Properties) -> None:
 def _ready(value: Any) -> Any:
     """A copy for JSON."""
     if isinstance(value, dict):
-        # The ends of an axis are no array for plotly in the browser.
-        return {k: v.tolist() if k == "range" and isinstance(v, np.ndarray) else _ready(v) for k, v in value.items()}
+        return {k: _ready(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_ready(v) for v in value]
     if isinstance(value, np.ndarray):
         return _typed(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, list | tuple):
-        return [v if isinstance(v, str | int | float) and type(v) in (str, int, float) else _ready(v) for v in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _typed(array: NDArray[Any]) -> Any:
@@ -247,7 +237,7 @@ def _typed(array: NDArray[Any]) -> Any:
     short = _SHORT.get(array.dtype.name)
     if short is None or not array.size:
         return _ready(array.tolist())
-    spec = {"dtype": short, "bdata": base64.b64encode(np.ascontiguousarray(array)).decode("ascii")}
+    spec = {"dtype": short, "bdata": base64.b64encode(array.tobytes()).decode("ascii")}
     return spec | ({"shape": ", ".join(map(str, array.shape))} if array.ndim > 1 else {})
 
 

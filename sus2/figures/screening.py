@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from sus2.figures.many import MARKERS, OTHERS, many_figure
+from sus2.figures.plain import Figure, parcoords, scattergl
 from sus2.figures.theme import BLUE, FONT, PALETTE, Mode, grid, ink, style
 
 MANY = 300  # with more points than this the browser draws on the graphics card, and symbols are small
@@ -51,12 +52,12 @@ def _cloud(
     if len(kinds) > len(MARKERS):
         kinds = [*kinds[: len(MARKERS) - 1], OTHERS]
         labels = np.array([label if label in kinds else OTHERS for label in labels], dtype=object)
-    fig = go.Figure()
+    fig = Figure()
     for k, kind in enumerate(kinds):
         mine = np.flatnonzero(both & (labels == kind))
         points = mine.tolist()
         fig.add_trace(
-            go.Scattergl(
+            scattergl(
                 x=a[mine],
                 y=b[mine],
                 mode="markers",
@@ -91,8 +92,8 @@ def parallel_figure(
     whole = np.all([np.isfinite(v) for v in arrays.values()], axis=0) if arrays else np.zeros(0, dtype=bool)
     shown = {title: values[whole] for title, values in arrays.items()}
     by = colour if colour in shown else next(reversed(shown), None)
-    fig = go.Figure(
-        go.Parcoords(
+    fig = Figure(
+        parcoords(
             dimensions=[{"label": title, "values": values} for title, values in shown.items()],
             line={
                 "color": shown[by] if by is not None else BLUE,

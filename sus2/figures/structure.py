@@ -14,6 +14,7 @@ from ase.data.colors import jmol_colors
 from ase.neighborlist import neighbor_list
 from numpy.typing import ArrayLike, NDArray
 
+from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
 from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
 
 Array = NDArray[np.float64]
@@ -61,7 +62,7 @@ def structure_figure(
     i, j, shifts = _bonds(block) if bonds else (np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3), int))
     sites, positions, lines = _drawn(block, i, j, shifts, boundary_atoms)
     numbers = block.numbers[sites]
-    figure = go.Figure()
+    figure = Figure()
     notes: list[dict[str, object]] = []
     detail = 2 if len(numbers) <= _FINE_LIMIT else 1
     for z in sorted(set(numbers.tolist())):
@@ -204,12 +205,12 @@ def _unit_sphere(detail: int) -> tuple[Array, NDArray[np.int_]]:
     return np.array(points), np.array(faces)
 
 
-def _spheres(centres: Array, radius: float, rgb: str, symbol: str, detail: int) -> go.Mesh3d:
+def _spheres(centres: Array, radius: float, rgb: str, symbol: str, detail: int) -> Properties:
     points, faces = _unit_sphere(detail)
     vertices = (centres[:, None, :] + radius * points[None]).reshape(-1, 3)
     triangles = (np.arange(len(centres))[:, None, None] * len(points) + faces[None]).reshape(-1, 3)
-    x, y, z = np.round(vertices, 3).T
-    return go.Mesh3d(
+    x, y, z = np.round(vertices, 3).astype(np.float32).T
+    return mesh3d(
         x=x,
         y=y,
         z=z,
@@ -226,7 +227,7 @@ def _spheres(centres: Array, radius: float, rgb: str, symbol: str, detail: int) 
     )
 
 
-def _cylinders(ends: Array, radius: float, rgb: str, detail: int) -> go.Mesh3d:
+def _cylinders(ends: Array, radius: float, rgb: str, detail: int) -> Properties:
     """ends: (n, 2, 3), one cylinder from each first to each second point."""
     sides = 10 if detail == 2 else 6
     axis = ends[:, 1] - ends[:, 0]
@@ -239,8 +240,8 @@ def _cylinders(ends: Array, radius: float, rgb: str, detail: int) -> go.Mesh3d:
     n = (k + 1) % sides
     faces = np.concatenate([np.stack([k, n, k + sides], 1), np.stack([n, n + sides, k + sides], 1)])
     triangles = (np.arange(len(ends))[:, None, None] * 2 * sides + faces[None]).reshape(-1, 3)
-    x, y, z = np.round(vertices.reshape(-1, 3), 3).T
-    return go.Mesh3d(
+    x, y, z = np.round(vertices.reshape(-1, 3), 3).astype(np.float32).T
+    return mesh3d(
         x=x,
         y=y,
         z=z,
@@ -263,9 +264,9 @@ def _across(axis: Array) -> tuple[Array, Array]:
     return u, np.cross(axis, u)
 
 
-def _labels(positions: Array, symbols: list[str], mode: Mode) -> go.Scatter3d:
+def _labels(positions: Array, symbols: list[str], mode: Mode) -> Properties:
     x, y, z = positions.T
-    return go.Scatter3d(
+    return scatter3d(
         x=x,
         y=y,
         z=z,
@@ -302,7 +303,7 @@ def _label_texts(numbers: NDArray[np.int_], sites: NDArray[np.int_], labels: Lab
     return [f"{symbol}{site + 1}" for symbol, site in zip(symbols, sites, strict=True)]
 
 
-def _arrows(positions: Array, radii: Array, forces: Array, mode: Mode) -> list[go.Mesh3d]:
+def _arrows(positions: Array, radii: Array, forces: Array, mode: Mode) -> list[Properties]:
     """Arrows from the surface of the atoms, one trace, with the size of the largest force in the legend."""
     sizes = np.linalg.norm(forces, axis=1)
     largest = float(sizes.max(initial=0.0))
@@ -332,9 +333,9 @@ def _arrows(positions: Array, radii: Array, forces: Array, mode: Mode) -> list[g
     last = 3 * _ARROW_SIDES
     faces.append(np.stack([k + 2 * _ARROW_SIDES, n + 2 * _ARROW_SIDES, np.full_like(k, last)], 1))
     triangles = (np.arange(len(vectors))[:, None, None] * (last + 1) + np.concatenate(faces)[None]).reshape(-1, 3)
-    x, y, z = np.round(vertices.reshape(-1, 3), 3).T
+    x, y, z = np.round(vertices.reshape(-1, 3), 3).astype(np.float32).T
     return [
-        go.Mesh3d(
+        mesh3d(
             x=x,
             y=y,
             z=z,
@@ -352,7 +353,7 @@ def _arrows(positions: Array, radii: Array, forces: Array, mode: Mode) -> list[g
     ]
 
 
-def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> list[go.Scatter3d]:
+def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> list[Properties]:
     """Edges of every repeated cell, the first one stronger, and the names of the axes."""
     corners = np.array(list(product((0, 1), repeat=3)))
     edges = [(p, q) for p in range(8) for q in range(p + 1, 8) if np.abs(corners[p] - corners[q]).sum() == 1]
@@ -364,11 +365,11 @@ def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> li
             points += [(corners[p] + origin) @ cell, (corners[q] + origin) @ cell, np.full(3, np.nan)]
         x, y, z = np.array(points).T
         line = {"color": "#8794A1" if first else grid(mode), "width": 3 if first else 1.5}
-        traces.append(go.Scatter3d(x=x, y=y, z=z, mode="lines", line=line, hoverinfo="skip", showlegend=False))
+        traces.append(scatter3d(x=x, y=y, z=z, mode="lines", line=line, hoverinfo="skip", showlegend=False))
     ends = cell * (1 + 0.5 / np.linalg.norm(cell, axis=1, keepdims=True))
     x, y, z = ends.T
     traces.append(
-        go.Scatter3d(
+        scatter3d(
             x=x,
             y=y,
             z=z,

@@ -46,7 +46,6 @@ def style(fig: go.Figure, *, mode: Mode = "light", height: int = 480) -> go.Figu
     """Apply the common look to fig, in place, and return it; height in pixels."""
     fig.update_layout(
         height=height,
-        template="none",
         colorway=list(PALETTE),
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from sus2.figures.plain import Figure, scatter, scattergl
 from sus2.figures.theme import BLUE, DASHES, GREEN, PALETTE, VERMILION, Mode, grid, ink, paper, style
 
 
@@ -23,10 +24,10 @@ def temperature_figure(
 ) -> go.Figure:
     """One or more curves (nt,) against temperature; limit: a named value drawn as a dashed line; height: pixels."""
     t = np.asarray(temperatures_k, dtype=float)
-    fig = go.Figure()
+    fig = Figure()
     for k, (name, values) in enumerate(curves.items()):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=t,
                 y=np.asarray(values, dtype=float),
                 mode="lines",
@@ -37,11 +38,9 @@ def temperature_figure(
             )
         )
     if limit is not None:
-        fig.add_hline(
-            y=limit[1],
-            line={"color": ink(mode), "width": 1, "dash": "dash"},
-            annotation_text=limit[0],
-            annotation_position="bottom right",
+        fig.add_hline(y=limit[1], line={"color": ink(mode), "width": 1, "dash": "dash"})
+        fig.add_annotation(
+            text=limit[0], x=1, xref="x domain", xanchor="right", y=limit[1], yref="y", yanchor="top", showarrow=False
         )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="temperature (K)")
@@ -70,10 +69,10 @@ def free_energy_figure(
     t = np.asarray(temperatures_k, dtype=float)
     g = np.asarray(gibbs_ev, dtype=float)
     zero = g[0]
-    fig = go.Figure()
+    fig = Figure()
     for k in np.unique(np.linspace(0, len(t) - 1, curves).round().astype(int)):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=v,
                 y=1e3 * (f[k] - zero) / n_atoms,
                 mode="lines+markers",
@@ -88,7 +87,7 @@ def free_energy_figure(
             x=v[-1], y=1e3 * (f[k, -1] - zero) / n_atoms, text=f"{t[k]:g} K", showarrow=False, xanchor="left", xshift=8
         )
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=np.asarray(volumes_t_a3, dtype=float) / n_atoms,
             y=1e3 * (g - zero) / n_atoms,
             mode="lines",
@@ -112,14 +111,14 @@ def gruneisen_figure(
     f = np.asarray(frequencies_thz, dtype=float)
     g = np.asarray(gruneisen, dtype=float)
     # The three lowest branches and the others: the first carry heat and expansion at low temperature.
-    fig = go.Figure()
+    fig = Figure()
     for name, part, colour, symbol in (
         ("three lowest branches", np.s_[:, :3], BLUE, "circle"),
         ("other branches", np.s_[:, 3:], GREEN, "diamond"),
     ):
         if f[part].size:
             fig.add_trace(
-                go.Scattergl(
+                scattergl(
                     x=f[part].ravel(),
                     y=g[part].ravel(),
                     mode="markers",

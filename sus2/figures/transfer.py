@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
-from plotly.subplots import make_subplots
 
+from sus2.figures.plain import Figure, bar, subplots
 from sus2.figures.theme import BLUE, ORANGE, PALETTE, Mode, grid, ink, style
 
 
@@ -17,7 +17,7 @@ def methods_figure(
     height: int = 380,
 ) -> go.Figure:  # fmt: skip
     """One bar for each method, and the paper's figure beside it where there is one (another model and data set)."""
-    fig = go.Figure()
+    fig = Figure()
     fig.add_bar(
         x=list(names), y=list(ours), name="this study", marker_color=BLUE, text=[f"{v:.0f}" for v in ours],
         hovertemplate="%{x}: %{y:.1f}<extra>this study</extra>",
@@ -38,7 +38,7 @@ def scaling_figure(
     *, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], label: str, mode: Mode = "light", height: int = 440
 ) -> go.Figure:
     """Error against the number of structures on logarithmic axes; curves: name -> (numbers, errors)."""
-    fig = go.Figure()
+    fig = Figure()
     for k, (name, (x, y)) in enumerate(curves.items()):
         fig.add_scatter(
             x=np.asarray(x), y=np.asarray(y), name=name, mode="lines+markers",
@@ -61,8 +61,8 @@ def shifts_figure(
     *, shifts_ev: Mapping[str, float], chosen: str = "", mode: Mode = "light", height: int = 360
 ) -> go.Figure:
     """Shift of each element's energy from one functional to the other, eV per atom; one element can be marked."""
-    fig = go.Figure(
-        go.Bar(
+    fig = Figure(
+        bar(
             x=list(shifts_ev), y=list(shifts_ev.values()),
             marker_color=[ORANGE if e == chosen else BLUE for e in shifts_ev],
             hovertemplate="%{x}: %{y:.2f} eV/atom<extra></extra>",
@@ -78,7 +78,7 @@ def agreement_figure(
     marked: Sequence[bool], mode: Mode = "light", height: int = 420,
 ) -> go.Figure:  # fmt: skip
     """r2SCAN against PBE energies of the same crystals, raw and as formation energies; some crystals marked."""
-    fig = make_subplots(rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=("Raw", "Formation energies"))
+    fig = subplots(rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=("Raw", "Formation energies"))
     colours = [ORANGE if m else BLUE for m in marked]
     for column, (x, y) in enumerate((raw, referenced), 1):
         a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
@@ -106,7 +106,7 @@ def ablation_figure(
     mode: Mode = "light", height: int = 400,
 ) -> go.Figure:  # fmt: skip
     """Two bars for each variant: errors inside what training has seen, and outside it."""
-    fig = go.Figure()
+    fig = Figure()
     for name, values, colour in ((labels[0], inside, BLUE), (labels[1], outside, ORANGE)):
         fig.add_bar(
             x=list(names), y=list(values), name=name, marker_color=colour, text=[f"{v:.0f}" for v in values],
@@ -122,7 +122,7 @@ def size_figure(
     height: int = 400,
 ) -> go.Figure:  # fmt: skip
     """Errors against the number of parameters, one point for each graph."""
-    fig = make_subplots(rows=1, cols=2, horizontal_spacing=0.14)
+    fig = subplots(rows=1, cols=2, horizontal_spacing=0.14)
     for column, (values, label, colour) in enumerate(
         ((energy, "Energy MAE (meV/atom)", BLUE), (force, "Force MAE (meV/Å)", ORANGE)), 1
     ):

@@ -18,6 +18,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit.runtime.pages_manager import PagesManager
 
+from sus2._front_page import FrontPage, prepared
 from sus2._headers import Headers, UploadLimit, security_headers
 from sus2.errors import Sus2Error
 from sus2.settings import settings
@@ -105,7 +106,9 @@ def keep_aside(every_s: float = 5.0, rounds: int = 24) -> None:
 def application(script: Path) -> st.App:
     """The app as an ASGI application; raises Sus2Error where a setting has no sense."""
     limits = settings()
-    front_page = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    static = Path(st.__file__).parent / "static"
+    given = (static / "index.html").read_text(encoding="utf-8")
+    front_page = prepared(given, static)
     # The pages refuse first, with a sentence: what the server lets through is one file more.
     most = (limits.max_session_mb + largest_file_mb()) * 2**20
     return st.App(
@@ -113,6 +116,7 @@ def application(script: Path) -> st.App:
         middleware=[
             Middleware(Headers, headers=security_headers(front_page, limits.embedded_by.split())),
             Middleware(UploadLimit, max_bytes=most),
+            Middleware(FrontPage, given=given, page=front_page),
         ],
     )
 

@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,7 +22,7 @@ from pages._widgets import downloads, facts, folded
 from sus2.reproduce import as_command, as_python
 from sus2.structures import content_key, write_structure
 
-File = tuple[str, str, str, str]  # label, name, MIME type, content
+File = tuple[str, str, str, Callable[[], str]]  # label, name, MIME type, what writes the content
 Figures = Mapping[str, tuple[str, go.Figure | Callable[[], go.Figure]]]  # by key: what it shows, and how to draw it
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
@@ -33,7 +34,7 @@ def take_away(
     crystal: Crystal,
     *,
     stem: str,
-    content: Mapping[str, Any],
+    content: Callable[[], Mapping[str, Any]],
     files: Sequence[File] = (),
     relaxed: Atoms | None = None,
     checks: Sequence[Any] = (),
@@ -42,17 +43,23 @@ def take_away(
     """Downloads of a result, and how it was computed.
 
     stem: how the names of the files begin; content: the numbers, for JSON; files: more files; relaxed: the relaxed
-    crystal, if any; checks: of the result; seen: the expression that the Python text prints.
+    crystal, if any; checks: of the result; seen: the expression that the Python text prints. Files are written when
+    somebody asks for them.
     """
-    document = provenance(shown, crystal)
-    if checks:
-        document["checks"] = [c.to_dict() for c in checks]
-    document |= content
-    text = json.dumps(document, indent=1)
+
+    def text() -> str:
+        graded = {"checks": [c.to_dict() for c in checks]} if checks else {}
+        return json.dumps({**provenance(shown, crystal), **graded, **content()}, indent=1)
+
     everything: list[File] = [*files, ("Everything (JSON)", f"{stem}.json", "application/json", text)]
     if relaxed is not None:
         everything += [
-            (f"Relaxed ({label})", f"{crystal.file_name}-relaxed.{ending}", mime, write_structure(relaxed, fmt))
+            (
+                f"Relaxed ({label})",
+                f"{crystal.file_name}-relaxed.{ending}",
+                mime,
+                partial(write_structure, relaxed, fmt),
+            )
             for label, ending, mime, fmt in (
                 ("CIF", "cif", "chemical/x-cif", "cif"),
                 ("POSCAR", "vasp", "text/plain", "poscar"),
@@ -138,7 +145,7 @@ def archive(files: Sequence[File], *, python: str, command: str | None, figures:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
         for _, name, _, content in files:
-            made.writestr(name, content)
+            made.writestr(name, content())
         made.writestr("again.py", python)
         if command is not None:
             made.writestr("again.sh", command + "\n")

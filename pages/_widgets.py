@@ -169,13 +169,13 @@ def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> l
     return [int(v) for v in points[0]["customdata"]] if points and points[0].get("customdata") else None
 
 
-def downloads(files: Sequence[tuple[str, str, str, str]], *, key: str) -> None:
-    """A row of download buttons; each file is (label, name, MIME type, content)."""
+def downloads(files: Sequence[tuple[str, str, str, Callable[[], str | bytes]]], *, key: str) -> None:
+    """A row of download buttons; each file is (label, name, MIME type, what writes it once it is asked for)."""
     with st.container(horizontal=True):
-        for label, name, mime, content in files:
+        for label, name, mime, write in files:
             st.download_button(
                 label,
-                content,
+                write,
                 file_name=name,
                 mime=mime,
                 key=f"{key}_{name}",

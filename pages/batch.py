@@ -214,23 +214,29 @@ def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[
         show_table(result)
     with plot:
         show_scatter(result)
-    document = {
-        **result.to_dict(),
-        "not_read": dict(problems),
-        "key": shown.answer.key,
-        "seconds": round(shown.seconds, 3),
-        "machine": dict(shown.answer.machine),
-        "models": [{"name": r.name, "identity_sha256": r.identity} for r in shown.question.references()],
-        "content_sha256_40": {name: content_key(atoms) for name, atoms in structures.items()},
-    }
+
+    def document() -> str:
+        told = {
+            **result.to_dict(),
+            "not_read": dict(problems),
+            "key": shown.answer.key,
+            "seconds": round(shown.seconds, 3),
+            "machine": dict(shown.answer.machine),
+            "models": [{"name": r.name, "identity_sha256": r.identity} for r in shown.question.references()],
+            "content_sha256_40": {name: content_key(atoms) for name, atoms in structures.items()},
+        }
+        return json.dumps(told, indent=1)
+
     files = [
-        ("Table (CSV)", "many.csv", "text/csv", result.to_csv()),
-        ("Everything (JSON)", "many.json", "application/json", json.dumps(document, indent=1)),
+        ("Table (CSV)", "many.csv", "text/csv", result.to_csv),
+        ("Everything (JSON)", "many.json", "application/json", document),
     ]
     relaxed = {row.name: row.relaxed for row in result.rows if row.relaxed is not None}
     if relaxed:
-        text = "".join(named_xyz(name, atoms) for name, atoms in relaxed.items())
-        files.append(("Relaxed crystals (extended XYZ)", "many-relaxed.xyz", "chemical/x-xyz", text))
+        files.append(
+            ("Relaxed crystals (extended XYZ)", "many-relaxed.xyz", "chemical/x-xyz",
+             lambda: "".join(named_xyz(name, atoms) for name, atoms in relaxed.items()))
+        )  # fmt: skip
     frame.downloads(files, key="batch")
     if len(structures) <= MAX_PYTHON:
         text = as_python(shown.question, file="many.json", seen="result.to_csv()")

@@ -29,8 +29,8 @@ def show_report(shown, crystal) -> None:
         shown,
         crystal,
         stem=stem,
-        content=report.to_dict(),
-        files=[("One page to print (HTML)", f"{stem}.html", "text/html", report_html(report=report))],
+        content=report.to_dict,
+        files=[("One page to print (HTML)", f"{stem}.html", "text/html", lambda: report_html(report=report))],
         seen="result.summary",
     )
 
@@ -61,12 +61,15 @@ def show_reference(crystal, model, report) -> None:
         )  # fmt: skip
         if figure is not None:
             frame.plot(figure, key=f"score_{s.potential}", alt=f"{s.potential} against {file.name}", name="reference")
-    files = [("Scores (JSON)", "scores.json", "application/json", json.dumps([s.to_dict() for s in found], indent=1))]
+    files = [
+        ("Scores (JSON)", "scores.json", "application/json", lambda: json.dumps([s.to_dict() for s in found], indent=1))
+    ]
     own = next((s for s in found if report is not None and s.potential == report.potential), None)
     if own is not None:
         name = f"{crystal.file_name}-check-reference.html"
-        page = report_html(report=report, score=own)
-        files.append(("Report with this reference (HTML)", name, "text/html", page))
+        files.append(
+            ("Report with this reference (HTML)", name, "text/html", lambda: report_html(report=report, score=own))
+        )
     frame.downloads(files, key="scores")
 
 

@@ -138,8 +138,8 @@ def show(shown, crystal) -> None:
         shown,
         crystal,
         stem=stem,
-        content={"comparison": c.to_dict()},
-        files=[("Differences (CSV)", f"{stem}.csv", "text/csv", c.to_csv())],
+        content=lambda: {"comparison": c.to_dict()},
+        files=[("Differences (CSV)", f"{stem}.csv", "text/csv", c.to_csv)],
         seen="result.summary",
     )
     st.download_button(
@@ -366,8 +366,8 @@ def show_agreement(b, pair) -> None:
         st.markdown(f"- {frame.plain(label)} is left out: {frame.plain(problem)}")
     frame.downloads(
         [
-            ("Energies (CSV)", "functionals.csv", "text/csv", b.to_csv()),
-            ("Everything (JSON)", "functionals.json", "application/json", json.dumps(b.to_dict(), indent=1)),
+            ("Energies (CSV)", "functionals.csv", "text/csv", b.to_csv),
+            ("Everything (JSON)", "functionals.json", "application/json", lambda: json.dumps(b.to_dict(), indent=1)),
         ],
         key="compare_batch",
     )

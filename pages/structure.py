@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -116,9 +117,9 @@ def show_view(atoms: Atoms, info: CrystalInfo, crystal: frame.Crystal, name_site
         )
     frame.downloads(
         [
-            ("CIF", f"{crystal.file_name}.cif", "chemical/x-cif", write_structure(atoms, "cif")),
-            ("POSCAR", f"{crystal.file_name}.vasp", "text/plain", write_structure(atoms, "poscar")),
-            ("extended XYZ", f"{crystal.file_name}.xyz", "chemical/x-xyz", write_structure(atoms, "extxyz")),
+            ("CIF", f"{crystal.file_name}.cif", "chemical/x-cif", partial(write_structure, atoms, "cif")),
+            ("POSCAR", f"{crystal.file_name}.vasp", "text/plain", partial(write_structure, atoms, "poscar")),
+            ("extended XYZ", f"{crystal.file_name}.xyz", "chemical/x-xyz", partial(write_structure, atoms, "extxyz")),
         ],
         key="structure",
     )

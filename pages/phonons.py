@@ -104,7 +104,7 @@ def show(shown, crystal, model, values) -> None:
             atoms=result.atoms, potential=model, relaxed=True, method="finite",
         )  # fmt: skip
     checks = [
-        *check_phonons(result, finite.result if finite else None),
+        *check_phonons(result, finite.result if finite else None, bands=bands),
         *check_applicability(result.atoms, model.load()),
     ]
     frame.checks(checks, key="phonon_checks")
@@ -113,8 +113,8 @@ def show(shown, crystal, model, values) -> None:
         shown,
         crystal,
         stem=stem,
-        content={"result": report.to_dict()},
-        files=[("Bands (CSV)", f"{stem}.csv", "text/csv", bands_csv(bands))],
+        content=lambda: {"result": report.to_dict()},
+        files=[("Bands (CSV)", f"{stem}.csv", "text/csv", lambda: bands_csv(bands))],
         relaxed=result.atoms,
         checks=checks,
         seen="result.bands.frequencies_thz",
@@ -126,7 +126,9 @@ def show(shown, crystal, model, values) -> None:
     )  # fmt: skip
     if files is not None:
         names = ", ".join(files.result)
-        frame.downloads([(f"{names} (zip)", f"{stem}-phonopy.zip", "application/zip", as_zip(files.result))], key=stem)
+        frame.downloads(
+            [(f"{names} (zip)", f"{stem}-phonopy.zip", "application/zip", lambda: as_zip(files.result))], key=stem
+        )
 
 
 def plots(report, crystal) -> dict[str, frame.Drawing]:

@@ -24,7 +24,7 @@ from sus2.structures import elements_of, to_atoms
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-    from sus2.phonons import PhononResult
+    from sus2.phonons import BandStructure, PhononResult
     from sus2.potential import Calculates
     from sus2.pretrained import Card
 
@@ -201,10 +201,12 @@ def check_eos(result: EosResult) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def check_phonons(result: PhononResult, finite: PhononResult | None = None) -> tuple[Check, ...]:
+def check_phonons(
+    result: PhononResult, finite: PhononResult | None = None, *, bands: BandStructure | None = None
+) -> tuple[Check, ...]:
     """Checks of a phonon calculation; `finite` is the same crystal by finite displacements, where it was computed.
 
-    Both are compared at the special points of the band path, in THz.
+    Both are compared at the special points of the band path, in THz. bands: those of the result, where they are known.
     """
     out = list(check_relaxation(result.relaxation)) if result.relaxation is not None else []
     if result.second is not None:
@@ -223,7 +225,8 @@ def check_phonons(result: PhononResult, finite: PhononResult | None = None) -> t
                 meaning="Moving the whole crystal costs no energy: each row of the force constants sums to zero.",
             )
         )
-    bands, lowest_on_mesh = result.band_structure(), float(result.mesh_frequencies_thz.min())
+    bands = result.band_structure() if bands is None else bands
+    lowest_on_mesh = float(result.mesh_frequencies_thz.min())
     for name, lowest in (("path", float(bands.frequencies_thz.min())), ("mesh", lowest_on_mesh)):
         out.append(
             graded(

@@ -138,7 +138,7 @@ def file_chosen(box: str) -> None:
         return
     try:
         atoms = read_structure(uploaded.name, contents(uploaded))
-        describe(atoms)
+        _info(content_key(atoms), atoms)  # raises where the pages could not describe it, and keeps it for them
     except Sus2Error as error:
         st.session_state["upload_error"] = str(error)
         return

@@ -14,6 +14,13 @@ EXAMPLES = (
     ("w", "A body-centred metal, the stiffest of the three."),
 )
 
+
+@st.cache_resource(show_spinner=False)
+def drawn(key, mode):
+    """An example, drawn once for all sessions."""
+    return structure_figure(atoms=sample(key).atoms(), mode=mode, height=230, legend=False)
+
+
 frame.title(
     "SUS2 Explorer",
     "Upload a crystal and see what a **SUS2** interatomic potential says about it, and how far to trust it. SUS2 is a "
@@ -26,7 +33,7 @@ for column, (key, text) in zip(st.columns(3), EXAMPLES, strict=True):
     with column, st.container(border=True, height="stretch"):
         st.markdown(f"**{example.name}**")
         frame.plot(
-            structure_figure(atoms=example.atoms(), mode=frame.mode(), height=230, legend=False),
+            drawn(key, frame.mode()),
             key=f"example_{key}",
             alt=f"Unit cell of {example.name} in three dimensions",
             name=example.key,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ SYMPREC_A = 1e-3
 """Distance within which atoms count as symmetrically equivalent, angstrom."""
 MIN_DISTANCE_A = 0.5
 """Atoms closer than this overlap: the shortest bond there is, H-H, has 0.74 A."""
-_FEW_ATOMS = 200  # up to which all pairs are looked at at once
+_AT_ONCE = 200_000  # pairs of atoms and images up to which all are looked at in one step
 MIN_HEIGHT_A = 0.5
 MAX_LENGTH_A = 500.0
 LEAST_THICKNESS_A = 0.05
@@ -133,7 +134,7 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
             "periodic along all three."
         )
     check_cell(np.asarray(atoms.cell))
-    i, j, d = _pairs(atoms, MIN_DISTANCE_A)
+    i, j, d, _ = near_pairs(atoms, MIN_DISTANCE_A)
     if len(d):
         k = int(np.argmin(d))
         raise StructureError(
@@ -223,32 +224,39 @@ def elements_of(atoms: Atoms) -> tuple[str, ...]:
     return tuple(chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist())))
 
 
-def _pairs(atoms: Atoms, reach_a: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Pairs of atoms (i, j) closer than reach_a and their distances, angstrom."""
-    if len(atoms) <= _FEW_ATOMS and atoms.pbc.all():
+def near_pairs(
+    atoms: Atoms, reach_a: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Pairs of atoms (i, j) closer than reach_a, their distances in angstrom, and the translations (n, 3) of j."""
+    if atoms.pbc.all():
         cell = np.asarray(atoms.cell)
-        # |fractional difference| <= distance times length of the reciprocal vector, so that of all images of a pair
-        # only the one with differences up to 1/2 can be so near, and none of an atom's own.
+        # |fractional difference| <= distance times length of the reciprocal vector, which bounds the images that can
+        # be so near once the differences lie within 1/2.
         with np.errstate(all="ignore"):
             inverse = np.linalg.pinv(cell)
-            if reach_a * np.linalg.norm(inverse, axis=0).max() < 0.5:
+            far = np.floor(reach_a * np.linalg.norm(inverse, axis=0) + 0.5)
+            if len(atoms) ** 2 * np.prod(2.0 * far + 1.0) <= _AT_ONCE:
+                images = np.array(list(product(*(range(-int(n), int(n) + 1) for n in far))))
                 fractional = atoms.positions @ inverse
                 difference = fractional[None, :] - fractional[:, None]
-                distance = np.linalg.norm((difference - np.round(difference)) @ cell, axis=2)
-                np.fill_diagonal(distance, np.inf)
-                i, j = np.nonzero(distance < reach_a)
-                return i, j, distance[i, j]
+                home = np.round(difference)
+                vectors = ((difference - home)[:, :, None] + images) @ cell
+                distance = np.linalg.norm(vectors, axis=3)
+                atom = np.arange(len(atoms))
+                distance[atom, atom, len(images) // 2] = np.inf
+                i, j, k = np.nonzero(distance < reach_a)
+                return i, j, distance[i, j, k], images[k] - home[i, j].astype(np.int64)
     # Its import takes a third of a second; vesin's and that of the compiled search would load torch.
     from ase.neighborlist import neighbor_list
 
-    return neighbor_list("ijd", atoms, reach_a)
+    return neighbor_list("ijdS", atoms, reach_a)
 
 
 def shortest_distance(atoms: Atoms) -> float:
     """Shortest distance between two atoms or an atom and its periodic image, angstrom; inf for an atom alone."""
     reach = max(2.0, 1.3 * (abs(float(atoms.cell.volume)) / len(atoms)) ** (1 / 3)) if atoms.pbc.all() else 4.0
     while reach < 2.0 * MAX_LENGTH_A:
-        _, _, d = _pairs(atoms, reach)
+        _, _, d, _ = near_pairs(atoms, reach)
         if len(d):
             return float(d.min())
         reach *= 2.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
-from sus2.crystal import _pairs
+from sus2.crystal import near_pairs
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures import (
@@ -172,11 +172,14 @@ def test_near_pairs_are_those_of_a_neighbour_list(seed: int) -> None:
     cell = 4.0 * np.eye(3) + rng.uniform(-1.8, 1.8, (3, 3))
     cell[0] *= (-1) ** seed  # half of them left-handed
     atoms = Atoms("Si12", cell=cell, pbc=True, scaled_positions=rng.uniform(-2.0, 2.0, (12, 3)))
-    for reach in (0.5, 0.8, 3.0):
-        i, j, d = _pairs(atoms, reach)
-        expected = neighbor_list("ijd", atoms, reach)
-        assert sorted(zip(i, j, d.round(9), strict=True)) == sorted(
-            zip(expected[0], expected[1], expected[2].round(9), strict=True)
+    for some, reach in ((atoms, 0.5), (atoms, 0.8), (atoms, 3.0), (atoms[:1], 9.0), (atoms.repeat(2), 3.0)):
+        i, j, d, shifts = near_pairs(some, reach)
+        expected = neighbor_list("ijdS", some, reach)
+        assert sorted(zip(i, j, d.round(9), map(tuple, shifts), strict=True)) == sorted(
+            zip(expected[0], expected[1], expected[2].round(9), map(tuple, expected[3]), strict=True)
+        )
+        np.testing.assert_allclose(
+            np.linalg.norm(some.positions[j] + shifts @ np.asarray(some.cell) - some.positions[i], axis=1), d, atol=1e-9
         )
 
 

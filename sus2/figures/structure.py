@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
-from ase.neighborlist import neighbor_list
 from numpy.typing import ArrayLike, NDArray
 
+from sus2.crystal import near_pairs
 from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
 from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
 
@@ -111,7 +111,7 @@ def structure_figure(
             "bgcolor": "rgba(0,0,0,0)",
             "camera": {"eye": {"x": 0.6, "y": -1.4, "z": 0.44}, "projection": {"type": "orthographic"}},
             "dragmode": "orbit",
-            "annotations": notes,
+            "annotations": notes or None,
         },
         uirevision="structure",
     )
@@ -132,7 +132,7 @@ def colour(z: int) -> str:
 def _bonds(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
     """Pairs i, j and the lattice translation of j that are drawn as bonds."""
     largest = float(covalent_radii[atoms.numbers].max())
-    i, j, d, shifts = neighbor_list("ijdS", atoms, 2.4 * largest + 0.1)
+    i, j, d, shifts = near_pairs(atoms, 2.4 * largest + 0.1)
     keep = d <= 1.2 * (covalent_radii[atoms.numbers[i]] + covalent_radii[atoms.numbers[j]])
     metal = ~np.isin(atoms.numbers, list(_NON_METALS))
     if not metal.all():

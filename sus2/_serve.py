@@ -26,6 +26,7 @@ from sus2.settings import settings
 PagesManager.uses_pages_directory = False
 
 MODEL_FILE_MB: Final = 64  # the largest potential that the Models page takes
+UNUSED_S: Final = 10.0  # without anybody who opens a page, after which the server computes for itself
 PAGES_NEED = (
     "pandas",
     "plotly.io",
@@ -62,16 +63,18 @@ def prepare() -> None:
 
 
 def prepare_lessons() -> None:
-    """Answer what the lessons ask first, one question at a time and only while nobody else asks."""
+    """Answer what the lessons ask first, one question at a time and only while nobody uses the server."""
     from sus2.board import board
     from sus2.lessons.first import lesson_questions
 
     jobs = board()
+    mine = jobs.looked
     try:
         for question in lesson_questions():
-            if jobs.answer(question.key) is None:
-                while not jobs.idle:
-                    time.sleep(1.0)
+            while not jobs.idle or (jobs.looked != mine and time.monotonic() - jobs.looked < UNUSED_S):
+                time.sleep(1.0)
+            known, mine = jobs.answer(question.key), jobs.looked
+            if known is None:
                 jobs.ask(question, "lessons").ended.wait()
     except Sus2Error as problem:
         print(problem, file=sys.stderr)

@@ -94,6 +94,8 @@ class JobBoard:
         self.max_hourly_seconds = max_hourly_seconds
         self._spent: deque[tuple[float, str, float]] = deque()
         self.store_problem = ""
+        self.looked = time.monotonic()
+        """When anybody looked for an answer last, seconds of time.monotonic."""
         self._lock = threading.RLock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lines: OrderedDict[str, deque[Job]] = OrderedDict()
@@ -106,6 +108,7 @@ class JobBoard:
     def answer(self, key: str) -> Answer | None:
         """The answer of that key, from memory or the store; None where there is none yet."""
         with self._lock:
+            self.looked = time.monotonic()
             if key in self._answers:
                 self._answers.move_to_end(key)
                 return self._answers[key]

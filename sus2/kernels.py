@@ -6,6 +6,7 @@ Where there is no compiler, `available()` is False and callers use model.py inst
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -70,7 +70,7 @@ class Lbfgs(_Strict):
 class GaussNewton(_Strict):
     """Levenberg-Marquardt steps over all parameters with theta and shifts eliminated, on a share of the minibatches.
 
-    For few elements. A small share finds its way from a random start at a fraction of the cost.
+    A small share finds its way from a random start at a fraction of the cost.
     """
 
     kind: Literal["gauss-newton"] = "gauss-newton"

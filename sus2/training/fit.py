@@ -126,7 +126,7 @@ def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None,
             if other is not None:
                 other = replace(other, energy_ev=other.energy_ev + other.counts(config.elements) @ shift)
         train.append(data)
-        if other is not None:
+        if other is not None and len(other):
             held.append(other)
     return TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None, free
 

@@ -84,7 +84,9 @@ def _chunks(rows: Sequence[_Rows]) -> Iterator[list[_Rows]]:
     yield chunk
 
 
-def _group(part: Objective, spec: ModelSpec, types: Index, rows: Sequence[_Rows], *, linear: bool) -> tuple[Array, Array]:
+def _group(
+    part: Objective, spec: ModelSpec, types: Index, rows: Sequence[_Rows], *, linear: bool
+) -> tuple[Array, Array]:
     """Matrix and right side of structures of the same types, by the parameters of the spec of these types."""
     kernel = part.kernel(spec)
     width = kernel.jacobian_width(linear=linear) + len(types)

@@ -17,7 +17,10 @@ from sus2.training.sets import load_set
 
 
 def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSet:
-    """The labels of one source; `split` is train, val or test where the source has such splits."""
+    """The labels of one source; `split` is train, val or test where the source has such splits.
+
+    Only `val` may be empty: elements are never held out.
+    """
     if source.kind == "file":
         data = read_training_set(source.path, config.elements, on_bad=source.on_bad)
     elif source.kind == "mlearn":
@@ -38,7 +41,7 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements])
     inside = np.logical_and.reduceat(known, data.offsets[:-1]) if len(data) else np.zeros(0, dtype=bool)
     data = data.subset(np.flatnonzero(inside))
-    if not len(data):
+    if not len(data) and split != "val":
         raise DataError(f"Source '{source.kind}' has no structure made of {', '.join(config.elements)} alone.")
     weight, stress = data.weight * source.weight, data.stress_ev_per_a3.copy()
     for text, factor in source.emphasis.items():

@@ -34,6 +34,7 @@ from sus2.training.objective import LossWeights, Objective
 from sus2.training.optimise import Prior, lbfgs, total
 from sus2.training.parameters import ParameterSpace
 from sus2.training.run_folder import read_state
+from sus2.training.sources import read_source
 from tests.helpers_spec import random_spec
 
 ELEMENTS = ("Ga", "As")
@@ -281,6 +282,29 @@ def test_a_search_goes_on_from_the_best_of_its_starts(tmp_path: Path) -> None:
     state = read_state(tmp_path / "whole")
     assert state is not None
     assert np.array_equal(state.x, min(starts, key=lambda x: x.loss).x)
+
+
+def test_a_distilled_set_without_held_out_structures_of_these_elements_trains_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elements are never held out: their structures in a distilled set have no validation split."""
+    everything = labelled(10)
+
+    def load_set(name: str, functional: str, families: object, split: str, shards: object) -> TrainingSet:
+        return everything if split == "train" else everything.subset([])
+
+    monkeypatch.setattr("sus2.training.sources.load_set", load_set)
+    file = {"kind": "file", "path": str(tmp_path / "labels.extxyz")}
+    config = read_config(config_file(tmp_path, sources=[file, {"kind": "distilled", "name": "walls"}]))
+    train, held, free = training_data(config)
+    alone, held_alone, _ = training_data(read_config(config_file(tmp_path)))
+    assert len(train) == len(alone) + 10
+    assert held is not None
+    assert held_alone is not None
+    assert len(held) == len(held_alone)
+    assert free == {"random"}
+    with pytest.raises(DataError, match="has no structure made of"):
+        read_source(config.sources[1], config, "test")
 
 
 def test_stresses_of_a_kind_can_be_left_out(tmp_path: Path) -> None:

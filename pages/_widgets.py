@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from sus2.errors import Sus2Error
 from sus2.figures.theme import Mode
 from sus2.structures import CrystalInfo
 
+_APART_S = 0.03  # thrice the time for which streamlit's front end collects what it draws at once
+_START_S = 0.6  # from the first plot's arrival until a browser that has just started shows it
+
 
 def title(text: str, about: str) -> None:
     """Heading of a page and one sentence on what it is for; every page calls it first."""
@@ -24,6 +28,8 @@ def title(text: str, about: str) -> None:
         st.navigation([st.Page("pages/start.py")], position="hidden")
         st.rerun()
     st.session_state["figures"] = {}
+    st.session_state["started"] = "plots" in st.session_state
+    st.session_state["plots"] = 0
     st.title(text)
     st.markdown(about)
 
@@ -144,6 +150,19 @@ def plot_of(made: Mapping[str, Drawing], key: str, *, pick: bool = False) -> lis
     return plot(d.draw(), key=key, alt=d.alt, name=d.name, pick=pick)
 
 
+def _apart() -> None:
+    """Keep the first plot of a page apart from what is above it and from the plots below.
+
+    A browser is busy for a fifth of a second with each plot, and shows nothing that came together with it until then.
+    On the first page of a visit it has yet to start: what arrives in the meantime is drawn in one go.
+    """
+    plots = st.session_state["plots"] = st.session_state.get("plots", 2) + 1
+    if plots == 2 and not st.session_state.get("started"):
+        time.sleep(_START_S)
+    elif plots <= 2:
+        time.sleep(_APART_S)
+
+
 def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> list[int] | None:
     """Show a figure; its tool bar saves it as SVG or PNG under that name. alt: what it shows, for screen readers.
 
@@ -159,6 +178,7 @@ def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> l
         },
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "tableRotation"],
     }
+    _apart()
     if not pick:
         st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
         return None

@@ -187,8 +187,8 @@ def show_figures(c, crystal) -> None:
     unit = right.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="compare_unit") or "THz"
     found = comparison_figures(comparison=c, cells=cells or "own", unit=unit, mode=frame.mode())
     told = {
-        "bands": ("Phonons at the same wave vectors", "Phonon bands and densities of states"),
         "eos": ("Energy against volume", "Energy against volume, each above its own minimum"),
+        "bands": ("Phonons at the same wave vectors", "Phonon bands and densities of states"),
         "effects": ("Where the differences come from", "Shares of the cell and of the force constants"),
         "elastic": ("Elastic constants", "Elastic constants and moduli"),
         "thermal": ("Vibrational free energy, entropy, heat capacity", "Thermal functions against temperature"),

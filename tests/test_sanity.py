@@ -125,13 +125,15 @@ def test_each_fault_fails_its_own_check(silicon: Potential, fault: str, work, na
 def test_a_potential_without_a_wall_or_with_two_minima_fails(silicon: Potential) -> None:
     spec = silicon.spec
     assert spec.moment_coeffs is not None
-    upside_down = Potential(replace(spec, moment_coeffs=-spec.moment_coeffs), silicon.card)
-    found = sanity(upside_down, SILICON, relaxed=True, dynamics_ps=0.0)
-    assert found.verdict == "fail"
-    names = {c.name for c in found.checks if c.verdict == "fail"}
-    assert "Pairs without a repulsive wall" in names
-    assert "fail" in found.summary
-    assert found.dynamics is None
+    bare = silicon.card.model_copy(update={"repulsion": None})
+    upside_down = Potential(replace(spec, moment_coeffs=-spec.moment_coeffs), bare)
+    without_wall = Potential(spec, bare)
+    for potential, wrong in ((without_wall, "Pairs without a repulsive wall"), (upside_down, "Minima of E(V)")):
+        found = sanity(potential, SILICON, relaxed=True, dynamics_ps=0.0)
+        assert found.verdict == "fail"
+        assert wrong in {c.name for c in found.checks if c.verdict == "fail"}
+        assert "fail" in found.summary
+        assert found.dynamics is None
 
 
 def test_a_kink_in_the_cutoff_shows_as_a_jump_of_the_stiffness(silicon: Potential) -> None:

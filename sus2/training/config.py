@@ -30,7 +30,8 @@ class Source(_Strict):
     element: Literal["", "Li", "Si", "Ge", "Mo", "Cu", "Ni"] = ""
     functional: Literal["", "PBE", "r2SCAN"] = ""
     families: tuple[str, ...] = ()
-    max_shards: int | None = None
+    shards: tuple[int, ...] = ()
+    """Of a distilled set by number; empty: all that are labelled."""
     weight: float = Field(1.0, gt=0.0)
     emphasis: dict[str, float] = Field(default_factory=dict)
     """Further weight of structures whose kind or base crystal contains the key."""

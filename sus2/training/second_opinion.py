@@ -49,7 +49,8 @@ def second_opinion(name: str, shards: int = 1) -> list[SecondOpinion]:
         raise DataError(f"The set {name} has no labelled shard yet; go on with 'sus2 data build {name}'.")
     ours: dict[str, float] = {}
     letters: dict[str, str] = {}
-    sets = [load_set(name, f, max_shards=len(numbers), drop=("label", "weak")) for f in ("PBE", "r2SCAN")]
+    chosen = [int(n) for n in numbers]
+    sets = [load_set(name, f, shards=chosen, drop=("label", "weak")) for f in ("PBE", "r2SCAN")]
     relaxed = sets[0].kind == "relaxed"
     shift = -(sets[1].stress_ev_per_a3 - sets[0].stress_ev_per_a3)[relaxed, :3].mean(axis=1)
     for i, value in zip(np.flatnonzero(relaxed).tolist(), shift.tolist(), strict=True):

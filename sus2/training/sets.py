@@ -68,7 +68,7 @@ def load_set(
     functional: str,
     families: Sequence[str] | str | None = None,
     split: Split | None = None,
-    max_shards: int | None = None,
+    shards: Sequence[int] = (),
     drop: Sequence[str] = ("label",),
 ) -> TrainingSet:
     """A distillation set, or a part of it, with the labels of one functional.
@@ -78,21 +78,24 @@ def load_set(
         functional: one of the manifest's functionals.
         families: letters of families (see :mod:`sus2.training.families`); structures of any of them.
         split: "train", "val" or "test", by composition.
-        max_shards: read the first shards alone; each holds a fair mixture.
+        shards: read these alone, by number; empty: all that are labelled. Each holds a fair mixture.
         drop: flags to leave out. "label": a force or energy outside the sane range in any functional, so the
             same structures remain for all; "weak": made from a crystal that the teacher gets wrong, by
             :func:`sus2.training.families.teacher_flag` or :mod:`sus2.training.reference_check`; "magnetic":
             with Cr, Mn, Fe, Co or Ni.
 
     Raises:
-        DataError: no such set or functional, or no labelled shard yet.
+        DataError: no such set or functional, no labelled shard yet, or one of `shards` is not labelled.
     """
     known = manifest(name)["functionals"]
     if functional not in known:
         raise DataError(f"The set {name} has no labels of {functional!r}; it has {' and '.join(known)}.")
-    numbers = finished_shards(name)[:max_shards]
-    if not numbers:
-        raise DataError(f"The set {name} has no labelled shard yet; go on with 'sus2 data build {name}'.")
+    finished = finished_shards(name)
+    numbers = [f"{k:04d}" for k in shards] or finished
+    missing = [n for n in numbers if n not in finished]
+    if missing or not numbers:
+        what = f"no labels of shard {int(missing[0])}" if missing else "no labelled shard"
+        raise DataError(f"The set {name} has {what} yet; go on with 'sus2 data build {name}'.")
     parts = [_load_shard(set_folder(name), name, number, functional, known) for number in numbers]
     data = TrainingSet.concatenate(parts)
     keep = ~np.isin(data.flag, list(drop))

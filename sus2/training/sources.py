@@ -37,7 +37,7 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
         data = matpes_elements("r2SCAN" if source.functional == "r2SCAN" else "PBE")
     else:
         wanted = source.functional or config.functional
-        data = load_set(source.name, wanted, source.families or None, split, source.max_shards)
+        data = load_set(source.name, wanted, source.families or None, split, source.shards)
     known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements])
     inside = np.logical_and.reduceat(known, data.offsets[:-1]) if len(data) else np.zeros(0, dtype=bool)
     data = data.subset(np.flatnonzero(inside))

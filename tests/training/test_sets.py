@@ -63,7 +63,11 @@ def test_only_shards_with_all_labels_are_read(built: Path) -> None:
     data = load_set("toy", "PBE")
     assert len(data) == 2 * 65
     assert set(data.set_name.tolist()) == {"toy-PBE"}
-    assert len(load_set("toy", "PBE", max_shards=1)) == 65
+    second = load_set("toy", "PBE", shards=[1])
+    assert len(second) == 65
+    assert np.array_equal(second.energy_ev, data.energy_ev[65:])
+    with pytest.raises(DataError, match="no labels of shard 2 yet"):
+        load_set("toy", "PBE", shards=[0, 2])
 
 
 def test_functionals_hold_the_same_structures(built: Path) -> None:

@@ -63,7 +63,8 @@ def test_equals_the_model_for_shipped_potentials(name: str) -> None:
     potential = sus2.load(name)
     atoms = bulk("Si", cubic=True)
     atoms.rattle(0.1, seed=0)
-    compare(potential.spec, potential.elements, [atoms, bulk("Si", a=5.0)], 1e-12)
+    # Terms of trained potentials cancel each other, which costs a digit.
+    compare(potential.spec, potential.elements, [atoms, bulk("Si", a=5.0)], 1e-11)
 
 
 def test_equals_the_model_for_published_potentials(shared: Path) -> None:

@@ -63,13 +63,12 @@ def drawn(page: Page) -> None:
     page.locator("[data-testid=stMain] .js-plotly-plot:visible").first.wait_for(timeout=120_000)
 
 
-def first_result(address: str, browser: Browser, started: float) -> float:
-    page = browser.new_page()
+def first_result(address: str, page: Page) -> float:
+    """Seconds until a page shows the first plot."""
+    began = time.perf_counter()
     page.goto(f"{address}/eos")
     drawn(page)
-    seconds = time.perf_counter() - started
-    page.close()
-    return seconds
+    return time.perf_counter() - began
 
 
 def views(address: str, browser: Browser) -> dict[str, tuple[float, float]]:
@@ -159,10 +158,7 @@ def again() -> float:
                 page.locator(STILL).wait_for()
         page.goto("about:blank")
         with server(int(address.rpartition(":")[2]), folder):
-            began = time.perf_counter()
-            page.goto(f"{address}/eos")
-            drawn(page)
-            seconds = time.perf_counter() - began
+            seconds = first_result(address, page)
         context.close()
     return seconds
 
@@ -178,7 +174,9 @@ def one_browser(address: str, up: float) -> None:
     """What one user waits for; up: seconds that the server took to start."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        seconds = first_result(address, browser, time.perf_counter())
+        page = browser.new_page()
+        seconds = first_result(address, page)
+        page.close()
         print(f"server up after {up:.1f} s; first result in a fresh browser {seconds:.1f} s later")
         print("first plot of a page (s), best of 3      by address   by click")
         for name, (a, b) in views(address, browser).items():

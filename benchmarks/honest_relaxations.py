@@ -32,7 +32,7 @@ from ase import Atoms  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
-from sus2.checks import check_applicability, worst  # noqa: E402
+from sus2.checks import check_applicability, check_relaxation, worst  # noqa: E402
 from sus2.errors import Sus2Error  # noqa: E402
 from sus2.extrapolation import extrapolation_grade  # noqa: E402
 from sus2.packed import pack_structures  # noqa: E402
@@ -129,7 +129,9 @@ def faults(potential: Potential, case: Case, result: RelaxResult) -> list[str]:
     fresh = by_torch(potential, [atoms])[0]
     if not abs(fresh.energy_ev - result.energy_ev) <= SAME_EV_PER_ATOM * len(atoms):
         found.append(f"energy {result.energy_ev} eV, anew {fresh.energy_ev} eV")
-    if result.energy_ev > result.energies_ev[0] + SAME_EV_PER_ATOM * len(atoms):
+    up = result.energy_ev > result.energies_ev[0] + SAME_EV_PER_ATOM * len(atoms)
+    marked = next(c for c in check_relaxation(result) if c.name == "Above the start").verdict == "fail"
+    if up and not marked:
         found.append(f"went up from {result.energies_ev[0]} to {result.energy_ev} eV")
     forces, stress = numeric(potential, atoms)
     for name, slack, f, s in (
@@ -161,7 +163,8 @@ def outcome(potential: Potential, case: Case, result: RelaxResult) -> tuple[str,
 def said(potential: Potential, result: RelaxResult) -> str:
     """The worst verdict of the checks that a user sees beside a converged crystal: is it one that the model knows?"""
     grade = extrapolation_grade(potential, [result.atoms])
-    return worst((*check_applicability(result.atoms, potential), *grade.checks()))
+    downhill = [c for c in check_relaxation(result) if c.name == "Above the start"]
+    return worst((*check_applicability(result.atoms, potential), *grade.checks(), *downhill))
 
 
 def one(potential: Potential, case: Case) -> RelaxResult | str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Verdict = Literal["pass", "look", "fail"]
 
 SHELL_WIDTH_A: Final = 0.05
+UPHILL_MEV_PER_ATOM: Final = 1e-3  # more than rounding, less than any difference of crystals
 _ORDER: Final[dict[Verdict, int]] = {"pass": 0, "look": 1, "fail": 2}
 
 
@@ -83,7 +84,7 @@ def check(
 
 
 def check_relaxation(result: RelaxResult) -> tuple[Check, ...]:
-    """Residual force and stress (where they were to vanish), symmetry, change of volume."""
+    """Residual force and stress (where they were to vanish), whether it went downhill, symmetry, change of volume."""
     checks = []
     if result.positions_free:
         limit = result.force_tolerance_ev_per_a
@@ -109,6 +110,17 @@ def check_relaxation(result: RelaxResult) -> tuple[Check, ...]:
                 meaning=f"Deviation of the stress from that of the target pressure of {result.pressure_gpa:g} GPa.",
             )
         )
+    checks.append(
+        graded(
+            "Above the start",
+            max(0.0, 1e3 * result.enthalpy_change_ev_per_atom),
+            "meV/atom",
+            pass_limit=UPHILL_MEV_PER_ATOM,
+            look_limit=UPHILL_MEV_PER_ATOM,
+            meaning="The crystal that was given lies lower than where it came to rest: the way led over into another "
+            "basin, so this is another crystal; start from another structure.",
+        )
+    )
     kept = result.symmetry_kept
     checks.append(
         Check(

@@ -93,6 +93,12 @@ class RelaxResult:
         return 100.0 * (self.volume_a3 / self.start_volume_a3 - 1.0)
 
     @property
+    def enthalpy_change_ev_per_atom(self) -> float:
+        """E + P V at the end less that at the start, of the target pressure; not above zero for a way downhill."""
+        work = self.pressure_gpa / EV_PER_A3_TO_GPA * (self.volume_a3 - self.start_volume_a3)
+        return (self.energies_ev[-1] - self.energies_ev[0] + work) / len(self.atoms)
+
+    @property
     def symmetry_kept(self) -> bool:
         """Whether the space group is that of the start."""
         return self.spacegroup_before == self.spacegroup_after

@@ -59,7 +59,7 @@ def test_worst() -> None:
 def test_good_relaxation_passes() -> None:
     checks = by_name(check_relaxation(relax(bulk("Cu", "fcc", 3.6), emt())))
     assert worst(checks.values()) == "pass"
-    assert set(checks) == {"Residual force", "Residual stress", "Symmetry kept", "Change of volume"}
+    assert set(checks) == {"Residual force", "Residual stress", "Above the start", "Symmetry kept", "Change of volume"}
 
 
 def test_bad_relaxation_does_not() -> None:
@@ -80,6 +80,21 @@ def test_only_what_was_free_is_judged() -> None:
     assert "Residual stress" not in checks
     assert "Change of volume" not in checks
     assert "Residual force" in checks
+
+
+def test_a_way_that_ends_above_its_start_is_marked() -> None:
+    done = relax(bulk("Cu", "fcc", a=3.6), emt())
+    assert done.enthalpy_change_ev_per_atom < 0
+    assert by_name(check_relaxation(done))["Above the start"].verdict == "pass"
+    lower = replace(done, energies_ev=(done.energy_ev - 1e-4, *done.energies_ev[1:]))
+    found = by_name(check_relaxation(lower))["Above the start"]
+    assert found.verdict == "fail"
+    assert found.value == pytest.approx(0.1)
+    # Under pressure the energy rises, the enthalpy does not.
+    squeezed = relax(bulk("Cu", "fcc", a=3.6), emt(), pressure_gpa=20.0)
+    assert squeezed.energies_ev[-1] > squeezed.energies_ev[0]
+    assert squeezed.enthalpy_change_ev_per_atom < 0
+    assert by_name(check_relaxation(squeezed))["Above the start"].verdict == "pass"
 
 
 def test_eos_checks_follow_the_numbers() -> None:

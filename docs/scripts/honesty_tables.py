@@ -63,8 +63,7 @@ def relaxations(rows: list[dict[str, Any]]) -> list[str]:
         "verified by the torch model, which shares no code with the kernels, and by five-point differences of its "
         "energies; all others say why they ended. **Silently wrong** is what is neither. The last three columns are "
         "what the checks say of those that converged: a minimum of the potential need not be a crystal that nature "
-        "knows. The two counted as wrong, of si-mlearn-pbe, are at rest, but higher in energy than their start: "
-        "strained fcc and hcp silicon went over into another basin, and nothing said so.", "",
+        "knows, and a way that ended above its start failed a check of its own (two of si-mlearn-pbe).", "",
         "| potential | crystals | extreme | converged | steps used up | collapsed | flew apart | refused | silently "
         "wrong | checks pass | look | fail |",
         "|---|" + "--:|" * 11,

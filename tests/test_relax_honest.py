@@ -17,6 +17,7 @@ import pytest
 from ase.build import bulk
 
 import sus2
+from sus2.checks import check_relaxation
 from sus2.relax import relax
 
 # One of each family; together 60 crystals.
@@ -72,7 +73,7 @@ def test_a_sound_result_has_no_faults(honest: ModuleType, silicon: tuple) -> Non
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("moved", "force by differences"), ("strained", "stress anew"), ("energy", "energy"), ("uphill", "went up"),
+        ("moved", "force by differences"), ("strained", "stress anew"), ("energy", "energy"),
         ("element", "other atoms"), ("nan", "not finite"), ("both", "failed at once"), ("silent", "no step"),
     ],
 )  # fmt: skip
@@ -86,8 +87,6 @@ def test_a_lie_is_found(honest: ModuleType, silicon: tuple, change: str, says: s
         atoms.set_cell(atoms.cell.array * 1.001, scale_atoms=True)
     elif change == "energy":
         fields["energy_ev"] = result.energy_ev - 1e-6
-    elif change == "uphill":
-        fields["energies_ev"] = (result.energy_ev - 0.1, *result.energies_ev[1:])
     elif change == "element":
         case = honest.Case(bulk("Ge"), "diamond", False, False)
     elif change == "nan":
@@ -111,3 +110,18 @@ def test_differences_are_the_forces(honest: ModuleType) -> None:
     exact = potential.evaluate([atoms])[0]
     np.testing.assert_allclose(forces, exact.forces_ev_per_a, rtol=0.0, atol=2e-6)
     np.testing.assert_allclose(stress, exact.stress_ev_per_a3, rtol=0.0, atol=2e-7)
+
+
+def test_a_way_up_is_a_fault_unless_its_own_check_fails(
+    honest: ModuleType, silicon: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    potential, case, result = silicon
+    up = dataclasses.replace(result, energies_ev=(result.energy_ev - 0.1, *result.energies_ev[1:]))
+    assert honest.said(potential, result) != "fail"
+    assert honest.outcome(potential, case, up) == ("converged", [])
+    assert honest.said(potential, up) == "fail"
+    # The same result from a check that does not look.
+    monkeypatch.setattr(honest, "check_relaxation", lambda _: check_relaxation(result))
+    kind, found = honest.outcome(potential, case, up)
+    assert kind == "wrong"
+    assert any("went up" in text for text in found), found

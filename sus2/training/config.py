@@ -158,6 +158,8 @@ class TrainConfig(_Strict):
 
     sources: tuple[Source, ...] = Field(min_length=1)
     test: tuple[Source, ...] = ()
+    stability_ev_per_atom: float | None = Field(None, gt=0.0)
+    """Scale of the weights by stability of distilled crystals, see sus2.training.stability."""
     validation_fraction: float = Field(0.1, ge=0.0, lt=1.0)
     weights: Weights = Weights()
     theta_prior: float = Field(1e-7, ge=0.0)

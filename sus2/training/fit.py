@@ -33,6 +33,7 @@ from sus2.training.parameters import ParameterSpace
 from sus2.training.report import crystal_properties, shortest_distances
 from sus2.training.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.sources import read_source
+from sus2.training.stability import weighted_by_stability
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
@@ -128,7 +129,16 @@ def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None,
         train.append(data)
         if other is not None and len(other):
             held.append(other)
-    return TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None, free
+    joined, kept = TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
+    return weighted(config, joined, joined, free), kept and weighted(config, kept, joined, free), free
+
+
+def weighted(config: TrainConfig, data: TrainingSet, train: TrainingSet, free: set[str]) -> TrainingSet:
+    """The set with the weights by stability that the configuration asks for; the hull is that of the training set."""
+    if config.stability_ev_per_atom is None:
+        return data
+    phases = train.subset(~np.isin(train.set_name, sorted(free)))
+    return weighted_by_stability(data, phases, config.stability_ev_per_atom)
 
 
 class _Run:
@@ -169,8 +179,10 @@ class _Run:
     def released(self) -> _Run:
         """The same run with the held-out structures among its training data, and none to validate on."""
         out = copy(self)
-        more = [d for d in (self.validation, self.test_set()) if d is not None]
-        out.train, out.validation, out.checks = TrainingSet.concatenate([self.train, *more]), None, None
+        test = self.test_set()
+        more = (self.validation, test and weighted(self.config, test, self.train, self.free))
+        out.train = TrainingSet.concatenate([self.train, *(d for d in more if d is not None)])
+        out.validation = out.checks = None
         out.parts = out.minibatches(out.train)
         return out
 

@@ -130,14 +130,18 @@ def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None,
         if other is not None and len(other):
             held.append(other)
     joined, kept = TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
-    return weighted(config, joined, joined, free), kept and weighted(config, kept, joined, free), free
+    return weighted(config, joined), kept and weighted(config, kept), free
 
 
-def weighted(config: TrainConfig, data: TrainingSet, train: TrainingSet, free: set[str]) -> TrainingSet:
-    """The set with the weights by stability that the configuration asks for; the hull is that of the training set."""
+def weighted(config: TrainConfig, data: TrainingSet) -> TrainingSet:
+    """The set with the weights by stability that the configuration asks for.
+
+    The hull is that of all training crystals of the distilled sources, of whatever family.
+    """
     if config.stability_ev_per_atom is None:
         return data
-    phases = train.subset(~np.isin(train.set_name, sorted(free)))
+    distilled = [s.model_copy(update={"families": ()}) for s in config.sources if s.kind == "distilled"]
+    phases = TrainingSet.concatenate([read_source(s, config, "train") for s in distilled])
     return weighted_by_stability(data, phases, config.stability_ev_per_atom)
 
 
@@ -180,7 +184,7 @@ class _Run:
         """The same run with the held-out structures among its training data, and none to validate on."""
         out = copy(self)
         test = self.test_set()
-        more = (self.validation, test and weighted(self.config, test, self.train, self.free))
+        more = (self.validation, test and weighted(self.config, test))
         out.train = TrainingSet.concatenate([self.train, *(d for d in more if d is not None)])
         out.validation = out.checks = None
         out.parts = out.minibatches(out.train)

@@ -8,6 +8,8 @@ from ase import Atoms
 from numpy.testing import assert_allclose
 
 from sus2.errors import DataError
+from sus2.training import fit
+from sus2.training.config import Source, TrainConfig
 from sus2.training.dataset import TrainingSet, make_set
 from sus2.training.stability import energies_above_hull, weighted_by_stability
 
@@ -61,3 +63,24 @@ def test_weights_fall_with_the_energy_and_close_structures_keep_theirs() -> None
     data = data.with_weights(np.full(len(data), 2.0))
     weight = weighted_by_stability(data, data, 0.1).weight
     assert_allclose(weight[[0, 1, 3, 4, 6, 7]], [2.0, 1.0, 2.0, 0.2, 0.2, 2.0])
+
+
+def test_the_hull_of_a_configuration_is_that_of_all_families(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Source] = []
+
+    def read(source: Source, config: TrainConfig, split: str) -> TrainingSet:
+        asked.append(source)
+        assert split == "train"
+        return made(PHASES)
+
+    monkeypatch.setattr(fit, "read_source", read)
+    plain = TrainConfig.model_validate({
+        "name": "toy", "functional": "PBE", "elements": ["Mg", "O"], "stages": [{"kind": "project"}],
+        "sources": [{"kind": "distilled", "name": "x", "families": ["c"]}, {"kind": "matpes-elements"}],
+    })  # fmt: skip
+    salts = made(PHASES[3:])
+    assert fit.weighted(plain, salts) is salts
+    assert not asked
+    weight = fit.weighted(plain.model_copy(update={"stability_ev_per_atom": 0.1}), salts).weight
+    assert_allclose(weight, [1.0, 0.1, 1.0 / 5.0])
+    assert [(s.name, s.families) for s in asked] == [("x", ())]

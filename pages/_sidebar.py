@@ -10,6 +10,7 @@ from pages._answers import TITLES, owner
 from pages._choice import (
     HASH,
     Crystal,
+    Model,
     box_key,
     choose_crystal,
     crystal,
@@ -24,7 +25,8 @@ from pages._choice import (
 from pages._sign_in import signed_in_panel
 from pages._widgets import error, formula_html, guard, plain, space_group_html
 from sus2.board import board
-from sus2.pretrained import recommend
+from sus2.choice import recommend_for
+from sus2.pretrained import Recommendation
 from sus2.settings import settings
 from sus2.structures import DEFAULT_SAMPLE, FORMATS, elements_of, sample, samples
 
@@ -97,6 +99,16 @@ def _sample_label(key: str) -> str:
     return f"{s.name} · {s.prototype}" if s.prototype.lower() not in s.name.lower() else s.name
 
 
+def _best(chosen: Crystal, covering: Sequence[Model]) -> Recommendation | None:
+    """The potential that fits the crystal best, found once for each crystal and list of potentials."""
+    key = (chosen.key, tuple(m.card.identity for m in covering))
+    if st.session_state.get("best_for") != key:
+        st.session_state["best_for"] = key
+        st.session_state["best_model"] = recommend_for(chosen.atoms, [m.card for m in covering])
+    found: Recommendation | None = st.session_state["best_model"]
+    return found
+
+
 def _model_panel(chosen: Crystal) -> None:
     available = models()
     if not available:
@@ -104,7 +116,7 @@ def _model_panel(chosen: Crystal) -> None:
         st.info("No model is installed: load your own potential on the Models page.")
         return
     covering = [m for m in available if not m.missing(chosen.atoms)]
-    best = recommend(elements_of(chosen.atoms), [m.card for m in covering])
+    best = _best(chosen, covering)
     if best is not None:
         covering.sort(key=lambda m: m.name != best.card.name)
     ordered = covering + [m for m in available if m not in covering]

@@ -14,7 +14,7 @@ import typer
 
 import sus2
 from sus2.errors import StructureError, Sus2Error
-from sus2.pretrained import recommend
+from sus2.pretrained import Recommendation
 from sus2.settings import settings
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
 
@@ -64,12 +64,20 @@ def potential(model: str | None, elements: str | None, atoms: Any) -> Any:
     """The potential that was named, or the one that fits the crystal best (and says why on standard error)."""
     if model is not None:
         return sus2.load(model, elements=elements.replace(",", " ").split() if elements else None)
-    wanted = elements_of(atoms)
-    best = recommend(wanted)
-    if best is None:
-        raise Sus2Error(f"No shipped model knows all of {', '.join(wanted)}; name an .mtp file with --model.")
+    best = fitting(atoms)
     typer.echo(f"Model: {best.reason}", err=True)
     return sus2.load(best.card.name)
+
+
+def fitting(atoms: Any) -> Recommendation:
+    """The shipped potential that fits the crystal best; raises Sus2Error where none knows its elements."""
+    from sus2.choice import recommend_for
+
+    best = recommend_for(atoms)
+    if best is None:
+        wanted = ", ".join(elements_of(atoms))
+        raise Sus2Error(f"No shipped model knows all of {wanted}; name an .mtp file with --model.")
+    return best
 
 
 def settings_of(function: Callable[..., Any], values: Mapping[str, Any], given: Sequence[str] | None) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def each(
     for k, name in enumerate(names):
         try:
             atoms = structure(name)
-            key = model or " ".join(elements_of(atoms))
+            key = model or fitting(atoms).card.name
             if key not in loaded:
                 loaded[key] = potential(model, elements, atoms)
             with progress_bar(name if len(names) == 1 else f"{name} ({k + 1} of {len(names)})") as progress:

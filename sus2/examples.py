@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import sus2
+from sus2.choice import recommend_for
 from sus2.compare import pair_of_functionals
 from sus2.phonon_report import phonon_report
-from sus2.pretrained import models, recommend
+from sus2.pretrained import models
 from sus2.questions import PotentialRef, Question
 from sus2.structures import DEFAULT_SAMPLE, elements_of, sample
 
@@ -16,7 +17,7 @@ from sus2.structures import DEFAULT_SAMPLE, elements_of, sample
 def example_questions() -> list[Question]:
     """What the pages of properties ask of the default sample and its best potential; none where none is installed."""
     atoms = sample(DEFAULT_SAMPLE).atoms()
-    best = recommend(elements_of(atoms), models())
+    best = recommend_for(atoms)
     if best is None:
         return []
     reference = PotentialRef.of(best.card)

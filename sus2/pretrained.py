@@ -165,31 +165,37 @@ class Recommendation:
 
 
 def recommend(elements: Sequence[str], cards: Sequence[Card] | None = None) -> Recommendation | None:
-    """The best of the cards (default: the shipped ones) that know all the elements; None where none does.
+    """The best of the cards (default: the shipped ones) that know all the elements; None where none does."""
+    return next(iter(ranking(elements, cards)), None)
+
+
+def ranking(elements: Sequence[str], cards: Sequence[Card] | None = None) -> list[Recommendation]:
+    """The cards (default: the shipped ones) that know all the elements, best first.
 
     First those whose data have every pair of the elements, then real DFT before a teacher's labels, PBE before other
     functionals, and the potential of the fewest elements, which has spent its parameters on these.
     """
     wanted = sorted(set(elements))
     covering = [c for c in (models() if cards is None else cards) if set(wanted) <= set(c.elements)]
-    if not covering:
-        return None
     pairs = ["-".join(p) for p in combinations_with_replacement(wanted, 2)]
 
     def unseen(card: Card) -> list[str]:
         return [p for p in pairs if p not in card.shortest_distances_a]
 
-    best = min(
+    def reason(card: Card) -> str:
+        source = "trained on DFT itself" if card.teacher == "none" else f"distilled from {card.teacher}"
+        names = " ".join(card.elements) if len(card.elements) <= 4 else f"{len(card.elements)} elements"
+        words = f"{card.name} is {source}, for {names}"
+        if missing := unseen(card):
+            words += f"; its data have no {' or '.join(missing)} neighbours"
+        elif len(covering) > 1:
+            words += f"; the closest fit of {len(covering)} that know these elements"
+        return words + "."
+
+    order = sorted(
         covering, key=lambda c: (len(unseen(c)), c.teacher != "none", c.functional != "PBE", len(c.elements), c.name)
     )
-    source = "trained on DFT itself" if best.teacher == "none" else f"distilled from {best.teacher}"
-    names = " ".join(best.elements) if len(best.elements) <= 4 else f"{len(best.elements)} elements"
-    words = f"{best.name} is {source}, for {names}"
-    if missing := unseen(best):
-        words += f"; its data have no {' or '.join(missing)} neighbours"
-    elif len(covering) > 1:
-        words += "; the closest fit of " + f"{len(covering)} that know these elements"
-    return Recommendation(best, words + ".")
+    return [Recommendation(card, reason(card)) for card in order]
 
 
 def load(

@@ -12,9 +12,10 @@ from typing import Any
 
 from ase import Atoms
 
+from sus2.choice import recommend_for
 from sus2.errors import Sus2Error
 from sus2.potential import Potential
-from sus2.pretrained import load, models, recommend
+from sus2.pretrained import load, models
 from sus2.questions import PotentialRef
 from sus2.screen_columns import SCREEN_COLUMNS
 from sus2.screen_files import items_of
@@ -22,7 +23,6 @@ from sus2.screen_plan import Plan
 from sus2.screen_run import OnOutcome, Progress, Run, ScreenSummary
 from sus2.screen_store import ScreenStore
 from sus2.screen_work import DEFAULTS, FUNCTIONS
-from sus2.structures import elements_of
 
 __all__ = ["FUNCTIONS", "SCREEN_COLUMNS", "ScreenSummary", "reference_of", "screen"]
 
@@ -79,14 +79,14 @@ def screen(
 def _references(potentials: Any) -> Callable[[Atoms], Sequence[PotentialRef]]:
     """The potentials for a crystal."""
     if potentials is None:
-        best: dict[tuple[str, ...], list[PotentialRef]] = {}
+        known: dict[str, list[PotentialRef]] = {}
 
         def fitting(atoms: Atoms) -> Sequence[PotentialRef]:
-            elements = elements_of(atoms)
-            if elements not in best:
-                found = recommend(elements)
-                best[elements] = [] if found is None else [PotentialRef.of(found.card)]
-            return best[elements]
+            found = recommend_for(atoms)
+            if found is None:
+                return []
+            # One and the same object for a potential, which its key is computed from once.
+            return known.setdefault(found.card.name, [PotentialRef.of(found.card)])
 
         return fitting
     many = potentials if isinstance(potentials, list | tuple) else [potentials]

@@ -1,0 +1,72 @@
+"""Which potential the app and the command line take for a crystal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ase import Atoms
+from ase.build import bulk
+from typer.testing import CliRunner
+
+from sus2.choice import recommend_for
+from sus2.cli import app
+from sus2.extrapolation import FAIL, extrapolation_grade
+from sus2.pretrained import Card, load, models, ranking, recommend
+from sus2.structures import write_structure
+
+
+def graphite() -> Atoms:
+    return Atoms(
+        "C4", cell=[2.46, 2.46, 6.7, 90, 90, 120], pbc=True,
+        scaled_positions=[[0, 0, 0.25], [0, 0, 0.75], [1 / 3, 2 / 3, 0.25], [2 / 3, 1 / 3, 0.75]],
+    )  # fmt: skip
+
+
+def test_the_fit_of_diamond_is_not_taken_for_graphite() -> None:
+    diamond = recommend_for(bulk("C"))
+    other = recommend_for(graphite())
+    assert diamond is not None
+    assert other is not None
+    first = recommend(["C"])
+    assert first is not None
+    assert diamond == first
+    assert other.card.name != first.card.name
+    assert extrapolation_grade(load(other.card.name), [graphite()]).largest < FAIL
+    grade = extrapolation_grade(load(first.card.name), [graphite()]).largest
+    assert grade > FAIL
+    assert first.card.name in other.reason
+    assert f"{grade:.1f}" in other.reason
+
+
+def test_where_every_potential_is_far_outside_the_first_is_taken() -> None:
+    strange = bulk("Si", a=2.6)
+    found = recommend_for(strange)
+    assert found is not None
+    assert all(extrapolation_grade(load(r.card.name), [strange]).largest > FAIL for r in ranking(["Si"]))
+    assert found == recommend(["Si"])
+
+
+def test_a_potential_of_a_users_own_has_no_summary_and_is_not_passed_over() -> None:
+    own = Card(name="not-a-file", functional="PBE", elements=("C",), shortest_distances_a={"C-C": 1.2})
+    found = recommend_for(graphite(), [*models(), own])
+    assert found is not None
+    assert found.card in (own, *models())
+    alone = recommend_for(graphite(), [own])
+    assert alone is not None
+    assert alone.card is own
+
+
+def test_none_where_no_potential_knows_the_elements() -> None:
+    assert recommend_for(bulk("Kr", "fcc", a=5.6)) is None
+    assert ranking(["Kr"]) == []
+
+
+def test_the_command_line_says_which_one_it_takes_for_each_crystal(tmp_path: Path) -> None:
+    for name, atoms in (("graphite", graphite()), ("diamond", bulk("C"))):
+        (tmp_path / f"{name}.cif").write_text(write_structure(atoms, "cif"))
+    said = CliRunner().invoke(app, ["relax", str(tmp_path / "diamond.cif"), str(tmp_path / "graphite.cif"), "--json"])
+    assert said.exit_code == 0, said.output
+    lines = [line for line in said.stderr.splitlines() if line.startswith("Model: ")]
+    assert len(lines) == 2
+    assert lines[0].startswith("Model: c-diamond-dft ")
+    assert "would come first" in lines[1]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ase import Atoms
 
-from sus2.errors import PotentialFileError
+from sus2.errors import Sus2Error
 from sus2.extrapolation import FAIL, extrapolation_grade
 from sus2.pretrained import Card, Recommendation, ranking
 from sus2.questions import PotentialRef
@@ -38,5 +38,6 @@ def _grade(card: Card, atoms: Atoms) -> float:
     """Largest extrapolation grade over the crystal's atoms; nan where nothing is known."""
     try:
         return extrapolation_grade(PotentialRef.of(card).load(), [atoms]).largest
-    except PotentialFileError:
-        return float("nan")  # a user's own potential, which has no summary either
+    except Sus2Error:
+        # A user's own potential, which has no summary, or a crystal that is refused where its properties are asked for.
+        return float("nan")

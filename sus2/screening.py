@@ -79,10 +79,11 @@ def screen(
 def _references(potentials: Any) -> Callable[[Atoms], Sequence[PotentialRef]]:
     """The potentials for a crystal."""
     if potentials is None:
+        cards = models()
         known: dict[str, list[PotentialRef]] = {}
 
         def fitting(atoms: Atoms) -> Sequence[PotentialRef]:
-            found = recommend_for(atoms)
+            found = recommend_for(atoms, cards)
             if found is None:
                 return []
             # One and the same object for a potential, which its key is computed from once.

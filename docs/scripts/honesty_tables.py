@@ -25,6 +25,8 @@ def scientific(value: float) -> str:
 def dynamics(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
+    short = any(r["picoseconds"] < 1000 for r in rows)
+    unfinished = " Runs below 1000 ps go on from their checkpoints with `--picoseconds 1000`." if short else ""
     out = [
         "### Dynamics at constant energy", "",
         "Velocity Verlet with steps of 1 fs, 64 atoms near 300 K, float64 (`benchmarks/dynamics.py`). Drift: slope of "
@@ -34,8 +36,7 @@ def dynamics(rows: list[dict[str, Any]]) -> list[str]:
         "at the end; above 2 Å the crystal did not survive: NaI melts in sus2-ionic-pbe, so its row "
         "speaks of energy conservation alone, not of a crystal. The soft crystals were taken because their steps are "
         "cheaper than those of "
-        "Al, NaCl, GaAs and Ag. Runs below 1000 ps are unfinished: each goes on from its checkpoint with "
-        "`--picoseconds 1000`.", "",
+        "Al, NaCl, GaAs and Ag." + unfinished, "",
         "| potential | crystal | ps | K | drift (eV/atom/ns) | ± | fluctuation (eV/atom) | largest (Å) |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]  # fmt: skip

@@ -32,7 +32,7 @@ from ase import Atoms  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
-from sus2.checks import check_applicability, check_relaxation, worst  # noqa: E402
+from sus2.checks import Check, check_applicability, check_relaxation, worst  # noqa: E402
 from sus2.errors import Sus2Error  # noqa: E402
 from sus2.extrapolation import extrapolation_grade  # noqa: E402
 from sus2.packed import pack_structures  # noqa: E402
@@ -130,8 +130,7 @@ def faults(potential: Potential, case: Case, result: RelaxResult) -> list[str]:
     if not abs(fresh.energy_ev - result.energy_ev) <= SAME_EV_PER_ATOM * len(atoms):
         found.append(f"energy {result.energy_ev} eV, anew {fresh.energy_ev} eV")
     up = result.energy_ev > result.energies_ev[0] + SAME_EV_PER_ATOM * len(atoms)
-    marked = next(c for c in check_relaxation(result) if c.name == "Above the start").verdict == "fail"
-    if up and not marked:
+    if up and downhill(result).verdict != "fail":
         found.append(f"went up from {result.energies_ev[0]} to {result.energy_ev} eV")
     forces, stress = numeric(potential, atoms)
     for name, slack, f, s in (
@@ -145,6 +144,11 @@ def faults(potential: Potential, case: Case, result: RelaxResult) -> list[str]:
         if not pressure <= result.stress_tolerance_gpa + slack * STRESS_SLACK_GPA:
             found.append(f"stress {name} {pressure:.3g} GPa")
     return found
+
+
+def downhill(result: RelaxResult) -> Check:
+    """The check that says whether a relaxation ended above its start."""
+    return next(c for c in check_relaxation(result) if c.name == "Above the start")
 
 
 def outcome(potential: Potential, case: Case, result: RelaxResult) -> tuple[str, list[str]]:
@@ -163,8 +167,7 @@ def outcome(potential: Potential, case: Case, result: RelaxResult) -> tuple[str,
 def said(potential: Potential, result: RelaxResult) -> str:
     """The worst verdict of the checks that a user sees beside a converged crystal: is it one that the model knows?"""
     grade = extrapolation_grade(potential, [result.atoms])
-    downhill = [c for c in check_relaxation(result) if c.name == "Above the start"]
-    return worst((*check_applicability(result.atoms, potential), *grade.checks(), *downhill))
+    return worst((*check_applicability(result.atoms, potential), *grade.checks(), downhill(result)))
 
 
 def one(potential: Potential, case: Case) -> RelaxResult | str:
@@ -188,6 +191,7 @@ def run(name: str, seeds: Sequence[int]) -> dict[str, object]:
     wrong: list[str] = []
     steps: list[int] = []
     verdicts: Counter[str] = Counter()
+    above = 0
     for k, case in enumerate(cases):
         kind, found = outcome(potential, case, results[k])
         if k % 10 == 0:
@@ -202,10 +206,12 @@ def run(name: str, seeds: Sequence[int]) -> dict[str, object]:
         if kind == "converged":
             steps.append(results[k].steps)
             verdicts[said(potential, results[k])] += 1
+            above += downhill(results[k]).verdict == "fail"
     return {
         "potential": name, "crystals": len(cases), "extreme": sum(c.extreme for c in cases), **outcomes_of(outcomes),
         "median_steps": float(np.median(steps)) if steps else 0.0,
         "checks_pass": verdicts["pass"], "checks_look": verdicts["look"], "checks_fail": verdicts["fail"],
+        "above_the_start": above,
         "faults": wrong,
     }  # fmt: skip
 

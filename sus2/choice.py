@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Final
 
 from ase import Atoms
 
@@ -12,6 +14,9 @@ from sus2.pretrained import Card, Recommendation, ranking
 from sus2.questions import PotentialRef
 from sus2.structures import elements_of
 
+MAX_EDGES: Final = 30_000
+"""Crystals of more neighbours are chosen for by their elements alone: a page waits for the choice."""
+
 
 def recommend_for(atoms: Atoms, cards: Sequence[Card] | None = None) -> Recommendation | None:
     """The best of the cards (default: the shipped ones) for a crystal; None where none knows its elements.
@@ -20,24 +25,30 @@ def recommend_for(atoms: Atoms, cards: Sequence[Card] | None = None) -> Recommen
     potential without a summary of its data counts as one); the first of all where none does.
     """
     ranked = ranking(elements_of(atoms), cards)
+    foreign = math.nan
     for found in ranked:
         grade = _grade(found.card, atoms)
-        if not grade > FAIL:
-            if found is ranked[0]:
-                return found
-            first = ranked[0].card
-            return Recommendation(
-                found.card,
-                f"{found.reason} {first.name} would come first for these elements, but this crystal is far outside its "
-                f"training data (extrapolation grade {_grade(first, atoms):.1f}).",
-            )
+        if grade > FAIL:
+            foreign = grade if found is ranked[0] else foreign
+            continue
+        if found is ranked[0]:
+            return found
+        return Recommendation(
+            found.card,
+            f"{found.reason} {ranked[0].card.name} would come first for these elements, but this crystal is far outside its "
+            f"training data (extrapolation grade {foreign:.1f}).",
+        )
     return next(iter(ranked), None)
 
 
 def _grade(card: Card, atoms: Atoms) -> float:
     """Largest extrapolation grade over the crystal's atoms; nan where nothing is known."""
     try:
-        return extrapolation_grade(PotentialRef.of(card).load(), [atoms]).largest
+        potential = PotentialRef.of(card).load()
+        sphere = 4.0 / 3.0 * math.pi * potential.cutoff**3
+        if len(atoms) ** 2 * sphere > MAX_EDGES * atoms.cell.volume:
+            return math.nan
+        return extrapolation_grade(potential, [atoms]).largest
     except Sus2Error:
-        # A user's own potential, which has no summary, or a crystal that is refused where its properties are asked for.
-        return float("nan")
+        # A user's own potential, which has no file here, or a crystal that is refused where properties are asked for.
+        return math.nan

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from ase import Atoms
 from ase.build import bulk
 from typer.testing import CliRunner
 
+from sus2 import choice
 from sus2.choice import recommend_for
 from sus2.cli import app
 from sus2.extrapolation import FAIL, extrapolation_grade
@@ -48,12 +50,26 @@ def test_where_every_potential_is_far_outside_the_first_is_taken() -> None:
 
 def test_a_potential_of_a_users_own_has_no_summary_and_is_not_passed_over() -> None:
     own = Card(name="not-a-file", functional="PBE", elements=("C",), shortest_distances_a={"C-C": 1.2})
+    assert ranking(["C"], [*models(), own])[0].card is own
     found = recommend_for(graphite(), [*models(), own])
     assert found is not None
-    assert found.card in (own, *models())
+    assert found.card is own
     alone = recommend_for(graphite(), [own])
     assert alone is not None
     assert alone.card is own
+
+
+@pytest.mark.parametrize(
+    ("atoms", "asked"), [(bulk("Cu"), True), (bulk("Cu") * (10, 10, 10), False), (bulk("Cu", a=0.2), False)]
+)
+def test_a_crystal_of_very_many_neighbours_is_chosen_for_by_its_elements(
+    monkeypatch: pytest.MonkeyPatch, atoms: Atoms, asked: bool
+) -> None:
+    """The page waits for the choice: a dense cell of a thousand atoms would take minutes and gigabytes."""
+    calls = []
+    monkeypatch.setattr(choice, "extrapolation_grade", lambda *a: calls.append(a) or extrapolation_grade(*a))
+    assert recommend_for(atoms) == recommend(["Cu"])
+    assert bool(calls) is asked
 
 
 def test_none_where_no_potential_knows_the_elements() -> None:

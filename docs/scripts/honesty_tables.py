@@ -64,7 +64,8 @@ def relaxations(rows: list[dict[str, Any]]) -> list[str]:
         "verified by the torch model, which shares no code with the kernels, and by five-point differences of its "
         "energies; all others say why they ended. **Silently wrong** is what is neither. The last three columns are "
         "what the checks say of those that converged: a minimum of the potential need not be a crystal that nature "
-        "knows, and a way that ended above its start failed a check of its own (two of si-mlearn-pbe).", "",
+        "knows, and a way that ended above its start fails a check of its own "
+        f"({sum(r['above_the_start'] for r in rows)} of all).", "",
         "| potential | crystals | extreme | converged | steps used up | collapsed | flew apart | refused | silently "
         "wrong | checks pass | look | fail |",
         "|---|" + "--:|" * 11,

@@ -27,13 +27,14 @@ from ase.build import bulk
 
 import sus2
 from sus2 import archive
+from sus2.choice import recommend_for
 from sus2.errors import Sus2Error
 from sus2.mtp import format_mtp, parse_mtp
 from sus2.potential import Potential
-from sus2.pretrained import load_bytes, parse_card, recommend
+from sus2.pretrained import load_bytes, parse_card
 from sus2.reference_data import read_reference
 from sus2.structure_archives import read_structures
-from sus2.structures import content_key, describe, elements_of, read_structure, write_structure
+from sus2.structures import content_key, describe, read_structure, write_structure
 from sus2.training.config import read_config
 from sus2.training.data import read_training_set
 from tests.bad_input import bases
@@ -84,7 +85,7 @@ def _compute(atoms: Atoms) -> str:
     key = content_key(atoms)
     if len(atoms) > MAX_COMPUTED or key in _RELAXED:
         return _RELAXED.get(key, "accepted")
-    card = recommend(elements_of(atoms))
+    card = recommend_for(atoms)
     try:
         if card is None:
             raise Sus2Error("No model knows all of these elements.")

@@ -35,8 +35,8 @@ def recommend_for(atoms: Atoms, cards: Sequence[Card] | None = None) -> Recommen
             return found
         return Recommendation(
             found.card,
-            f"{found.reason} {ranked[0].card.name} would come first for these elements, but this crystal is far outside its "
-            f"training data (extrapolation grade {foreign:.1f}).",
+            f"{found.reason} {ranked[0].card.name} would come first for these elements, but this crystal is far "
+            f"outside its training data (extrapolation grade {foreign:.1f}).",
         )
     return next(iter(ranked), None)
 

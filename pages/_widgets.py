@@ -219,24 +219,34 @@ def table(rows: Sequence[dict[str, Any]], *, key: str) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, key=key)
 
 
-_MARKS = {"pass": "✓ pass", "look": "△ look", "fail": "✗ fail"}
+_MARKS = {"fail": "✗ fail", "look": "△ look", "pass": "✓ pass"}
+
+
+def checks_line(found: Sequence[Any]) -> str:
+    """How many of the checks pass, ask for a look and fail, in few words."""
+    failed, look = (sum(c.verdict == v for c in found) for v in ("fail", "look"))
+    parts = [f"{failed} of {len(found)} fail{'s' * (failed == 1)}"] if failed else []
+    if look:
+        parts.append(f"{look}{'' if parts else f' of {len(found)}'} ask{'s' * (look == 1)} for a look")
+    return ", ".join(parts) or f"all {len(found)} pass"
 
 
 def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
-    """A result's own checks: verdict, number, limits and what each means; opened where one does not pass."""
+    """A result's own checks, the worst first: verdict, number, limit and meaning; opened where one does not pass."""
     bad = sum(c.verdict != "pass" for c in found)
-    text = "all pass" if not bad else f"{bad} of {len(found)} ask for a look"
     rows = [
         {
-            "check": c.name,
-            "verdict": _MARKS[c.verdict],
-            "value": f"{c.value:.3g} {c.unit}".strip(),
-            "passes up to": "" if c.pass_limit is None else f"{c.pass_limit:.3g} {c.unit}".strip(),
-            "meaning": c.meaning,
+            "verdict": _MARKS[c.verdict].replace(" ", "\N{NO-BREAK SPACE}"),
+            "check": f"**{plain(c.name)}** \N{EN DASH} {plain(c.meaning)}",
+            "value": plain(f"{c.value:.3g} {c.unit}".strip()),
+            "passes up to": "" if c.pass_limit is None else plain(f"{c.pass_limit:.3g} {c.unit}".strip()),
         }
-        for c in found
+        for c in sorted(found, key=lambda c: list(_MARKS).index(c.verdict))
     ]
+
+    def show() -> None:
+        # Not a grid: sentences break into lines, and a screen reader reads them.
+        st.table(rows, hide_index=True, border="horizontal", alt="Checks of this result")
+
     # Two keys: a result that needs a look unfolds its checks also where those of one before had been folded.
-    folded(
-        f"Checks: {text}", lambda: table(rows, key=key), key=f"fold_{key}_{bool(bad)}", opened=opened or bool(bad)
-    )
+    folded(f"Checks: {checks_line(found)}", show, key=f"fold_{key}_{bool(bad)}", opened=opened or bool(bad))

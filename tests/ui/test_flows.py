@@ -181,7 +181,7 @@ def test_what_is_downloaded_reads_back_and_reproduces(
     # What is folded is there once it is unfolded, and not before.
     for label, part in (
         ("How this was computed", page.locator("code", has_text="import sus2")),
-        ("Checks: ", page.get_by_test_id("stDataFrame")),
+        ("Checks: ", page.get_by_test_id("stTable")),
     ):
         assert part.count() == 0
         page.get_by_test_id("stExpander").get_by_text(label).click()

@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 
 LOOK: Final = 1.0
 FAIL: Final = 3.0
+# The arrays of a file, besides weights_sha256 and rest.
+STORED: Final = ("centre", "spread", "directions", "variance", "scale")
 # Edges whose radial functions are held at once.
 _EDGES: Final = 200_000
 
@@ -39,14 +41,18 @@ _EDGES: Final = 200_000
 class Information:
     """What is kept of a training set of C elements and S scalars.
 
-    weights_sha256: of the potential; centre (C, S) mean descriptor of each element, eV; whitening (S, S) root of the
-    inverse covariance around the centres, 1/eV; scale (C,) the distance that 99.9 % of the training atoms keep, nan for
-    an element without enough of them.
+    weights_sha256: of the potential; centre (C, S) mean descriptor of each element, eV; spread (S,) of each scalar
+    around the centres, eV; directions (S, R), orthonormal, of largest variance of the scalars in units of their spread,
+    and variance (R,) along each; rest, the variance that all other directions count with; scale (C,) the distance that
+    99.9 % of the training atoms keep, nan for an element without enough of them.
     """
 
     weights_sha256: str
     centre: Array
-    whitening: Array
+    spread: Array
+    directions: Array
+    variance: Array
+    rest: float
     scale: Array
 
 
@@ -104,8 +110,11 @@ def extrapolation_grade(potential: Calculates, structures: Sequence[Atoms]) -> E
 
 def grade_of(known: Information, values: Array, types: NDArray[np.int64]) -> Array:
     """Grades (N,) of descriptors (N, S) of atoms of these types (N,)."""
-    white = (values - known.centre[types]) @ known.whitening
-    out: Array = np.sqrt((white**2).mean(axis=1)) / known.scale[types]
+    own = (values - known.centre[types]) / known.spread
+    along = own @ known.directions
+    beside = own - along @ known.directions.T
+    squares = (along**2 / known.variance).sum(axis=1) + (beside**2).sum(axis=1) / known.rest
+    out: Array = np.sqrt(squares / values.shape[1]) / known.scale[types]
     return out
 
 
@@ -147,7 +156,9 @@ def _read(path: Path, state: tuple[int, int]) -> Information:
     """The file in one state of its content, so that one that is made again is read again."""
     try:
         with np.load(path, allow_pickle=False) as z:
-            arrays = [z[n].astype(np.float64) for n in ("centre", "whitening", "scale")]
-            return Information(str(z["weights_sha256"]), *arrays)
+            centre, spread, directions, variance, scale = (z[n].astype(np.float64) for n in STORED)
+            return Information(
+                str(z["weights_sha256"]), centre, spread, directions, variance, float(z["rest"]), scale
+            )  # fmt: skip
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         raise Sus2Error(f"{path.name} is damaged; make it again with 'sus2 data information'.") from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sus2.extrapolation import Information, descriptors, grade_of, information_path
+from sus2.extrapolation import STORED, Information, descriptors, grade_of, information_path
 from sus2.potential import Potential
 from sus2.pretrained import load, pretrained_folder
 from sus2.training.config import read_config
@@ -18,6 +19,8 @@ from sus2.training.fit import training_data
 Array = NDArray[np.float64]
 
 STRUCTURES: Final = 6000
+# Directions that are kept; all others count as varying like the next one.
+DIRECTIONS: Final = 320
 # Kinds that a potential is shown but not meant for: an atom like theirs is no interpolation.
 _FAR: Final = ("dimer", "wall", "atom")
 # Directions that the training set does not vary in count as varying by this share of the largest variance.
@@ -40,12 +43,16 @@ def summarise(potential: Potential, data: TrainingSet, seed: int = 0) -> Informa
     # Scalars differ by orders of magnitude: each in units of its own spread, then the directions of variance.
     spread = np.maximum(values.std(axis=0), 1e-12)
     w, vectors = np.linalg.eigh(np.atleast_2d(np.cov(((values - centre[types]) / spread).T)))
-    whitening = vectors / np.sqrt(np.maximum(w, _RIDGE * w.max())) / spread[:, None]
-    distances = grade_of(Information("", centre, whitening, np.ones(len(place))), values, types)
+    kept = min(DIRECTIONS, len(w))
+    floor = max(_RIDGE * w[-1], w[-kept - 1] if kept < len(w) else 0.0)
+    variance = np.maximum(w[-kept:], floor)
+    ones = np.ones(len(place))
+    known = Information("", centre, spread, vectors[:, -kept:], variance, floor, ones)
+    distances = grade_of(known, values, types)
     scale = np.array([
         np.quantile(distances[types == z], 0.999) if counts[z] >= _FEWEST else np.nan for z in range(len(place))
     ])  # fmt: skip
-    return Information(potential.card.sha256, centre, whitening, scale)
+    return replace(known, weights_sha256=potential.card.sha256, scale=scale)
 
 
 def write_information(name: str) -> Path:
@@ -55,10 +62,13 @@ def write_information(name: str) -> Path:
     """
     potential = load(name)
     config = read_config(pretrained_folder() / f"{name}.yaml")
-    data, _, _ = training_data(config)
+    # A summary knows no weights, so the hulls need not be found.
+    data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
     found = summarise(potential, data)
     path = information_path(name)
-    arrays = {n: getattr(found, n).astype(np.float32) for n in ("centre", "whitening", "scale")}
+    arrays = {n: getattr(found, n).astype(np.float32) for n in STORED}
     with path.open("wb") as file:
-        np.savez_compressed(file, weights_sha256=np.array(found.weights_sha256), **arrays)
+        np.savez_compressed(
+            file, weights_sha256=np.array(found.weights_sha256), rest=np.array(found.rest), **arrays
+        )  # fmt: skip
     return path

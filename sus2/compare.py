@@ -21,6 +21,7 @@ from sus2.eos import EosResult, eos
 from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Error, UnknownElementError
 from sus2.phonons import MESH_LENGTH_A, BandStructure, PhononDos, PhononResult, PhononThermal, phonons
 from sus2.potential import Calculates, Potential
+from sus2.pretrained import Card, ranking
 from sus2.relax import Progress, RelaxResult, relax
 from sus2.structures import check_crystal, elements_of, standardise, to_atoms
 from sus2.thermal import ThermalResult, thermal
@@ -28,8 +29,6 @@ from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
-
-    from sus2.pretrained import Card
 
 __all__ = ["PROPERTIES", "Comparison", "EnergyScales", "Side", "compare", "pair_of_functionals"]
 
@@ -233,9 +232,10 @@ def compare(
 def pair_of_functionals(cards: Sequence[Card], elements: Sequence[str], first: str = "") -> tuple[Card, Card] | None:
     """Two potentials that know the elements and differ in the functional alone, as their elements tell; or None.
 
-    PBE comes before other functionals; first: the name of a card that should be one of the two.
+    PBE comes before other functionals, and then what sus2.pretrained.ranking puts first; first: the name of a card that
+    should be one of the two.
     """
-    covering = [c for c in cards if set(elements) <= set(c.elements)]
+    covering = [found.card for found in ranking(elements, cards)]
     pairs = [
         (a, b)
         for a in sorted(covering, key=lambda c: c.functional != "PBE")

@@ -18,7 +18,7 @@ from ase.calculators.lj import LennardJones
 import sus2
 from sus2._compare_rows import Difference
 from sus2._compare_words import summary_of
-from sus2.compare import Comparison, compare
+from sus2.compare import Comparison, compare, pair_of_functionals
 from sus2.compare_batch import compare_batch, ordered_alloys
 from sus2.errors import CancelledError, EnergyScaleError, FitError, Sus2Error, UnknownElementError
 from sus2.external import wrap_calculator
@@ -298,6 +298,15 @@ def test_one_unstable_crystal_of_two_is_told_apart() -> None:
     assert "X expands: its volume goes from 10.00 to 11.00 Å³/atom (+10.0 %), more than the stated error" in text
     other = summary_of(formula="X", functionals=("A", "B"), rows=rows, bands={}, lowest_thz=(-0.5, None))
     assert "A has imaginary modes down to −0.50 THz, B has none" in other
+
+
+@pytest.mark.parametrize(
+    ("elements", "family"), [(("Nb",), "metals"), (("Si", "C"), "semiconductors"), (("Na", "Cl"), "ionic")]
+)
+def test_the_pair_is_that_of_the_fewest_elements(elements: tuple[str, ...], family: str) -> None:
+    found = pair_of_functionals(sus2.models(), elements)
+    assert found is not None
+    assert [c.name for c in found] == [f"sus2-{family}-pbe", f"sus2-{family}-r2scan"]
 
 
 def test_the_shipped_pair_is_compared() -> None:

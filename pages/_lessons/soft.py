@@ -11,7 +11,7 @@ from pages import _frame as frame
 from pages._lessons import _parts as parts
 from sus2.figures.learn_waves import two_bands_figure, well_figure
 from sus2.figures.structure import structure_figure
-from sus2.lessons.first import cubic_perovskite, neighborite
+from sus2.lessons.first import neighborite
 from sus2.lessons.soft import SoftMode, soft_mode, wrong_cell
 
 TITLE = "An imaginary mode"
@@ -27,15 +27,15 @@ def _fluorite() -> Atoms:
 EXAMPLES = (
     parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=neighborite),
     parts.Example("Molybdenum, fcc", "sus2-metals-pbe", build=lambda: bulk("Mo", "fcc", a=4.0)),
-    parts.Example("KNbO₃, cubic", "sus2-universal-pbe", build=lambda: cubic_perovskite("K", "Nb", "O", 4.0)),
+    parts.Example("Hafnium, bcc", "sus2-universal-pbe", build=lambda: bulk("Hf", "bcc", a=3.54)),
     parts.Example("Zirconia, cubic", "sus2-ionic-pbe", build=_fluorite),
 )
 # What is known of these crystals, to judge the model by.
 KNOWN = {
     "NaMgF₃, cubic": "Neighborite is cubic only above about 1170 K; below, its octahedra tilt about two axes (Pbnm).",
     "Molybdenum, fcc": "Molybdenum is body-centred at all temperatures; its fcc form is known from calculations only.",
-    "KNbO₃, cubic": "Potassium niobate is cubic above about 700 K, then tetragonal P4mm, orthorhombic, and "
-    "rhombohedral below about 260 K: ferroelectric in all three.",
+    "Hafnium, bcc": "Hafnium is body-centred only above about 2010 K, held there by heat; below, planes shuffle along "
+    "the mode at N and it is hexagonal close-packed (Burgers).",
     "Zirconia, cubic": "Zirconia is cubic above about 2640 K, then tetragonal P4₂/nmc, and monoclinic below about "
     "1440 K.",
 }

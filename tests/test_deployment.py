@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -54,9 +55,11 @@ def proxied(root: Path, tmp_path: Path) -> Iterator[str]:
         assert site.count(old) == 1, old
         site = site.replace(old, new)
     temporary = "".join(f"{n}_temp_path {tmp_path}/{n};" for n in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    # Started by root nginx works as nobody, who cannot enter this folder: what it has to put aside would be cut off.
+    user = "user root; " if os.geteuid() == 0 else ""
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(
-        f"daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log;\nevents {{}}\n"
+        f"{user}daemon off; pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log;\nevents {{}}\n"
         f"http {{ access_log off; {temporary}\n{site}\n}}\n"
     )
     subprocess.run([nginx, "-t", "-p", tmp_path, "-c", configuration], check=True, capture_output=True)

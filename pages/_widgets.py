@@ -231,10 +231,9 @@ def checks_line(found: Sequence[Any]) -> str:
     return ", ".join(parts) or f"all {len(found)} pass"
 
 
-def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
-    """A result's own checks, the worst first: verdict, number, limit and meaning; opened where one does not pass."""
-    bad = sum(c.verdict != "pass" for c in found)
-    rows = [
+def check_rows(found: Sequence[Any]) -> list[dict[str, str]]:
+    """A row for each check, the worst first: verdict, name and meaning, number, limit; text for Markdown."""
+    return [
         {
             "verdict": _MARKS[c.verdict].replace(" ", "\N{NO-BREAK SPACE}"),
             "check": f"**{plain(c.name)}** \N{EN DASH} {plain(c.meaning)}",
@@ -244,9 +243,14 @@ def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
         for c in sorted(found, key=lambda c: list(_MARKS).index(c.verdict))
     ]
 
+
+def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
+    """A result's own checks in full; opened where one does not pass."""
+    bad = any(c.verdict != "pass" for c in found)
+
     def show() -> None:
         # Not a grid: sentences break into lines, and a screen reader reads them.
-        st.table(rows, hide_index=True, border="horizontal", alt="Checks of this result")
+        st.table(check_rows(found), hide_index=True, border="horizontal", alt="Checks of this result")
 
     # Two keys: a result that needs a look unfolds its checks also where those of one before had been folded.
-    folded(f"Checks: {checks_line(found)}", show, key=f"fold_{key}_{bool(bad)}", opened=opened or bool(bad))
+    folded(f"Checks: {checks_line(found)}", show, key=f"fold_{key}_{bad}", opened=opened or bad)

@@ -36,15 +36,10 @@ VOLUMES: Final = (
 )
 
 
-def cubic_perovskite(a_site: str, b_site: str, x: str, lattice_a: float) -> Atoms:
-    """ABX3 with A in the corners, B in the centre and X in the middle of the faces of a cube."""
-    sites = [(0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)]
-    return Atoms([a_site, b_site, *[x] * 3], scaled_positions=sites, cell=[lattice_a] * 3, pbc=True)
-
-
 def neighborite() -> Atoms:
-    """Cubic NaMgF3, the crystal that lesson 5 opens with."""
-    return cubic_perovskite("Na", "Mg", "F", 3.90)
+    """Cubic NaMgF3, the crystal that lesson 5 opens with: Na in the corners, Mg in the centre, F in the faces."""
+    sites = [(0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)]
+    return Atoms("NaMgF3", scaled_positions=sites, cell=[3.90] * 3, pbc=True)
 
 
 def cauchy_arguments(model: Any) -> dict[str, Any]:

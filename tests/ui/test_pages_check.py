@@ -7,7 +7,7 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from pages._widgets import checks_line, plain
+from pages._widgets import check_rows, checks_line, plain
 from sus2.checks import Check, Verdict
 from sus2.samples import sample
 from tests.ui.test_pages import opened
@@ -22,17 +22,20 @@ def test_the_report_is_that_of_the_function(app: AppTest) -> None:
     assert not app.error
 
 
-def test_checks_are_read_in_full_and_the_worst_come_first(app: AppTest) -> None:
+def test_checks_are_read_in_full(app: AppTest) -> None:
     opened(app, "check", crystal="si", model="si-mlearn-pbe")
     report = sus2.sanity(sus2.load("si-mlearn-pbe"), sample("si").atoms())
     (found,) = [t.value for t in app.table if "verdict" in t.value.columns]
-    assert len(found) == len(report.checks)
-    worst_first = sorted(report.checks, key=lambda c: -["pass", "look", "fail"].index(c.verdict))
-    for row, check in zip(found.to_dict("records"), worst_first, strict=True):
-        assert row["verdict"].endswith(check.verdict)
-        assert plain(check.name) in row["check"]
-        assert plain(check.meaning) in row["check"]
-        assert row["value"].startswith(plain(f"{check.value:.3g}"))
+    assert sorted(found["check"]) == sorted(row["check"] for row in check_rows(report.checks))
+
+
+def test_the_worst_checks_come_first_and_their_text_is_no_markup() -> None:
+    names: list[tuple[str, Verdict]] = [("a", "pass"), ("b", "fail"), ("c", "look"), ("d", "fail"), ("e", "pass")]
+    rows = check_rows([Check(n, 0.123456, "x_y", v, "2 * 3", 0.5) for n, v in names])
+    assert [r["check"][:5] for r in rows] == ["**b**", "**d**", "**c**", "**a**", "**e**"]
+    assert [r["verdict"][2:] for r in rows] == ["fail", "fail", "look", "pass", "pass"]
+    assert all(r["check"].endswith(plain("2 * 3")) and r["value"] == plain("0.123 x_y") for r in rows)
+    assert rows[0]["passes up to"] == plain("0.5 x_y")
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,9 @@ class TrainConfig(_Strict):
     weights: Weights = Weights()
     theta_prior: float = Field(1e-7, ge=0.0)
     pair_prior: float = Field(0.0, ge=0.0)
+    """Pull of alpha and r0 of a table of pairs to where the table began."""
+    product_prior: float = Field(0.0, ge=0.0)
+    """Pull to zero of the products of a factorised element space, which say what is particular to a pair."""
     batches: int = Field(1, ge=1)
     stages: tuple[Stage, ...] = Field(min_length=1)
     patience: int = Field(20, ge=1)

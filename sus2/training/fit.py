@@ -29,7 +29,7 @@ from sus2.training.dataset import TrainingSet, fit_references
 from sus2.training.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
 from sus2.training.objective import Errors, LossWeights, Objective, errors
 from sus2.training.optimise import Prior, adam_epoch, lbfgs
-from sus2.training.parameters import ParameterSpace
+from sus2.training.parameters import PRODUCTS, ParameterSpace
 from sus2.training.report import crystal_properties, shortest_distances
 from sus2.training.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.sources import read_source
@@ -214,11 +214,13 @@ class _Run:
         return self.space if len(x) == self.space.size else self.table
 
     def prior(self, centre: Array) -> Prior:
-        """Theta towards zero; in a table of pairs alpha and r0 towards `centre`."""
+        """Theta and the products of a factorised space towards zero; alpha and r0 of a table towards `centre`."""
         space = self.space_of(centre)
         strength, slices = np.zeros(space.size), space.slices()
         strength[slices["theta"]] = self.config.theta_prior
         target = np.zeros(space.size)
+        for name in PRODUCTS & set(slices):
+            strength[slices[name]] = self.config.product_prior
         for name in {"alpha", "r0"} & set(slices):
             strength[slices[name]] = self.config.pair_prior
             target[slices[name]] = centre[slices[name]]

@@ -29,12 +29,15 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 ElementSpace = Literal["table", "factorised"]
 
-# One unit of the optimiser's step in each block, so that blocks of different units change alike.
+# One unit of the optimiser's step in each block: the scaling of pairs may go quickly, what all elements share slowly.
+# By trial on the metals, see docs/training.md.
 STEP: Final[Mapping[str, float]] = {
-    "alpha": 0.3, "r0": 0.3, "weights": 1.0, "pair": 0.3, "species": 0.3, "theta": 1.0, "shift": 1.0,
+    "alpha": 0.3, "r0": 0.3, "weights": 0.3, "pair": 0.1, "species": 0.1, "theta": 0.5, "shift": 1.0,
     "r0_base": 0.3, "r0_centre": 0.3, "r0_neighbour": 0.3, "r0_left": 0.3, "r0_right": 0.3,
     "alpha_base": 0.3, "alpha_centre": 0.3, "alpha_neighbour": 0.3, "alpha_left": 0.3, "alpha_right": 0.3,
 }  # fmt: skip
+# Blocks of the factorised space whose products say what is particular to a pair.
+PRODUCTS: Final = frozenset({"r0_left", "r0_right", "alpha_left", "alpha_right"})
 
 
 @dataclass(frozen=True)

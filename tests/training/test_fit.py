@@ -271,6 +271,20 @@ def config_file(folder: Path, **changes: object) -> Path:
     return path
 
 
+def test_priors_pull_the_blocks_that_they_name(tmp_path: Path) -> None:
+    changes = {"element_rank": 2, "product_prior": 0.5, "pair_prior": 0.25, "theta_prior": 0.125}
+    run = _Run(read_config(config_file(tmp_path, **changes)), 1)
+    x = disturbed(run.space, 0.2)
+    factors = run.space.blocks(run.prior(x).strength)
+    assert all(np.all(v == 0.5 * (n.endswith(("_left", "_right")))) for n, v in factors.items() if n != "theta")
+    assert np.all(factors["theta"] == 0.125)
+    assert not run.prior(x).centre.any()
+    table = run.table.pack(run.space.unpack(x))
+    pairs, centre = run.table.blocks(run.prior(table).strength), run.table.blocks(run.prior(table).centre)
+    assert all(np.all(v == 0.25 * (n in {"alpha", "r0"})) for n, v in pairs.items() if n != "theta")
+    assert np.array_equal(centre["r0"], run.table.blocks(table)["r0"])
+
+
 def test_a_search_goes_on_from_the_best_of_its_starts(tmp_path: Path) -> None:
     stages = [{"kind": "search", "starts": 3, "iterations": 3, "share": 1.0}]
     changes = {"stages": stages, "element_space": "table", "validation_fraction": 0.0}

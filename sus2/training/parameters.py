@@ -86,8 +86,8 @@ class ParameterSpace:
         return {n: x[part].reshape(self.shapes()[n]) for n, part in self.slices().items()}
 
     def pack(self, spec: ModelSpec) -> Array:
-        """Flat vector of a spec of the same shape. A factorised space takes the best fit of its tables, with
-        products that start at zero (their left factors at fixed random numbers, so that they can grow).
+        """Flat vector of a spec of the same shape. A factorised space takes the best fit of its tables of r0 and
+        log alpha, which is exact where they came from such a space of no higher rank.
         """
         assert spec.alpha is not None
         assert spec.r0 is not None
@@ -167,14 +167,25 @@ class ParameterSpace:
         return csr_matrix(entries, shape=(2 * table + len(rest), self.size))
 
     def _factors(self, table: Array, base_map: Callable[[Array], Array]) -> list[Array]:
-        """Base, row and column effects of a (kappa, C, C) table by least squares, and the starting products."""
+        """Base, row and column effects of a (kappa, C, C) table by least squares, and the products nearest to the rest.
+
+        Products that the table does not need are zero, with left factors at fixed random numbers, so that they grow.
+        """
         k, c = len(table), self.spec.species_count
         base = table.mean((1, 2))
         rest = table - base[:, None, None]
-        out = [base_map(base), rest.mean(2), rest.mean(1)]
+        rows, columns = rest.mean(2), rest.mean(1)
+        out = [base_map(base), rows, columns]
         if self.rank:
             left = 0.1 * np.random.default_rng(self.rank).normal(size=(k, self.rank, c))
-            out += [left, np.zeros((k, self.rank, c))]
+            right = np.zeros((k, self.rank, c))
+            u, size, v = np.linalg.svd(rest - rows[:, :, None] - columns[:, None, :])
+            needed = size[:, : self.rank] > 1e-9 * max(1.0, float(np.abs(table).max()))
+            share = np.sqrt(size[:, : self.rank])[needed][:, None]
+            n = needed.shape[1]
+            left[:, :n][needed] = share * u.swapaxes(1, 2)[:, :n][needed]
+            right[:, :n][needed] = share * v[:, :n][needed]
+            out += [left, right]
         return out
 
 

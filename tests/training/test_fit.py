@@ -128,6 +128,22 @@ def test_factorised_space_expands_to_its_table() -> None:
     assert np.array_equal(one, two)
 
 
+@pytest.mark.parametrize("rank", [2, 3])
+def test_a_table_that_came_from_factors_goes_back_to_factors(rank: int) -> None:
+    """So a run in the factorised space starts from the weights of another such run; one more product can grow."""
+    elements = ("Ga", "As", "In", "P")
+    made = ParameterSpace(random_spec(len(elements)), "factorised", 2)
+    spec = made.unpack(disturbed(made, 0.2))
+    space = ParameterSpace(spec, "factorised", rank)
+    x = space.pack(spec)
+    again = space.unpack(x)
+    assert again.r0 == pytest.approx(spec.r0, abs=1e-12)
+    assert again.alpha == pytest.approx(spec.alpha, rel=1e-12)
+    assert np.all(np.any(space.blocks(x)["r0_left"] != 0.0, axis=-1))
+    assert np.all(np.any(space.blocks(x)["r0_right"][:, :2] != 0.0, axis=-1))
+    assert not space.blocks(x)["r0_right"][:, 2:].any()
+
+
 def test_projection_is_the_exact_least_squares() -> None:
     space = ParameterSpace(TEACHER)
     part = quadratic(labelled(30))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sus2.errors import DataError, printable
 from sus2.plain_yaml import read_yaml
+from sus2.training.parameters import STEP
 
 MAX_CONFIG_BYTES: Final = 1024 * 1024
 
@@ -98,6 +99,16 @@ class Adam(_Strict):
     epochs: int = Field(100, ge=1)
     rate: float = Field(0.01, gt=0.0)
     final_rate: float = Field(0.0, ge=0.0)
+    block_rates: dict[str, Annotated[float, Field(gt=0.0)]] = Field(default_factory=dict)
+    """Factors on the rate of single blocks of parameters (sus2.training.parameters.STEP)."""
+
+    @field_validator("block_rates")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(value) - set(STEP))
+        if unknown:
+            raise ValueError(f"there is no block '{unknown[0]}'; there are {', '.join(STEP)}")
+        return value
 
 
 class Expand(_Strict):

@@ -280,7 +280,10 @@ class _Run:
             fall = 0.5 * (1.0 + np.cos(np.pi * k / count))
             rate = stage.final_rate + (stage.rate - stage.final_rate) * fall
             rng = np.random.default_rng((self.config.seed, state.step))
-            x, moments, updates = adam_epoch(space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior)
+            x, moments, updates = adam_epoch(
+                space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior,
+                steps=space.scaled_steps(stage.block_rates),
+            )  # fmt: skip
         none = Prior.none(space)
         loss = loss_of(space, x, parts, none)
         if not np.isfinite(loss):

@@ -59,18 +59,18 @@ def lbfgs(space: ParameterSpace, x: Array, parts: Sequence[Objective], iteration
 
 def adam_epoch(
     space: ParameterSpace, x: Array, moments: tuple[Array, Array], parts: Sequence[Objective], *, step: int,
-    rate: float, rng: np.random.Generator, prior: Prior,
+    rate: float, rng: np.random.Generator, prior: Prior, steps: Array,
 ) -> tuple[Array, tuple[Array, Array], int]:  # fmt: skip
     """One pass over the minibatches in random order (Kingma and Ba, arXiv 1412.6980).
 
-    `step` counts the updates made before; gives x, the two moments and the new count.
+    `step` counts the updates made before, `steps` is as in adam_update; gives x, the two moments and the new count.
     """
     x, share = x.copy(), len(parts)
     part_prior = Prior(prior.strength / share, prior.centre)
     for k in rng.permutation(len(parts)):
         _, gradient = total(space, [parts[k]], x, part_prior)
         step += 1
-        x, moments = adam_update(x, share * gradient, moments, step=step, rate=rate, steps=space.steps)
+        x, moments = adam_update(x, share * gradient, moments, step=step, rate=rate, steps=steps)
     return x, moments, step
 
 

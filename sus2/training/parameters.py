@@ -29,10 +29,9 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 ElementSpace = Literal["table", "factorised"]
 
-# One unit of the optimiser's step in each block: the scaling of pairs may go quickly, what all elements share slowly.
-# By trial on the metals, see docs/training.md.
+# One unit of the optimiser's step in each block, so that blocks of different units change alike.
 STEP: Final[Mapping[str, float]] = {
-    "alpha": 0.3, "r0": 0.3, "weights": 0.3, "pair": 0.1, "species": 0.1, "theta": 0.5, "shift": 1.0,
+    "alpha": 0.3, "r0": 0.3, "weights": 1.0, "pair": 0.3, "species": 0.3, "theta": 1.0, "shift": 1.0,
     "r0_base": 0.3, "r0_centre": 0.3, "r0_neighbour": 0.3, "r0_left": 0.3, "r0_right": 0.3,
     "alpha_base": 0.3, "alpha_centre": 0.3, "alpha_neighbour": 0.3, "alpha_left": 0.3, "alpha_right": 0.3,
 }  # fmt: skip
@@ -79,7 +78,12 @@ class ParameterSpace:
     @property
     def steps(self) -> Array:
         """Typical change of each parameter, shape (size,)."""
-        return np.concatenate([np.full(int(np.prod(s)), STEP[n]) for n, s in self.shapes().items()])
+        return self.scaled_steps({})
+
+    def scaled_steps(self, factors: Mapping[str, float]) -> Array:
+        """`steps` times a factor for each block that is named."""
+        sizes = {n: int(np.prod(s)) for n, s in self.shapes().items()}
+        return np.concatenate([np.full(size, STEP[n] * factors.get(n, 1.0)) for n, size in sizes.items()])
 
     def blocks(self, x: Array) -> dict[str, Array]:
         """Views of the flat vector by name."""

@@ -301,6 +301,29 @@ def test_priors_pull_the_blocks_that_they_name(tmp_path: Path) -> None:
     assert np.array_equal(centre["r0"], run.table.blocks(table)["r0"])
 
 
+def test_blocks_of_parameters_move_at_their_own_rates(tmp_path: Path) -> None:
+    """The first update of Adam is the rate in each parameter that the loss depends on."""
+    moved = []
+    for rates in ({}, {"weights": 0.25, "theta": 0.5}):
+        stages = [{"kind": "adam", "epochs": 1, "rate": 0.002, "block_rates": rates}]
+        config = read_config(config_file(tmp_path, stages=stages, batches=1, theta_prior=0.0))
+        run = _Run(config, 1)
+        fit(config, folder=tmp_path / f"run{len(moved)}", threads=1)
+        state = read_state(tmp_path / f"run{len(moved)}")
+        assert state is not None
+        moved.append(run.space.blocks(state.x - run.start))
+    for name in moved[0]:
+        factor = {"weights": 0.25, "theta": 0.5}.get(name, 1.0)
+        assert moved[1][name] == pytest.approx(factor * moved[0][name], rel=1e-4, abs=1e-12)
+    assert np.abs(moved[0]["theta"]).max() == pytest.approx(0.002, rel=1e-3)
+
+
+def test_a_rate_of_a_block_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    stages = [{"kind": "adam", "block_rates": {"wights": 0.5}}]
+    with pytest.raises(DataError, match="there is no block 'wights'"):
+        read_config(config_file(tmp_path, stages=stages))
+
+
 def test_a_search_goes_on_from_the_best_of_its_starts(tmp_path: Path) -> None:
     stages = [{"kind": "search", "starts": 3, "iterations": 3, "share": 1.0}]
     changes = {"stages": stages, "element_space": "table", "validation_fraction": 0.0}

@@ -23,7 +23,7 @@ from sus2.screen_cli import screen
 from sus2.server_cli import run_app, show_settings
 from sus2.structures import samples
 from sus2.training.data_cli import data_app
-from sus2.training.study_cli import ablate, transfer
+from sus2.training.study_cli import ablate, limits, transfer
 from sus2.training.train_cli import train
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.add_typer(data_app, name="data")
 app.command()(train)
 app.command()(transfer)
 app.command()(ablate)
+app.command()(limits)
 app.command()(compare)
 app.command()(check)
 app.command()(screen)

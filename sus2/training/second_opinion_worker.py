@@ -1,6 +1,7 @@
 """Runs in the teachers' environment (with chgnet), never imported by the package.
 
-Pressure of every relaxed base crystal of a shard by CHGNet 0.3.0 (PBE) and CHGNet r2SCAN, in eV/A^3.
+Pressure of every relaxed base crystal of a shard by CHGNet 0.3.0 (PBE) and CHGNet r2SCAN, in eV/A^3; with --labels
+energies (eV) and forces (eV/A) of all structures of the shard by CHGNet 0.3.0.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--shard", required=True)
+    parser.add_argument("--labels", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     target = arguments.folder / f"second-{arguments.shard}.npz"
     with np.load(arguments.folder / f"structures-{arguments.shard}.npz", allow_pickle=False) as stored:
         data = {key: stored[key] for key in ("numbers", "positions", "cells", "offsets", "kind", "base")}
-    chosen = np.flatnonzero(data["kind"] == "relaxed")
+    chosen = np.arange(len(data["kind"])) if arguments.labels else np.flatnonzero(data["kind"] == "relaxed")
     structures = []
     for i in chosen:
         rows = slice(data["offsets"][i], data["offsets"][i + 1])
@@ -41,10 +43,14 @@ def main() -> None:
         )
     arrays: dict[str, np.ndarray] = {"base": data["base"][chosen]}
     began = time.perf_counter()
-    for functional, name in MODELS.items():
+    for functional, name in [("PBE", MODELS["PBE"])] if arguments.labels else MODELS.items():
         model = CHGNet.load(model_name=name, use_device="cpu", verbose=False)
         model.graph_converter.set_isolated_atom_response("ignore")
         found = model.predict_structure(structures, task="efs", batch_size=8)
+        if arguments.labels:
+            arrays["energy_ev"] = np.array([float(f["e"]) * len(s) for f, s in zip(found, structures, strict=True)])
+            arrays["forces_ev_per_a"] = np.concatenate([f["f"] for f in found])
+            continue
         arrays[f"pressure_{functional}"] = np.array([-np.trace(f["s"]) / 3.0 * GPa for f in found])
     partial = target.with_name(f".{target.name}.partial")
     with partial.open("wb") as file:

@@ -131,12 +131,13 @@ def load_material(
     *,
     linear_map: bool = False,
 ) -> Material:
-    """The training and test split of the configuration's first source, without dimers, walls and free atoms.
+    """The training split of the configuration's sources and the test split of the first, all ordinary structures.
 
-    keep: which structures of the training split take part.
+    Without dimers, walls and free atoms. keep: which structures of the training split take part.
     """
-    source = config.sources[0].model_copy(update={"functional": functional})
-    train, test = (_ordinary(read_source(source, config, split)) for split in ("train", "test"))
+    sources = [s.model_copy(update={"functional": functional}) for s in config.sources]
+    train = _ordinary(TrainingSet.concatenate([read_source(s, config, "train") for s in sources]))
+    test = _ordinary(read_source(sources[0], config, "test"))
     if keep is not None:
         train = train.subset(np.flatnonzero(keep(train)))
     return Material(config, train, test, seed, linear_map=linear_map)
@@ -166,16 +167,16 @@ def descend(
 
 def train(
     material: Material, space: ParameterSpace, x: Array, effort: Effort, *, chunks: int | None = None,
-    trainable: NDArray[np.bool_] | None = None,
+    trainable: NDArray[np.bool_] | None = None, steps: Array | None = None,
 ) -> Array:  # fmt: skip
-    """Descend on the first chunks of a material."""
+    """Descend on the first chunks of a material; `steps` are those of steps_of where not given."""
     some: Sequence[Objective] = material.chunks[:chunks]
 
     def gradient(x: Array, k: int) -> Array:
         _, tables, shift = some[k].value_and_gradient(space.unpack(x))
         return space.gradient(x, tables, shift)
 
-    return descend(gradient, x, len(some), steps_of(space), effort, trainable)
+    return descend(gradient, x, len(some), steps_of(space) if steps is None else steps, effort, trainable)
 
 
 def steps_of(space: ParameterSpace) -> Array:

@@ -1,4 +1,4 @@
-"""`sus2 transfer` and `sus2 ablate`: the studies, row by row; what is measured already is not done again."""
+"""`sus2 transfer`, `sus2 ablate` and `sus2 limits`: the studies, row by row. What is measured is not done again."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def ablate(updates: Updates = 4000, seeds: Seeds = 1) -> None:
     from sus2.training.study import Effort
 
     run_ablations(Effort(updates), seeds, typer.echo)
+
+
+def limits(updates: Updates = 6000, seeds: Seeds = 1) -> None:
+    """What limits errors on unknown compositions: how many are known, the size of the model, the labels themselves."""
+    from sus2.training.what_limits import run_limits
+
+    run_limits(updates, seeds, typer.echo)

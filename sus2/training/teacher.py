@@ -150,13 +150,16 @@ def run_worker(
     return reports
 
 
-def run_second_opinion(folder: Path, shard: str) -> list[dict[str, Any]]:
+def run_second_opinion(folder: Path, shard: str, *, labels: bool = False) -> list[dict[str, Any]]:
     """Evaluate the relaxed bases of a shard with CHGNet, which comes with the teachers' environment.
+
+    labels: energies and forces of all structures of the shard in PBE instead of the pressures of the bases.
 
     Raises:
         DataError: no teacher environment, or chgnet failed.
     """
     command = [str(teacher_python()), str(SECOND_WORKER), str(folder), "--shard", shard]
+    command += ["--labels"] if labels else []
     return _run(command, f"CHGNet failed at shard {shard}")
 
 

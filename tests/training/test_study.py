@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from sus2.kernels import Kernel
 from sus2.potential import Potential
 from sus2.pretrained import Card
 from sus2.study_tables import append_row, read_table
-from sus2.training import ablations, study, transfer
+from sus2.training import ablations, study, transfer, what_limits
 from sus2.training.dataset import TrainingSet, make_set
 from sus2.training.objective import Objective
 from sus2.training.study import Effort, Material, run_rows
@@ -69,7 +70,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         return Material(config, train, test, seed, linear_map=linear_map)
 
     monkeypatch.setattr(study, "CHUNK", 4)
-    for module in (transfer, ablations):
+    for module in (transfer, ablations, what_limits):
         monkeypatch.setattr(module, "study_config", config)
         monkeypatch.setattr(module, "load_material", load)
 
@@ -119,6 +120,42 @@ def test_ablations_switch_off_what_they_say() -> None:
     assert one["parameters"] < whole["parameters"]
     assert linear["parameters"] == whole["parameters"]
     assert linear["inside_energy_mae_mev_per_atom"] != whole["inside_energy_mae_mev_per_atom"]
+
+
+@pytest.mark.usefixtures("small")
+def test_learning_curves_train_on_what_they_say() -> None:
+    few, all_of_them = (what_limits.learned("l2k1", share, Effort(60)) for share in (0.01, 1.0))
+    assert few["compositions"] == 3  # the elements and one compound
+    assert all_of_them["compositions"] == 3
+    untrained = what_limits.learned("l2k1", 1.0, Effort(1))
+    assert all_of_them["seen_energy_mae_mev_per_atom"] < 0.5 * untrained["seen_energy_mae_mev_per_atom"]
+    assert all_of_them["held_out_force_mae_mev_per_a"] < untrained["held_out_force_mae_mev_per_a"]
+
+
+def test_shares_of_compositions_grow_and_keep_the_elements() -> None:
+    data = labelled("PBE", 20, 0)
+    names = np.array(["Ga", "As", *[f"Ga{k // 2 + 1}As" for k in range(20)]])
+    data = replace(data, composition=names)
+    masks = [what_limits.some_compositions(data, share, 1) for share in (0.1, 0.4, 1.0)]
+    for small, large in pairwise(masks):
+        assert small.sum() < large.sum()
+        assert np.all(large[small])
+    for mask in masks:
+        assert mask[:2].all()
+        chosen = set(names[mask].tolist())
+        assert np.array_equal(mask, np.isin(names, sorted(chosen)))  # a composition is in or out as a whole
+    assert masks[-1].all()
+
+
+def test_two_teachers_disagree_by_what_shifts_of_elements_leave() -> None:
+    data = labelled("PBE", 20, 0)
+    noise = np.where(np.arange(len(data)) % 2, 0.04, -0.04) * data.sizes
+    noise[:2] = 0.0  # the elements
+    found = what_limits.disagreement(
+        data, data.energy_ev + data.counts() @ np.array([2.0, -3.0]) + noise, data.forces_ev_per_a - 0.25
+    )
+    assert found["held_out_energy_mae_mev_per_atom"] == pytest.approx(40.0 * 20 / 22, rel=0.02)
+    assert found["held_out_force_mae_mev_per_a"] == pytest.approx(250.0)
 
 
 def test_gradient_with_a_linear_map() -> None:

@@ -8,6 +8,7 @@ from pages import _frame as frame
 from sus2.figures.transfer import (
     ablation_figure,
     agreement_figure,
+    limits_figure,
     methods_figure,
     power_law,
     scaling_figure,
@@ -210,6 +211,44 @@ def show_ablations() -> None:
         )  # fmt: skip
 
 
+def show_limits() -> None:
+    rows = read_table(table_path("limits.csv"))
+    learned = [r for r in rows if r["question"] == "learning"]
+    teachers = [r for r in rows if r["question"] == "second teacher"]
+    if not (learned and teachers):
+        st.info("The learning curves are not measured yet; run `sus2 limits`.")
+        return
+    kind = st.segmented_control("Errors of", ["Energy", "Force"], default="Energy", key="limits_kind") or "Energy"
+    entry = "energy_mae_mev_per_atom" if kind == "Energy" else "force_mae_mev_per_a"
+    curves: dict[str, tuple[list[int], list[float], list[float]]] = {}
+    for graph in dict.fromkeys(r["graph"] for r in learned):
+        own = sorted((r for r in learned if r["graph"] == graph), key=lambda r: int(r["compositions"]))
+        name = f"{graph} ({int(own[0]['parameters']):,} parameters)"
+        curves[name] = (
+            [int(r["compositions"]) for r in own], [float(r[f"seen_{entry}"]) for r in own],
+            [float(r[f"held_out_{entry}"]) for r in own],
+        )  # fmt: skip
+    between = mean(teachers, f"held_out_{entry}")
+    frame.plot(
+        limits_figure(
+            curves=curves, lines={"between two teachers": between}, label=MEASURES[entry], mode=frame.mode()
+        ),
+        key="limits", alt=f"{MEASURES[entry]} against the number of compositions, for three graphs", name="limits",
+    )  # fmt: skip
+    name, (x, seen, held) = list(curves.items())[-1]
+    st.markdown(
+        f"The largest model here, {name}: from {x[0]:,} to {x[-1]:,} compositions the error on held-out ones goes from "
+        f"{held[0]:.3g} to {held[-1]:.3g}, while that on the ones it was trained on goes from {seen[0]:.3g} to "
+        f"{seen[-1]:.3g}. Where the two meet, more data would not help, only a larger model. Two teachers of the same "
+        f"functional, TensorNet and CHGNet, differ by {between:.3g} on such structures: no student can be surer than "
+        "that."
+    )
+    st.caption(
+        "Metals, PBE, within 10 % of the relaxed volume; the same number of updates for every point; energies of the "
+        "two teachers after one shift for each element."
+    )
+
+
 def not_measured() -> None:
     st.info("The study is not measured yet; run `sus2 transfer`.")
 
@@ -227,6 +266,7 @@ with frame.guard():
             "Scaling law": lambda: show_scaling(table) if table else not_measured(),
             "Functionals": lambda: show_functionals(frame.crystal().info.elements),
             "Ideas of the model": show_ablations,
+            "Limits": show_limits,
         },
         key="transfer_tab",
         keep=[

@@ -144,9 +144,10 @@ class Potential:
     @cached_property
     def repulsion(self) -> Repulsion | None:
         """The fixed short-range term that the card asks for, if any."""
-        if self.card.repulsion is None:
+        card = self.card
+        if card.repulsion is None:
             return None
-        return Repulsion(self.elements, *self.card.repulsion, self.card.repulsion_strength)
+        return Repulsion(self.elements, *card.repulsion, card.repulsion_strength, card.shortest_distances_a)
 
     @property
     def backend(self) -> str:

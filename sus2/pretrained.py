@@ -55,7 +55,7 @@ class Card(BaseModel):
     """Fractions of the sum of covalent radii between which a fixed short-range repulsion (sus2.repulsion), added to
     what the `.mtp` file says, fades out; None: there is none."""
     repulsion_strength: float = Field(default=1.0, gt=0.0, le=100.0)
-    """Factor on that repulsion."""
+    """Factor on that repulsion; what is more than once acts only at distances shorter than any in the data."""
     limits: str = "not stated"
     command: str = ""
     licence: str = "not stated"

@@ -54,8 +54,9 @@ def test_the_energy_of_a_pair_is_that_of_the_formula() -> None:
     assert 0 < found.energy_ev[2] < 1e-6 * bare[2]
 
 
-def test_derivatives_of_a_pair() -> None:
-    term = Repulsion(("Ga", "As"), 0.4, 0.9)
+@pytest.mark.parametrize("shortest", [None, {"As-Ga": 0.7 * REACH}, {"As-As": 1.0}])
+def test_derivatives_of_a_pair(shortest: dict[str, float] | None) -> None:
+    term = Repulsion(("Ga", "As"), 0.4, 0.9, 5.0, shortest)
     h = 1e-5
 
     def at(r: float):
@@ -69,6 +70,26 @@ def test_derivatives_of_a_pair() -> None:
         assert (plus.slope_ev_per_a - minus.slope_ev_per_a)[0] / (2 * h) == pytest.approx(
             now.bend_ev_per_a2[0], abs=1e-5 * scale
         )
+
+
+def test_more_than_once_the_repulsion_begins_where_the_labels_end() -> None:
+    once = Repulsion(("Ga", "As"), 0.4, 0.9)
+    more = Repulsion(("Ga", "As"), 0.4, 0.9, 11.0, {"As-Ga": 0.7 * REACH, "Ga-Ga": 9.0})
+    vectors = np.zeros((60, 3))
+    vectors[:, 0] = np.linspace(0.5, 0.899, 60) * REACH
+    zeros = np.zeros(60, int)
+    a, b = once.terms(vectors, zeros, zeros + 1), more.terms(vectors, zeros, zeros + 1)
+    labelled, within = a.distance_a >= 0.7 * REACH, a.distance_a < 0.7 * REACH
+    assert np.array_equal(a.energy_ev[labelled], b.energy_ev[labelled])
+    assert np.array_equal(a.slope_ev_per_a[labelled], b.slope_ev_per_a[labelled])
+    assert np.all(b.energy_ev[within] > a.energy_ev[within])
+    strong = Repulsion(("Ga", "As"), 0.899999, 0.9, 10.0)
+    deep = a.distance_a < 0.62 * REACH  # past the onset: ten times the whole of V beside what fades
+    extra = strong.terms(vectors, zeros, zeros + 1).energy_ev
+    assert b.energy_ev[deep] == pytest.approx((a.energy_ev + extra)[deep])
+    # Labels that end further out than the outer radius change nothing: what is more begins there too.
+    alone = more.terms(vectors, zeros, zeros)
+    assert np.all(alone.energy_ev > once.terms(vectors, zeros, zeros).energy_ev)
 
 
 @pytest.mark.parametrize("kind", [Potential, TorchOnly])
@@ -125,6 +146,10 @@ def test_a_card_with_radii_in_the_wrong_order_is_refused() -> None:
 
 
 def test_shipped_potentials_repel_below_the_distances_of_their_data() -> None:
+    """From 0.65 of the covalent radii inwards or, where labels reach further, from where those of a pair end.
+
+    Labels come first: the bond of the molecule V2, for one, is 0.58 of them.
+    """
     for card in sus2.models():
         if card.repulsion is None and card.teacher == "none":
             continue  # fitted to one element's crystals alone
@@ -133,9 +158,13 @@ def test_shipped_potentials_repel_below_the_distances_of_their_data() -> None:
         for k, x in enumerate(p.elements):
             for y in p.elements[k:]:
                 reach = float(sum(covalent_radii[Atoms([x, y]).numbers]))
-                pairs += [Atoms([x, y], [[0, 0, 0], [0, 0, d]]) for d in np.linspace(0.5, 0.75, 11) * reach]
-                names.append(f"{x}-{y}")
-        energies = np.array([e.energy_ev for e in p.evaluate(pairs)]).reshape(-1, 11)
-        rises = (np.diff(energies[:, :7], axis=1) < 0).all(axis=1)  # inwards, from 0.65 to 0.5
-        wall = (energies[:, :9] > energies[:, -1:]).all(axis=1)
+                name = "-".join(sorted((x, y)))
+                end = card.shortest_distances_a.get(name, np.inf) / reach
+                start = max(min(0.65, end), 0.52)
+                places = [*np.linspace(0.5, start, 8), *np.linspace(start, 0.75, 5)[1:]]
+                pairs += [Atoms([x, y], [[0, 0, 0], [0, 0, d * reach]]) for d in places]
+                names.append(name)
+        energies = np.array([e.energy_ev for e in p.evaluate(pairs)]).reshape(-1, 12)
+        rises = (np.diff(energies[:, :8], axis=1) < 0).all(axis=1)  # inwards
+        wall = (energies[:, 1:] < energies[:, :1]).all(axis=1)
         assert [n for n, good in zip(names, rises & wall, strict=True) if not good] == [], card.name

@@ -135,3 +135,32 @@ def size_figure(
         fig.update_yaxes(title_text=label, row=1, col=column)
     style(fig, mode=mode, height=height)
     return fig
+
+
+def limits_figure(
+    *, curves: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]], lines: Mapping[str, float], label: str,
+    mode: Mode = "light", height: int = 440,
+) -> go.Figure:  # fmt: skip
+    """Errors against the number of compositions; curves: name -> (numbers, errors on trained ones, on held-out ones).
+
+    lines: name -> an error to compare with, drawn across.
+    """
+    fig = Figure()
+    for k, (name, (x, seen, held)) in enumerate(curves.items()):
+        for values, dash, what in ((held, "solid", "held out"), (seen, "dot", "trained on")):
+            fig.add_scatter(
+                x=np.asarray(x), y=np.asarray(values), name=f"{name}, {what}", mode="lines+markers", legendgroup=name,
+                line={"color": PALETTE[k % len(PALETTE)], "width": 2.5, "dash": dash}, marker={"size": 8},
+                hovertemplate=f"%{{x:,}} compositions: %{{y:.1f}}<extra>{name}, {what}</extra>",
+            )  # fmt: skip
+    everywhere = np.concatenate([np.asarray(x) for x, _, _ in curves.values()])
+    ends = [int(everywhere.min()), int(everywhere.max())]
+    for name, value in lines.items():
+        fig.add_scatter(
+            x=ends, y=[float(value)] * 2, name=name, mode="lines", hovertemplate=f"{name}: %{{y:.1f}}<extra></extra>",
+            line={"color": ink(mode), "width": 1.5, "dash": "dash"},
+        )  # fmt: skip
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(type="log", title_text="Compositions trained on", dtick=1)
+    fig.update_yaxes(type="log", title_text=label)
+    return fig

@@ -37,3 +37,18 @@ def test_every_measure_and_no_method(app: AppTest, measure: str) -> None:
     open_tab(app, "transfer_tab", "Ideas of the model")
     app.segmented_control(key="ablation_kind").set_value("Force").run(timeout=60)
     assert not app.exception
+
+
+@pytest.mark.parametrize("kind", ["Energy", "Force"])
+def test_limits_are_those_of_the_committed_study(app: AppTest, kind: str) -> None:
+    opened(app, "transfer")
+    open_tab(app, "transfer_tab", "Limits")
+    app.segmented_control(key="limits_kind").set_value(kind).run(timeout=60)
+    assert not app.exception
+    entry = "energy_mae_mev_per_atom" if kind == "Energy" else "force_mae_mev_per_a"
+    rows = read_table(table_path("limits.csv"))
+    (between,) = [float(r[f"held_out_{entry}"]) for r in rows if r["question"] == "second teacher"]
+    largest = [r for r in rows if r["graph"] == "l3k5"]
+    text = " ".join(m.value for m in app.markdown)
+    assert f"differ by {between:.3g} on such structures" in text
+    assert f"goes from {float(largest[0][f'seen_{entry}']):.3g} to {float(largest[-1][f'seen_{entry}']):.3g}" in text

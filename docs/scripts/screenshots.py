@@ -37,6 +37,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "compare": ("compare?crystal=cu", ""),
     "check": ("check?crystal=si", ""),
     "transfer": ("transfer", ""),
+    "limits": ("transfer", "Limits"),
     "models": ("models?crystal=cu&model=sus2-metals-pbe", ""),
     "learn": ("learn?lesson=2", ""),
 }

@@ -161,6 +161,6 @@ def limits_figure(
             line={"color": ink(mode), "width": 1.5, "dash": "dash"},
         )  # fmt: skip
     style(fig, mode=mode, height=height)
-    fig.update_xaxes(type="log", title_text="Compositions trained on", dtick=1)
+    fig.update_xaxes(type="log", title_text="Compositions trained on")
     fig.update_yaxes(type="log", title_text=label)
     return fig

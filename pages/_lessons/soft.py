@@ -26,15 +26,14 @@ def _fluorite() -> Atoms:
 
 EXAMPLES = (
     parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=neighborite),
-    parts.Example("Copper, bcc", "sus2-metals-pbe", build=lambda: bulk("Cu", "bcc", a=2.87)),
+    parts.Example("Molybdenum, fcc", "sus2-metals-pbe", build=lambda: bulk("Mo", "fcc", a=4.0)),
     parts.Example("Hafnium, bcc", "sus2-universal-pbe", build=lambda: bulk("Hf", "bcc", a=3.54)),
     parts.Example("Zirconia, cubic", "sus2-ionic-pbe", build=_fluorite),
 )
 # What is known of these crystals, to judge the model by.
 KNOWN = {
     "NaMgF₃, cubic": "Neighborite is cubic only above about 1170 K; below, its octahedra tilt about two axes (Pbnm).",
-    "Copper, bcc": "Copper is face-centred. Body-centred it is seen in small precipitates in iron alone; as they grow, "
-    "planes shuffle along the mode at N to a close-packed stacking.",
+    "Molybdenum, fcc": "Molybdenum is body-centred at all temperatures; its fcc form is known from calculations only.",
     "Hafnium, bcc": "Hafnium is body-centred only above about 2010 K, held there by heat; below, planes shuffle along "
     "the mode at N and it is hexagonal close-packed (Burgers).",
     "Zirconia, cubic": "Zirconia is cubic above about 2640 K, then tetragonal P4₂/nmc, and monoclinic below about "

@@ -19,6 +19,8 @@ from ase.build import bulk
 import sus2
 from sus2.checks import check_relaxation
 from sus2.relax import relax
+from sus2.relax_many import relax_many
+from sus2.training.reference_sets import binary_crystals
 
 # One of each family; together 60 crystals.
 COUNTS = {"si-mlearn-pbe": 12, "sus2-metals-pbe": 12, "sus2-semiconductors-r2scan": 12, "sus2-ionic-pbe": 12,
@@ -45,6 +47,24 @@ def test_none_is_silently_wrong(honest: ModuleType, name: str) -> None:
     # Otherwise there would be nothing to verify.
     assert row["converged"] >= len(seeds) // 3
     assert row["checks_pass"] + row["checks_look"] + row["checks_fail"] == row["converged"]
+
+
+@pytest.mark.usefixtures("shared")
+def test_known_alloys_come_back_from_far() -> None:
+    """From 15 % less and more of their volume to one and the same crystal; benchmarks/from_far.py takes all of them."""
+    potential = sus2.load("sus2-metals-pbe")
+    known = [a for _, a, *_ in binary_crystals() if set(a.get_chemical_symbols()) <= set(potential.elements)]
+    starts = []
+    for atoms in known[::20]:
+        for change in (-0.15, 0.15):
+            start = atoms.copy()
+            start.set_cell(start.cell[:] * (1.0 + change) ** (1.0 / 3.0), scale_atoms=True)
+            starts.append(start)
+    assert len(starts) >= 20
+    found = relax_many(starts, potential)
+    assert all(r.converged for r in found)
+    volumes = np.array([r.atoms.get_volume() for r in found]).reshape(-1, 2)
+    assert volumes[:, 0] == pytest.approx(volumes[:, 1], rel=1e-3)
 
 
 def test_the_same_number_is_the_same_crystal(honest: ModuleType) -> None:

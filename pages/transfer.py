@@ -240,8 +240,8 @@ def show_limits() -> None:
         f"The largest model here, {name}: from {x[0]:,} to {x[-1]:,} compositions the error on held-out ones goes from "
         f"{held[0]:.3g} to {held[-1]:.3g}, while that on the ones it was trained on goes from {seen[0]:.3g} to "
         f"{seen[-1]:.3g}. Where the two meet, more data would not help, only a larger model. Two teachers of the same "
-        f"functional, TensorNet and CHGNet, differ by {between:.3g} on such structures: no student can be surer than "
-        "that."
+        f"functional, TensorNet and CHGNet, differ by {between:.3g} on such structures: a student nearer to its "
+        "teacher than that has learnt the teacher, not the functional."
     )
     st.caption(
         "Metals, PBE, within 10 % of the relaxed volume; the same number of updates for every point; energies of the "

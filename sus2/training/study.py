@@ -136,14 +136,15 @@ def load_material(
     Without dimers, walls and free atoms. keep: which structures of the training split take part.
     """
     sources = [s.model_copy(update={"functional": functional}) for s in config.sources]
-    train = _ordinary(TrainingSet.concatenate([read_source(s, config, "train") for s in sources]))
-    test = _ordinary(read_source(sources[0], config, "test"))
+    train = ordinary(TrainingSet.concatenate([read_source(s, config, "train") for s in sources]))
+    test = ordinary(read_source(sources[0], config, "test"))
     if keep is not None:
         train = train.subset(np.flatnonzero(keep(train)))
     return Material(config, train, test, seed, linear_map=linear_map)
 
 
-def _ordinary(data: TrainingSet) -> TrainingSet:
+def ordinary(data: TrainingSet) -> TrainingSet:
+    """The set without dimers, walls and free atoms."""
     return data.subset(np.flatnonzero(~np.isin(data.kind, EXTREME)))
 
 

@@ -111,6 +111,12 @@ def renew(box: str) -> None:
     st.session_state[box] = st.session_state.get(box, 0) + 1
 
 
+def _chosen_in(key: str) -> Any:
+    """What the box of that key holds; None where it has been renewed, as late news of an old box is no choice."""
+    box = key.rsplit("_", 1)[0]
+    return st.session_state[key] if key == box_key(box) else None
+
+
 def keep_crystal(label: str, atoms: Atoms) -> str:
     """Keep a crystal for this session and for links to it; returns its key."""
     key = content_key(atoms)
@@ -119,20 +125,25 @@ def keep_crystal(label: str, atoms: Atoms) -> str:
     return key
 
 
-def sample_chosen(box: str) -> None:
+def sample_chosen(key: str) -> None:
     """Take the sample of the box of that key (for callbacks)."""
-    if st.session_state[box] is not None:
-        choose_crystal(st.session_state[box])
+    chosen = _chosen_in(key)
+    if chosen is not None:
+        choose_crystal(chosen)
 
 
-def model_chosen(box: str) -> None:
+def model_chosen(key: str) -> None:
     """Take the model of the box of that key (for callbacks)."""
-    st.session_state["model_name"] = st.session_state[box]
+    chosen = _chosen_in(key)
+    if chosen is not None:
+        st.session_state["model_name"] = chosen
 
 
-def file_chosen(box: str) -> None:
+def file_chosen(key: str) -> None:
     """Read the file of the upload box of that key (for callbacks)."""
-    uploaded = st.session_state[box]
+    if key != box_key("upload_box"):
+        return
+    uploaded = st.session_state[key]
     st.session_state.pop("upload_error", None)
     if uploaded is None:
         return

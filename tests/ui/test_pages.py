@@ -192,3 +192,20 @@ def test_the_sample_library_is_large_enough() -> None:
     assert len(samples()) >= 12
     for s in samples():
         assert np.isfinite(s.atoms().positions).all()
+
+
+def test_late_news_of_a_box_that_was_renewed_undoes_no_choice(app: AppTest) -> None:
+    # A browser that is slow to draw sends the value of the old sample box with its next click.
+    opened(app, "eos", crystal="cu")
+    old = app.sidebar.selectbox[0]
+    stale = old._widget_state
+    assert old.key == "sample_box_1"
+    upload(app, "odd.cif", SILICON)
+    key = app.session_state["crystal_key"]
+    assert len(key) == 40
+    states = app._tree.get_widget_states()
+    assert stale.id not in {w.id for w in states.widgets}
+    states.widgets.append(stale)
+    app._run(states)
+    assert not app.exception
+    assert app.session_state["crystal_key"] == key

@@ -35,7 +35,7 @@ FAMILIES = {"metals": "a", "semiconductors": "b", "ionic": "c", "universal": "d"
 INTRODUCTION = """\
 Made by `docs/scripts/teacher_table.py`. Cubic crystals whose atoms symmetry holds in place and which the teacher
 finds stable; medians of the deviations from the teacher of the same functional. Seen: known compounds of the training
-split; unseen: the test split, which the shipped weights met in their last short pass only (the cards have the errors
+split; unseen: the test split, which the shipped weights met in their last pass only (the cards have the errors
 from before). C: C11, C12, C44 with clamped ions. `failed`: no minimum of E(V) within 8 % of the volume. The published
 potentials are those of Hu et al., PNAS 2025.
 """
@@ -132,7 +132,7 @@ def main() -> None:
             print(f"| sus2-{kind} | {group} | {len(teacher)} | {100 * right:.0f} % | {r:.2f} |")
     print("\n## Energies and forces as shipped\n")
     print("Of whole potentials, with their repulsion, on test structures within 10 % of the relaxed volume; the")
-    print("shipped weights met these in their last short pass (the cards have the errors from before).\n")
+    print("shipped weights met these in their last pass (the cards have the errors from before).\n")
     print("| potential | structures | energy (meV/atom) | forces (meV/Å) | rms | off by more than 1 eV/atom |")
     print("|---|---|---|---|---|---|")
     for kind, family in FAMILIES.items():

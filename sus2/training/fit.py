@@ -23,9 +23,20 @@ from sus2.mtp import ModelSpec, ScalingMap, format_mtp, read_mtp, write_mtp
 from sus2.potential import Potential
 from sus2.pretrained import Card, load, write_card
 from sus2.repulsion import Repulsion
-from sus2.training.config import Adam, AnyStage, Expand, GaussNewton, Lbfgs, Project, Release, Search, TrainConfig
+from sus2.training.config import (
+    Adam,
+    AnyStage,
+    Expand,
+    GaussNewton,
+    Lbfgs,
+    Project,
+    Release,
+    Search,
+    Source,
+    TrainConfig,
+)
 from sus2.training.crystal_tests import crystal_errors
-from sus2.training.dataset import TrainingSet, fit_references
+from sus2.training.dataset import Split, TrainingSet, fit_references
 from sus2.training.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
 from sus2.training.objective import Errors, LossWeights, Objective, errors
 from sus2.training.optimise import Prior, adam_epoch, lbfgs
@@ -133,16 +144,24 @@ def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None,
     return weighted(config, joined), kept and weighted(config, kept), free
 
 
-def weighted(config: TrainConfig, data: TrainingSet) -> TrainingSet:
+def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] = ("train",)) -> TrainingSet:
     """The set with the weights by stability that the configuration asks for.
 
-    The hull is that of all training crystals of the distilled sources, of whatever family.
+    The hull is that of all crystals of the distilled sources in these splits, of whatever family.
     """
     if config.stability_ev_per_atom is None:
         return data
     distilled = [s.model_copy(update={"families": ()}) for s in config.sources if s.kind == "distilled"]
-    phases = TrainingSet.concatenate([read_source(s, config, "train") for s in distilled])
+    phases = TrainingSet.concatenate([read_source(s, config, split) for s in distilled for split in splits])
     return weighted_by_stability(data, phases, config.stability_ev_per_atom)
+
+
+def as_trained(source: Source, config: TrainConfig) -> Source:
+    """A test source with the weights of the training source of the same set, where there is one."""
+    for other in config.sources:
+        if (other.kind, other.name, other.path) == (source.kind, source.name, source.path):
+            return source.model_copy(update={"weight": other.weight, "emphasis": other.emphasis})
+    return source
 
 
 class _Run:
@@ -181,10 +200,16 @@ class _Run:
         return TrainingSet.concatenate(parts) if parts else None
 
     def released(self) -> _Run:
-        """The same run with the held-out structures among its training data, and none to validate on."""
+        """The same run with the held-out structures among its training data, and none to validate on.
+
+        They count as much there as the training data of the same kind.
+        """
         out = copy(self)
-        test = self.test_set()
-        more = (self.validation, test and weighted(self.config, test))
+        config, more = self.config, [self.validation]
+        if config.test:
+            # A crystal that is among the test structures alone competes with those of its elements from now on.
+            test = TrainingSet.concatenate([read_source(as_trained(s, config), config, "test") for s in config.test])
+            more.append(weighted(config, test, ("train", "test")))
         out.train = TrainingSet.concatenate([self.train, *(d for d in more if d is not None)])
         out.validation = out.checks = None
         out.parts = out.minibatches(out.train)

@@ -382,6 +382,19 @@ def test_the_run_folder_tells_everything(tmp_path: Path) -> None:
     assert load(tmp_path / "run" / "small.mtp").elements == ELEMENTS
 
 
+def test_released_structures_count_as_much_as_those_of_their_source(tmp_path: Path) -> None:
+    path = tmp_path / "labels.extxyz"
+    config_file(tmp_path)
+    other = path.rename(tmp_path / "other.extxyz")
+    config_file(tmp_path)
+    sources = [{"kind": "file", "path": str(path), "weight": 3.0, "emphasis": {"": 2.0}}]
+    test = [{"kind": "file", "path": str(path)}, {"kind": "file", "path": str(other)}]
+    run = _Run(read_config(config_file(tmp_path, sources=sources, test=test)), 1)
+    before, after = len(run.train) + len(run.validation or ()), run.released().train
+    assert len(after) == before + 48
+    assert after.weight.tolist() == [6.0] * (before + 24) + [1.0] * 24
+
+
 def test_after_a_release_the_card_keeps_the_errors_of_the_state_before(tmp_path: Path) -> None:
     path = config_file(tmp_path)
     stages = yaml.safe_load(path.read_text())["stages"]

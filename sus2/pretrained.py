@@ -56,6 +56,8 @@ class Card(BaseModel):
     what the `.mtp` file says, fades out; None: there is none."""
     repulsion_strength: float = Field(default=1.0, gt=0.0, le=100.0)
     """Factor on that repulsion; what is more than once acts only at distances shorter than any in the data."""
+    compounds_only: bool = False
+    """Whether crystals of one element are outside its data: the app takes another potential for them."""
     limits: str = "not stated"
     command: str = ""
     licence: str = "not stated"
@@ -172,8 +174,9 @@ def recommend(elements: Sequence[str], cards: Sequence[Card] | None = None) -> R
 def ranking(elements: Sequence[str], cards: Sequence[Card] | None = None) -> list[Recommendation]:
     """The cards (default: the shipped ones) that know all the elements, best first.
 
-    First those whose data have every pair of the elements, then real DFT before a teacher's labels, PBE before other
-    functionals, and the potential of the fewest elements, which has spent its parameters on these.
+    First those that are not for compounds only, where there is one element; then those whose data have every pair of
+    the elements, then real DFT before a teacher's labels, PBE before other functionals, and the potential of the
+    fewest elements, which has spent its parameters on these.
     """
     wanted = sorted(set(elements))
     covering = [c for c in (models() if cards is None else cards) if set(wanted) <= set(c.elements)]
@@ -192,9 +195,13 @@ def ranking(elements: Sequence[str], cards: Sequence[Card] | None = None) -> lis
             words += f"; the closest fit of {len(covering)} that know these elements"
         return words + "."
 
-    order = sorted(
-        covering, key=lambda c: (len(unseen(c)), c.teacher != "none", c.functional != "PBE", len(c.elements), c.name)
-    )
+    def rank(card: Card) -> tuple[bool, int, bool, bool, int, str]:
+        foreign = card.compounds_only and len(wanted) == 1
+        return (
+            foreign, len(unseen(card)), card.teacher != "none", card.functional != "PBE", len(card.elements), card.name
+        )  # fmt: skip
+
+    order = sorted(covering, key=rank)
     return [Recommendation(card, reason(card)) for card in order]
 
 

@@ -86,3 +86,14 @@ def test_the_command_line_says_which_one_it_takes_for_each_crystal(tmp_path: Pat
     assert len(lines) == 2
     assert lines[0].startswith("Model: c-diamond-dft ")
     assert "would come first" in lines[1]
+
+
+@pytest.mark.parametrize("element", ["Na", "K", "Sr", "Cs"])
+def test_no_metal_is_taken_for_an_ionic_crystal(element: str) -> None:
+    cards = [c for c in models() if c.name.startswith(("sus2-ionic", "sus2-universal"))]
+    found = recommend_for(bulk(element), cards)
+    assert found is not None
+    assert found.card.name == "sus2-universal-pbe"
+    salt = recommend_for(bulk(f"{element}Cl", "rocksalt", a=6.0), cards)
+    assert salt is not None
+    assert salt.card.name == "sus2-ionic-pbe"

@@ -167,6 +167,8 @@ class TrainConfig(_Strict):
     repulsion_strength: float = Field(1.0, gt=0.0, le=100.0)
     """Factor on the repulsion that the finished potential has; training subtracts it once, whatever the factor, because
     what is more begins at the shortest distance of the labels, for each pair."""
+    compounds_only: bool = False
+    """See sus2.pretrained.Card."""
 
     sources: tuple[Source, ...] = Field(min_length=1)
     test: tuple[Source, ...] = ()

@@ -391,7 +391,7 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
         data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
         errors={key: round(v, 4) for key, v in numbers.items() if np.isfinite(v)},
         shortest_distances_a=shortest_distances(run.parts, config.elements), repulsion=config.repulsion,
-        repulsion_strength=config.repulsion_strength,
+        repulsion_strength=config.repulsion_strength, compounds_only=config.compounds_only,
         limits=config.limits, command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
         sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
     )  # fmt: skip

@@ -41,7 +41,7 @@ bench: $(VENV)/.ready-test
 
 # The wheel, installed into an empty environment with every library anew, and tried there: about three minutes.
 wheel: $(VENV)/.ready-test browser
-	SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -p no:xdist tests/test_wheel.py $(ARGS)
+	SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -p no:xdist tests/docs/test_wheel.py $(ARGS)
 	@$(PIP) wheel --quiet --no-deps --wheel-dir dist . && ls dist/*.whl
 
 # Pins, requirements, licences, and known weaknesses where a service that knows them can be reached.

@@ -11,10 +11,10 @@ from ase import Atoms
 from ase.build import bulk
 
 import sus2
-from sus2.batch import build_batch
-from sus2.kernels import find_edges
-from sus2.model import energy_forces_virial
-from sus2.packed import pack_structures
+from sus2.native.kernels import find_edges
+from sus2.potential.batch import build_batch
+from sus2.potential.model import energy_forces_virial
+from sus2.potential.packed import pack_structures
 
 COUNT = 10_000
 

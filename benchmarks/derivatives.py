@@ -18,11 +18,11 @@ from ase import Atoms
 from ase.build import bulk
 
 import sus2
-from sus2._phonon_backends import finite_differences
-from sus2.derivatives import second_derivatives
-from sus2.phonons import phonons
-from sus2.potential import Potential
-from sus2.relax import relax
+from sus2.derivatives.second_order import second_derivatives
+from sus2.potential.potential import Potential
+from sus2.properties.phonons.backends import finite_differences
+from sus2.properties.phonons.calculate import phonons
+from sus2.relaxation.relax import relax
 
 CUBIC = [[-2, 2, 2], [2, -2, 2], [2, 2, -2]]  # the 64-atom cube of a diamond crystal
 

@@ -4,8 +4,8 @@
     python benchmarks/dynamics.py --picoseconds 1000       the full run: hours; stop and start it as you like
     python benchmarks/dynamics.py --so-far                 what the full run has got to
 
-Velocity Verlet in float64, forces by Potential.compute with a list of sus2.skin. The full run keeps a checkpoint of
-each potential in SUS2_CACHE (else ~/.cache/sus2) and goes on from there; what is finished goes to
+Velocity Verlet in float64, forces by Potential.compute with a list of sus2.potential.verlet_list. The full run keeps a
+checkpoint of each potential in SUS2_CACHE (else ~/.cache/sus2) and goes on from there; what is finished goes to
 benchmarks/runs/dynamics/, from which docs/scripts/honesty_tables.py makes its section of docs/validation.md.
 """
 
@@ -30,11 +30,11 @@ from ase.data import atomic_numbers, reference_states  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
-from sus2 import kernels  # noqa: E402
-from sus2.packed import pack_structures  # noqa: E402
-from sus2.potential import Potential  # noqa: E402
-from sus2.relax import relax  # noqa: E402
-from sus2.skin import SkinList  # noqa: E402
+from sus2.native import kernels  # noqa: E402
+from sus2.potential.packed import pack_structures  # noqa: E402
+from sus2.potential.potential import Potential  # noqa: E402
+from sus2.potential.verlet_list import SkinList  # noqa: E402
+from sus2.relaxation.relax import relax  # noqa: E402
 
 Array = NDArray[np.float64]
 

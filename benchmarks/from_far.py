@@ -21,9 +21,9 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 import sus2  # noqa: E402
-from sus2.pretrained import recommend  # noqa: E402
-from sus2.relax_many import relax_many  # noqa: E402
-from sus2.training.reference_sets import binary_crystals  # noqa: E402
+from sus2.registry.load import recommend  # noqa: E402
+from sus2.relaxation.relax_many import relax_many  # noqa: E402
+from sus2.training.data.reference_sets import binary_crystals  # noqa: E402
 
 RUN = Path(__file__).with_name("runs") / "from_far.json"
 CHANGES = (-0.15, 0.15)

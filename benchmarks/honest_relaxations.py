@@ -32,15 +32,15 @@ from ase import Atoms  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
-from sus2.checks import Check, check_applicability, check_relaxation, worst  # noqa: E402
 from sus2.errors import Sus2Error  # noqa: E402
-from sus2.extrapolation import extrapolation_grade  # noqa: E402
-from sus2.packed import pack_structures  # noqa: E402
-from sus2.potential import Potential, split  # noqa: E402
-from sus2.relax import RelaxResult, relax  # noqa: E402
-from sus2.relax_many import relax_many  # noqa: E402
-from sus2.training.prototypes import PROTOTYPES, build  # noqa: E402
+from sus2.potential.packed import pack_structures  # noqa: E402
+from sus2.potential.potential import Potential, split  # noqa: E402
+from sus2.registry.applicability import extrapolation_grade  # noqa: E402
+from sus2.relaxation.relax import RelaxResult, relax  # noqa: E402
+from sus2.relaxation.relax_many import relax_many  # noqa: E402
+from sus2.training.data.prototypes import PROTOTYPES, build  # noqa: E402
 from sus2.units import EV_PER_A3_TO_GPA  # noqa: E402
+from sus2.validation.checks import Check, check_applicability, check_relaxation, worst  # noqa: E402
 
 Array = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def draw(potential: Potential, seed: int) -> Case:
     return Case(atoms, prototype.name, symmetry, extreme)
 
 
-def by_torch(potential: Potential, structures: Sequence[Atoms]) -> list[sus2.potential.Evaluation]:
+def by_torch(potential: Potential, structures: Sequence[Atoms]) -> list[sus2.potential.potential.Evaluation]:
     """Evaluations by the torch path, whatever potential.evaluate takes."""
     packed = pack_structures(structures, potential.elements)
     return split(packed, *potential._by_torch(packed, 100_000))

@@ -10,13 +10,13 @@ import torch
 from _harness import Suite, best
 from ase.build import bulk
 
-from sus2.batch import build_batch
-from sus2.kernels import Edges, Kernel
-from sus2.model import Sus2Model, energy_forces_virial
-from sus2.mtp import ModelSpec
-from sus2.torch_sweep import Sweep
-from sus2.training.config import TrainConfig
-from sus2.training.fit import initial_spec
+from sus2.native.kernels import Edges, Kernel
+from sus2.potential.batch import build_batch
+from sus2.potential.model import Sus2Model, energy_forces_virial
+from sus2.potential.mtp import ModelSpec
+from sus2.potential.torch_sweep import Sweep
+from sus2.training.fit.config import TrainConfig
+from sus2.training.fit.run import initial_spec
 
 
 def shape(graph: str, cutoff: float) -> ModelSpec:

@@ -16,9 +16,9 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
 import sus2
-from sus2.batch import build_batch
-from sus2.model import Sus2Model, energy_forces_virial
-from sus2.potential import Potential
+from sus2.potential.batch import build_batch
+from sus2.potential.model import Sus2Model, energy_forces_virial
+from sus2.potential.potential import Potential
 
 STEPS = 50
 

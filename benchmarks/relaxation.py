@@ -10,8 +10,8 @@ from ase import Atoms
 from ase.build import bulk
 
 import sus2
-from sus2.relax import relax
-from sus2.relax_many import relax_many
+from sus2.relaxation.relax import relax
+from sus2.relaxation.relax_many import relax_many
 
 
 def distorted(count: int) -> list[Atoms]:

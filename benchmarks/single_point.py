@@ -13,8 +13,8 @@ from ase.build import bulk
 from ase.md.verlet import VelocityVerlet
 
 import sus2
-from sus2.packed import pack_structures
-from sus2.skin import SkinList
+from sus2.potential.packed import pack_structures
+from sus2.potential.verlet_list import SkinList
 
 
 def float32_errors(suite: Suite, name: str, atoms: Atoms) -> None:

@@ -16,14 +16,14 @@ from typing import Any
 
 from _harness import RESULTS, Suite, best, optional
 
-from sus2.kernels import Kernel
-from sus2.training.config import read_config
-from sus2.training.fit import fit, initial_spec
-from sus2.training.objective import Objective, errors
-from sus2.training.optimise import Prior, total
-from sus2.training.parameters import ParameterSpace
-from sus2.training.reference_sets import diamond_set
-from sus2.training.run_folder import read_state
+from sus2.native.kernels import Kernel
+from sus2.training.data.reference_sets import diamond_set
+from sus2.training.fit.config import read_config
+from sus2.training.fit.objective import Objective, errors
+from sus2.training.fit.optimise import Prior, total
+from sus2.training.fit.parameters import ParameterSpace
+from sus2.training.fit.run import fit, initial_spec
+from sus2.training.fit.run_folder import read_state
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "pretrained" / "c-diamond-dft.yaml"

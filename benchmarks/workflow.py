@@ -16,7 +16,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 import sus2
-from sus2.potential import Potential
+from sus2.potential.potential import Potential
 
 POTENTIAL = "sus2-universal-pbe"
 # Of bonds up to 3 A in the supercell of PhononCalc; with twice as many CHGNet needs more than 24 GB.

@@ -16,9 +16,9 @@ from ase import Atoms
 
 from pages._choice import Kept, Model
 from pages._widgets import error, plain
-from sus2.board import Job, JobBoard, board
 from sus2.errors import StoreError, Sus2Error
-from sus2.questions import Answer, Question
+from sus2.jobs.calculation import Answer, Question
+from sus2.jobs.queue import Job, JobBoard, board
 from sus2.settings import settings
 
 MAX_DECODED = 100

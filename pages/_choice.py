@@ -15,7 +15,7 @@ from ase import Atoms
 import sus2
 from pages._uploads import contents
 from sus2.errors import StructureError, Sus2Error, UnknownElementError
-from sus2.questions import PotentialRef
+from sus2.jobs.calculation import PotentialRef
 from sus2.settings import settings
 from sus2.structures import CrystalInfo, content_key, describe, elements_of, read_structure, sample
 
@@ -208,7 +208,7 @@ def models() -> list[Model]:
 
 def add_model(raw: bytes, *, name: str, elements: Sequence[str], functional: str) -> Model:
     """Check a user's own potential and keep it for this session; raises PotentialFileError."""
-    from sus2.pretrained import load_bytes
+    from sus2.registry.load import load_bytes
 
     potential = load_bytes(raw, name=name, elements=elements, functional=functional)
     taken = {m.name for m in models() if not m.is_own}

@@ -11,9 +11,8 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from pages import _frame as frame
-from sus2 import edits
 from sus2.errors import Sus2Error
-from sus2.structures import elements_of, standardise
+from sus2.structures import edits, elements_of, standardise
 
 KINDS = {
     "supercell": "Supercell",
@@ -29,7 +28,7 @@ MAX_LABEL = 80
 
 @dataclass(frozen=True)
 class Step:
-    """One edit: the function (of sus2.edits, or standardise), its arguments, and words for people."""
+    """One edit: the function (of sus2.structures.edits, or standardise), its arguments, and words for people."""
 
     function: str
     arguments: tuple[Any, ...]
@@ -133,7 +132,7 @@ def _buttons(crystal: frame.Crystal, past: History, step: Step | None, shown: At
 
 def _python(crystal: frame.Crystal, steps: Sequence[Step]) -> str:
     functions = sorted({s.function for s in steps} - {"standardise"})
-    lines = [f"from sus2.edits import {', '.join(functions)}"] if functions else []
+    lines = [f"from sus2.structures.edits import {', '.join(functions)}"] if functions else []
     names = ["sample"] if crystal.is_sample else ["read_structure"]
     names += ["standardise"] if any(s.function == "standardise" for s in steps) else []
     lines.append(f"from sus2.structures import {', '.join(sorted(names))}")

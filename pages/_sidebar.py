@@ -24,9 +24,9 @@ from pages._choice import (
 )
 from pages._sign_in import signed_in_panel
 from pages._widgets import error, formula_html, guard, plain, space_group_html
-from sus2.board import board
-from sus2.choice import recommend_for
-from sus2.pretrained import Recommendation
+from sus2.jobs.queue import board
+from sus2.registry.load import Recommendation
+from sus2.registry.recommendation import recommend_for
 from sus2.settings import settings
 from sus2.structures import DEFAULT_SAMPLE, FORMATS, elements_of, sample, samples
 

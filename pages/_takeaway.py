@@ -19,7 +19,7 @@ from ase import Atoms
 from pages._answers import Shown
 from pages._choice import Crystal
 from pages._widgets import downloads, facts, folded
-from sus2.reproduce import as_command, as_python
+from sus2.jobs.reproduce import as_command, as_python
 from sus2.structures import content_key, write_structure
 
 File = tuple[str, str, str, Callable[[], str]]  # label, name, MIME type, what writes the content

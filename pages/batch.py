@@ -13,13 +13,13 @@ from ase import Atoms
 
 from pages import _frame as frame
 from sus2.errors import Sus2Error
-from sus2.figures.many import MARKERS, many_figure
-from sus2.many import COLUMNS, PROPERTIES, ManyResult, ManyRow, evaluate_many
-from sus2.pretrained import recommend
-from sus2.reproduce import as_python
+from sus2.figures.properties.table import MARKERS, many_figure
+from sus2.jobs.reproduce import as_python
+from sus2.properties.property_table import COLUMNS, PROPERTIES, ManyResult, ManyRow, evaluate_many
+from sus2.registry.load import recommend
 from sus2.settings import settings
-from sus2.structure_archives import StructureFiles, read_structures
 from sus2.structures import FORMATS, CrystalInfo, content_key, describe, elements_of, samples, write_structure
+from sus2.structures.archives import StructureFiles, read_structures
 
 AUTO_STRUCTURES = 60  # so many are computed without waiting for the button, where only energies are asked for
 MAX_PYTHON = 30  # with more the text is longer than anyone reads

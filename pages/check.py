@@ -10,7 +10,7 @@ import streamlit as st
 import sus2
 from pages import _frame as frame
 from sus2.figures.check import report_figures, report_html, score_figure
-from sus2.reference_data import read_reference, score
+from sus2.validation.reference_data import read_reference, score
 
 AUTO_ATOMS = 8  # samples up to this size are checked without waiting for the button
 MAX_SCORES = 8

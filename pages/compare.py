@@ -10,15 +10,15 @@ import streamlit as st
 
 import sus2
 from pages import _frame as frame
-from sus2.compare import pair_of_functionals
-from sus2.compare_batch import compare_batch, ordered_alloys
+from sus2.comparison.compare import pair_of_functionals
+from sus2.comparison.compare_batch import compare_batch, ordered_alloys
+from sus2.comparison.references import read_free_atoms
 from sus2.errors import Sus2Error
-from sus2.external import installed
-from sus2.figures.compare import difference_colour, scatter_figure
-from sus2.figures.compare_report import comparison_figures, comparison_html
-from sus2.figures.phonons import FREQUENCY_UNITS
-from sus2.questions import PotentialRef
-from sus2.references import read_free_atoms
+from sus2.figures.comparison.compare import difference_colour, scatter_figure
+from sus2.figures.comparison.report import comparison_figures, comparison_html
+from sus2.figures.properties.phonons import FREQUENCY_UNITS
+from sus2.jobs.calculation import PotentialRef
+from sus2.registry.external import installed
 from sus2.structures import elements_of, read_structure
 
 AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button

@@ -9,8 +9,7 @@ import streamlit as st
 
 import sus2
 from pages import _frame as frame
-from sus2.elastic_compare import other_methods
-from sus2.figures.elastic import (
+from sus2.figures.properties.elastic import (
     LABELS,
     bars_figure,
     cuts_figure,
@@ -18,6 +17,7 @@ from sus2.figures.elastic import (
     surface_figure,
     tensor_figure,
 )
+from sus2.properties.elastic.methods_compared import other_methods
 
 AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
 TWO_VALUED = ("shear_modulus", "poissons_ratio")  # depend on a second direction

@@ -9,10 +9,10 @@ import streamlit as st
 
 import sus2
 from pages import _frame as frame
-from sus2.checks import check_applicability, check_eos
-from sus2.eos_models import MODELS
-from sus2.figures.eos import eos_figure, pressure_figure
+from sus2.figures.properties.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
+from sus2.properties.eos.equations import MODELS
+from sus2.validation.checks import check_applicability, check_eos
 
 AUTO_ATOMS = 12  # samples up to this size are computed without waiting for the button
 

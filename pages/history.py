@@ -12,8 +12,8 @@ import streamlit as st
 
 from pages import _frame as frame
 from pages._takeaway import csv_text
-from sus2.board import board
 from sus2.errors import StoreError
+from sus2.jobs.queue import board
 
 COLUMNS = ("at", "page", "label", "formula", "model", "address", "seconds", "key")
 

@@ -15,8 +15,8 @@ import streamlit as st
 from pages import _frame as frame
 from sus2.errors import StoreError, Sus2Error
 from sus2.figures.screening import parallel_figure, screening_figure
-from sus2.screen_columns import SCREEN_COLUMNS
-from sus2.screen_read import ScreenRow, ScreenTable, as_table, column_of, read_atoms, read_screening, screens
+from sus2.screening.columns import SCREEN_COLUMNS
+from sus2.screening.read import ScreenRow, ScreenTable, as_table, column_of, read_atoms, read_screening, screens
 from sus2.settings import settings
 
 UPLOADED = "uploaded file"

@@ -11,9 +11,9 @@ from ase import Atoms
 
 from pages import _edits
 from pages import _frame as frame
-from sus2.distances import distinct, pair_distances, surroundings
 from sus2.figures.structure import SMALLEST_FORCE_EV_PER_A, structure_figure
 from sus2.structures import CrystalInfo, describe, write_structure
+from sus2.structures.shells import distinct, pair_distances, surroundings
 from sus2.units import EV_PER_A3_TO_GPA
 
 LABELS = {"none": None, "elements": "symbols", "numbers": "sites"}

@@ -11,7 +11,7 @@ import streamlit as st
 
 import sus2
 from pages import _frame as frame
-from sus2.figures.thermal import free_energy_figure, gruneisen_figure, temperature_figure
+from sus2.figures.properties.thermal import free_energy_figure, gruneisen_figure, temperature_figure
 
 AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
 EQUATIONS = {"vinet": "Vinet", "birch_murnaghan": "Birch-Murnaghan", "murnaghan": "Murnaghan"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages import _frame as frame
-from sus2.figures.transfer import (
+from sus2.figures.studies.transfer import (
     ablation_figure,
     agreement_figure,
     limits_figure,
@@ -15,7 +15,7 @@ from sus2.figures.transfer import (
     shifts_figure,
     size_figure,
 )
-from sus2.study_tables import read_table, table_path
+from sus2.studies.tables import read_table, table_path
 
 METHODS = {
     1: "1 · from scratch",

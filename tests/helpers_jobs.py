@@ -7,8 +7,8 @@ import signal
 import time
 from typing import Any
 
-from sus2 import jobs
 from sus2.errors import StructureError
+from sus2.jobs import executor as jobs
 
 
 def add(a: int, b: int) -> int:

@@ -10,11 +10,11 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from sus2.potential import Evaluation
+from sus2.potential.potential import Evaluation
 
 
 class AsePotential:
-    """Meets sus2.potential.Calculates with an ASE calculator; counts the structures it evaluated."""
+    """Meets sus2.potential.potential.Calculates with an ASE calculator; counts the structures it evaluated."""
 
     name = "test"
     functional = "none"

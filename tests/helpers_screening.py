@@ -15,8 +15,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from sus2.errors import WorkerLostError
-from sus2.screen_tables import Outcome
-from sus2.screen_work import Task, compute
+from sus2.screening.tables import Outcome
+from sus2.screening.work import Task, compute
 
 MODEL = "si-mlearn-pbe"
 ROOT = Path(__file__).resolve().parent.parent

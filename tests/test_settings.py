@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sus2.cli import app
+from sus2.cli.main import app
 from sus2.errors import Sus2Error
 from sus2.settings import Settings, read_settings, settings, settings_file
 

@@ -24,7 +24,11 @@ from urllib.parse import unquote
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = ROOT / "build" / "docs"
 # Programs that run in the teachers' own environment, and kernels for which only a GPU's torch has the compiler.
-NOT_IMPORTED = ("sus2.training.teacher_worker", "sus2.training.second_opinion_worker", "sus2.triton_kernels")
+NOT_IMPORTED = (
+    "sus2.training.teachers.worker",
+    "sus2.training.teachers.second_opinion_worker",
+    "sus2.potential.triton_kernels",
+)
 _LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^()\s]+)\)")
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.DOTALL | re.MULTILINE)

@@ -16,10 +16,10 @@ import numpy as np
 from ase import Atoms
 
 import sus2
-from sus2.extrapolation import extrapolation_grade
-from sus2.training.generate import Made, arrays_of, supercell
-from sus2.training.sets import load_set, set_folder
-from sus2.training.teacher import run_worker
+from sus2.registry.applicability import extrapolation_grade
+from sus2.training.data.generate import Made, arrays_of, supercell
+from sus2.training.data.sets import load_set, set_folder
+from sus2.training.teachers.build import run_worker
 
 SET, WRONG_EV_PER_A, EACH = "tensornet-matpes", 0.5, 300
 FAMILIES = {"sus2-metals-pbe": "a", "sus2-semiconductors-pbe": "b", "sus2-ionic-pbe": "c", "sus2-universal-pbe": "abcd"}

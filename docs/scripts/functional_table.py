@@ -15,9 +15,9 @@ import numpy as np
 from ase.build import bulk
 
 import sus2
-from sus2.compare import pair_of_functionals
+from sus2.comparison.compare import pair_of_functionals
 from sus2.errors import Sus2Error
-from sus2.training.reference_sets import matpes_elements
+from sus2.training.data.reference_sets import matpes_elements
 from sus2.units import EV_PER_A3_TO_GPA
 
 PAGE = Path(__file__).resolve().parents[1] / "compare.md"

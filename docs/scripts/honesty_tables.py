@@ -35,9 +35,9 @@ def dynamics(rows: list[dict[str, Any]]) -> list[str]:
         "Velocity Verlet with steps of 1 fs, 64 atoms near 300 K, float64 (`benchmarks/dynamics.py`). Drift: slope of "
         "a straight line through the total energy per atom, with the standard error from fifty block means; wanted: "
         "below 10^−5 eV/atom/ns. Fluctuation: standard deviation around that line, which belongs to the step (half the "
-        "step, a quarter of it: `tests/test_dynamics.py`). Largest: how far the atom that moved most is from its site "
-        f"at the end; above {MELTED_A:g} Å the crystal did not survive{lost}. The soft crystals were taken because "
-        "their steps are cheaper than those of Al, NaCl, GaAs and Ag." + unfinished, "",
+        "step, a quarter of it: `tests/contract/test_dynamics.py`). Largest: how far the atom that moved most is from "
+        f"its site at the end; above {MELTED_A:g} Å the crystal did not survive{lost}. The soft crystals were taken "
+        "because their steps are cheaper than those of Al, NaCl, GaAs and Ag." + unfinished, "",
         "| potential | crystal | ps | K | drift (eV/atom/ns) | ± | fluctuation (eV/atom) | largest (Å) |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]  # fmt: skip

@@ -121,8 +121,8 @@ def page(entries: list[Entry]) -> str:
         "# Licences", "",
         "SUS2 Explorer is under the BSD 3-Clause licence ([LICENSE](../LICENSE)). This is everything that is installed",
         "with it in the environment of its tests; `python docs/scripts/licences.py` makes the page again. Nothing that",
-        "the package, its app or sign-in needs is under the GPL or AGPL (`tests/test_licences.py`): what is stays an",
-        "extra that you choose.", "",
+        "the package, its app or sign-in needs is under the GPL or AGPL (`tests/docs/test_licences.py`): what is stays",
+        "an extra that you choose.", "",
         "| package | version | licence | asked for by |", "|---|---|---|---|",
     ]  # fmt: skip
     for e in entries:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sus2.contractions import all_contractions
-from sus2.graph import MomentGraph, basic_moments, evaluate_graph, graph, multiplications, two_level
-from sus2.mtp import ModelSpec, read_mtp
+from sus2.potential.contractions import all_contractions
+from sus2.potential.graph import MomentGraph, basic_moments, evaluate_graph, graph, multiplications, two_level
+from sus2.potential.mtp import ModelSpec, read_mtp
 
 PUBLISHED_COUNTS = {"l2k2": 62, "l2k3": 175, "l3k2": 109, "l3k3": 322}
 PUBLISHED_FILES = {"l2k2": "m3gnet_l2k2.mtp", "l2k3": "m3gnet_l2k3.mtp", "l3k3": "perovskite.mtp"}
@@ -184,8 +184,8 @@ def cost_table(specs: dict[str, ModelSpec]) -> list[str]:
 
 TEXT = """# The moment graph
 
-Made by `docs/scripts/moment_graph_table.py`; the code is `sus2/graph.py` (table of products),
-`sus2/contractions.py` (which contractions) and `sus2/head.py` (quadratic form).
+Made by `docs/scripts/moment_graph_table.py`; the code is `sus2/potential/graph.py` (table of products),
+`sus2/potential/contractions.py` (which contractions) and `sus2/potential/quadratic_form.py` (quadratic form).
 
 ## Which scalars
 

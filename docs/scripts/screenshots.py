@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from app import ARGUMENTS, STILL, server  # noqa: E402
-from sus2.samples import samples  # noqa: E402
-from sus2.screening import screen  # noqa: E402
+from sus2.screening.start import screen  # noqa: E402
+from sus2.structures.samples import samples  # noqa: E402
 
 FOLDER = ROOT / "docs" / "images"
 # Name of the picture -> address, and what to click once the page is there.

@@ -16,8 +16,12 @@ import numpy as np
 
 import sus2
 from sus2.errors import Sus2Error
-from sus2.potential import Potential
-from sus2.training.crystal_tests import (
+from sus2.potential.potential import Potential
+from sus2.studies.limits import near_equilibrium
+from sus2.studies.study import EXTREME
+from sus2.training.data.reference_sets import binary_crystals
+from sus2.training.data.sets import load_set
+from sus2.training.teachers.crystal_tests import (
     CrystalProperties,
     _selection,
     property_errors,
@@ -25,10 +29,6 @@ from sus2.training.crystal_tests import (
     volume_shifts,
     vrh_moduli_gpa,
 )
-from sus2.training.reference_sets import binary_crystals
-from sus2.training.sets import load_set
-from sus2.training.study import EXTREME
-from sus2.training.what_limits import near_equilibrium
 
 SET = "tensornet-matpes"
 FAMILIES = {"metals": "a", "semiconductors": "b", "ionic": "c", "universal": "d"}

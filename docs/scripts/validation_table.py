@@ -101,7 +101,7 @@ def main() -> None:
     print(f"\n{section()}", end="")
 
 
-def frequencies(card: sus2.pretrained.Card, potential: sus2.potential.Potential) -> None:
+def frequencies(card: sus2.registry.load.Card, potential: sus2.potential.potential.Potential) -> None:
     """Frequencies at special points beside neutron scattering."""
     for symbol, points in MEASURED_F.items():
         if symbol not in card.elements:
@@ -113,7 +113,7 @@ def frequencies(card: sus2.pretrained.Card, potential: sus2.potential.Potential)
             print(f"\n{symbol} at {name}: {text} THz; measured {', '.join(map(str, values))} THz.")
 
 
-def diamond(potential: sus2.potential.Potential) -> None:
+def diamond(potential: sus2.potential.potential.Potential) -> None:
     """Diamond, not carbon's ground state, beside experiment (McSkimin and Andreatch, J. Appl. Phys. 43, 2944, 1972)."""
     e = sus2.eos(bulk("C"), potential)
     c = sus2.elastic(e.atoms, potential, relaxed=True).c_gpa

@@ -15,7 +15,7 @@ from ase import Atoms
 
 from pages import _frame as frame
 from sus2.errors import Sus2Error
-from sus2.samples import sample
+from sus2.structures.samples import sample
 
 _COLOURS = {"right": "#009E73", "wrong": "#D55E00", "": "#8A97A5"}
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages import _frame as frame
 from pages._lessons import _parts as parts
-from sus2.figures.learn_waves import errors_figure, functional_figure
+from sus2.figures.lessons.waves import errors_figure, functional_figure
 from sus2.lessons.first import volumes_arguments
 from sus2.lessons.functionals import FunctionalChange, functional_change, functional_volumes
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages import _frame as frame
 from pages._lessons import _parts as parts
-from sus2.figures.learn import b0_prime_figure, minimum_figure, ranges_figure
+from sus2.figures.lessons.curves import b0_prime_figure, minimum_figure, ranges_figure
 from sus2.lessons.curves import RANGES_PERCENT, energy_curve, equation_of, fit_ranges
 from sus2.units import GPA_TO_EV_PER_A3
 

@@ -9,7 +9,7 @@ from ase.spacegroup import crystal
 
 from pages import _frame as frame
 from pages._lessons import _parts as parts
-from sus2.figures.learn_waves import two_bands_figure, well_figure
+from sus2.figures.lessons.waves import two_bands_figure, well_figure
 from sus2.figures.structure import structure_figure
 from sus2.lessons.first import neighborite
 from sus2.lessons.soft import SoftMode, soft_mode, wrong_cell

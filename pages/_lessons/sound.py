@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages import _frame as frame
 from pages._lessons import _parts as parts
-from sus2.figures.learn_waves import chain_figure, sound_figure, two_bands_figure
+from sus2.figures.lessons.waves import chain_figure, sound_figure, two_bands_figure
 from sus2.lessons.first import SIZES
 from sus2.lessons.sound import sound, supercell_study
 from sus2.units import THZ_A_TO_M_PER_S

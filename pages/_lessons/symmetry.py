@@ -10,13 +10,13 @@ import streamlit as st
 import sus2
 from pages import _frame as frame
 from pages._lessons import _parts as parts
-from sus2.figures.elastic import surface_figure
-from sus2.figures.learn import diagonal_figure
-from sus2.figures.learn_waves import pattern_figure, stress_figure
+from sus2.figures.lessons.curves import diagonal_figure
+from sus2.figures.lessons.waves import pattern_figure, stress_figure
+from sus2.figures.properties.elastic import surface_figure
 from sus2.lessons.first import BONDING, UNIVERSAL_MODEL, cauchy_arguments
 from sus2.lessons.symmetry import cauchy, elastic_symmetry, strain_response
-from sus2.samples import sample
 from sus2.structures import describe
+from sus2.structures.samples import sample
 
 TITLE = "Elasticity and symmetry"
 EXAMPLES = (

@@ -7,11 +7,11 @@ import streamlit as st
 
 from pages import _frame as frame
 from pages._lessons import _parts as parts
-from sus2.figures.learn import diagonal_figure, pairs_figure, two_curves_figure, universal_figure
+from sus2.figures.lessons.curves import diagonal_figure, pairs_figure, two_curves_figure, universal_figure
 from sus2.lessons.first import STRETCH, UNIVERSAL_MODEL
 from sus2.lessons.pairs import pair_scaling, shared_scaling
-from sus2.study_tables import read_table, table_path
-from sus2.universal_eos import UniversalEos, UniversalMaterial, universal_energy, universal_eos
+from sus2.properties.eos.universal import UniversalEos, UniversalMaterial, universal_energy, universal_eos
+from sus2.studies.tables import read_table, table_path
 
 TITLE = "One curve for all crystals"
 MODELS = (

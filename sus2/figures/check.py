@@ -15,8 +15,8 @@ from sus2.figures.plain import Figure
 from sus2.figures.theme import BLUE, DASHES, GREEN, ORANGE, PALETTE, VERMILION, Mode, grid, ink, style
 
 if TYPE_CHECKING:
-    from sus2.reference_data import Score
-    from sus2.sanity import SanityReport
+    from sus2.validation.model_check import SanityReport
+    from sus2.validation.reference_data import Score
 
 COLOURS: Final[Mapping[str, str]] = {"pass": GREEN, "look": ORANGE, "fail": VERMILION}
 MARKS: Final[Mapping[str, str]] = {"pass": "✓", "look": "?", "fail": "✗"}

@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
-from sus2.figures.many import MARKERS, OTHERS, many_figure
 from sus2.figures.plain import Figure, parcoords, scattergl
+from sus2.figures.properties.table import MARKERS, OTHERS, many_figure
 from sus2.figures.theme import BLUE, FONT, PALETTE, Mode, grid, ink, style
 
 MANY = 300  # with more points than this the browser draws on the graphics card, and symbols are small

@@ -13,9 +13,9 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from numpy.typing import ArrayLike, NDArray
 
-from sus2.crystal import near_pairs
 from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
 from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
+from sus2.structures.crystal import near_pairs
 
 Array = NDArray[np.float64]
 

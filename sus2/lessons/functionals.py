@@ -9,11 +9,11 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from sus2.compare import Comparison, compare
+from sus2.comparison.compare import Comparison, compare
 from sus2.errors import Sus2Error
-from sus2.phonons import phonons
-from sus2.potential import Potential
-from sus2.relax import Progress, relax
+from sus2.potential.potential import Potential
+from sus2.properties.phonons.calculate import phonons
+from sus2.relaxation.relax import Progress, relax
 from sus2.structures import to_atoms
 from sus2.units import EV_PER_A3_TO_GPA
 
@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class FunctionalChange:
-    """One crystal in two functionals, from sus2.compare and at a row of volumes that both share.
+    """One crystal in two functionals, from sus2.comparison.compare and at a row of volumes that both share.
 
     functionals, names: of the two potentials; given_a3_per_atom: volume of the crystal as given (measured, for the
     samples); own_a3_per_atom, b0_gpa (2,): at rest; volumes_a3 (n,): per atom; highest_thz (2, n): highest frequency on

@@ -10,8 +10,8 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
-from sus2.potential import Potential
-from sus2.relax import relax
+from sus2.potential.potential import Potential
+from sus2.relaxation.relax import relax
 
 Array = NDArray[np.float64]
 

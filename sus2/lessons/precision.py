@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from sus2.errors import Sus2Error
-from sus2.potential import Potential
+from sus2.potential.potential import Potential
 
 Precision = Literal["float64", "float32"]
 

@@ -11,12 +11,12 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
-from sus2._ieee import crystal_axes
-from sus2.elastic import elastic
 from sus2.errors import Sus2Error
-from sus2.phonons import phonons
-from sus2.potential import Potential
-from sus2.relax import Progress, relax
+from sus2.potential.potential import Potential
+from sus2.properties.elastic.calculate import elastic
+from sus2.properties.elastic.ieee_axes import crystal_axes
+from sus2.properties.phonons.calculate import phonons
+from sus2.relaxation.relax import Progress, relax
 from sus2.units import THZ_A_TO_M_PER_S
 
 Array = NDArray[np.float64]

@@ -26,17 +26,17 @@ from ase import Atoms
 from ase.build import bulk
 
 import sus2
-from sus2 import archive
-from sus2.choice import recommend_for
 from sus2.errors import Sus2Error
-from sus2.mtp import format_mtp, parse_mtp
-from sus2.potential import Potential
-from sus2.pretrained import load_bytes, parse_card
-from sus2.reference_data import read_reference
-from sus2.structure_archives import read_structures
+from sus2.jobs import archive
+from sus2.potential.mtp import format_mtp, parse_mtp
+from sus2.potential.potential import Potential
+from sus2.registry.load import load_bytes, parse_card
+from sus2.registry.recommendation import recommend_for
 from sus2.structures import content_key, describe, read_structure, write_structure
-from sus2.training.config import read_config
-from sus2.training.data import read_training_set
+from sus2.structures.archives import read_structures
+from sus2.training.data.readers import read_training_set
+from sus2.training.fit.config import read_config
+from sus2.validation.reference_data import read_reference
 from tests.bad_input import bases
 from tests.bad_input.corpus import BORN, Case, corpus
 
@@ -198,7 +198,7 @@ def _reference(case: Case, data: bytes) -> str:
 
 
 def _born(case: Case, data: bytes) -> str:
-    from sus2._phonon_backends import nac_parameters, phonopy_of
+    from sus2.properties.phonons.backends import nac_parameters, phonopy_of
 
     nacl = bulk("NaCl", "rocksalt", 5.64)
     nac_parameters(data.decode("utf-8", errors="replace"), phonopy_of(nacl, np.eye(3)))

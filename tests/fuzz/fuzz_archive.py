@@ -3,8 +3,8 @@
 import atheris
 from _harness import fuzz
 
-with atheris.instrument_imports(include=["sus2.structure_archives", "sus2.structure_files", "zipfile"]):
-    from sus2 import structure_archives
+with atheris.instrument_imports(include=["sus2.structures.archives", "sus2.structures.files", "zipfile"]):
+    from sus2.structures import archives as structure_archives
 
 from tests.bad_input import bases
 from tests.bad_input.archives import zipped

@@ -5,8 +5,8 @@ import json
 import atheris
 from _harness import fuzz
 
-with atheris.instrument_imports(include=["sus2.pretrained"]):
-    from sus2 import pretrained
+with atheris.instrument_imports(include=["sus2.registry.load"]):
+    from sus2.registry import load as pretrained
 
 from tests.bad_input import bases
 

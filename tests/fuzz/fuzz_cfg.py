@@ -3,8 +3,10 @@
 import atheris
 from _harness import fuzz
 
-with atheris.instrument_imports(include=["sus2.training.data", "sus2.training.dataset", "sus2.crystal"]):
-    from sus2.training import data as reader
+with atheris.instrument_imports(
+    include=["sus2.training.data.readers", "sus2.training.data.dataset", "sus2.structures.crystal"]
+):
+    from sus2.training.data import readers as reader
 
 from tests.bad_input import bases
 

@@ -3,8 +3,8 @@
 import atheris
 from _harness import fuzz
 
-with atheris.instrument_imports(include=["sus2.mtp"]):
-    from sus2 import mtp
+with atheris.instrument_imports(include=["sus2.potential.mtp"]):
+    from sus2.potential import mtp
 
 from tests.bad_input import bases
 

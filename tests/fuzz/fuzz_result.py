@@ -6,8 +6,8 @@ import zipfile
 import atheris
 from _harness import fuzz
 
-with atheris.instrument_imports(include=["sus2.archive"]):
-    from sus2 import archive
+with atheris.instrument_imports(include=["sus2.jobs.archive"]):
+    from sus2.jobs import archive
 
 from tests.bad_input import bases
 

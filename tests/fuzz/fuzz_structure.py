@@ -3,8 +3,8 @@
 import atheris
 from _harness import fuzz
 
-with atheris.instrument_imports(include=["sus2.structure_files", "sus2.crystal"]):
-    from sus2 import structure_files
+with atheris.instrument_imports(include=["sus2.structures.files", "sus2.structures.crystal"]):
+    from sus2.structures import files as structure_files
 
 from tests.bad_input import bases
 

@@ -3,8 +3,10 @@
 import atheris
 from _harness import fuzz
 
-with atheris.instrument_imports(include=["sus2.plain_yaml", "sus2.reference_data", "sus2.training.config"]):
-    from sus2 import reference_data
+with atheris.instrument_imports(
+    include=["sus2.plain_yaml", "sus2.validation.reference_data", "sus2.training.fit.config"]
+):
+    from sus2.validation import reference_data
 
 from tests.bad_input import bases
 

@@ -13,16 +13,16 @@ from ase.build import bulk
 
 import sus2
 from sus2.errors import DataError
-from sus2.potential import Potential
-from sus2.training import crystal_tests
-from sus2.training.crystal_tests import (
+from sus2.potential.potential import Potential
+from sus2.training.data.generate import Made, arrays_of
+from sus2.training.teachers import crystal_tests
+from sus2.training.teachers.crystal_tests import (
     crystal_errors,
     property_errors,
     student_properties,
     teacher_properties,
     volume_shifts,
 )
-from sus2.training.generate import Made, arrays_of
 
 
 @pytest.fixture

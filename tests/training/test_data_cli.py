@@ -12,11 +12,11 @@ from ase.calculators.emt import EMT
 from ase.io import write
 from typer.testing import CliRunner
 
-from sus2.training.data import read_training_set
-from sus2.training.data_cli import data_app
-from sus2.training.generate import Base, arrays_of, perturbed
-from sus2.training.prototypes import build
-from sus2.training.sets import set_folder, summarize
+from sus2.cli.data import data_app
+from sus2.training.data.generate import Base, arrays_of, perturbed
+from sus2.training.data.prototypes import build
+from sus2.training.data.readers import read_training_set
+from sus2.training.data.sets import set_folder, summarize
 
 
 @pytest.fixture

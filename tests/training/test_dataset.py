@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from sus2.errors import DataError
-from sus2.training.dataset import (
+from sus2.training.data.dataset import (
     TrainingSet,
     bad_labels,
     checked,

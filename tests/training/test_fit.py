@@ -21,20 +21,19 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from sus2.errors import DataError
-from sus2.mtp import read_mtp
-from sus2.potential import Potential
-from sus2.pretrained import Card, load
-from sus2.training import least_squares
-from sus2.training.config import TrainConfig, read_config
-from sus2.training.dataset import TrainingSet, make_set
-from sus2.training.fit import _Run, fit, initial_spec, training_data
-from sus2.training.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear
-from sus2.training.normal_equations import normal_equations
-from sus2.training.objective import LossWeights, Objective
-from sus2.training.optimise import Prior, lbfgs, total
-from sus2.training.parameters import ParameterSpace
-from sus2.training.run_folder import read_state
-from sus2.training.sources import read_source
+from sus2.potential.mtp import read_mtp
+from sus2.potential.potential import Potential
+from sus2.registry.load import Card, load
+from sus2.training.data.dataset import TrainingSet, make_set
+from sus2.training.fit.config import TrainConfig, read_config
+from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear
+from sus2.training.fit.normal_equations import normal_equations
+from sus2.training.fit.objective import LossWeights, Objective
+from sus2.training.fit.optimise import Prior, lbfgs, total
+from sus2.training.fit.parameters import ParameterSpace
+from sus2.training.fit.run import _Run, fit, initial_spec, least_squares, training_data
+from sus2.training.fit.run_folder import read_state
+from sus2.training.fit.sources import read_source
 from tests.helpers_spec import random_spec
 
 ELEMENTS = ("Ga", "As")
@@ -293,7 +292,7 @@ def test_a_distilled_set_without_held_out_structures_of_these_elements_trains_al
     def load_set(name: str, functional: str, families: object, split: str, shards: object) -> TrainingSet:
         return everything if split == "train" else everything.subset([])
 
-    monkeypatch.setattr("sus2.training.sources.load_set", load_set)
+    monkeypatch.setattr("sus2.training.fit.sources.load_set", load_set)
     file = {"kind": "file", "path": str(tmp_path / "labels.extxyz")}
     config = read_config(config_file(tmp_path, sources=[file, {"kind": "distilled", "name": "walls"}]))
     train, held, free = training_data(config)
@@ -353,8 +352,8 @@ def test_a_run_that_is_stopped_after_every_step_ends_the_same(tmp_path: Path) ->
 def test_a_killed_run_goes_on(tmp_path: Path, root: Path) -> None:
     path = config_file(tmp_path, stages=[{"kind": "adam", "epochs": 40}])
     script = (
-        "import sys; from pathlib import Path; from sus2.training.config import read_config; "
-        "from sus2.training.fit import fit; "
+        "import sys; from pathlib import Path; from sus2.training.fit.config import read_config; "
+        "from sus2.training.fit.run import fit; "
         "fit(read_config(sys.argv[1]), folder=Path(sys.argv[2]), threads=1)"
     )
     folder = tmp_path / "killed"

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sus2.training import generate
-from sus2.training.decorations import decorations
-from sus2.training.families import FAMILIES, families_of, recipes, teacher_flag
-from sus2.training.generate import Base, arrays_of, dimers, dynamics_starts, free_atoms, perturbed, supercell
-from sus2.training.prototypes import PROTOTYPES, build
+from sus2.training.data import generate
+from sus2.training.data.decorations import decorations
+from sus2.training.data.families import FAMILIES, families_of, recipes, teacher_flag
+from sus2.training.data.generate import Base, arrays_of, dimers, dynamics_starts, free_atoms, perturbed, supercell
+from sus2.training.data.prototypes import PROTOTYPES, build
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,15 @@ def test_perturbations_start_with_the_base_and_keep_their_ranges(made: list[gene
     assert len(made) == 300
     assert made[0].kind == "relaxed"
     assert np.allclose(made[0].atoms.positions, base.positions)
-    ranges = {"volume": (0.75, 1.35), "wall": (0.62, 0.75), "strain": (0.94, 1.06), "rattle": (0.92, 1.09),
-              "rattle-volume": (0.76, 1.34), "displaced": (0.97, 1.03), "relaxed": (1.0, 1.0)}
+    ranges = {
+        "volume": (0.75, 1.35),
+        "wall": (0.62, 0.75),
+        "strain": (0.94, 1.06),
+        "rattle": (0.92, 1.09),
+        "rattle-volume": (0.76, 1.34),
+        "displaced": (0.97, 1.03),
+        "relaxed": (1.0, 1.0),
+    }
     seen = {m.kind for m in made}
     assert seen == set(ranges)
     for m in made:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from sus2.errors import DataError
-from sus2.training.config import read_config
-from sus2.training.fit import _Run, fit
-from sus2.training.parameters import ParameterSpace
-from sus2.training.run_folder import read_state
+from sus2.training.fit.config import read_config
+from sus2.training.fit.parameters import ParameterSpace
+from sus2.training.fit.run import _Run, fit
+from sus2.training.fit.run_folder import read_state
 from tests.helpers_spec import random_spec
 from tests.training.test_fit import config_file, disturbed
 

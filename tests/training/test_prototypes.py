@@ -8,7 +8,7 @@ import spglib
 from ase.data import covalent_radii
 
 from sus2.errors import StructureError
-from sus2.training.prototypes import PROTOTYPES, build, sized
+from sus2.training.data.prototypes import PROTOTYPES, build, sized
 
 
 @pytest.mark.parametrize("name", sorted(PROTOTYPES))

@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from ase.io import write
 
 from sus2.errors import DataError
-from sus2.training.data import read_cfg, read_extxyz, read_json, read_training_set
+from sus2.training.data.readers import read_cfg, read_extxyz, read_json, read_training_set
 from sus2.units import KBAR_TO_EV_PER_A3
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from sus2.training.generate import Made, arrays_of
-from sus2.training.prototypes import build
-from sus2.training.reference_check import reference_volumes, volume_deviations, write_check
+from sus2.training.data.generate import Made, arrays_of
+from sus2.training.data.prototypes import build
+from sus2.training.teachers.reference_check import reference_volumes, volume_deviations, write_check
 
 
 def at_volume(atoms: Atoms, volume_per_atom: float) -> Atoms:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from sus2.errors import DataError
-from sus2.training.generate import Base, Made, arrays_of, dimers, perturbed
-from sus2.training.prototypes import build
-from sus2.training.second_opinion import second_opinion
-from sus2.training.sets import finished_shards, insane_labels, load_set, remove_set, set_folder, summarize
+from sus2.training.data.generate import Base, Made, arrays_of, dimers, perturbed
+from sus2.training.data.prototypes import build
+from sus2.training.data.sets import finished_shards, insane_labels, load_set, remove_set, set_folder, summarize
+from sus2.training.teachers.second_opinion import second_opinion
 
 FUNCTIONALS = ("PBE", "r2SCAN")
 

@@ -8,10 +8,10 @@ from ase import Atoms
 from numpy.testing import assert_allclose
 
 from sus2.errors import DataError
-from sus2.training import fit
-from sus2.training.config import Source, TrainConfig
-from sus2.training.dataset import TrainingSet, make_set
-from sus2.training.stability import energies_above_hull, weighted_by_stability
+from sus2.training.data.dataset import TrainingSet, make_set
+from sus2.training.data.stability import energies_above_hull, weighted_by_stability
+from sus2.training.fit.config import Source, TrainConfig
+from sus2.training.fit.run import run as fit
 
 
 def made(rows: list[tuple[str, str, str, float]]) -> TrainingSet:
@@ -41,7 +41,8 @@ def test_energies_above_a_hull_known_by_hand() -> None:
     above = energies_above_hull(data, data)
     assert_allclose(
         [above[b] for b in ("hcp:Mg", "fcc:Mg", "O2", "rocksalt:Mg-O", "CsCl:Mg-O")],
-        [0.0, 0.1, 0.0, 0.0, 0.3], atol=1e-9,
+        [0.0, 0.1, 0.0, 0.0, 0.3],
+        atol=1e-9,
     )
     assert_allclose(above["ReO3"], -2.8 - (0.5 * -3.0 + 0.5 * -3.0), atol=1e-9)
 

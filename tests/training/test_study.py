@@ -11,15 +11,16 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from sus2.kernels import Kernel
-from sus2.potential import Potential
-from sus2.pretrained import Card
-from sus2.study_tables import append_row, read_table
-from sus2.training import ablations, study, transfer, what_limits
-from sus2.training.dataset import TrainingSet, make_set
-from sus2.training.objective import Objective
-from sus2.training.study import Effort, Material, run_rows
-from sus2.training.transfer import TransferStudy
+from sus2.native.kernels import Kernel
+from sus2.potential.potential import Potential
+from sus2.registry.load import Card
+from sus2.studies import ablations, study, transfer
+from sus2.studies import limits as what_limits
+from sus2.studies.study import Effort, Material, run_rows
+from sus2.studies.tables import append_row, read_table
+from sus2.studies.transfer import TransferStudy
+from sus2.training.data.dataset import TrainingSet, make_set
+from sus2.training.fit.objective import Objective
 from tests.helpers_spec import random_spec
 
 ELEMENTS = ("Ga", "As")

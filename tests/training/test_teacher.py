@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sus2.errors import DataError
-from sus2.training import teacher
-from sus2.training.sets import cache_root, load_set, set_folder
-from sus2.training.teacher import BuildPlan, build_set, check_teachers, run_worker, teacher_python
+from sus2.training.data.sets import cache_root, load_set, set_folder
+from sus2.training.teachers import build as teacher
+from sus2.training.teachers.build import BuildPlan, build_set, check_teachers, run_worker, teacher_python
 
 
 @pytest.fixture

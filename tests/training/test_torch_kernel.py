@@ -11,16 +11,15 @@ import pytest
 import torch
 
 from sus2.errors import GraphError, Sus2Error
-from sus2.kernels import Edges, Kernel, ParameterGradient
-from sus2.mtp import ModelSpec
-from sus2.training import objective as objective_module
-from sus2.training import torch_kernel
-from sus2.training.config import TrainConfig, read_config
-from sus2.training.fit import fit, initial_spec
-from sus2.training.objective import Device, Objective
-from sus2.training.optimise import Prior, total
-from sus2.training.parameters import ParameterSpace
-from sus2.training.torch_kernel import TorchKernel, device_of, padded
+from sus2.native.kernels import Edges, Kernel, ParameterGradient
+from sus2.potential.mtp import ModelSpec
+from sus2.training.fit.config import TrainConfig, read_config
+from sus2.training.fit.objective import Device, Objective
+from sus2.training.fit.optimise import Prior, total
+from sus2.training.fit.parameters import ParameterSpace
+from sus2.training.fit.run import fit, initial_spec, torch_kernel
+from sus2.training.fit.run import objective as objective_module
+from sus2.training.fit.torch_kernel import TorchKernel, device_of, padded
 from tests.helpers_spec import random_spec
 from tests.training.test_fit import ELEMENTS, config_file, labelled
 

@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from sus2 import board
-from sus2.kernels import available, cache_folder
+from sus2.jobs import queue as board
+from sus2.native.kernels import available, cache_folder
 from sus2.settings import settings
 from tests.conftest import require
 

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages._widgets import plain
-from sus2.pretrained import Card, pretrained_folder
+from sus2.registry.load import Card, pretrained_folder
 from tests.bad_input import bases
 from tests.bad_input.by_hand import MARKUP
 from tests.bad_input.corpus import corpus
@@ -32,7 +32,7 @@ CHOSEN = (
 def nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Programs fail, so does the canary of the pickles, and nothing new comes into the working folder.
 
-    (That no reader unpickles is tested in tests/test_bad_input.py: streamlit pickles what it caches itself.)
+    (That no reader unpickles is tested in tests/bad_input/test_bad_input.py: streamlit pickles what it caches itself.)
     """
     monkeypatch.setenv("SUS2_CACHE", str(tmp_path / "cache"))
 

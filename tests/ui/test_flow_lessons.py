@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page
 
 import sus2
 from sus2.lessons.sound import sound
-from sus2.samples import sample
+from sus2.structures.samples import sample
 from tests.ui.conftest import settled
 
 pytestmark = pytest.mark.browser

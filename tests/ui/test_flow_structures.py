@@ -13,8 +13,8 @@ from ase.build import bulk
 from playwright.sync_api import Browser, Page
 
 import sus2
-from sus2.edits import supercell
 from sus2.structures import content_key, sample, write_structure
+from sus2.structures.edits import supercell
 from tests.ui.conftest import settled
 
 pytestmark = pytest.mark.browser

@@ -95,8 +95,8 @@ def workers(server: str) -> list[int]:
         ["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
     ).stdout.split("\n")
     rows = [line.split(None, 2) for line in lines[1:] if line.strip()]
-    mine = {pid for pid, _, command in rows if "sus2._serve" in command and f"--server.port {port}" in command}
-    return [int(pid) for pid, parent, command in rows if parent in mine and "sus2._worker" in command]
+    mine = {pid for pid, _, command in rows if "sus2.server.serve" in command and f"--server.port {port}" in command}
+    return [int(pid) for pid, parent, command in rows if parent in mine and "sus2.jobs.worker" in command]
 
 
 def test_a_lost_process_is_said_and_the_calculation_offered_again(

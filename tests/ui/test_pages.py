@@ -11,7 +11,7 @@ from ase.build import bulk, molecule
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from sus2.mtp import format_mtp
+from sus2.potential.mtp import format_mtp
 from sus2.structures import write_structure
 from tests.helpers_spec import random_spec
 

@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 import sus2
 from pages._widgets import check_rows, checks_line, plain
-from sus2.checks import Check, Verdict
-from sus2.samples import sample
+from sus2.structures.samples import sample
+from sus2.validation.checks import Check, Verdict
 from tests.ui.test_pages import opened
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
-from sus2 import board
-from sus2.examples import example_questions
+from sus2.jobs import queue as board
+from sus2.jobs.examples import example_questions
 from tests.ui.test_pages import opened
 
 

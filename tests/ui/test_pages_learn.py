@@ -12,7 +12,8 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from sus2.board import Job, JobBoard
+from sus2.jobs.calculation import Question
+from sus2.jobs.queue import Job, JobBoard
 from sus2.lessons.curves import energy_curve, equation_of, fit_ranges
 from sus2.lessons.first import lesson_questions
 from sus2.lessons.functionals import functional_change
@@ -20,9 +21,8 @@ from sus2.lessons.pairs import shared_scaling
 from sus2.lessons.soft import soft_mode, wrong_cell
 from sus2.lessons.sound import sound, supercell_study
 from sus2.lessons.symmetry import strain_response
-from sus2.questions import Question
-from sus2.samples import sample, samples
-from sus2.universal_eos import universal_eos
+from sus2.properties.eos.universal import universal_eos
+from sus2.structures.samples import sample, samples
 
 LESSONS = range(1, 7)
 

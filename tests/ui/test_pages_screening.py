@@ -13,9 +13,9 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 from sus2.figures.screening import MANY, parallel_figure, screening_figure
-from sus2.jobs import InlineExecutor
-from sus2.screen_read import MAX_RESULTS, read_atoms, read_screening, screens
-from sus2.screening import screen
+from sus2.jobs.executor import InlineExecutor
+from sus2.screening.read import MAX_RESULTS, read_atoms, read_screening, screens
+from sus2.screening.start import screen
 from sus2.structures import content_key
 
 MODEL = "si-mlearn-pbe"
@@ -217,6 +217,6 @@ def test_figures_of_many_points(mode: Any) -> None:
 
 
 def test_the_number_of_results_that_are_read_is_limited(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sus2.screen_read.MAX_RESULTS", 3)
+    monkeypatch.setattr("sus2.screening.read.MAX_RESULTS", 3)
     assert read_screening(made / "silicon.db").cut
     assert MAX_RESULTS >= 30_000

@@ -10,8 +10,8 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from sus2.edits import strain, supercell
 from sus2.structures import content_key, describe, read_structure, sample, write_structure
+from sus2.structures.edits import strain, supercell
 
 
 def opened(app: AppTest, crystal: str = "nacl", **query: str) -> AppTest:
@@ -94,7 +94,7 @@ def test_edits_add_up_and_are_undone_one_by_one(app: AppTest) -> None:
     both = supercell(strain(sample("nacl").atoms(), (0, 0, 2, 0, 0, 0)), (1, 1, 2))
     assert f"{describe(both).volume_a3:.3f}" in facts(app)
     assert any("strain" in c.value and "supercell" in c.value for c in app.caption)
-    (code,) = [c.value for c in unfolded(app, "fold_edits").code if "from sus2.edits" in c.value]
+    (code,) = [c.value for c in unfolded(app, "fold_edits").code if "from sus2.structures.edits" in c.value]
     names: dict[str, Any] = {}
     exec(code, names)
     assert content_key(names["atoms"]) == content_key(both)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from sus2.study_tables import read_table, table_path
+from sus2.studies.tables import read_table, table_path
 from tests.ui.test_pages import open_tab, opened
 
 

@@ -9,8 +9,8 @@ import streamlit as st
 from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
-from sus2 import board
-from sus2.mtp import format_mtp
+from sus2.jobs import queue as board
+from sus2.potential.mtp import format_mtp
 from sus2.settings import settings
 from sus2.structures import write_structure
 from tests.helpers_spec import random_spec

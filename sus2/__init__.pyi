@@ -1,0 +1,19 @@
+# The public names of the package, read by type checkers and, at run time, by lazy_loader.
+from .comparison.compare import compare as compare
+from .comparison.compare_batch import compare_batch as compare_batch
+from .errors import Sus2Error as Sus2Error
+from .properties.elastic.calculate import elastic as elastic
+from .properties.eos.calculate import eos as eos
+from .properties.phonons.calculate import phonons as phonons
+from .properties.phonons.follow_mode import follow_mode as follow_mode
+from .properties.property_table import evaluate_many as evaluate_many
+from .properties.thermal.calculate import thermal as thermal
+from .registry.load import load as load
+from .registry.load import models as models
+from .relaxation.relax import relax as relax
+from .relaxation.relax_many import relax_many as relax_many
+from .validation.checks import check as check
+from .validation.model_check import sanity as sanity
+
+__all__: list[str]
+__version__: str

@@ -1,0 +1,68 @@
+"""`sus2 check`: is this potential to be trusted for this crystal? As text, JSON or one HTML page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sus2.errors import DataError, Sus2Error
+
+
+def check(
+    structure: Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")],
+    model: Annotated[str | None, typer.Option("--model", "-m", help="A model's name or an .mtp file.")] = None,
+    elements: Annotated[str | None, typer.Option(help="Elements in type order, for a file without a card.")] = None,
+    quick: Annotated[bool, typer.Option(help="Relaxation, E(V) and what was trained alone.")] = False,
+    reference: Annotated[
+        Path | None, typer.Option(help="A band.yaml, an E(V) table, a 6x6 C_ij or a relaxed structure from DFT.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Checks of a potential for one crystal: pass, look or fail, each with its meaning; exit code 1 where one fails."""
+    import sus2
+    from sus2.cli import common as cli_common
+    from sus2.jobs.memory import check_memory, cutoffs_of
+    from sus2.validation.reference_data import MAX_BYTES, read_reference, score
+
+    if quick and html is not None:
+        raise Sus2Error("--html writes the whole report, which --quick leaves out; give one of the two.")
+    atoms = cli_common.structure(structure)
+    potential = cli_common.potential(model, elements, atoms)
+    scored = None
+    if reference is not None:
+        try:
+            raw = cli_common.file_bytes(reference, MAX_BYTES // 2**20)
+        except OSError as error:
+            raise DataError(f"{reference.name}: cannot be read ({error.strerror}); check the path.") from None
+        scored = score(read_reference(raw, reference.name), potential, atoms)
+    if quick:
+        checks, content = sus2.check(potential, atoms), None
+    else:
+        check_memory("sanity", [atoms], cutoffs_of(potential))
+        report = sus2.sanity(potential, atoms)
+        checks, content = report.checks, report
+        if html is not None:
+            from sus2.figures.check import report_html
+
+            try:
+                html.write_text(report_html(report=report, score=scored), encoding="utf-8")
+            except OSError as error:
+                raise Sus2Error(f"'{html}' cannot be written ({error.strerror}); choose another file.") from None
+    if as_json:
+        body = content.to_dict() if content is not None else {"checks": [c.to_dict() for c in checks]}
+        typer.echo(json.dumps(body | ({"reference": scored.to_dict()} if scored is not None else {})))
+    else:
+        for c in checks:
+            typer.echo(f"{c.verdict:<5} {c.name}: {c.value:.4g} {c.unit}".rstrip() + f". {c.meaning}")
+        if content is not None:
+            typer.echo(content.summary)
+        if scored is not None:
+            for key, value in scored.quantities.items():
+                typer.echo(f"  {key:<32}{value:>14.6g}")
+            typer.echo(scored.note)
+    if any(c.verdict == "fail" for c in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,100 @@
+"""The command line: the same calls as in Python, printed as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated
+
+# Before numpy: the matrices here are small, and BLAS threads that wait for a busy core make relaxations many times
+# slower. The app's server inherits it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import typer
+
+import sus2
+from sus2.cli.check import check
+from sus2.cli.common import AsJson
+from sus2.cli.compare import compare
+from sus2.cli.data import data_app
+from sus2.cli.properties import elastic, eos, phonons, relax, thermal
+from sus2.cli.screening import screen
+from sus2.cli.server import run_app, show_settings
+from sus2.cli.studies import ablate, limits, transfer
+from sus2.cli.train import train
+from sus2.errors import Sus2Error
+from sus2.structures import samples
+
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="What a SUS2 interatomic potential says about your crystal.",
+)
+
+app.add_typer(data_app, name="data")
+app.command()(train)
+app.command()(transfer)
+app.command()(ablate)
+app.command()(limits)
+app.command()(compare)
+app.command()(check)
+app.command()(screen)
+app.command("app")(run_app)
+app.command("settings")(show_settings)
+
+for command in (relax, eos, elastic, phonons, thermal):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(sus2.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """What a SUS2 interatomic potential says about your crystal."""
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """The shipped models."""
+    cards = sus2.models()
+    if as_json:
+        typer.echo(json.dumps([c.model_dump(mode="json") for c in cards]))
+        return
+    if not cards:
+        typer.echo("No model is installed.")
+    for c in cards:
+        listed = " ".join(c.elements) if len(c.elements) <= 12 else f"{len(c.elements)} elements"
+        typer.echo(f"{c.name:<28} {c.functional:<10} {listed}")
+
+
+@app.command("samples")
+def list_samples(as_json: AsJson = False) -> None:
+    """The sample crystals, by key."""
+    if as_json:
+        typer.echo(json.dumps([{"key": s.key, "name": s.name, "prototype": s.prototype} for s in samples()]))
+        return
+    for s in samples():
+        typer.echo(f"{s.key:<10} {s.name:<22} {s.prototype}")
+
+
+def main() -> None:
+    """Entry point: errors of ours are one sentence on standard error and exit code 2."""
+    try:
+        app()
+    except Sus2Error as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""`sus2 transfer`, `sus2 ablate` and `sus2 limits`: the studies, row by row. What is measured is not done again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Updates = Annotated[int, typer.Option(min=10, help="Updates of every training.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Repetitions with other random numbers.")]
+
+
+def transfer(updates: Updates = 4000, seeds: Seeds = 1) -> None:
+    """From a PBE potential to r2SCAN: five methods, the scaling law, and the shifts between the functionals."""
+    from sus2.studies.study import Effort
+    from sus2.studies.transfer import run_transfer
+
+    run_transfer(Effort(updates), seeds, typer.echo)
+
+
+def ablate(updates: Updates = 4000, seeds: Seeds = 1) -> None:
+    """Universal scaling, tanh, scaling maps, element space and size of the graph, one at a time."""
+    from sus2.studies.ablations import run_ablations
+    from sus2.studies.study import Effort
+
+    run_ablations(Effort(updates), seeds, typer.echo)
+
+
+def limits(updates: Updates = 6000, seeds: Seeds = 1) -> None:
+    """What limits errors on unknown compositions: how many are known, the size of the model, the labels themselves."""
+    from sus2.studies.limits import run_limits
+
+    run_limits(updates, seeds, typer.echo)

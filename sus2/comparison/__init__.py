@@ -1,0 +1,1 @@
+"""Functionals and potentials side by side, and energies made comparable."""

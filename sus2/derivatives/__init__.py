@@ -1,0 +1,1 @@
+"""Exact second derivatives of a potential from the primitive cell alone."""

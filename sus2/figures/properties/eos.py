@@ -1,0 +1,142 @@
+"""Energy and pressure against volume, with fits and residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from sus2.figures.plain import Figure, scatter, subplots
+from sus2.figures.theme import BLUE, DASHES, PALETTE, Mode, grid, ink, paper, style
+from sus2.properties.eos.equations import MODELS, EosFit
+
+
+def eos_figure(
+    *,
+    volumes_a3: ArrayLike,
+    energies_ev: ArrayLike,
+    fits: Mapping[str, EosFit],
+    chosen: str,
+    n_atoms: int,
+    shown: Sequence[str] | None = None,
+    mode: Mode = "light",
+    height: int = 560,
+) -> go.Figure:
+    """E(V) points and fitted curves above, residuals of the same fits below, all per atom.
+
+    volumes_a3, energies_ev (n,): per cell of n_atoms; fits: by name, of the whole cell; chosen: the fit whose minimum
+    is marked and is the zero of energy; shown: the fits that are drawn (default: chosen alone); height: pixels.
+    """
+    v = np.asarray(volumes_a3, dtype=float)
+    e = np.asarray(energies_ev, dtype=float)
+    best = fits[chosen]
+    names = [chosen, *(n for n in fits if n != chosen and shown is not None and n in shown)]
+    fig = subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.06)
+    lowest, highest = min(v.min(), best.v0_a3), max(v.max(), best.v0_a3)
+    margin = 0.04 * (highest - lowest)
+    line = np.linspace(lowest - margin, highest + margin, 241)
+    fig.add_vline(
+        x=best.v0_a3 / n_atoms, line={"color": grid(mode), "width": 2, "dash": "dash"}, layer="below", row=1, col=1
+    )
+    for k, name in enumerate(names):
+        fit, colour = fits[name], PALETTE[k % len(PALETTE)]
+        fig.add_trace(
+            scatter(
+                x=line / n_atoms,
+                y=1e3 * (fit.energy_ev(line) - best.e0_ev) / n_atoms,
+                mode="lines",
+                name=MODELS[name].label,
+                legendgroup=name,
+                line={"color": colour, "width": 2.5, "dash": DASHES[k % len(DASHES)]},
+                hovertemplate="%{y:.2f} meV/atom at %{x:.3f} Å³/atom<extra>" + MODELS[name].label + "</extra>",
+            ),
+            row=1,
+            col=1,
+        )
+        fig.add_trace(
+            scatter(
+                x=v / n_atoms,
+                y=1e3 * (e - fit.energy_ev(v)) / n_atoms,
+                mode="lines+markers",
+                name=MODELS[name].label,
+                legendgroup=name,
+                showlegend=False,
+                line={"color": colour, "width": 1.5, "dash": DASHES[k % len(DASHES)]},
+                marker={"color": colour, "size": 6},
+                hovertemplate="%{y:.4f} meV/atom<extra>" + MODELS[name].label + "</extra>",
+            ),
+            row=2,
+            col=1,
+        )
+    fig.add_trace(
+        scatter(
+            x=v / n_atoms,
+            y=1e3 * (e - best.e0_ev) / n_atoms,
+            mode="markers",
+            name="computed",
+            marker={"color": paper(mode), "size": 10, "line": {"color": ink(mode), "width": 2}},
+            hovertemplate="%{y:.2f} meV/atom at %{x:.3f} Å³/atom<extra>computed</extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    style(fig, mode=mode, height=height)
+    fig.add_annotation(
+        x=best.v0_a3 / n_atoms,
+        y=0.97,
+        yref="y domain",
+        text=f"V<sub>0</sub> = {best.v0_a3 / n_atoms:.3f} Å³/atom",
+        showarrow=False,
+        bgcolor=paper(mode),
+        font={"color": ink(mode)},
+    )
+    fig.update_yaxes(title_text="E − E<sub>0</sub> (meV/atom)", row=1, col=1)
+    fig.update_yaxes(title_text="residual<br>(meV/atom)", row=2, col=1, zeroline=True, zerolinewidth=2, nticks=4)
+    fig.update_xaxes(title_text="volume (Å³/atom)", row=2, col=1)
+    fig.update_layout(hovermode="closest")
+    return fig
+
+
+def pressure_figure(
+    *,
+    volumes_a3: ArrayLike,
+    pressures_gpa: ArrayLike,
+    fit: EosFit,
+    n_atoms: int,
+    mode: Mode = "light",
+    height: int = 420,
+) -> go.Figure:
+    """Pressure against volume: from the stress of the potential (points) and from the fit to energies (curve).
+
+    volumes_a3 (n,) per cell of n_atoms, pressures_gpa (n,); height: pixels. Points off the curve mean that energy and
+    stress disagree or that the equation does not fit.
+    """
+    v = np.asarray(volumes_a3, dtype=float)
+    line = np.linspace(v.min(), v.max(), 201)
+    fig = Figure()
+    fig.add_trace(
+        scatter(
+            x=line / n_atoms,
+            y=fit.pressure_gpa(line),
+            mode="lines",
+            name=f"−dE/dV, {MODELS[fit.model].label}",
+            line={"color": BLUE, "width": 2.5},
+            hovertemplate="%{y:.3f} GPa at %{x:.3f} Å³/atom<extra>fit</extra>",
+        )
+    )
+    fig.add_trace(
+        scatter(
+            x=v / n_atoms,
+            y=np.asarray(pressures_gpa, dtype=float),
+            mode="markers",
+            name="from the stress",
+            marker={"color": paper(mode), "size": 10, "line": {"color": ink(mode), "width": 2}},
+            hovertemplate="%{y:.3f} GPa at %{x:.3f} Å³/atom<extra>stress</extra>",
+        )
+    )
+    style(fig, mode=mode, height=height)
+    fig.update_xaxes(title_text="volume (Å³/atom)")
+    fig.update_yaxes(title_text="pressure (GPa)", zeroline=True, zerolinewidth=2)
+    return fig

@@ -1,0 +1,1 @@
+"""Calculations as values: keys, workers, queue, store, archive, reproduction."""

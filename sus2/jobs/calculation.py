@@ -1,0 +1,290 @@
+"""What is asked of a potential, as a value: a public function, its arguments, and a key for the answer.
+
+A question travels to a worker process, names a result in the store, and can be written as Python. Two questions have
+one key exactly where they have the same function, structures, weights, settings and code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+import sus2
+from sus2.errors import StoreError, Sus2Error
+from sus2.jobs import archive
+from sus2.registry.load import Card, load, load_bytes, parse_card
+from sus2.structures.crystal import content_key
+
+Progress = Callable[[str, float], None]
+
+MAX_LOADED = 12
+# Rooms that change how a result is shown, not what it is.
+_NOT_PHYSICS = ("figures", "training", "studies", "cli", "server", "_app", "pretrained")
+
+
+@dataclass(frozen=True)
+class PotentialRef:
+    """A potential by name: shipped, of other people ("external"), or a user's own with its file and card.
+
+    identity: equal for potentials that give equal results; precision: "float64" or "float32".
+    """
+
+    name: str
+    identity: str
+    raw: bytes | None = field(default=None, repr=False)
+    card_json: str = field(default="", repr=False)
+    precision: str = "float64"
+
+    @classmethod
+    def of(cls, card: Card, raw: bytes | None = None, *, precision: str = "float64") -> PotentialRef:
+        """The reference to a shipped potential by its card, or to a user's own by its card and file."""
+        return cls(card.name, card.identity, raw, card.model_dump_json() if raw is not None else "", precision)
+
+    @classmethod
+    def external(cls, name: str) -> PotentialRef:
+        """The reference to a model of sus2.registry.external."""
+        return cls(name, f"external {name}")
+
+    @property
+    def kind(self) -> str:
+        """ "shipped", "external" or "own"."""
+        if self.raw is not None:
+            return "own"
+        return "external" if self.identity.startswith("external ") else "shipped"
+
+    def load(self) -> Any:
+        """The potential, loaded once in a process; raises PotentialFileError, and Sus2Error where it has changed."""
+        return _loaded(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One call of a public function of this package.
+
+    function: "module:name" below sus2; arguments: crystals (ase Atoms), PotentialRef, and plain values (numbers,
+    text, None, sequences and mappings of these), by the function's own names.
+    """
+
+    function: str
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], **arguments: Any) -> Question:
+        """The question that function(**arguments) answers."""
+        return cls(f"{function.__module__}:{function.__qualname__}", arguments)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.partition(":")[2]
+
+    @property
+    def key(self) -> str:
+        """64 hexadecimal digits."""
+        found = self.__dict__.get("_key")
+        if found is None:
+            content = [code_version(), self.function, sorted((k, _plain(v)) for k, v in self.changed().items())]
+            found = hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+            # Not a cached_property: before Python 3.12 its lock is one for all sessions of a server.
+            self.__dict__["_key"] = found
+        return str(found)
+
+    def changed(self) -> dict[str, Any]:
+        """The arguments that are not the defaults: leaving one out and giving its default are one question."""
+        parameters = inspect.signature(_function(self.function)).parameters
+        return {
+            k: v for k, v in self.arguments.items()
+            if k not in parameters or parameters[k].default is inspect.Parameter.empty
+            or _plain(v) != _plain(parameters[k].default)
+        }  # fmt: skip
+
+    def references(self) -> Iterator[PotentialRef]:
+        """The potentials among the arguments."""
+        yield from _references(self.arguments)
+
+    def structures(self) -> Iterator[Atoms]:
+        """The crystals among the arguments."""
+        yield from _structures(self.arguments)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a question and where it came from.
+
+    packed: the bytes of sus2.jobs.archive; created: seconds since 1970; seconds: of computing; machine: processor,
+    versions.
+    """
+
+    key: str
+    packed: bytes = field(repr=False)
+    created: float
+    seconds: float
+    machine: Mapping[str, str]
+
+    def result(self, references: Sequence[PotentialRef] = ()) -> Any:
+        """The result; references: the potentials of its question. Raises StoreError where it is damaged."""
+        return archive.unpack(self.packed, lambda wanted: _resolve(wanted, references))
+
+
+def answer(question: Question, progress: Progress | None = None) -> Answer:
+    """Compute the answer; raises Sus2Error for a function that does not exist, and all that the function raises."""
+    function = _function(question.function)
+    arguments = {k: _ready(v) for k, v in question.arguments.items()}
+    if progress is not None and "progress" in inspect.signature(function).parameters:
+        arguments["progress"] = progress
+    started = time.perf_counter()
+    result = function(**arguments)
+    seconds = time.perf_counter() - started
+    return Answer(question.key, archive.pack(result), time.time(), seconds, machine())
+
+
+def machine() -> dict[str, str]:
+    """Versions and processor that a result was computed with."""
+    out = {"sus2": sus2.__version__, "code": code_version(), "python": platform.python_version()}
+    out |= {"numpy": np.__version__, "system": platform.platform(), "device": "cpu"}
+    if torch := sys.modules.get("torch"):
+        out["torch"] = str(torch.__version__)
+    return out
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """The release and a digest of the source that computes, so that a result never outlives the code it came from."""
+    h = hashlib.sha256(sus2.__version__.encode())
+    folder = Path(__file__).resolve().parents[1]
+    for path in sorted(p for kind in ("*.py", "*.cpp", "*.h") for p in folder.rglob(kind)):
+        parts = path.relative_to(folder).parts
+        if parts[0] not in _NOT_PHYSICS:
+            h.update("/".join(parts).encode() + path.read_bytes())
+    return f"{sus2.__version__}-{h.hexdigest()[:12]}"
+
+
+# Arguments --------------------------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value that is equal for equal arguments."""
+    if isinstance(value, Atoms):
+        masses = value.get_masses().tolist() if value.has("masses") else None
+        return {"atoms": content_key(value), "masses": masses}
+    if isinstance(value, PotentialRef):
+        return {"potential": value.identity, "precision": value.precision}
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, bytes):
+        return {"bytes": hashlib.sha256(value).hexdigest()}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {"map": [[str(k), _plain(v)] for k, v in value.items()]}
+    if isinstance(value, Sequence):
+        return [_plain(v) for v in value]
+    raise Sus2Error(f"A {type(value).__name__} cannot be part of a question.")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        for v in value.values():
+            yield from _leaves(v)
+    elif isinstance(value, list | tuple):
+        for v in value:
+            yield from _leaves(v)
+    else:
+        yield value
+
+
+def _references(value: Any) -> Iterator[PotentialRef]:
+    yield from (v for v in _leaves(value) if isinstance(v, PotentialRef))
+
+
+def _structures(value: Any) -> Iterator[Atoms]:
+    yield from (v for v in _leaves(value) if isinstance(v, Atoms))
+
+
+def _ready(value: Any) -> Any:
+    if isinstance(value, PotentialRef):
+        return value.load()
+    if isinstance(value, Mapping):
+        return {k: _ready(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_ready(v) for v in value)
+    return value.copy() if isinstance(value, Atoms) else value
+
+
+def _function(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    if module.partition(".")[0] != "sus2" or name.startswith("_"):
+        raise Sus2Error(f"'{path[:80]}' is no function of this package.")
+    try:
+        # Loaded modules are taken as they are: the import lock would make the sessions of a server wait for each other.
+        found = getattr(sys.modules.get(module) or import_module(module), name)
+    except (ImportError, AttributeError):
+        raise Sus2Error(f"'{path[:80]}' is no function of this package.") from None
+    if not inspect.isfunction(found):
+        raise Sus2Error(f"'{path[:80]}' is no function of this package.")
+    return found
+
+
+# Potentials of this process ---------------------------------------------------------------------------------------
+
+_POTENTIALS: dict[tuple[str, str], Any] = {}
+_LOCK = Lock()
+
+
+def _loaded(reference: PotentialRef) -> Any:
+    key = (reference.identity, reference.precision)
+    with _LOCK:
+        if key not in _POTENTIALS:
+            while len(_POTENTIALS) >= MAX_LOADED:
+                _POTENTIALS.pop(next(iter(_POTENTIALS)))
+            _POTENTIALS[key] = _load(reference)
+        # The latest used comes last, so that the one given up is the one not used for longest.
+        _POTENTIALS[key] = _POTENTIALS.pop(key)
+        return _POTENTIALS[key]
+
+
+def _load(reference: PotentialRef) -> Any:
+    if reference.kind == "external":
+        from sus2.registry.external import load_external
+
+        return load_external(reference.name)
+    import torch
+
+    dtype = torch.float32 if reference.precision == "float32" else torch.float64
+    if reference.raw is not None:
+        card = parse_card(reference.card_json.encode(), source=reference.name)
+        return load_bytes(reference.raw, name=reference.name, card=card, dtype=dtype)
+    potential = load(reference.name, dtype=dtype)
+    if potential.card.identity != reference.identity:
+        raise Sus2Error(f"The potential {reference.name} has changed on disk; start the app again.")
+    return potential
+
+
+def _resolve(wanted: dict[str, str], references: Sequence[PotentialRef]) -> Any:
+    for reference in references:
+        if (reference.identity, reference.precision) == (wanted["identity"], wanted["precision"]):
+            return reference.load()
+    if wanted["identity"].startswith("external "):
+        return PotentialRef.external(wanted["name"]).load()
+    shipped = PotentialRef(wanted["name"], wanted["identity"], precision=wanted["precision"])
+    try:
+        return shipped.load()
+    except Sus2Error:
+        raise StoreError(f"The kept result needs the potential {wanted['name'][:60]}, which is not loaded.") from None

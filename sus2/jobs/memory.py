@@ -1,0 +1,227 @@
+"""How much memory a calculation takes, estimated before it starts, so that one that cannot end well is refused.
+
+The estimate is the peak of the process that calculates. What grows with the square of the number N of atoms are the
+exact force constants: a block of 72 N^2 bytes for each lattice vector between atoms that a third one sees. It was
+fitted to measured peaks and is tested to be right within a factor of two (tests/jobs/test_memory.py).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.errors import Sus2Error
+from sus2.jobs.calculation import PotentialRef, Question
+from sus2.registry.load import pretrained_folder
+from sus2.settings import settings
+from sus2.structures import standardise
+
+BASE_MIB: Final = 330.0
+"""A process with this package, torch and a potential loaded."""
+_DEFAULT_CUTOFF_A: Final = 6.0
+_MIB: Final = 2.0**20
+_Q_ON_PATH: Final = 220
+_Q_CHUNK_ELEMENTS: Final = 8_000_000  # as in sus2.derivatives.second_order
+_COPIES_AT_Q: Final = 3.0
+_DOS_POINTS: Final = 401
+_COPIES_IN_DOS: Final = 2.7
+_RESPONSE_BLOCKS: Final = 11.0
+_MAX_DISTANCE = re.compile(rb"^\s*max_dist\s*=\s*([0-9.eE+-]+)\s*$", re.MULTILINE)
+# What each public function does with memory.
+_PHONONS: Final = ("phonons", "follow_from", "phonopy_files", "thermal", "compare", "sanity", "check_phonons")
+_WITH_DOS: Final = ("phonon_report", "compare", "sanity")
+_ELASTIC: Final = ("elastic", "other_methods", "elastic_report")
+_SIMPLE: Final = ("relax", "eos", "check", "compare_batch", "evaluate_many")
+
+
+def peak_mib(
+    function: str, structures: Sequence[Atoms], cutoffs_a: Sequence[float], options: Mapping[str, Any] | None = None
+) -> float | None:
+    """Estimated peak of the process, MiB, of a public function by its name; None for one that is not estimated.
+
+    cutoffs_a: of each potential, angstrom; options: the function's settings; method, mesh and properties count.
+    """
+    options = options or {}
+    kinds = _kinds(function, options)
+    if kinds is None or not structures:
+        return None
+    reach = max(cutoffs_a, default=_DEFAULT_CUTOFF_A)
+    several = 1.0 + 0.3 * (max(len(cutoffs_a), 1) - 1)
+    grown = max(_grown(kinds, atoms, reach, options) for atoms in structures)
+    return BASE_MIB + several * grown
+
+
+def check_memory(
+    function: str, structures: Sequence[Atoms], cutoffs_a: Sequence[float], options: Mapping[str, Any] | None = None
+) -> None:
+    """Raise Sus2Error where the estimate exceeds what is allowed (settings) or free."""
+    needed = peak_mib(function, structures, cutoffs_a, options)
+    if needed is None or needed <= (allowed := allowed_mib()):
+        return
+    # Symmetry is looked for only where it decides: the functions that cost most reduce the cell first.
+    if _reduces(function):
+        needed = peak_mib(function, [_primitive(a) for a in structures], cutoffs_a, options) or 0.0
+    if needed > allowed:
+        raise Sus2Error(
+            f"This calculation would take about {_gib(needed)} of memory and {_gib(allowed)} are allowed here: use the "
+            "primitive cell or a smaller supercell, or raise max_memory_mb (SUS2_MAX_MEMORY_MB) where there is more."
+        )
+
+
+def check_question(question: Question) -> None:
+    """The same for a question; raises Sus2Error."""
+    cutoffs = [cutoff_of(reference) for reference in question.references()]
+    check_memory(question.name, list(question.structures()), cutoffs, question.arguments)
+
+
+def allowed_mib() -> float:
+    """What one calculation may take, MiB: the setting max_memory_mb, else what the computer has free."""
+    limit = settings().max_memory_mb
+    return float(limit) if limit else free_mib()
+
+
+def free_mib() -> float:
+    """Memory that is free, MiB, within the limit of the container if there is one; inf where nobody says."""
+    found = [math.inf]
+    text = _read("/proc/meminfo")
+    if match := re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE):
+        found.append(int(match.group(1)) / 1024)
+    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
+    if limit.isdecimal() and used.isdecimal():
+        found.append((int(limit) - int(used)) / _MIB)
+    return max(min(found), 0.0)
+
+
+def cutoff_of(reference: PotentialRef) -> float:
+    """Cutoff of a potential, angstrom, without loading it; a usual one where its file does not say."""
+    if reference.raw is not None:
+        return _stated_cutoff(reference.raw)
+    return _shipped_cutoff(reference.name)
+
+
+@lru_cache(maxsize=64)
+def _shipped_cutoff(name: str) -> float:
+    path = pretrained_folder() / f"{name}.mtp"
+    try:
+        with path.open("rb") as file:
+            return _stated_cutoff(file.read(4096))
+    except (OSError, ValueError):
+        return _DEFAULT_CUTOFF_A
+
+
+def _stated_cutoff(raw: bytes) -> float:
+    match = _MAX_DISTANCE.search(raw[:4096])
+    try:
+        value = float(match.group(1)) if match else _DEFAULT_CUTOFF_A
+    except ValueError:
+        return _DEFAULT_CUTOFF_A
+    return value if 0.0 < value <= 100.0 else _DEFAULT_CUTOFF_A
+
+
+# The parts of the estimate ------------------------------------------------------------------------------------------
+
+
+def _kinds(function: str, options: Mapping[str, Any]) -> set[str] | None:
+    finite = options.get("method", "exact") != "exact"
+    kinds = {
+        kind for kind, names in (("phonons", _PHONONS), ("dos", _WITH_DOS), ("elastic", _ELASTIC)) if function in names
+    }
+    if function in ("evaluate_many", "compare_batch"):
+        kinds |= {"elastic"} & set(options.get("properties", ()))
+        kinds |= {"phonons"} & set(options.get("properties", ()))
+    if function == "phonon_report":
+        kinds.add("phonons")
+    if not kinds and function not in _SIMPLE:
+        return None
+    if finite:
+        # Supercells with forces: their own cost is small beside that of phonopy's matrices.
+        kinds = kinds - {"elastic"} | ({"finite"} if "phonons" in kinds else set())
+    return kinds
+
+
+def _grown(kinds: set[str], atoms: Atoms, reach: float, options: Mapping[str, Any]) -> float:
+    n = len(atoms)
+    block = 72.0 * n * n / _MIB
+    total = 5.0 + 0.02 * n + min(n, 150) ** 2 * 9 * 8 * 6 / _MIB
+    if "elastic" in kinds or ("phonons" in kinds and "finite" not in kinds):
+        everything, seen = _blocks(atoms, reach)
+        total += block * max(everything + seen if _uses_lattice(kinds, options) else 0.0, _RESPONSE_BLOCKS)
+    if "finite" in kinds:
+        wide = max(12.0, 2.0 * reach)
+        images = math.prod(max(1, math.ceil(wide / h)) for h in _heights(atoms))
+        total += 6.0 * block * images
+    if "phonons" in kinds:
+        points = _mesh_points(atoms, options.get("mesh", 60.0))
+        at_once = max(9.0 * n * n, min(_Q_CHUNK_ELEMENTS, max(points, _Q_ON_PATH) * 9.0 * n * n))
+        total += _COPIES_AT_Q * 16.0 * at_once / _MIB
+        if "dos" in kinds:
+            total += _COPIES_IN_DOS * _DOS_POINTS * points * 3 * n * 8.0 / _MIB
+    return total
+
+
+def _uses_lattice(kinds: set[str], options: Mapping[str, Any]) -> bool:
+    return "phonons" in kinds or bool(options.get("cross_checks", True))
+
+
+def _blocks(atoms: Atoms, reach: float) -> tuple[float, float]:
+    """Lattice vectors that room is made for, and those that occur, between neighbours of one atom."""
+    shifts = [math.ceil(reach / h) for h in _heights(atoms)]
+    seen = [min(2 * s, math.ceil(2.0 * reach / h)) for s, h in zip(shifts, _heights(atoms), strict=True)]
+    return math.prod(4.0 * s + 1.0 for s in shifts), math.prod(2.0 * s + 1.0 for s in seen)
+
+
+def _heights(atoms: Atoms) -> NDArray[np.float64]:
+    """Distances of opposite faces of the cell, (3,), angstrom."""
+    return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0))
+
+
+def _mesh_points(atoms: Atoms, mesh: Any) -> float:
+    """q-points of the mesh by time reversal alone."""
+    numbers = np.asarray(mesh, dtype=np.float64)
+    if numbers.shape != (3,):
+        lengths = np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)
+        numbers = np.maximum(np.round(float(numbers) * lengths), 1.0)
+    return 0.5 * float(np.prod(numbers)) + 0.5
+
+
+def _reduces(function: str) -> bool:
+    return function in {*_PHONONS, *_WITH_DOS, *_ELASTIC}
+
+
+def _primitive(atoms: Atoms) -> Atoms:
+    try:
+        found = standardise(atoms, "primitive")
+    except Sus2Error:
+        return atoms
+    return found if len(found) < len(atoms) else atoms
+
+
+def _gib(mib: float) -> str:
+    return f"{mib / 1024:.1f} GiB"
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def guarded(function: Callable[..., Any], atoms: Atoms, potential: Any, **options: Any) -> Any:
+    """function(atoms, potential, **options); raises Sus2Error before it where memory would not be enough."""
+    check_memory(function.__name__, [atoms], cutoffs_of(potential), options)
+    return function(atoms, potential, **options)
+
+
+def cutoffs_of(potentials: Any) -> list[float]:
+    """Cutoffs of a loaded potential or of several, angstrom."""
+    several = potentials if isinstance(potentials, list | tuple) else [potentials]
+    return [float(getattr(potential, "cutoff", _DEFAULT_CUTOFF_A)) for potential in several]

@@ -1,0 +1,1 @@
+"""The compiled kernels: C++ sources, their build and their binding; arrays in, arrays out."""

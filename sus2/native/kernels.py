@@ -1,0 +1,399 @@
+"""The fused CPU kernels: built once with the machine's C++ compiler, called through ctypes.
+
+Where there is no compiler, `available()` is False and callers use model.py instead: slower, same numbers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sus2.errors import StructureError, Sus2Error
+from sus2.native.build import available, cache_folder, default_threads
+from sus2.native.build import library as _library
+from sus2.potential.mtp import ModelSpec
+
+__all__ = [
+    "CloseEdges", "EdgeList", "Edges", "Kernel", "ParameterGradient", "Structures", "available", "cache_folder",
+    "default_threads", "find_edges", "monomial_table", "refresh", "response",
+]  # fmt: skip
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+NO_VOLUME: Final = "The cell has no volume in its periodic directions; correct the lattice vectors."
+
+
+class _Model(ctypes.Structure):
+    _fields_ = [
+        *((n, ctypes.c_int64) for n in (
+            "species", "chebyshev", "radial", "kappas", "basics", "products", "moments", "scalars", "angulars")),
+        ("scaling", ctypes.c_double),
+        ("cutoff", ctypes.c_double),
+        *((n, ctypes.c_void_p) for n in (
+            "kappa", "basic_mu", "basic_ang", "ang_parent", "ang_axis", "ang_lower", "ang_factor", "times", "mapping",
+            "alpha", "r0", "weights", "pair_factor", "species_coeffs", "theta")),
+    ]  # fmt: skip
+
+
+class _Edges(ctypes.Structure):
+    _fields_ = [
+        ("atoms", ctypes.c_int64),
+        *((n, ctypes.c_void_p) for n in ("first", "vectors", "j", "types")),
+    ]
+
+
+class _Structures(ctypes.Structure):
+    _fields_ = [
+        ("count", ctypes.c_int64),
+        *((n, ctypes.c_void_p) for n in ("first", "positions", "cells", "periodic", "types")),
+    ]
+
+
+class _List(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_void_p) for n in ("first", "j", "shift")]
+
+
+def monomial_table(max_rank: int) -> dict[tuple[int, int, int], int]:
+    """Row of each monomial x^a y^b z^c up to the rank, parents first."""
+    powers = [(a, b, n - a - b) for n in range(max_rank + 1) for a in range(n, -1, -1) for b in range(n - a, -1, -1)]
+    return {p: k for k, p in enumerate(powers)}
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Edges of many atoms sorted by central atom, in the arrays that the kernels read.
+
+    first (N + 1,) first edge of each atom; vectors (E, 3) A; j (E,) neighbours; types (N,).
+    """
+
+    first: Index
+    vectors: Array
+    j: Index
+    types: Index
+
+    @classmethod
+    def from_lists(cls, index_i: Index, index_j: Index, vectors: Array, types: Index) -> Edges:
+        """From edge lists sorted by index_i."""
+        first = np.zeros(len(types) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(index_i, minlength=len(types)), out=first[1:])
+        return cls(
+            first,
+            np.ascontiguousarray(vectors, dtype=np.float64),
+            np.ascontiguousarray(index_j, dtype=np.int64),
+            np.ascontiguousarray(types, dtype=np.int64),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Edges]) -> Edges:
+        """The edges of several sets of atoms one after another."""
+        atoms = np.cumsum([0, *(len(p.types) for p in parts)])
+        edges = np.cumsum([0, *(len(p.j) for p in parts)])
+        first = [p.first[:-1] + e for p, e in zip(parts, edges, strict=False)]
+        return cls(
+            np.concatenate([*first, edges[-1:]]),
+            np.concatenate([p.vectors for p in parts]),
+            np.concatenate([p.j + a for p, a in zip(parts, atoms, strict=False)]),
+            np.concatenate([p.types for p in parts]),
+        )
+
+    def range(self, begin: int, end: int) -> Edges:
+        """The edges of atoms begin to end, whose neighbours must lie among them; counted from `begin`."""
+        first = self.first[begin : end + 1]
+        part = slice(first[0], first[-1])
+        return Edges(first - first[0], self.vectors[part], self.j[part] - begin, self.types[begin:end])
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """S structures with N atoms one after another, in the arrays that the kernels read.
+
+    first (S + 1,) first atom of each; positions (N, 3) A; cells (S, 3, 3) A, rows are lattice vectors; periodic (S, 3)
+    0 or 1 as int64; types (N,).
+    """
+
+    first: Index
+    positions: Array
+    cells: Array
+    periodic: Index
+    types: Index
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeList:
+    """Directed edges of Structures: first (N + 1,); j (E,) int32 within the structure; shift (E, 3) int16, so that
+    the vector of an edge is positions[j] - positions[i] + shift @ cell."""
+
+    first: Index
+    j: NDArray[np.int32]
+    shift: NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class CloseEdges:
+    """Edges shorter than a distance of their pair of types: i, j (n,) atoms, vectors (n, 3) A."""
+
+    i: Index
+    j: Index
+    vectors: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterGradient:
+    """Derivatives of a loss by the parameters, shapes as in ModelSpec (pair: row 0 of radial_species)."""
+
+    alpha: Array
+    r0: Array
+    weights: Array
+    pair: Array
+    species: Array
+    theta: Array
+
+
+class Kernel:
+    """One ModelSpec bound to the compiled kernels; raises Sus2Error where they are not available.
+
+    linear_map: xi = alpha (r - r0) / 2 without the tanh, for ablations alone (its second derivatives do not know it).
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        single_precision: bool = False,
+        threads: int | None = None,
+        linear_map: bool = False,
+    ) -> None:
+        library = _library("-DSUS2_LINEAR_MAP") if linear_map else _library()
+        if library is None:
+            raise Sus2Error("The fused kernels cannot be built here; use the torch model instead.")
+        self._library = library
+        self.single_precision = single_precision
+        self.threads = threads or default_threads()
+        self.spec = spec
+        table = monomial_table(spec.max_rank)
+        parent, axis, lower, factor = [], [], [], []
+        for p in table:
+            a, b, g = p
+            k = next((x for x in range(3) if p[x]), 0)
+            down = [(a - 1, b, g), (a, b - 1, g), (a, b, g - 1)]
+            parent.append(table[down[k]] if sum(p) else 0)
+            axis.append(k)
+            lower.append([table[d] if min(d) >= 0 else -1 for d in down])
+            factor.append([float(v) for v in p])
+        c = spec.species_count
+
+        def ints(x: Any) -> Index:
+            return np.ascontiguousarray(x, dtype=np.int64)
+
+        def floats(x: Any) -> Array:
+            return np.ascontiguousarray(x, dtype=np.float64)
+
+        assert spec.radial_species is not None
+        arrays = {
+            "kappa": ints(spec.scaling_index),
+            "basic_mu": ints(spec.basic[:, 0]),
+            "basic_ang": ints([table[(int(a), int(b), int(g))] for a, b, g in spec.basic[:, 1:]]),
+            "ang_parent": ints(parent),
+            "ang_axis": ints(axis),
+            "ang_lower": ints(lower),
+            "ang_factor": floats(factor),
+            "times": ints(spec.times),
+            "mapping": ints(spec.mapping),
+            "alpha": floats(spec.alpha),
+            "r0": floats(spec.r0),
+            "weights": floats(spec.radial_weights),
+            "pair_factor": floats(spec.radial_species[0]),
+            "species_coeffs": floats(spec.species_coeffs),
+            "theta": floats(spec.moment_coeffs),
+        }
+        self._arrays = arrays  # the C structure points into these
+        self._model = _Model(
+            c, spec.radial_basis_size, spec.radial_funcs_count, spec.scaling_blocks, len(spec.basic), len(spec.times),
+            spec.moments_count, len(spec.mapping), len(table), spec.scaling, spec.max_dist,
+            *(a.ctypes.data for a in arrays.values()),
+        )  # fmt: skip
+        self._shift = floats(spec.shift_coeffs)
+
+    def evaluate(self, edges: Edges) -> tuple[Array, Array, Array]:
+        """Site energies (N,) eV, forces (N, 3) eV/A and dE_i/d(strain) (N, 6) eV, Voigt xx yy zz yz xz xy."""
+        n = len(edges.types)
+        site, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6))
+        self._library.sus2_evaluate(
+            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.single_precision),
+            ctypes.c_int64(self.threads), _pointer(site), _pointer(forces), _pointer(virial),
+        )  # fmt: skip
+        return site + self._shift[edges.types], forces, virial
+
+    def evaluate_structures(
+        self, structures: Structures, *, edges: EdgeList | None = None, short_reach: Array | None = None
+    ) -> tuple[Array, Array, Array, CloseEdges | None]:
+        """As evaluate, with neighbours found on the way and kept for a block of atoms only; virials per atom (N, 6).
+
+        edges: a list found earlier with a longer cutoff, filtered here instead of a new search; short_reach (C, C) A:
+        also return the edges shorter than that. Raises StructureError for a cell without volume.
+        """
+        n = len(structures.types)
+        room = 0 if short_reach is None else 1024 + n
+        while True:
+            site, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6))
+            close = CloseEdges(np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, 3)))
+            total = self._library.sus2_structures(
+                ctypes.byref(self._model), ctypes.byref(_structures(structures)),
+                None if edges is None else ctypes.byref(_list(edges)), ctypes.c_int64(self.single_precision),
+                ctypes.c_int64(self.threads), _pointer(site), _pointer(forces), _pointer(virial),
+                None if short_reach is None else _pointer(short_reach), ctypes.c_int64(room),
+                _pointer(close.i), _pointer(close.j), _pointer(close.vectors),
+            )  # fmt: skip
+            if total < 0:
+                raise StructureError(NO_VOLUME)
+            if total <= room:
+                break
+            room = total
+        short = CloseEdges(close.i[:total], close.j[:total], close.vectors[:total])
+        return site + self._shift[structures.types], forces, virial, None if short_reach is None else short
+
+    def differentiate(self, edges: Edges, energy_weight: Array, velocity: Array, strain: Array) -> ParameterGradient:
+        """Parameter gradient of sum_i (u_i E_i + dE_i/dt), where atoms move and edges strain at given rates.
+
+        energy_weight u (N,); velocity (N, 3) A; strain (N, 6) per central atom, Voigt xx yy zz yz xz xy with
+        tensor (not engineering) shears. With u = dLoss/dE, velocity = -dLoss/dF and strain = dLoss/d(virial)
+        this is the gradient of any loss of energies, forces and stresses: forward mode inside reverse mode.
+        """
+        s = self.spec
+        c, blocks = s.species_count, s.scaling_blocks
+        out = ParameterGradient(
+            alpha=np.zeros((blocks, c, c)), r0=np.zeros((blocks, c, c)),
+            weights=np.zeros((s.radial_funcs_count, s.radial_basis_size)), pair=np.zeros(c), species=np.zeros(c),
+            theta=np.zeros(len(s.mapping)),
+        )  # fmt: skip
+        u = np.ascontiguousarray(energy_weight, dtype=np.float64)
+        velocity = np.ascontiguousarray(velocity, dtype=np.float64)
+        strain = np.ascontiguousarray(strain, dtype=np.float64)
+        n = len(edges.types)
+        if (u.shape, velocity.shape, strain.shape) != ((n,), (n, 3), (n, 6)):
+            raise ValueError(f"rates of shape {u.shape}, {velocity.shape}, {strain.shape} do not fit {n} atoms")
+        self._library.sus2_differentiate(
+            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.single_precision),
+            ctypes.c_int64(self.threads), _pointer(u), _pointer(velocity), _pointer(strain), _pointer(out.alpha),
+            _pointer(out.r0), _pointer(out.weights), _pointer(out.pair), _pointer(out.species), _pointer(out.theta),
+        )  # fmt: skip
+        return out
+
+    def jacobian_width(self, *, linear: bool = False) -> int:
+        """Number of columns of jacobian."""
+        s = self.spec
+        tables = 2 * s.scaling_blocks * s.species_count**2 + s.radial_funcs_count * s.radial_basis_size
+        return len(s.mapping) + (0 if linear else tables + 2 * s.species_count)
+
+    def jacobian(self, edges: Edges, first: Index, *, linear: bool = False) -> Array:
+        """Derivatives of energies, forces and virials by the parameters, shape (3 N + 7 S, P), in float64.
+
+        first (S + 1,) is the first atom of each structure. Rows of one structure after another: its energy, forces
+        (n, 3), virial (6,) as evaluate gives it. Columns: alpha, r0, weights, pair (row 0 of radial_species), species,
+        theta as ModelSpec has them, or theta alone where `linear`.
+        """
+        first = np.ascontiguousarray(first, dtype=np.int64)
+        out = np.zeros((3 * len(edges.types) + 7 * (len(first) - 1), self.jacobian_width(linear=linear)))
+        self._library.sus2_jacobian(
+            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(len(first) - 1), _pointer(first),
+            ctypes.c_int64(linear), ctypes.c_int64(self.threads), _pointer(out),
+        )  # fmt: skip
+        return out
+
+    def second_order(self, edges: Edges) -> tuple[Array, Array, Array, Array, Array]:
+        """Site energies (N,) eV to second order in the edge vectors, as sus2.derivatives.local_hessian has them.
+
+        Gradient (E, 3), jacobian (E, 3, nb), head (N, nb, nb), curvature (E, 3, 3); float64 whatever the precision.
+        """
+        n, count, nb = len(edges.types), len(edges.j), len(self.spec.basic)
+        out = (
+            np.zeros(n), np.zeros((count, 3)), np.zeros((count, 3, nb)), np.zeros((n, nb, nb)), np.zeros((count, 3, 3))
+        )  # fmt: skip
+        self._library.sus2_second_order(
+            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.threads), *map(_pointer, out)
+        )
+        return out[0] + self._shift[edges.types], *out[1:]
+
+
+def response(edges: Edges, jacobian: Array, head: Array, curvature: Array) -> Array:
+    """d2E by displacements of the lattice period and strains, (3N + 6, 3N + 6): eV/A^2, eV/A and eV.
+
+    Takes what Kernel.second_order gives; strains in Voigt order with engineering shear, r -> (1 + strain) r, without
+    the part from the second-order change of an edge (there is none: r is linear in a symmetric strain).
+    """
+    library = _library()
+    if library is None:
+        raise Sus2Error("The fused kernels cannot be built here; use the torch model instead.")
+    n = len(edges.types)
+    out = np.zeros((3 * n + 6, 3 * n + 6))
+    library.sus2_response(
+        ctypes.byref(_edges(edges)), ctypes.c_int64(head.shape[1]), ctypes.c_int64(default_threads()),
+        *map(_pointer, (jacobian, head, curvature, out)),
+    )  # fmt: skip
+    return out
+
+
+def find_edges(
+    structures: Structures, cutoff: float, *, atoms: tuple[int, int] | None = None, method: int = 0
+) -> tuple[Index, Index, NDArray[np.int32], Array]:
+    """Directed edges shorter than the cutoff (A) of atoms begin..end (default all), sorted by central atom.
+
+    first (end - begin + 1,), j (E,) within the structure, lattice translations (E, 3), vectors (E, 3) A. method: 1
+    enumerates lattice points, 2 searches bins, 0 chooses by the number of atoms. Raises StructureError for a cell
+    without volume, Sus2Error where there is no compiler.
+    """
+    library = _library()
+    if library is None:
+        raise Sus2Error("The fused kernels cannot be built here; use sus2.potential.batch.neighbours instead.")
+    begin, end = atoms or (0, len(structures.types))
+    room = 64 * (end - begin) + 1024
+    first = np.empty(end - begin + 1, dtype=np.int64)
+    while True:
+        j, shift, vectors = np.empty(room, np.int64), np.empty((room, 3), np.int32), np.empty((room, 3))
+        total = library.sus2_neighbours(
+            ctypes.byref(_structures(structures)), ctypes.c_double(cutoff), ctypes.c_int64(method),
+            ctypes.c_int64(begin), ctypes.c_int64(end), ctypes.c_int64(room),
+            _pointer(first), _pointer(j), _pointer(shift), _pointer(vectors),
+        )  # fmt: skip
+        if total < 0:
+            raise StructureError(NO_VOLUME)
+        if total <= room:
+            return first, j[:total], shift[:total], vectors[:total]
+        room = total
+
+
+def refresh(structures: Structures, edges: EdgeList, cutoff: float) -> Edges:
+    """The edges of a list that are shorter than the cutoff (A) where the atoms are now."""
+    library = _library()
+    if library is None:
+        raise Sus2Error("The fused kernels cannot be built here; use sus2.potential.batch.neighbours instead.")
+    count = len(edges.j)
+    first, j, vectors = np.empty_like(edges.first), np.empty(count, np.int64), np.empty((count, 3))
+    total = library.sus2_refresh(
+        ctypes.byref(_structures(structures)), ctypes.byref(_list(edges)), ctypes.c_double(cutoff),
+        *map(_pointer, (first, j, vectors)),
+    )  # fmt: skip
+    return Edges(first, vectors[:total], j[:total], structures.types)
+
+
+def _pointer(x: NDArray[Any]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(x.ctypes.data)
+
+
+def _edges(e: Edges) -> _Edges:
+    return _Edges(len(e.types), e.first.ctypes.data, e.vectors.ctypes.data, e.j.ctypes.data, e.types.ctypes.data)
+
+
+def _structures(s: Structures) -> _Structures:
+    arrays = (s.first, s.positions, s.cells, s.periodic, s.types)
+    return _Structures(len(s.cells), *(a.ctypes.data for a in arrays))
+
+
+def _list(e: EdgeList) -> _List:
+    return _List(e.first.ctypes.data, e.j.ctypes.data, e.shift.ctypes.data)

@@ -1,0 +1,53 @@
+"""The ASE calculator of a SUS2 potential."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from sus2.potential.packed import pack_structures
+from sus2.potential.potential import Potential, split
+from sus2.potential.verlet_list import SkinList
+
+# Below this the search costs less than looking whether an old list still holds.
+MIN_LISTED_ATOMS = 64
+
+
+class Sus2Calculator(Calculator):
+    """Energy, forces, stress and site energies of a Potential, in ASE's units and signs.
+
+    Steps of a relaxation or of molecular dynamics share one neighbour list with a skin (sus2.potential.verlet_list).
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+
+    def __init__(self, potential: Potential) -> None:
+        super().__init__()
+        self.potential = potential
+        self.neighbour_list = SkinList(potential.cutoff)
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        super().calculate(atoms, list(properties), list(system_changes))
+        packed = pack_structures([self.atoms], self.potential.elements)
+        listed = len(packed.types) >= MIN_LISTED_ATOMS and self.potential.kernel is not None
+        edges = self.neighbour_list.edges(packed) if listed else None
+        result = split(packed, *self.potential.compute(packed, edges=edges))[0]
+        values: dict[str, Any] = {
+            "energy": result.energy_ev,
+            "free_energy": result.energy_ev,
+            "energies": result.energies_ev,
+            "forces": result.forces_ev_per_a,
+        }
+        # Without three lattice vectors there is no volume, hence no stress: ASE then says so itself.
+        if np.isfinite(result.stress_ev_per_a3).all():
+            values["stress"] = result.stress_ev_per_a3
+        self.results = values

@@ -1,0 +1,266 @@
+"""Energies, forces and stresses of many structures through one call, whatever computes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
+
+from sus2.errors import PotentialFileError, Sus2Error
+from sus2.native import kernels
+from sus2.potential.batch import neighbours_of, pack
+from sus2.potential.model import Sus2Model
+from sus2.potential.mtp import ModelSpec
+from sus2.potential.packed import determinants, pack_structures
+from sus2.potential.repulsion import Repulsion
+from sus2.potential.torch_sweep import Sweep
+from sus2.registry.load import Card
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+Array = NDArray[np.float64]
+# One edge costs about 1 kB in the reverse sweep (l2k3): 1e5 edges keep a chunk near 0.1 GiB.
+MAX_EDGES_PER_CHUNK = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Energy and its first derivatives for one structure of N atoms.
+
+    energy_ev: total energy, eV; energies_ev (N,): site energies; forces_ev_per_a (N, 3);
+    stress_ev_per_a3 (6,): Voigt xx yy zz yz xz xy, positive in tension (ASE sign), nan without a 3D cell.
+    """
+
+    energy_ev: float
+    energies_ev: Array
+    forces_ev_per_a: Array
+    stress_ev_per_a3: Array
+
+
+@runtime_checkable
+class Calculates(Protocol):
+    """What every property function needs of a potential; any other calculator can meet it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def functional(self) -> str: ...
+    @property
+    def elements(self) -> tuple[str, ...]: ...
+    def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]: ...
+    def calculator(self) -> Calculator: ...
+
+
+class Potential:
+    """A SUS2 potential ready for use; make one with sus2.load.
+
+    On a CPU the fused kernels compute energies and first derivatives; elsewhere, and where no compiler is found,
+    a reverse sweep in torch does (sus2.potential.torch_sweep). `backend` says which one ("kernels" or "torch").
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        card: Card,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self.spec = spec
+        self.card = card
+        self.device = torch.device(device or "cpu")
+        self.dtype = dtype or torch.float64
+        if self.dtype not in (torch.float32, torch.float64):
+            raise Sus2Error(f"dtype must be torch.float64 or torch.float32, not {self.dtype}.")
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise Sus2Error("This torch build finds no CUDA device; use device='cpu' or install a CUDA build.")
+        if not spec.trained:
+            raise PotentialFileError(f"{card.name}: an untrained file, a basis without coefficients; train it first.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled kernels do not travel between processes: they are bound again where they arrive.
+        return _rebuild, (self.spec, self.card, str(self.device), self.dtype)
+
+    def __repr__(self) -> str:
+        return f"Potential({self.name!r}, {len(self.elements)} elements, {self.functional})"
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def functional(self) -> str:
+        """The density functional whose energies it was fitted to."""
+        return self.card.functional
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols in type order."""
+        return self.card.elements
+
+    @property
+    def cutoff(self) -> float:
+        """Cutoff radius, angstrom."""
+        return self.spec.max_dist
+
+    @property
+    def precision(self) -> str:
+        """ "float64" or "float32"."""
+        return "float32" if self.dtype == torch.float32 else "float64"
+
+    @cached_property
+    def model(self) -> Sus2Model:
+        """The differentiable torch model with these weights (gradients of the weights are off)."""
+        return Sus2Model(self.spec, device=self.device, dtype=self.dtype).requires_grad_(False)
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """The torch path with its reverse sweep: for a GPU, and where there is no compiler.
+
+        With SUS2_TRITON=1 in the environment a GPU takes the fused kernels of sus2.potential.triton_kernels instead.
+        """
+        if self.device.type == "cuda" and os.environ.get("SUS2_TRITON") == "1":
+            from sus2.potential.triton_kernels import TritonSweep
+
+            return TritonSweep(self.spec, device=self.device, dtype=self.dtype)
+        return Sweep(self.spec, device=self.device, dtype=self.dtype)
+
+    @cached_property
+    def kernel(self) -> kernels.Kernel | None:
+        """The compiled kernels with these weights; None on another device or without a compiler."""
+        if self.device.type != "cpu" or not kernels.available():
+            return None
+        return kernels.Kernel(self.spec, single_precision=self.dtype == torch.float32)
+
+    @cached_property
+    def repulsion(self) -> Repulsion | None:
+        """The fixed short-range term that the card asks for, if any."""
+        card = self.card
+        if card.repulsion is None:
+            return None
+        return Repulsion(self.elements, *card.repulsion, card.repulsion_strength, card.shortest_distances_a)
+
+    @property
+    def backend(self) -> str:
+        """What computes energies and first derivatives: "kernels" or "torch"."""
+        return "torch" if self.kernel is None else "kernels"
+
+    def evaluate(
+        self, structures: Sequence[Atoms | Structure], *, max_edges: int = MAX_EDGES_PER_CHUNK
+    ) -> list[Evaluation]:
+        """Energy, forces and stress of each structure, all in one call of the kernels.
+
+        max_edges: most edges held at a time (at least those of one structure) where torch computes; the
+        fused kernels hold those of a few atoms only. The result does not depend on it.
+
+        Raises StructureError (bad coordinates, no atoms) and UnknownElementError.
+        """
+        packed = pack_structures(structures, self.elements)
+        return split(packed, *self.compute(packed, max_edges=max_edges))
+
+    def compute(
+        self, packed: kernels.Structures, *, edges: kernels.EdgeList | None = None, max_edges: int = MAX_EDGES_PER_CHUNK
+    ) -> tuple[Array, Array, Array]:
+        """Site energies (N,) eV, forces (N, 3) eV/A and virials (S, 6) eV, Voigt xx yy zz yz xz xy, of arrays.
+
+        edges: a list found with a longer cutoff that still holds every edge within the cutoff (see verlet_list).
+        """
+        if not len(packed.types):
+            return np.zeros(0), np.zeros((0, 3)), np.zeros((0, 6))
+        kernel = self.kernel
+        if kernel is None:
+            return self._by_torch(packed, max_edges)
+        reach = None if self.repulsion is None else self.repulsion.reach_a
+        site, forces, virial, close = kernel.evaluate_structures(packed, edges=edges, short_reach=reach)
+        total = np.add.reduceat(virial, packed.first[:-1])
+        if self.repulsion is not None and close is not None:
+            _add_repulsion(self.repulsion, packed, close, site, forces, total)
+        return site, forces, total
+
+    def _by_torch(self, packed: kernels.Structures, max_edges: int) -> tuple[Array, Array, Array]:
+        site, forces = np.zeros(len(packed.types)), np.zeros((len(packed.types), 3))
+        virial = np.zeros((len(packed.cells), 6))
+        lists = (neighbours_of(packed, k, self.cutoff) for k in range(len(packed.cells)))
+        for part, chunk in pack(lists, max_edges):
+            low, high = packed.first[part.start], packed.first[part.stop]
+            starts = packed.first[part] - low
+            edges = kernels.Edges.from_lists(
+                np.concatenate([n.index_i + s for n, s in zip(chunk, starts, strict=True)]),
+                np.concatenate([n.index_j + s for n, s in zip(chunk, starts, strict=True)]),
+                np.concatenate([n.vector for n in chunk]),
+                packed.types[low:high],
+            )
+            site[low:high], forces[low:high], atoms = self.sweep.evaluate(edges, max_edges=max_edges)
+            virial[part] = np.add.reduceat(atoms, starts)
+            if self.repulsion is not None:
+                i = np.repeat(np.arange(low, high), np.diff(edges.first))
+                close = kernels.CloseEdges(i, edges.j + low, edges.vectors)
+                _add_repulsion(self.repulsion, packed, close, site, forces, virial)
+        return site, forces, virial
+
+    def calculator(self) -> Calculator:
+        """An ASE calculator of this potential."""
+        from sus2.potential.calculator import Sus2Calculator
+
+        return Sus2Calculator(self)
+
+
+def _add_repulsion(
+    repulsion: Repulsion,
+    packed: kernels.Structures,
+    close: kernels.CloseEdges,
+    site: Array,
+    forces: Array,
+    virial: Array,
+) -> None:
+    """Add the short-range term to site energies (N,), forces (N, 3) and virials (S, 6) in place."""
+    found = repulsion.terms(close.vectors, packed.types[close.i], packed.types[close.j])
+    if not len(found.edge):
+        return
+    i, j, v = close.i[found.edge], close.j[found.edge], close.vectors[found.edge]
+    g = found.gradient()
+    np.add.at(site, i, found.energy_ev)
+    np.add.at(forces, i, g)
+    np.subtract.at(forces, j, g)
+    outer = v[:, [0, 1, 2, 1, 0, 0]] * g[:, [0, 1, 2, 2, 2, 1]] + v[:, [0, 1, 2, 2, 2, 1]] * g[:, [0, 1, 2, 1, 0, 0]]
+    np.add.at(virial, np.searchsorted(packed.first, i, side="right") - 1, 0.5 * outer)
+
+
+def split(packed: kernels.Structures, site: Array, forces: Array, virial: Array) -> list[Evaluation]:
+    """One Evaluation for each structure, of arrays as Potential.compute returns them."""
+    if not len(packed.cells):
+        return []
+    volume = np.abs(determinants(packed.cells))
+    stress = virial / np.where(volume > 1e-9, volume, np.nan)[:, None]
+    energies = np.add.reduceat(site, packed.first[:-1]).tolist()
+    counts = np.diff(packed.first)
+    if (counts == counts[0]).all():
+        rows = zip(energies, site.reshape(-1, counts[0]), forces.reshape(-1, counts[0], 3), stress, strict=True)
+    else:
+        ends = packed.first[1:-1]
+        rows = zip(energies, np.split(site, ends), np.split(forces, ends), stress, strict=True)
+    out = []
+    make = Evaluation.__new__
+    for energy, each, force, sigma in rows:
+        result = make(Evaluation)
+        # A frozen dataclass's own constructor takes longer than a small structure's forces.
+        values = result.__dict__
+        values["energy_ev"] = energy
+        values["energies_ev"] = each
+        values["forces_ev_per_a"] = force
+        values["stress_ev_per_a3"] = sigma
+        out.append(result)
+    return out
+
+
+def _rebuild(spec: ModelSpec, card: Card, device: str, dtype: torch.dtype) -> Potential:
+    return Potential(spec, card, device=device, dtype=dtype)

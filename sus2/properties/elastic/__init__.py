@@ -1,0 +1,1 @@
+"""Elastic constants and what follows from them."""

@@ -1,0 +1,130 @@
+"""What every elastic tensor is checked for, and against."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sus2.derivatives.second_order import SecondDerivatives
+from sus2.errors import Sus2Error
+from sus2.potential.potential import Calculates
+from sus2.properties.eos.calculate import any_unrelaxed, scaled_to
+from sus2.relaxation.relax import Progress, relax
+from sus2.units import EV_PER_A3_TO_GPA, THZ_A_TO_M_PER_S
+from sus2.validation.checks import Check, check_applicability, check_relaxation, graded
+
+if TYPE_CHECKING:
+    from sus2.properties.elastic.calculate import ElasticResult
+
+RELAX_FMAX_EV_PER_A = 1e-4
+RELAX_STRESS_GPA = 1e-3
+_VOLUME_STEP = 0.01  # fraction; the bulk modulus between is then right to about 0.05 %
+
+
+def elastic_checks(
+    result: ElasticResult,
+    potential: Calculates,
+    second: SecondDerivatives | None,
+    *,
+    cross_checks: bool,
+    progress: Progress | None,
+) -> tuple[Check, ...]:
+    """The checks of a result; second: its exact derivatives, where it has them; cross_checks: also the slower ones."""
+    largest = float(np.abs(result.c_gpa).max())
+    lowest = float(result.eigenvalues_gpa[0])
+    checks = [
+        *check_applicability(result.atoms, potential),
+        *(check_relaxation(result.relaxation) if result.relaxation is not None else ()),
+        graded(
+            "Cij − Cji",
+            100.0 * result.asymmetry_gpa / largest,
+            "% of the largest constant",
+            pass_limit=0.01 if result.method == "exact" else 1.0,
+            look_limit=1.0 if result.method == "exact" else 5.0,
+            meaning="The tensor is symmetric where the stress vanishes or is hydrostatic.",
+        ),
+        graded(
+            "Removed by symmetrisation",
+            100.0 * result.symmetrisation_removed_gpa / largest,
+            "% of the largest constant",
+            pass_limit=0.01 if result.method == "exact" else 1.0,
+            look_limit=1.0 if result.method == "exact" else 5.0,
+            meaning=f"What the tensor had beyond the symmetry {result.space_group}.",
+        ),
+        Check(
+            "Elastic stability",
+            lowest,
+            "GPa",
+            "pass" if lowest > 0.01 * largest else "look" if lowest > 0 else "fail",
+            result.stability,
+        ),
+    ]
+    if result.method == "elastic-package":
+        sound = result.crystal_system in ("cubic", "hexagonal", "orthorhombic")
+        checks.append(
+            Check(
+                "Scope of the elastic package",
+                float(sound),
+                "",
+                "pass" if sound else "look",
+                "Its equations hold for this crystal system."
+                if sound
+                else f"For {result.crystal_system} crystals version 5.2 of the package leaves out or misses constants "
+                "(C44 of tetragonal, C14 of trigonal ones): trust the exact result.",
+            )
+        )
+    if second is not None and cross_checks:
+        checks.append(_check_slopes(result, second))
+    if cross_checks and result.pressure_gpa == 0 and result.stable:
+        checks.append(_check_bulk_modulus(result, potential, progress))
+    return tuple(checks)
+
+
+def _check_bulk_modulus(result: ElasticResult, potential: Calculates, progress: Progress | None) -> Check:
+    """B0 = -V dP/dV of two pressures; relaxed in shape, so that it is Reuss's bulk modulus."""
+    name, unit = "Bulk modulus from P(V) and from the tensor", "%"
+    volume = abs(float(result.atoms.cell.volume))
+    strained = [scaled_to(result.atoms, (1.0 + change) * volume) for change in (-_VOLUME_STEP, _VOLUME_STEP)]
+    found_there = potential.evaluate(strained)
+    if any_unrelaxed(found_there, True, True, RELAX_FMAX_EV_PER_A, RELAX_STRESS_GPA):
+        tight = partial(
+            relax, fixed_volume=True, fmax=RELAX_FMAX_EV_PER_A, stress_gpa=RELAX_STRESS_GPA, progress=progress
+        )
+        try:
+            found_there = potential.evaluate([tight(a, potential).require_converged().atoms for a in strained])
+        except Sus2Error as problem:
+            return Check(name, math.nan, unit, "look", f"No pressures to compare with: {problem}")
+    small, large = (-r.stress_ev_per_a3[:3].mean() * EV_PER_A3_TO_GPA for r in found_there)
+    found, k = float(small - large) / (2.0 * _VOLUME_STEP), result.reuss.k_gpa
+    return graded(
+        name,
+        100.0 * abs(found / k - 1.0),
+        unit,
+        pass_limit=1.0,
+        look_limit=5.0,
+        meaning=f"{found:.2f} GPa from the pressures {100 * _VOLUME_STEP:g} % below and above the volume, {k:.2f} GPa "
+        "from second derivatives: they differ where the potential has a kink.",
+    )
+
+
+def _check_slopes(result: ElasticResult, second: SecondDerivatives) -> Check:
+    """Speeds of sound against frequencies at a small q of the exact dynamical matrix."""
+    directions = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.2, -0.5, 0.8]])
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    size = 5e-4
+    q = size * (directions @ result.axes) @ np.asarray(second.atoms.cell).T
+    slopes = second.frequencies_thz(q)[:, :3] / size * THZ_A_TO_M_PER_S
+    speeds = result.sound_speeds_m_per_s(directions)
+    worst = float(np.max(np.abs(slopes - speeds)) / np.nanmax(speeds)) if np.isfinite(speeds).all() else math.nan
+    return graded(
+        "Speeds of sound and acoustic slopes",
+        100.0 * worst,
+        "% of the fastest",
+        pass_limit=0.1,
+        look_limit=1.0,
+        meaning="Long acoustic phonons travel at the speeds that the elastic constants give; they differ where forces "
+        "or shear stresses are left.",
+    )

@@ -1,0 +1,150 @@
+"""Equations of state of many crystals at once: the steps of sus2.eos, one batch for the same step of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.errors import ConvergenceError, FitError, Sus2Error
+from sus2.potential.potential import Calculates
+from sus2.properties.eos.calculate import EosResult, any_unrelaxed, check_points, fitted_eos, scaled_to
+from sus2.properties.eos.equations import energy_model
+from sus2.relaxation.relax import MAX_DENSE_ATOMS, Progress, RelaxResult, relax
+from sus2.relaxation.relax_many import Options, advance, result_of, start
+
+Array = NDArray[np.float64]
+
+
+@dataclass(eq=False)
+class _Curve:
+    """One equation of state in the making."""
+
+    relaxation: RelaxResult
+    volumes_a3: Array
+    structures: list[Atoms]
+    failure: str = ""
+    results: list[Any] = field(default_factory=list)
+    relaxed_points: int = 0
+
+
+def eos_many(
+    relaxations: Sequence[RelaxResult],
+    potential: Calculates,
+    *,
+    model: str = "birch-murnaghan",
+    n_points: int = 11,
+    volume_range: float = 0.06,
+    relax_ions: bool = True,
+    relax_shape: bool = True,
+    symmetry: bool = True,
+    fmax: float = 1e-3,
+    stress_gpa: float = 0.01,
+    max_steps: int = 500,
+    progress: Progress | None = None,
+) -> list[EosResult | Sus2Error]:
+    """What sus2.eos gives for each crystal that relax_many has relaxed, or the error that it raises there.
+
+    Arguments as in sus2.eos. Raises FitError for arguments that no crystal can be computed with, and CancelledError
+    (from progress).
+    """
+    chosen = energy_model(model)
+    check_points(n_points, volume_range)
+    found: dict[int, EosResult | Sus2Error] = {}
+    curves: dict[int, _Curve] = {}
+    for k, relaxation in enumerate(relaxations):
+        try:
+            centre = relaxation.require_converged().atoms
+        except Sus2Error as error:
+            found[k] = error
+            continue
+        volumes = abs(float(centre.cell.volume)) * np.linspace(1.0 - volume_range, 1.0 + volume_range, n_points)
+        curves[k] = _Curve(relaxation, volumes, [scaled_to(centre, v) for v in volumes])
+    _evaluate(list(curves.values()), potential)
+    options = Options(relax_ions, relax_shape, fmax, stress_gpa, 0.0, relax_shape, max_steps)
+    moving = [c for c in curves.values() if any_unrelaxed(c.results, relax_ions, relax_shape, fmax, stress_gpa)]
+    _relax(moving, potential, symmetry, options, progress)
+    _evaluate([c for c in moving if not c.failure], potential)
+    for k, c in curves.items():
+        try:
+            if c.failure:
+                raise ConvergenceError(c.failure)
+            found[k] = fitted_eos(
+                chosen.name, c.relaxation.atoms, c.volumes_a3, c.structures, c.results, relaxation=c.relaxation,
+                relaxed_points=c.relaxed_points,
+            )  # fmt: skip
+        except Sus2Error as error:
+            found[k] = error
+        except (ArithmeticError, ValueError) as error:
+            words = " ".join(str(error).split())[:120].rstrip(".")
+            found[k] = FitError(f"Equation of state: the numbers went out of range ({words}).")
+    return [found[k] for k in range(len(relaxations))]
+
+
+def _evaluate(curves: Sequence[_Curve], potential: Calculates) -> None:
+    for c in curves:
+        c.structures = [scaled_to(a, v) for a, v in zip(c.structures, c.volumes_a3, strict=True)]
+    every = potential.evaluate([a for c in curves for a in c.structures]) if curves else []
+    at = 0
+    for c in curves:
+        c.results = list(every[at : at + len(c.structures)])
+        at += len(c.structures)
+
+
+def _relax(
+    curves: Sequence[_Curve], potential: Calculates, symmetry: bool, options: Options, progress: Progress | None
+) -> None:
+    """Relax at fixed volume from the middle outwards, each from its relaxed neighbour; the same distance at once."""
+    n = len(curves[0].structures) if curves else 0
+    middle = n // 2
+    last = max(middle, n - 1 - middle)
+    for distance in range(last + 1):
+        sides = [k for k in range(n) if abs(k - middle) == distance]
+        places = [(c, k) for c in curves if not c.failure for k in sides]
+        for c, k in places:
+            neighbour = k if k == middle else k + (1 if k < middle else -1)
+            c.structures[k] = scaled_to(c.structures[neighbour], c.volumes_a3[k])
+        _relax_places(places, potential, symmetry, options)
+        if progress is not None:
+            progress("relaxing at fixed volume", (distance + 1) / (last + 1))
+
+
+def _relax_places(
+    places: Sequence[tuple[_Curve, int]], potential: Calculates, symmetry: bool, options: Options
+) -> None:
+    """Relax the k-th crystal of each curve; a failure is the curve's."""
+    runs, active = [], []
+    for c, k in places:
+        atoms = c.structures[k]
+        if len(atoms) > MAX_DENSE_ATOMS:
+            _relax_large(c, k, potential, symmetry, options)
+            continue
+        run = start(atoms.copy(), symmetry, options)
+        runs.append((c, k, run))
+        active.append(run)
+    while active:
+        active = advance(active, potential, options)
+    for c, k, run in runs:
+        c.structures[k] = run.atoms
+        c.relaxed_points += 1
+        if not run.converged:
+            try:
+                result_of(run, options).require_converged()
+            except ConvergenceError as error:
+                c.failure = c.failure or str(error)
+
+
+def _relax_large(c: _Curve, k: int, potential: Calculates, symmetry: bool, options: Options) -> None:
+    try:
+        c.structures[k] = relax(
+            c.structures[k], potential, positions=options.positions, cell=options.cell, fmax=options.fmax,
+            stress_gpa=options.stress_gpa, symmetry=symmetry, fixed_volume=options.fixed_volume,
+            max_steps=options.max_steps,
+        ).require_converged().atoms  # fmt: skip
+        c.relaxed_points += 1
+    except Sus2Error as error:
+        c.failure = c.failure or str(error)

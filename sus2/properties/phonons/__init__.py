@@ -1,0 +1,1 @@
+"""Phonons: frequencies, bands, densities of states, modes followed."""

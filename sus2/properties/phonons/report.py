@@ -1,0 +1,130 @@
+"""Everything that phonons say about a crystal, computed in one go: bands, density of states, thermal functions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ase import Atoms
+from numpy.typing import ArrayLike
+
+from sus2.potential.potential import Calculates
+from sus2.properties.phonons.calculate import (
+    MESH_LENGTH_A,
+    BandStructure,
+    Method,
+    PhononDos,
+    PhononResult,
+    PhononThermal,
+    phonons,
+)
+from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PhononReport:
+    """phonons: for whatever else is asked; bands along the SeeK-path; dos on the mesh; thermal: None where a mode is
+    imaginary."""
+
+    phonons: PhononResult
+    bands: BandStructure
+    dos: PhononDos
+    thermal: PhononThermal | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers and lists only, with units in the names, for JSON."""
+        path, dos = self.bands.path, self.dos
+        return {
+            "formula": self.phonons.atoms.get_chemical_formula("metal"),
+            "potential": self.phonons.potential.name,
+            "method": self.phonons.method,
+            "stable": self.phonons.stable,
+            "bands": {
+                "q_fractional": path.q_fractional.tolist(),
+                "distance_per_a": path.distance_per_a.tolist(),
+                "labels": [[float(x), name] for x, name in path.ticks],
+                "frequencies_thz": self.bands.frequencies_thz.tolist(),
+            },
+            "dos": {
+                "mesh": list(dos.mesh),
+                "frequencies_thz": dos.frequencies_thz.tolist(),
+                "total_per_thz": dos.total_per_thz.tolist(),
+                "projected_per_thz": {e: d.tolist() for e, d in dos.projected_per_thz.items()},
+            },
+            "thermal": None if self.thermal is None else {
+                "temperatures_k": self.thermal.temperatures_k.tolist(),
+                "helmholtz_kj_per_mol": self.thermal.helmholtz_kj_per_mol.tolist(),
+                "entropy_j_per_k_mol": self.thermal.entropy_j_per_k_mol.tolist(),
+                "heat_capacity_j_per_k_mol": self.thermal.heat_capacity_j_per_k_mol.tolist(),
+                "formula_units": self.thermal.formula_units,
+            },
+        }  # fmt: skip
+
+
+def phonon_report(
+    atoms: Atoms | Structure,
+    potential: Calculates,
+    *,
+    relaxed: bool = False,
+    method: Method = "exact",
+    mesh: float | Sequence[int] = MESH_LENGTH_A,
+    displacement_a: float = 0.01,
+    born: str | None = None,
+    progress: Progress | None = None,
+) -> PhononReport:
+    """Phonons with bands, density of states and, where the crystal is stable, thermal functions; see sus2.phonons."""
+    tell = progress or (lambda stage, fraction: None)
+    result = phonons(
+        atoms, potential, relaxed=relaxed, method=method, mesh=mesh, displacement_a=displacement_a, born=born,
+        progress=lambda stage, fraction: tell(stage, 0.5 * fraction),
+    )  # fmt: skip
+    tell("bands", 0.5)
+    bands = result.band_structure()
+    tell("modes on the mesh", 0.6)
+    stable = result.stable
+    tell("density of states", 0.8)
+    dos = result.dos()
+    return PhononReport(result, bands, dos, result.thermal() if stable else None)
+
+
+def follow_from(
+    atoms: Atoms | Structure,
+    potential: Calculates,
+    q_fractional: ArrayLike,
+    branch: int = 0,
+    *,
+    method: Method = "exact",
+    progress: Progress | None = None,
+) -> FollowedMode:
+    """Follow a mode of a relaxed crystal to the phase that it leads to; see sus2.follow_mode."""
+    result = phonons(atoms, potential, relaxed=True, method=method, progress=progress)
+    return follow_mode(result, q_fractional, branch, progress=progress)
+
+
+def phonopy_files(
+    atoms: Atoms | Structure,
+    potential: Calculates,
+    *,
+    method: Method = "exact",
+    mesh: float | Sequence[int] = MESH_LENGTH_A,
+    displacement_a: float = 0.01,
+    born: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, bytes]:
+    """phonopy's own files of a relaxed crystal by name: phonopy.yaml, FORCE_CONSTANTS, band.yaml, mesh.yaml."""
+    result = phonons(
+        atoms, potential, relaxed=True, method=method, mesh=mesh, displacement_a=displacement_a, born=born,
+        progress=progress,
+    )  # fmt: skip
+    if progress is not None:
+        progress("writing files", 0.5)
+    with tempfile.TemporaryDirectory() as folder:
+        return {path.name: path.read_bytes() for path in result.write_files(Path(folder))}

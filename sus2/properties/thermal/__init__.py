@@ -1,0 +1,1 @@
+"""Quasi-harmonic thermal properties."""

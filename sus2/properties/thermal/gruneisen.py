@@ -1,0 +1,61 @@
+"""Grueneisen parameters: how fast frequencies fall with the volume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import constants
+
+from sus2.derivatives.second_order import SecondDerivatives
+from sus2.properties.phonons.calculate import IMAGINARY_THZ
+
+if TYPE_CHECKING:
+    from phonopy.phonon.mesh import Mesh
+
+Array = NDArray[np.float64]
+
+
+def mode_gruneisen(
+    mesh: Mesh, centre: SecondDerivatives, smaller: SecondDerivatives, larger: SecondDerivatives
+) -> Array:
+    """gamma = -V/(2 w^2) <e| dD/dV |e> (Hellmann-Feynman) on a mesh, (nq, 3N), nan where a mode has no frequency.
+
+    centre: derivatives at the volume of the mesh; smaller, larger: at volumes below and above it.
+    """
+    q = np.asarray(mesh.qpoints)
+    change = (larger.dynamical_matrix(q) - smaller.dynamical_matrix(q)) / (larger.volume_a3 - smaller.volume_a3)
+    values, vectors = np.linalg.eigh(centre.dynamical_matrix(q))
+    frequencies = np.asarray(mesh.frequencies)
+    inner = vectors.conj().transpose(0, 2, 1) @ change @ vectors
+    slopes = np.diagonal(inner, axis1=1, axis2=2).real.copy()
+    for k, block in _degenerate(frequencies):
+        slopes[k, block] = np.linalg.eigvalsh(inner[k, block, block])
+    values[np.abs(frequencies) < IMAGINARY_THZ] = np.nan
+    return -0.5 * centre.volume_a3 * slopes / values
+
+
+def _degenerate(frequencies: Array) -> list[tuple[int, slice]]:
+    out = []
+    for k, row in enumerate(frequencies):
+        edges = np.flatnonzero(np.diff(row) > 1e-4) + 1
+        for a, b in zip([0, *edges], [*edges, len(row)], strict=True):
+            if b - a > 1:
+                out.append((k, slice(int(a), int(b))))
+    return out
+
+
+def average_gruneisen(frequencies: Array, gamma: Array, weights: NDArray[np.int64], temperatures: Array) -> Array:
+    """sum(gamma Cv)/sum(Cv) over the modes; nan at 0 K, where no mode has a heat capacity."""
+    use = np.isfinite(gamma)
+    f = np.where(use, np.abs(frequencies), 1.0)
+    weight = np.where(use, weights[:, None], 0)
+    value = np.where(use, gamma, 0.0)
+    out = np.full(len(temperatures), np.nan)
+    for k, t in enumerate(temperatures):
+        if t > 0:
+            x = np.minimum(constants.h * 1e12 * f / (constants.k * t), 500.0)
+            heat = weight * (x / (2.0 * np.sinh(0.5 * x))) ** 2
+            out[k] = (heat * value).sum() / heat.sum() if heat.sum() > 1e-30 else np.nan
+    return out

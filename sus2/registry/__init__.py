@@ -1,0 +1,1 @@
+"""Potentials by name: shipped weights, recommendation, applicability, other people's calculators."""

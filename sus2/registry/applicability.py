@@ -1,0 +1,164 @@
+"""How far a structure lies from the training data, in the space of the potential's own descriptors.
+
+For each potential a small file beside its weights (NAME.info.npz, made by `sus2 data information NAME`) keeps the
+information matrix of the training set: of the scalars B_s of every atom, times its species coefficient, as they enter
+the energy linearly, around the mean of the atom's element. The grade of an atom is the Mahalanobis distance to the
+training atoms of its element, which is the leverage of D-optimality (Podryabinkin and Shapeev, Comput. Mater. Sci. 140,
+171 (2017)), over the distance that 99.9 % of them keep: up to one it is interpolation.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.errors import Sus2Error
+from sus2.potential.batch import build_batch, neighbours, pack, type_indices
+from sus2.potential.potential import Calculates, Potential
+from sus2.registry.load import beside_weights, pretrained_folder
+from sus2.validation.checks import Check, Verdict
+
+Array = NDArray[np.float64]
+
+LOOK: Final = 1.0
+FAIL: Final = 3.0
+# The arrays of a file, besides weights_sha256 and rest.
+STORED: Final = ("centre", "spread", "directions", "variance", "scale")
+# Edges whose radial functions are held at once.
+_EDGES: Final = 200_000
+
+
+@dataclass(frozen=True, eq=False)
+class Information:
+    """What is kept of a training set of C elements and S scalars.
+
+    weights_sha256: of the potential; centre (C, S) mean descriptor of each element, eV; spread (S,) of each scalar
+    around the centres, eV; directions (S, R), orthonormal, of largest variance of the scalars in units of their spread,
+    and variance (R,) along each; rest, the variance that all other directions count with; scale (C,) the distance that
+    99.9 % of the training atoms keep, nan for an element without enough of them.
+    """
+
+    weights_sha256: str
+    centre: Array
+    spread: Array
+    directions: Array
+    variance: Array
+    rest: float
+    scale: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ExtrapolationGrade:
+    """grades: one array (N,) for each structure, nan where nothing is known; note: why there is no grade, or empty."""
+
+    grades: tuple[Array, ...]
+    note: str
+
+    @property
+    def largest(self) -> float:
+        """Over all atoms of all structures; nan without a grade."""
+        known = [g[np.isfinite(g)] for g in self.grades]
+        return float(max((g.max() for g in known if len(g)), default=np.nan))
+
+    def checks(self) -> tuple[Check, ...]:
+        """The grade as a check."""
+        if self.note:
+            return (Check("Extrapolation grade", float("nan"), "", "look", self.note),)
+        value = self.largest
+        unknown = sum(int((~np.isfinite(g)).sum()) for g in self.grades)
+        if unknown:
+            meaning = (
+                f"{unknown} {'atom is' if unknown == 1 else 'atoms are'} of an element of which the training data hold "
+                "too few to tell: nothing says that energies and forces are interpolated there."
+            )
+            worst: Verdict = "fail" if value > FAIL else "look"
+            return (Check("Extrapolation grade", value, "", worst, meaning, LOOK, FAIL),)
+        meaning = (
+            "Every atom has surroundings like those of the training data."
+            if value <= LOOK
+            else "Some atom has surroundings that the training data do not hold: energies and forces are extrapolated."
+        )
+        verdict: Verdict = "pass" if value <= LOOK else "look" if value <= FAIL else "fail"
+        return (Check("Extrapolation grade", value, "", verdict, meaning, LOOK, FAIL),)
+
+
+def extrapolation_grade(potential: Calculates, structures: Sequence[Atoms]) -> ExtrapolationGrade:
+    """Grade of every atom; without the file of the potential's training data the note says so."""
+    nothing = tuple(np.full(len(a), np.nan) for a in structures)
+    if not isinstance(potential, Potential):
+        return ExtrapolationGrade(nothing, f"{potential.name} keeps no summary of its training data.")
+    known = information(potential)
+    if known is None:
+        return ExtrapolationGrade(
+            nothing, f"There is no summary of the training data that belongs to these weights of {potential.name}."
+        )
+    grades = []
+    for atoms in structures:
+        types = type_indices(atoms, potential.elements)
+        grades.append(grade_of(known, descriptors(potential, [atoms]), types))
+    return ExtrapolationGrade(tuple(grades), "")
+
+
+def grade_of(known: Information, values: Array, types: NDArray[np.int64]) -> Array:
+    """Grades (N,) of descriptors (N, S) of atoms of these types (N,)."""
+    own = (values - known.centre[types]) / known.spread
+    along = own @ known.directions
+    beside = own - along @ known.directions.T
+    squares = (along**2 / known.variance).sum(axis=1) + (beside**2).sum(axis=1) / known.rest
+    out: Array = np.sqrt(squares / values.shape[1]) / known.scale[types]
+    return out
+
+
+def descriptors(potential: Potential, structures: Sequence[Atoms]) -> Array:
+    """species[Z] B_s of every atom, (N, S) eV, one structure after the other."""
+    model = potential.model
+    out = [np.zeros((0, len(potential.spec.mapping)))]
+    lists = (neighbours(a, potential.cutoff) for a in structures)
+    for part, chunk in pack(lists, _EDGES):
+        batch = build_batch(
+            list(structures[part]), potential.elements, potential.cutoff, device=potential.device,
+            dtype=potential.dtype, lists=chunk,
+        )  # fmt: skip
+        z = batch.species
+        with torch.no_grad():
+            basic = model.basic_moments(batch.edge_vectors, batch.edge_i, z[batch.edge_i], z[batch.edge_j], len(z))
+            values = model.scalars(basic) * model.species_coeffs[z][:, None]
+        out.append(values.double().cpu().numpy())
+    return np.concatenate(out)
+
+
+def information_path(name: str) -> Path:
+    """Where the summary of a potential's training data is, beside its weights."""
+    return beside_weights(name, ".info.npz") or pretrained_folder() / f"{name}.info.npz"
+
+
+def information(potential: Potential) -> Information | None:
+    """The summary that belongs to these weights, or None; raises Sus2Error for a damaged file."""
+    path = information_path(potential.name)
+    if not potential.card.sha256 or not path.is_file():
+        return None
+    state = path.stat()
+    found = _read(path, (state.st_mtime_ns, state.st_size))
+    return found if found.weights_sha256 == potential.card.sha256 else None
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, state: tuple[int, int]) -> Information:
+    """The file in one state of its content, so that one that is made again is read again."""
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            centre, spread, directions, variance, scale = (z[n].astype(np.float64) for n in STORED)
+            return Information(
+                str(z["weights_sha256"]), centre, spread, directions, variance, float(z["rest"]), scale
+            )  # fmt: skip
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        raise Sus2Error(f"{path.name} is damaged; make it again with 'sus2 data information'.") from None

@@ -1,0 +1,1 @@
+"""Relaxation of crystals: minimiser, symmetry, one structure or many."""

@@ -1,0 +1,1 @@
+"""Properties of thousands of structures into a database."""

@@ -1,0 +1,116 @@
+"""Screening: properties of very many structures on any executor, each result in a database as soon as it is there.
+
+What the database holds already is not computed again, so a run that was killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from sus2.errors import Sus2Error
+from sus2.jobs.calculation import PotentialRef
+from sus2.potential.potential import Potential
+from sus2.registry.load import load, models
+from sus2.registry.recommendation import recommend_for
+from sus2.screening.columns import SCREEN_COLUMNS
+from sus2.screening.files import items_of
+from sus2.screening.plan import Plan
+from sus2.screening.run import OnOutcome, Progress, Run, ScreenSummary
+from sus2.screening.store import ScreenStore
+from sus2.screening.work import DEFAULTS, FUNCTIONS
+
+__all__ = ["FUNCTIONS", "SCREEN_COLUMNS", "ScreenSummary", "reference_of", "screen"]
+
+
+def screen(
+    structures: Any,
+    potentials: Any = None,
+    *,
+    properties: Sequence[str] = ("eos", "elastic"),
+    out: str | Path,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
+    workers: int = 2,
+    batch: int | None = None,
+    retry_failed: bool = False,
+    progress: Progress | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> ScreenSummary:
+    """Compute properties of every structure and keep each result in a database; go on where an earlier run stopped.
+
+    structures: paths of files, folders and patterns, or crystals, as items_of takes them; potentials: a name, a
+    potential, a PotentialRef, or a sequence of these, by default for each structure the shipped one that fits best.
+    properties: of relax, eos, elastic, phonons, thermal; settings: for a property the arguments of its function.
+    out: an SQLite file or the URL of a database. executor: any concurrent.futures.Executor, or what makes one where it
+    may break for good (ProcessPoolExecutor); by default `workers` processes of this computer. batch: structures for
+    each task, by default as many as take TARGET_S. retry_failed: compute again what failed before. on_outcome: called
+    with each outcome once it is kept, and the names of its structure.
+
+    A structure that cannot be read or computed is recorded with its reason. A batch that kills its worker is split and
+    tried again; a property of a structure that kills its worker twice is recorded as failed. Several runs may share a
+    database. A result counts as the same where structure, weights, settings and code are.
+
+    Raises Sus2Error: unknown property or setting, no such path or potential, a database that cannot be used, an
+    executor that is lost. What was finished is kept, also on KeyboardInterrupt.
+    """
+    wanted = tuple(p for p in FUNCTIONS if p in properties)
+    unknown = [p for p in properties if p not in FUNCTIONS]
+    if unknown or not wanted:
+        what = f"There is no property '{unknown[0]}'" if unknown else "No property is chosen"
+        raise Sus2Error(f"{what}; choose of {', '.join(FUNCTIONS)}.")
+    if batch is not None and batch < 1:
+        raise Sus2Error(f"A batch has at least 1 structure, not {batch}.")
+    chosen = {p: {**DEFAULTS.get(p, {}), **dict((settings or {}).get(p, {}))} for p in wanted}
+    items, count = items_of(structures)
+    references = _references(potentials)
+    store = ScreenStore(out)
+    try:
+        plan = Plan(store, items, references, chosen, retry_failed)
+        return Run(store, plan, executor, workers, batch, count, progress, on_outcome).execute()
+    finally:
+        store.close()
+
+
+def _references(potentials: Any) -> Callable[[Atoms], Sequence[PotentialRef]]:
+    """The potentials for a crystal."""
+    if potentials is None:
+        cards = models()
+        known: dict[str, list[PotentialRef]] = {}
+
+        def fitting(atoms: Atoms) -> Sequence[PotentialRef]:
+            found = recommend_for(atoms, cards)
+            if found is None:
+                return []
+            # One and the same object for a potential, which its key is computed from once.
+            return known.setdefault(found.card.name, [PotentialRef.of(found.card)])
+
+        return fitting
+    many = potentials if isinstance(potentials, list | tuple) else [potentials]
+    references = list(dict.fromkeys(_reference(p) for p in many))
+    if not references:
+        raise Sus2Error("No potential is chosen; name at least one.")
+    return lambda atoms: references
+
+
+def _reference(potential: Any) -> PotentialRef:
+    if isinstance(potential, PotentialRef):
+        return potential
+    if isinstance(potential, str):
+        potential = load(potential)
+    if not isinstance(potential, Potential):
+        raise Sus2Error(
+            f"A potential is a name, a loaded potential or a PotentialRef, not a {type(potential).__name__}."
+        )
+    return reference_of(potential)
+
+
+def reference_of(potential: Potential) -> PotentialRef:
+    """How a question names a loaded potential."""
+    if any(card.identity == potential.card.identity for card in models()):
+        return PotentialRef.of(potential.card, precision=potential.precision)
+    raise Sus2Error(f"{potential.name} is no shipped potential: give PotentialRef.of(card, its file's bytes).")

@@ -1,0 +1,1 @@
+"""Starting the app's server, its headers and limits."""

@@ -1,0 +1,68 @@
+"""The page that loads streamlit's front end, with what makes the first plot of a visit come sooner.
+
+Two things. Streamlit's front end does not know where its server is: at `/eos` it asks `/eos/_stcore/health`, is
+refused, and asks `/_stcore/health` some time later; here the page says where its own scripts lie, which is there. And
+the script that draws plots, the largest of all, is asked for only when the first plot arrives; here the browser
+fetches and compiles it while it waits for the server.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sus2.server.headers import Application, Message, Receive, Scope, Send
+
+_SERVER: Final = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
+_EARLY: Final = ("PlotlyChart",)
+_CONDITIONS: Final = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"})
+_OF_THE_GIVEN: Final = frozenset({b"content-length", b"etag", b"last-modified"})
+
+
+def prepared(front_page: str, static: Path) -> str:
+    """The front page with our additions; static: the folder of the front end."""
+    scripts = [path for name in _EARLY for path in sorted((static / "static" / "js").glob(f"{name}.*.js"))]
+    links = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{path.name}">' for path in scripts)
+    # Ours comes before the scripts that look for it.
+    return front_page.replace("</title>", f"</title>{_SERVER}", 1).replace("</head>", f"{links}</head>", 1)
+
+
+class FrontPage:
+    """Gives `page` in place of `given` to whoever asks for a page."""
+
+    def __init__(self, app: Application, given: str, page: str) -> None:
+        self._app, self._given, self._page = app, given.encode(), page.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = dict(scope["headers"]) if scope["type"] == "http" and scope["method"] == "GET" else {}
+        if b"text/html" not in asked.get(b"accept", b""):
+            await self._app(scope, receive, send)
+            return
+        # The page as it is, whole: not compressed, and not "unchanged" since another release of ours.
+        headers = [h for h in scope["headers"] if h[0] not in _CONDITIONS]
+        held: list[Message] = []
+
+        async def replaced(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._length(message) == len(self._given):
+                held.append(message)
+            elif not held:
+                await send(message)
+            else:
+                held.append(message)
+                if not message.get("more_body"):
+                    await self._send(held, send)
+
+        await self._app({**scope, "headers": headers}, receive, replaced)
+
+    def _length(self, start: Message) -> int:
+        return next((int(v) for k, v in start.get("headers", ()) if k.lower() == b"content-length"), -1)
+
+    async def _send(self, held: list[Message], send: Send) -> None:
+        start, *parts = held
+        body = b"".join(part.get("body", b"") for part in parts)
+        if body == self._given:
+            body = self._page
+            kept = [h for h in start["headers"] if h[0].lower() not in _OF_THE_GIVEN]
+            start["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
+        await send(start)
+        await send({"type": "http.response.body", "body": body})

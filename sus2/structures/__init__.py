@@ -1,0 +1,40 @@
+"""Structures: from uploads, samples, ASE or pymatgen, checked; their symmetry and standard cells."""
+
+from __future__ import annotations
+
+from sus2.structures.crystal import (
+    CrystalInfo,
+    CrystalSystem,
+    Orbit,
+    check_crystal,
+    content_key,
+    crystal_system,
+    describe,
+    elements_of,
+    shortest_distance,
+    standardise,
+    to_atoms,
+)
+from sus2.structures.files import FORMATS, read_structure, write_structure
+from sus2.structures.samples import DEFAULT_SAMPLE, Sample, sample, samples
+
+__all__ = [
+    "DEFAULT_SAMPLE",
+    "FORMATS",
+    "CrystalInfo",
+    "CrystalSystem",
+    "Orbit",
+    "Sample",
+    "check_crystal",
+    "content_key",
+    "crystal_system",
+    "describe",
+    "elements_of",
+    "read_structure",
+    "sample",
+    "samples",
+    "shortest_distance",
+    "standardise",
+    "to_atoms",
+    "write_structure",
+]

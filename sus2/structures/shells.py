@@ -1,0 +1,233 @@
+"""Who is near whom: neighbour shells of each atom, and distances against those of a potential's training data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import vesin
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.errors import StructureError
+from sus2.structures.crystal import check_crystal, shortest_distance, to_atoms
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from sus2.registry.load import Card
+    from sus2.validation.checks import Verdict
+
+COORDINATION: Final = 1.1
+"""Atoms within this factor of the nearest one's distance count as coordinated (pymatgen's MinimumDistanceNN)."""
+MAX_REACH_A: Final = 20.0
+_REACH_A = 6.0
+_MAX_PAIRS = 2_000_000
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class NeighbourShell:
+    """count neighbours of one element at distance_a (their mean), at most spread_a apart, angstrom."""
+
+    element: str
+    count: int
+    distance_a: float
+    spread_a: float
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is around one atom: site from 0, its element, the distance of the nearest atom (inf where none is within
+    reach), how many are within COORDINATION of that, and the shells by distance."""
+
+    site: int
+    element: str
+    nearest_a: float
+    coordination: int
+    shells: tuple[NeighbourShell, ...]
+
+
+@dataclass(frozen=True)
+class PairDistance:
+    """The shortest distance of a pair of elements in a crystal, and in a potential's training data, angstrom.
+
+    pair: alphabetical; trained_a: None where the card does not say; verdict as in sus2.validation.checks: "pass" from
+    the shortest trained distance on, "look" down to 0.9 of it or where it is not known, "fail" below.
+    """
+
+    pair: Pair
+    shortest_a: float
+    trained_a: float | None
+    verdict: Verdict
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        """As "Cl-Na"."""
+        return "-".join(self.pair)
+
+    @property
+    def ratio(self) -> float:
+        """shortest_a in units of trained_a; nan where that is not known."""
+        return math.nan if self.trained_a is None else self.shortest_a / self.trained_a
+
+
+def distance_verdict(ratio: float) -> Verdict:
+    """Of a distance in units of the shortest in the training data."""
+    return "pass" if ratio >= 1.0 else "look" if ratio >= 0.9 else "fail"
+
+
+def surroundings(
+    structure: Atoms | Structure, *, reach_a: float | None = None, tolerance_a: float = 0.02
+) -> tuple[Surroundings, ...]:
+    """Neighbours of every atom, in the order of the atoms.
+
+    reach_a: how far to look, angstrom (default: 1.6 times the longest of the nearest distances, at least 3);
+    tolerance_a: neighbours of one element whose distances follow each other this closely are one shell.
+    Raises StructureError: not a crystal, a reach or tolerance out of range.
+    """
+    atoms = to_atoms(structure)
+    check_crystal(atoms)
+    if not 0.0 < tolerance_a <= 1.0:
+        raise StructureError(f"A tolerance of {tolerance_a:g} Å is out of range; give one above 0 and up to 1 Å.")
+    reach = _default_reach(atoms) if reach_a is None else reach_a
+    if not 0.0 < reach <= MAX_REACH_A:
+        raise StructureError(f"A reach of {reach:g} Å is out of range; give one above 0 and up to {MAX_REACH_A:g} Å.")
+    i, j, d = _neighbours(atoms, reach)
+    symbols = np.array(atoms.get_chemical_symbols())
+    order = np.lexsort((d, i))
+    i, j, d = i[order], j[order], d[order]
+    bounds = np.searchsorted(i, np.arange(len(atoms) + 1))
+    out = []
+    for site, (start, stop) in enumerate(pairwise(bounds)):
+        mine = d[start:stop]
+        nearest = float(mine[0]) if len(mine) else math.inf
+        near = int(np.count_nonzero(mine <= COORDINATION * nearest)) if len(mine) else 0
+        shells = _shells(symbols[j[start:stop]], mine, tolerance_a)
+        out.append(Surroundings(site, str(symbols[site]), nearest, near, shells))
+    return tuple(out)
+
+
+def distinct(found: Sequence[Surroundings], *, tolerance_a: float = 0.005) -> tuple[tuple[int, ...], ...]:
+    """Sites of one element with the same shells (counts, and distances within tolerance_a), the first ones first.
+
+    Symmetrically equivalent atoms are together; others may be too, where only angles tell them apart.
+    """
+    groups: list[list[Surroundings]] = []
+    for one in found:
+        for group in groups:
+            first = group[0]
+            if (first.element, first.coordination, len(first.shells)) == (
+                one.element,
+                one.coordination,
+                len(one.shells),
+            ) and all(
+                (a.element, a.count) == (b.element, b.count) and abs(a.distance_a - b.distance_a) <= tolerance_a
+                for a, b in zip(first.shells, one.shells, strict=True)
+            ):
+                group.append(one)
+                break
+        else:
+            groups.append([one])
+    return tuple(tuple(one.site for one in group) for group in groups)
+
+
+def shortest_by_pair(atoms: Atoms, reach_a: float) -> dict[Pair, float]:
+    """The shortest distance of each pair of elements (alphabetical) that comes within reach_a, angstrom."""
+    i, j, d = _neighbours(atoms, reach_a)
+    symbols = np.array(atoms.get_chemical_symbols())
+    kinds, index = np.unique(symbols, return_inverse=True)
+    shortest = np.full((len(kinds), len(kinds)), np.inf)
+    np.minimum.at(shortest, (index[i], index[j]), d)
+    return {
+        (str(kinds[a]), str(kinds[b])): float(min(shortest[a, b], shortest[b, a]))
+        for a in range(len(kinds))
+        for b in range(a, len(kinds))
+        if np.isfinite(min(shortest[a, b], shortest[b, a]))
+    }
+
+
+def trained_distances(card: Card) -> dict[Pair, float]:
+    """The shortest distance of each pair (alphabetical) in the training data of a potential, angstrom."""
+    found = card.__dict__.get("_trained_distances")
+    if found is None:
+        # A universal card has thousands of pairs, and every result is checked against them.
+        found = {_sorted_pair(*pair.split("-")): d for pair, d in card.shortest_distances_a.items()}
+        card.__dict__["_trained_distances"] = found
+    return dict(found)
+
+
+def pair_distances(atoms: Atoms, card: Card) -> tuple[PairDistance, ...]:
+    """The shortest distance of each pair of elements against that in the training data, the most worrying first.
+
+    Pairs farther apart than half as far again as any of the trained distances (6 angstrom where the card has none) are
+    not near in this sense and are left out.
+    """
+    known = trained_distances(card)
+    reach = 1.5 * max(known.values()) if known else _REACH_A
+    found = []
+    for pair, d in shortest_by_pair(atoms, reach).items():
+        trained = known.get(pair)
+        name = "-".join(pair)
+        if trained is None:
+            meaning = (
+                f"The training data have no {name} distances."
+                if known
+                else "The card of the potential does not say how close its data go."
+            )
+            found.append(PairDistance(pair, d, None, "look", meaning))
+            continue
+        verdict = distance_verdict(d / trained)
+        meaning = {
+            "pass": "Inside the distances of the training data.",
+            "look": f"A little below the training data, which go down to {trained:.3f} Å.",
+            "fail": f"Far below the training data, which go down to {trained:.3f} Å: what the model says is a guess.",
+        }[verdict]
+        found.append(PairDistance(pair, d, trained, verdict, meaning))
+    return tuple(sorted(found, key=lambda p: (p.trained_a is not None, p.ratio, p.pair)))
+
+
+def _sorted_pair(a: str, b: str) -> Pair:
+    return (a, b) if a <= b else (b, a)
+
+
+def _neighbours(atoms: Atoms, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    expected = len(atoms) ** 2
+    if atoms.pbc.all():
+        expected = int(len(atoms) ** 2 * 4.19 * reach**3 / abs(float(atoms.cell.volume)))
+    if expected > _MAX_PAIRS:
+        raise StructureError(
+            f"Within {reach:.3g} Å there are about {expected:,} pairs of atoms, too many to list; look less far."
+        )
+    i, j, d = vesin.ase_neighbor_list("ijd", atoms, reach)
+    return i.astype(np.int64), j.astype(np.int64), d
+
+
+def _default_reach(atoms: Atoms) -> float:
+    """Far enough for the first shells of every atom, also of one that is far from the others."""
+    reach = 1.6 * max(shortest_distance(atoms), 3.0 / 1.6)
+    for _ in range(8):
+        i, _, d = _neighbours(atoms, min(reach, MAX_REACH_A))
+        nearest = np.full(len(atoms), np.inf)
+        np.minimum.at(nearest, i, d)
+        wanted = 1.6 * float(nearest.max())
+        if wanted <= reach or reach >= MAX_REACH_A:
+            break
+        reach = wanted if math.isfinite(wanted) else 1.5 * reach
+    return min(reach, MAX_REACH_A)
+
+
+def _shells(symbols: NDArray[np.str_], distances: NDArray[np.float64], tolerance: float) -> tuple[NeighbourShell, ...]:
+    """Shells of ascending distances (n,) by element."""
+    shells = []
+    for element in np.unique(symbols):
+        mine = distances[symbols == element]
+        for part in np.split(mine, np.flatnonzero(np.diff(mine) > tolerance) + 1):
+            shells.append(NeighbourShell(str(element), len(part), float(part.mean()), float(np.ptp(part))))
+    return tuple(sorted(shells, key=lambda s: (s.distance_a, s.element)))

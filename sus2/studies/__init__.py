@@ -1,0 +1,1 @@
+"""Studies of the model: ablations, transfer between functionals, limits."""

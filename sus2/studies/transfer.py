@@ -1,0 +1,202 @@
+"""From a PBE potential to an r2SCAN one: five ways, and how the error falls with the number of r2SCAN structures.
+
+After Huang et al., npj Comput. Mater. 2025 (arXiv 2504.05565): 1 from scratch; 2 transfer with trainable elemental
+references; 3 transfer with the references of PBE kept; 4 transfer after the references are refitted to r2SCAN;
+and, beyond the paper, 5 multi-fidelity: one potential trained on both functionals at once that shares everything but
+its element-wise coefficients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sus2.comparison.references import agreement, regress_shifts
+from sus2.studies.study import (
+    Array,
+    Effort,
+    Material,
+    Report,
+    descend,
+    load_material,
+    measured,
+    run_rows,
+    steps_of,
+    study_config,
+    train,
+)
+from sus2.studies.tables import append_row, read_table, table_path
+from sus2.training.fit.objective import Objective
+from sus2.training.fit.parameters import ParameterSpace
+
+METHODS: Final[Mapping[int, str]] = {
+    1: "from scratch",
+    2: "transfer, trainable references",
+    3: "transfer, references of PBE kept",
+    4: "transfer, references refitted first",
+    5: "both functionals at once",
+}
+SIZES: Final = (100, 300, 1000, 3000, 10_000)
+# What the paper finds for methods 1 to 4 (CHGNet, 240,000 structures): energy, force and formation energy.
+PAPER: Final[Mapping[int, tuple[float, float, float]]] = {
+    1: (27.0, 45.0, 43.0), 2: (26.0, 54.0, 52.0), 3: (26.0, 52.0, 40.0), 4: (17.0, 38.0, 29.0)
+}  # fmt: skip
+_OWN: Final = ("pair", "species", "shift")  # element-wise coefficients
+
+
+@dataclass(eq=False)
+class TransferStudy:
+    """Both functionals on the same structures, and the PBE potential that methods 2 to 4 start from."""
+
+    effort: Effort
+
+    @cached_property
+    def pbe(self) -> Material:
+        return load_material(study_config(), "PBE", self.effort.seed)
+
+    @cached_property
+    def r2scan(self) -> Material:
+        return load_material(study_config(), "r2SCAN", self.effort.seed)
+
+    @cached_property
+    def pretrained(self) -> tuple[ParameterSpace, Array]:
+        """The PBE potential: twice the updates of what follows."""
+        space, x = self.pbe.start()
+        longer = Effort(2 * self.effort.updates, self.effort.rate, self.effort.seed)
+        return space, train(self.pbe, space, x, longer)
+
+    def run(self, method: int, size: int) -> Mapping[str, Any]:
+        """Train by one method on the first `size` structures (0: all) and measure on the held-out compositions."""
+        chunks = -(-size // 100) if size else None
+        if method == 1:
+            space, x = self.r2scan.start(chunks=chunks)
+            x = train(self.r2scan, space, x, self.effort, chunks=chunks)
+        elif method == 5:
+            space, x = self._both(chunks)
+        else:
+            space, x = self.pretrained
+            trainable = np.ones(space.size, dtype=bool)
+            if method == 3:
+                trainable[space.slices()["shift"]] = False
+            if method == 4:
+                x = self._refitted(space, x, chunks)
+            x = train(self.r2scan, space, x, self.effort, chunks=chunks, trainable=trainable)
+        used = sum(len(c.data) for c in self.r2scan.chunks[:chunks])
+        return {"structures": used, **measured(self.r2scan.measure(space.unpack(x)))}
+
+    def _refitted(self, space: ParameterSpace, x: Array, chunks: int | None) -> Array:
+        """The shifts of elements that fit the r2SCAN energies best, everything else as it is."""
+        spec = space.unpack(x)
+        some = self.r2scan.chunks[:chunks]
+        rows = np.concatenate([c.counts / c.sizes[:, None] for c in some])
+        miss = np.concatenate([(c.data.energy_ev - c.predict(spec).energy_ev) / c.sizes for c in some])
+        known = rows.any(axis=0)
+        found, *_ = np.linalg.lstsq(rows[:, known], miss, rcond=None)
+        out = x.copy()
+        shift = out[space.slices()["shift"]]
+        shift[known] += found
+        # An element without r2SCAN structures moves with the others.
+        shift[~known] += found.mean() if known.any() else 0.0
+        return out
+
+    def _both(self, chunks: int | None) -> tuple[ParameterSpace, Array]:
+        """One vector: the PBE potential's parameters and, behind them, the element-wise ones of r2SCAN."""
+        space, start = self.pretrained
+        own = np.concatenate([np.arange(space.size)[space.slices()[name]] for name in _OWN])
+        x = np.concatenate([start, self._refitted(space, start, chunks)[own]])
+        lower, upper = self.pbe.chunks, self.r2scan.chunks[:chunks]
+
+        def as_r2scan(y: Array) -> Array:
+            z = y[: space.size].copy()
+            z[own] = y[space.size :]
+            return z
+
+        def gradient(y: Array, k: int) -> Array:
+            out = np.zeros_like(y)
+            below = _gradient(space, lower[k % len(lower)], y[: space.size])
+            above = _gradient(space, upper[k % len(upper)], as_r2scan(y))
+            out[: space.size] = below + above
+            out[own] = below[own]
+            out[space.size :] = above[own]
+            return out
+
+        steps = np.concatenate([steps_of(space), steps_of(space)[own]])
+        x = descend(gradient, x, max(len(lower), len(upper)), steps, self.effort)
+        return space, as_r2scan(x)
+
+    # ---- the labels themselves
+
+    def shifts(self) -> tuple[dict[str, float], list[dict[str, Any]], dict[str, float]]:
+        """Shifts of elements from PBE to r2SCAN, a row for each relaxed crystal, and how the functionals agree.
+
+        Formation energies are those of the teachers' own relaxed elements, on the same (PBE) structures.
+        """
+        one, two = self.pbe.train, self.r2scan.train
+        relaxed = np.flatnonzero(one.kind == "relaxed")
+        atoms = [one.to_atoms(int(i)) for i in relaxed]
+        sizes = one.sizes[relaxed]
+        raw = [d.energy_ev[relaxed] / sizes for d in (one, two)]
+        fraction = one.counts(self.pbe.config.elements)[relaxed] / sizes[:, None]
+        regression = regress_shifts(atoms, raw[1] - raw[0])
+        alone = np.flatnonzero(fraction.max(axis=1) == 1.0)
+        formation = []
+        for energy in raw:
+            lowest = np.array([energy[alone[fraction[alone, e] == 1.0]].min() for e in range(fraction.shape[1])])
+            formation.append(energy - fraction @ lowest)
+        compound = np.flatnonzero(fraction.max(axis=1) < 1.0)
+        before = agreement(raw[0][compound], raw[1][compound])
+        after = agreement(formation[0][compound], formation[1][compound])
+        rows = [
+            {"formula": atoms[i].get_chemical_formula(), "raw_pbe_ev_per_atom": float(raw[0][i]),
+             "raw_r2scan_ev_per_atom": float(raw[1][i]), "formation_pbe_ev_per_atom": float(formation[0][i]),
+             "formation_r2scan_ev_per_atom": float(formation[1][i])}
+            for i in compound[:: max(1, len(compound) // 400)]
+        ]  # fmt: skip
+        summary = {"crystals": float(before.n), "raw_pearson_r": before.pearson_r, "raw_mae_ev_per_atom": before.mae,
+                   "formation_pearson_r": after.pearson_r, "formation_mae_ev_per_atom": after.mae,
+                   "shift_residual_ev_per_atom": regression.rms_residual_ev_per_atom}  # fmt: skip
+        return dict(regression.shifts_ev), rows, summary
+
+
+def _gradient(space: ParameterSpace, part: Objective, x: Array) -> NDArray[np.float64]:
+    _, tables, shift = part.value_and_gradient(space.unpack(x))
+    return space.gradient(x, tables, shift)
+
+
+def planned(seeds: int) -> Iterator[dict[str, Any]]:
+    """Rows of the study: all methods on all data, and the scaling law of methods 1, 4 and 5."""
+    for seed in range(seeds):
+        for method in METHODS:
+            yield {"method": method, "size": 0, "seed": seed}
+        for size in SIZES:
+            for method in (1, 4, 5):
+                yield {"method": method, "size": size, "seed": seed}
+
+
+def run_transfer(effort: Effort, seeds: int = 1, report: Report = print) -> None:
+    """Measure what the committed tables have not got yet.
+
+    Raises DataError where the distillation set is not built.
+    """
+    studies: dict[int, TransferStudy] = {}
+
+    def work(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        seed = int(row["seed"])
+        study = studies.setdefault(seed, TransferStudy(Effort(effort.updates, effort.rate, seed)))
+        return {"updates": effort.updates, **study.run(int(row["method"]), int(row["size"]))}
+
+    run_rows(table_path("transfer.csv"), planned(seeds), work, report)
+    if not read_table(table_path("transfer_shifts.csv")):
+        study = studies.setdefault(0, TransferStudy(effort))
+        shifts, rows, summary = study.shifts()
+        for element, value in shifts.items():
+            append_row(table_path("transfer_shifts.csv"), {"element": element, "shift_ev_per_atom": value})
+        for row in rows:
+            append_row(table_path("transfer_energies.csv"), row)
+        for key, value in summary.items():
+            append_row(table_path("transfer_agreement.csv"), {"quantity": key, "value": value})

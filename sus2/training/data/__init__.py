@@ -1,0 +1,1 @@
+"""Training sets: crystals, structures made from them, readers, splits."""

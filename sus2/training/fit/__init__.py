@@ -1,0 +1,1 @@
+"""Fitting: configuration, parameters, loss, optimisers, run folders."""

@@ -1,0 +1,122 @@
+"""J^T W J and J^T W (label - prediction) of labelled structures, J the derivatives by all parameters of a model.
+
+A structure feels the pairs of its own elements alone. So structures of the same elements are taken together, with the
+model of these elements: their Jacobian has some hundred columns however many elements the model knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from sus2.native.kernels import Edges, Kernel
+from sus2.potential.mtp import ModelSpec
+from sus2.training.fit.objective import Objective
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+# Rows of a Jacobian held at once (100 to 1000 columns of eight bytes).
+_ROWS_AT_ONCE = 12_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """One structure: its edges (types of the whole model), and weights and misses of energy, forces, virial."""
+
+    edges: Edges
+    weight: Array
+    miss: Array
+
+
+def normal_equations(
+    parts: Sequence[Objective], spec: ModelSpec, *, linear: bool = False, chain: csr_matrix | None = None
+) -> tuple[Array, Array]:
+    """Matrix (Q, Q) and right side (Q,) summed over all structures, with the weights of Objective.residual_scales.
+
+    Q counts the columns of Kernel.jacobian and then the shifts (C,), of theta and the shifts where `linear`. `chain`
+    (Q, size) holds derivatives of these by other parameters, which then take their place: size instead of Q.
+    """
+    width = Kernel(spec).jacobian_width(linear=linear) + spec.species_count
+    size = width if chain is None else chain.shape[1]
+    matrix, right = np.zeros((size, size)), np.zeros(size)
+    for types, rows in _by_elements(parts, spec).items():
+        columns = _columns(spec, np.array(types), linear=linear)
+        m, r = _group(parts[0], spec.with_species(types), np.array(types), rows, linear=linear)
+        if chain is not None:
+            local = chain[columns]
+            columns = np.unique(local.indices).astype(np.int64)
+            local = csr_matrix(local[:, columns])
+            m, r = local.T @ (local.T @ m).T, local.T @ r
+        matrix[np.ix_(columns, columns)] += m
+        right[columns] += r
+    return matrix, right
+
+
+def _by_elements(parts: Sequence[Objective], spec: ModelSpec) -> dict[tuple[int, ...], list[_Rows]]:
+    """All structures by the types that occur in them."""
+    found: dict[tuple[int, ...], list[_Rows]] = {}
+    for part in parts:
+        p = part.predict(spec)
+        energy, force, virial = part.residual_scales(p)
+        d_energy, d_force, d_virial = part.miss(p)
+        offsets = part.data.offsets
+        for k in range(len(part.data)):
+            a, b = offsets[k], offsets[k + 1]
+            edges = part.edges.range(a, b)
+            weight = np.concatenate([energy[k : k + 1], np.repeat(force[a:b], 3), np.full(6, virial[k])])
+            miss = np.concatenate([d_energy[k : k + 1], d_force[a:b].ravel(), d_virial[k]])
+            types = tuple(np.unique(edges.types).tolist())
+            found.setdefault(types, []).append(_Rows(edges, weight, miss))
+    return found
+
+
+def _chunks(rows: Sequence[_Rows]) -> Iterator[list[_Rows]]:
+    chunk: list[_Rows] = []
+    for row in rows:
+        if chunk and sum(len(r.weight) for r in chunk) + len(row.weight) > _ROWS_AT_ONCE:
+            yield chunk
+            chunk = []
+        chunk.append(row)
+    yield chunk
+
+
+def _group(
+    part: Objective, spec: ModelSpec, types: Index, rows: Sequence[_Rows], *, linear: bool
+) -> tuple[Array, Array]:
+    """Matrix and right side of structures of the same types, by the parameters of the spec of these types."""
+    kernel = part.kernel(spec)
+    width = kernel.jacobian_width(linear=linear) + len(types)
+    matrix, right = np.zeros((width, width)), np.zeros(width)
+    for chunk in _chunks(rows):
+        counts = np.array([len(r.edges.types) for r in chunk])
+        first = np.concatenate([[0], np.cumsum(counts)])
+        edges = Edges.concatenate([r.edges for r in chunk])
+        edges = Edges(edges.first, edges.vectors, edges.j, np.searchsorted(types, edges.types))
+        jacobian = kernel.jacobian(edges, first, linear=linear)
+        shift = np.zeros((len(jacobian), len(types)))
+        np.add.at(shift, (np.repeat(3 * first[:-1] + 7 * np.arange(len(chunk)), counts), edges.types), 1.0)
+        root = np.sqrt(np.concatenate([r.weight for r in chunk]))
+        columns = np.concatenate([jacobian, shift], axis=1)
+        columns *= root[:, None]
+        matrix += columns.T @ columns
+        right += columns.T @ (root * np.concatenate([r.miss for r in chunk]))
+    return matrix, right
+
+
+def _columns(spec: ModelSpec, types: Index, *, linear: bool) -> Index:
+    """Places of the columns of the spec of these types among those of the whole spec, shifts last."""
+    c, theta = spec.species_count, len(spec.mapping)
+    if linear:
+        return np.concatenate([np.arange(theta), theta + types])
+    pairs = (types[:, None] * c + types).ravel()
+    table = (np.arange(spec.scaling_blocks)[:, None] * c**2 + pairs).ravel()
+    size, weights = spec.scaling_blocks * c**2, spec.radial_funcs_count * spec.radial_basis_size
+    after = 2 * size + weights
+    return np.concatenate([
+        table, size + table, 2 * size + np.arange(weights), after + types, after + c + types,
+        after + 2 * c + np.arange(theta), after + 2 * c + theta + types,
+    ])  # fmt: skip

@@ -1,0 +1,85 @@
+"""Optimisers of a SUS2 model by the gradient alone: full-batch L-BFGS and minibatch Adam.
+
+Each takes a flat vector of parameters and gives a better one; none keeps hidden state between calls, so that a
+run that is stopped between two calls continues with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from sus2.training.fit.objective import Objective
+from sus2.training.fit.parameters import ParameterSpace
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A quadratic pull, sum_k strength_k (x_k - centre_k)^2, added to the loss; both arrays (size,)."""
+
+    strength: Array
+    centre: Array
+
+    @classmethod
+    def none(cls, space: ParameterSpace) -> Prior:
+        """No pull at all."""
+        return cls(np.zeros(space.size), np.zeros(space.size))
+
+
+def total(space: ParameterSpace, parts: Sequence[Objective], x: Array, prior: Prior) -> tuple[float, Array]:
+    """Loss and gradient summed over the parts of a set, with the prior."""
+    spec = space.unpack(x)
+    pull = prior.strength * (x - prior.centre)
+    loss, gradient = float(pull @ (x - prior.centre)), 2.0 * pull
+    for part in parts:
+        value, tables, shift = part.value_and_gradient(spec)
+        loss += value
+        gradient += space.gradient(x, tables, shift)
+    return loss, gradient
+
+
+def lbfgs(space: ParameterSpace, x: Array, parts: Sequence[Objective], iterations: int, prior: Prior) -> Array:
+    """Full-batch L-BFGS over all parameters (SciPy's, 40 corrections)."""
+    steps = space.steps
+
+    def scaled(z: Array) -> tuple[float, Array]:
+        loss, gradient = total(space, parts, z * steps, prior)
+        return loss, gradient * steps
+
+    options = {"maxiter": iterations, "maxfun": 2 * iterations, "maxcor": 40}
+    best: Array = minimize(scaled, x / steps, jac=True, method="L-BFGS-B", options=options).x * steps
+    return best
+
+
+def adam_epoch(
+    space: ParameterSpace, x: Array, moments: tuple[Array, Array], parts: Sequence[Objective], *, step: int,
+    rate: float, rng: np.random.Generator, prior: Prior, steps: Array,
+) -> tuple[Array, tuple[Array, Array], int]:  # fmt: skip
+    """One pass over the minibatches in random order (Kingma and Ba, arXiv 1412.6980).
+
+    `step` counts the updates made before, `steps` is as in adam_update; gives x, the two moments and the new count.
+    """
+    x, share = x.copy(), len(parts)
+    part_prior = Prior(prior.strength / share, prior.centre)
+    for k in rng.permutation(len(parts)):
+        _, gradient = total(space, [parts[k]], x, part_prior)
+        step += 1
+        x, moments = adam_update(x, share * gradient, moments, step=step, rate=rate, steps=steps)
+    return x, moments, step
+
+
+def adam_update(
+    x: Array, gradient: Array, moments: tuple[Array, Array], *, step: int, rate: float, steps: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """One update, the `step`-th from 1, in units of `steps`; gives x and the moments after it."""
+    scaled = gradient * steps
+    scaled *= min(1.0, 1e3 / max(float(np.linalg.norm(scaled)), 1e-300))
+    m = moments[0] + 0.1 * (scaled - moments[0])
+    v = moments[1] + 0.001 * (scaled**2 - moments[1])
+    return x - rate * steps * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8), (m, v)

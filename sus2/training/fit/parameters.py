@@ -1,0 +1,210 @@
+"""The trainable numbers of a SUS2 model as one flat vector, in two forms of its element space.
+
+`table`: alpha and r0 for each directed pair of elements, as the `.mtp` file has them.
+`factorised`: a few numbers for each element and scaling block kappa, from which the pair's scaling follows,
+
+    r0[kappa, i, j]    = d[kappa] + l[kappa, i] + m[kappa, j] + sum_q u[kappa, q, i] v[kappa, q, j]
+    alpha[kappa, i, j] = a[kappa] exp(s[kappa, i] + t[kappa, j] + sum_q x[kappa, q, i] y[kappa, q, j]),
+
+after the universal equation of state, which has one length and one energy for each material: l, m are
+lengths and s, t logarithmic stiffnesses of an element as centre and as neighbour; the products (`rank` of them,
+none by default) say what is particular to a pair. A factorised model is expanded to the full table when its
+`.mtp` is written, so it also has a scaling for pairs that it was never trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from sus2.native.kernels import ParameterGradient
+from sus2.potential.mtp import ModelSpec
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+ElementSpace = Literal["table", "factorised"]
+
+# One unit of the optimiser's step in each block, so that blocks of different units change alike.
+STEP: Final[Mapping[str, float]] = {
+    "alpha": 0.3, "r0": 0.3, "weights": 1.0, "pair": 0.3, "species": 0.3, "theta": 1.0, "shift": 1.0,
+    "r0_base": 0.3, "r0_centre": 0.3, "r0_neighbour": 0.3, "r0_left": 0.3, "r0_right": 0.3,
+    "alpha_base": 0.3, "alpha_centre": 0.3, "alpha_neighbour": 0.3, "alpha_left": 0.3, "alpha_right": 0.3,
+}  # fmt: skip
+# Blocks of the factorised space whose products say what is particular to a pair.
+PRODUCTS: Final = frozenset({"r0_left", "r0_right", "alpha_left", "alpha_right"})
+
+
+@dataclass(frozen=True)
+class ParameterSpace:
+    """Names, places and shapes of the blocks of the flat vector, and the maps to and from a ModelSpec."""
+
+    spec: ModelSpec
+    element_space: ElementSpace = "table"
+    rank: int = 0
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        s = self.spec
+        c, k = s.species_count, s.scaling_blocks
+        if self.element_space == "table":
+            space: dict[str, tuple[int, ...]] = {"alpha": (k, c, c), "r0": (k, c, c)}
+        else:
+            space = {}
+            for name in ("r0", "alpha"):
+                space |= {f"{name}_base": (k,), f"{name}_centre": (k, c), f"{name}_neighbour": (k, c)}
+                if self.rank:
+                    space |= {f"{name}_left": (k, self.rank, c), f"{name}_right": (k, self.rank, c)}
+        return space | {
+            "weights": (s.radial_funcs_count, s.radial_basis_size), "pair": (c,), "species": (c,),
+            "theta": (len(s.mapping),), "shift": (c,),
+        }  # fmt: skip
+
+    def slices(self) -> dict[str, slice]:
+        out, at = {}, 0
+        for name, shape in self.shapes().items():
+            size = int(np.prod(shape))
+            out[name] = slice(at, at + size)
+            at += size
+        return out
+
+    @property
+    def size(self) -> int:
+        return sum(int(np.prod(shape)) for shape in self.shapes().values())
+
+    @property
+    def steps(self) -> Array:
+        """Typical change of each parameter, shape (size,)."""
+        return self.scaled_steps({})
+
+    def scaled_steps(self, factors: Mapping[str, float]) -> Array:
+        """`steps` times a factor for each block that is named."""
+        sizes = {n: int(np.prod(s)) for n, s in self.shapes().items()}
+        return np.concatenate([np.full(size, STEP[n] * factors.get(n, 1.0)) for n, size in sizes.items()])
+
+    def blocks(self, x: Array) -> dict[str, Array]:
+        """Views of the flat vector by name."""
+        return {n: x[part].reshape(self.shapes()[n]) for n, part in self.slices().items()}
+
+    def pack(self, spec: ModelSpec) -> Array:
+        """Flat vector of a spec of the same shape. A factorised space takes the best fit of its tables of r0 and
+        log alpha, which is exact where they came from such a space of no higher rank.
+        """
+        assert spec.alpha is not None
+        assert spec.r0 is not None
+        assert spec.radial_species is not None
+        if self.element_space == "table":
+            parts = [spec.alpha, spec.r0]
+        else:
+            log_alpha = np.log(np.clip(spec.alpha, 1e-3, None))
+            parts = [*self._factors(spec.r0, np.asarray), *self._factors(log_alpha, np.exp)]
+        rest = [
+            spec.radial_weights, spec.radial_species[0], spec.species_coeffs, spec.moment_coeffs, spec.shift_coeffs
+        ]  # fmt: skip
+        return np.concatenate([np.asarray(p, dtype=np.float64).ravel() for p in [*parts, *rest]])
+
+    def unpack(self, x: Array) -> ModelSpec:
+        """The spec of a flat vector; a factorised space is expanded to the tables of pairs."""
+        b = self.blocks(np.array(x))
+        if self.element_space == "table":
+            alpha, r0 = b["alpha"], b["r0"]
+        else:
+            r0 = b["r0_base"][:, None, None] + _pairs(b, "r0")
+            alpha = b["alpha_base"][:, None, None] * np.exp(_pairs(b, "alpha"))
+        assert self.spec.radial_species is not None
+        species = self.spec.radial_species.copy()
+        species[0] = b["pair"]
+        return replace(
+            self.spec, alpha=alpha.copy(), r0=r0.copy(), radial_weights=b["weights"].copy(), radial_species=species,
+            species_coeffs=b["species"].copy(), moment_coeffs=b["theta"].copy(), shift_coeffs=b["shift"].copy(),
+        )  # fmt: skip
+
+    def gradient(self, x: Array, g: ParameterGradient, shift: Array) -> Array:
+        """Flat gradient from the kernel's gradient by tables (chain rule for the factorised space)."""
+        if self.element_space == "table":
+            parts = [g.alpha, g.r0]
+        else:
+            b = self.blocks(x)
+            growth = np.exp(_pairs(b, "alpha"))
+            to_log = g.alpha * b["alpha_base"][:, None, None] * growth
+            parts = [g.r0.sum((1, 2)), *_by_factors(b, "r0", g.r0)]
+            parts += [(g.alpha * growth).sum((1, 2)), *_by_factors(b, "alpha", to_log)]
+        return np.concatenate([p.ravel() for p in [*parts, g.weights, g.pair, g.species, g.theta, shift]])
+
+    def jacobian(self, x: Array) -> csr_matrix | None:
+        """Derivatives of the tables (columns of Kernel.jacobian, then the shifts) by the flat vector, (P + C, size).
+
+        None for the table of pairs, whose vector is these columns.
+        """
+        if self.element_space == "table":
+            return None
+        s, b, slices = self.spec, self.blocks(x), self.slices()
+        c, k = s.species_count, s.scaling_blocks
+        table = k * c * c
+        block, i, j = (index.ravel() for index in np.indices((k, c, c)))
+        alpha = (b["alpha_base"][:, None, None] * np.exp(_pairs(b, "alpha"))).ravel()
+        rows, columns, values = list[Index](), list[Index](), list[Array]()
+
+        def add(row: Index, name: str, place: Index, value: Array) -> None:
+            rows.append(row)
+            columns.append(slices[name].start + place)
+            values.append(value)
+
+        everywhere = np.arange(table)
+        for name, at, rate in (("alpha", 0, alpha), ("r0", table, np.ones(table))):
+            row = at + everywhere
+            add(row, f"{name}_base", block, alpha / b["alpha_base"][block] if name == "alpha" else rate)
+            add(row, f"{name}_centre", block * c + i, rate)
+            add(row, f"{name}_neighbour", block * c + j, rate)
+            for q in range(self.rank):
+                left, right = b[f"{name}_left"][block, q, i], b[f"{name}_right"][block, q, j]
+                add(row, f"{name}_left", (block * self.rank + q) * c + i, rate * right)
+                add(row, f"{name}_right", (block * self.rank + q) * c + j, rate * left)
+        rest = np.arange(slices["weights"].start, self.size)
+        rows.append(2 * table + rest - rest[0])
+        columns.append(rest)
+        values.append(np.ones(len(rest)))
+        entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+        return csr_matrix(entries, shape=(2 * table + len(rest), self.size))
+
+    def _factors(self, table: Array, base_map: Callable[[Array], Array]) -> list[Array]:
+        """Base, row and column effects of a (kappa, C, C) table by least squares, and the products nearest to the rest.
+
+        Products that the table does not need are zero, with left factors at fixed random numbers, so that they grow.
+        """
+        k, c = len(table), self.spec.species_count
+        base = table.mean((1, 2))
+        rest = table - base[:, None, None]
+        rows, columns = rest.mean(2), rest.mean(1)
+        out = [base_map(base), rows, columns]
+        if self.rank:
+            left = 0.1 * np.random.default_rng(self.rank).normal(size=(k, self.rank, c))
+            right = np.zeros((k, self.rank, c))
+            u, size, v = np.linalg.svd(rest - rows[:, :, None] - columns[:, None, :])
+            needed = size[:, : self.rank] > 1e-9 * max(1.0, float(np.abs(table).max()))
+            share = np.sqrt(size[:, : self.rank])[needed][:, None]
+            n = needed.shape[1]
+            left[:, :n][needed] = share * u.swapaxes(1, 2)[:, :n][needed]
+            right[:, :n][needed] = share * v[:, :n][needed]
+            out += [left, right]
+        return out
+
+
+def _pairs(b: dict[str, Array], name: str) -> Array:
+    """Sum of the factors over all pairs, shape (kappa, C, C)."""
+    out: Array = b[f"{name}_centre"][:, :, None] + b[f"{name}_neighbour"][:, None, :]
+    if f"{name}_left" in b:
+        out = out + np.einsum("kqi,kqj->kij", b[f"{name}_left"], b[f"{name}_right"])
+    return out
+
+
+def _by_factors(b: dict[str, Array], name: str, g: Array) -> list[Array]:
+    """Gradient by the factors from the gradient by the pairs (kappa, C, C)."""
+    out = [g.sum(2), g.sum(1)]
+    if f"{name}_left" in b:
+        out.append(np.einsum("kij,kqj->kqi", g, b[f"{name}_right"]))
+        out.append(np.einsum("kij,kqi->kqj", g, b[f"{name}_left"]))
+    return out

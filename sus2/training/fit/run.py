@@ -1,0 +1,411 @@
+"""Train a SUS2 potential: data, stages, checkpoints, a run folder with curves, and the final card.
+
+A run is a list of small steps, each a pure function of the state before it. The state is written after every
+step, so a run that is killed at any moment continues from there and ends with the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sus2.errors import DataError
+from sus2.native.kernels import cache_folder
+from sus2.potential.graph import graph
+from sus2.potential.mtp import ModelSpec, ScalingMap, format_mtp, read_mtp, write_mtp
+from sus2.potential.potential import Potential
+from sus2.potential.repulsion import Repulsion
+from sus2.registry.load import Card, load, write_card
+from sus2.training.data.dataset import Split, TrainingSet, fit_references
+from sus2.training.data.stability import weighted_by_stability
+from sus2.training.fit.config import (
+    Adam,
+    AnyStage,
+    Expand,
+    GaussNewton,
+    Lbfgs,
+    Project,
+    Release,
+    Search,
+    Source,
+    TrainConfig,
+)
+from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
+from sus2.training.fit.objective import Errors, LossWeights, Objective, errors
+from sus2.training.fit.optimise import Prior, adam_epoch, lbfgs
+from sus2.training.fit.parameters import PRODUCTS, ParameterSpace
+from sus2.training.fit.report import crystal_properties, shortest_distances
+from sus2.training.fit.run_folder import State, claim, read_state, write_history, write_state
+from sus2.training.fit.sources import read_source
+from sus2.training.teachers.crystal_tests import crystal_errors
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+HELD_OUT = "held-out.mtp"
+# Kinds of structures that are made to be far from any crystal at rest.
+_EXTREME = ("dimer", "wall", "atom")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What a finished run leaves: the weights, their card, errors by set, and the folder with everything."""
+
+    spec: ModelSpec
+    card: Card
+    errors: dict[str, Errors]
+    folder: Path
+
+
+def _starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
+    """Weights by name or file, or what run:NAME left from before it released its held-out compositions.
+
+    A potential of more elements gives those that are wanted.
+    """
+    if name.startswith("run:"):
+        folder = cache_folder() / "runs" / name[4:]
+        if not (folder / HELD_OUT).exists():
+            raise DataError(f"The run {name[4:]} has not ended here; train it first with 'sus2 train'.")
+        known = TrainConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8")).elements
+        spec = read_mtp(folder / HELD_OUT)
+    else:
+        potential = load(name)
+        known, spec = potential.elements, potential.spec
+    missing = [e for e in elements if e not in known]
+    if missing:
+        raise DataError(f"Nothing to start from: {name} does not know {', '.join(missing)}.")
+    return spec.with_species([known.index(e) for e in elements])
+
+
+def initial_spec(config: TrainConfig) -> ModelSpec:
+    """An untrained model: random radial weights, and a scaling that spreads every pair over [-1, 1].
+
+    alpha = 6.6 / (rc - rmin) and r0 = (rc + rmin) / 2, as the authors' program starts.
+    """
+    moments = graph(config.graph)
+    rng = np.random.default_rng(config.seed)
+    c, m, r = len(config.elements), moments.radial_funcs_count, config.radial_basis_size
+    scaling_map: ScalingMap = config.scaling_map
+    spec = ModelSpec(
+        potential_name=config.name, scaling=config.scaling, max_rank=moments.max_rank, scaling_map=scaling_map,
+        species_count=c, potential_tag="", radial_basis_type="RBChebyshev_sss", min_dist=config.min_distance_a,
+        max_dist=config.cutoff_a, radial_basis_size=r, radial_funcs_count=m, e0=None,
+        moments_count=moments.moments_count, basic=moments.basic, times=moments.times, mapping=moments.mapping,
+    )  # fmt: skip
+    reach = config.cutoff_a - config.min_distance_a
+    blocks = spec.scaling_blocks
+    return replace(
+        spec,
+        shift_coeffs=np.zeros(c),
+        alpha=np.full((blocks, c, c), 6.6 / reach),
+        r0=np.full((blocks, c, c), config.min_distance_a + 0.5 * reach),
+        radial_weights=rng.normal(size=(m, r)) / np.sqrt(1.0 + np.arange(r)),
+        radial_species=np.ones((m, c)),
+        species_coeffs=np.ones(c),
+        moment_coeffs=np.zeros(len(moments.mapping)),
+    )
+
+
+def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
+    """Training set, validation set (None without one), and the names of the sets whose energy zero is free.
+
+    Validation is the `val` split (by composition) of distilled sources, a random share of frames of the others.
+    Free sets start on the first source's zero by the difference of their elemental references.
+    """
+    train, held, free = [], [], set()
+    rng = np.random.default_rng(config.seed + 1)
+    zero: Array | None = None
+    for source in config.sources:
+        data = read_source(source, config, "train")
+        other = read_source(source, config, "val") if source.kind == "distilled" else None
+        if other is None:
+            order = rng.permutation(len(data))
+            cut = round(config.validation_fraction * len(data))
+            other = data.subset(np.sort(order[:cut])) if cut else None
+            data = data.subset(np.sort(order[cut:]))
+        if zero is None:
+            zero = fit_references(data, config.elements)
+        elif not source.same_zero:
+            free |= set(data.set_name.tolist())
+            shift = zero - fit_references(data, config.elements)
+            data = replace(data, energy_ev=data.energy_ev + data.counts(config.elements) @ shift)
+            if other is not None:
+                other = replace(other, energy_ev=other.energy_ev + other.counts(config.elements) @ shift)
+        train.append(data)
+        if other is not None and len(other):
+            held.append(other)
+    joined, kept = TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
+    return weighted(config, joined), kept and weighted(config, kept), free
+
+
+def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] = ("train",)) -> TrainingSet:
+    """The set with the weights by stability that the configuration asks for.
+
+    The hull is that of all crystals of the distilled sources in these splits, of whatever family.
+    """
+    if config.stability_ev_per_atom is None:
+        return data
+    distilled = [s.model_copy(update={"families": ()}) for s in config.sources if s.kind == "distilled"]
+    phases = TrainingSet.concatenate([read_source(s, config, split) for s in distilled for split in splits])
+    return weighted_by_stability(data, phases, config.stability_ev_per_atom)
+
+
+def as_trained(source: Source, config: TrainConfig) -> Source:
+    """A test source with the weights of the training source of the same set, where there is one."""
+    for other in config.sources:
+        if (other.kind, other.name, other.path) == (source.kind, source.name, source.path):
+            return source.model_copy(update={"weight": other.weight, "emphasis": other.emphasis})
+    return source
+
+
+class _Run:
+    """Data and objectives of one run; `steps` lists the stages' steps in order."""
+
+    def __init__(self, config: TrainConfig, threads: int | None) -> None:
+        self.config = config
+        self.train, self.validation, self.free = training_data(config)
+        self.weights = LossWeights(**config.weights.model_dump())
+        self.threads = threads
+        self.parts = self.minibatches(self.train)
+        self.checks = self.objective(self.validation) if self.validation is not None else None
+        start = initial_spec(config)
+        if config.start_from:
+            start = replace(_starting_point(config.start_from, config.elements), potential_name=config.name)
+        start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
+        self.space = ParameterSpace(start, config.element_space, config.element_rank)
+        self.table = ParameterSpace(start)
+        self.start = self.space.pack(start)
+
+    def random_start(self, k: int) -> Array:
+        """An untrained model of the k-th seed from the run's, with elemental references."""
+        spec = initial_spec(self.config.model_copy(update={"seed": self.config.seed + k}))
+        return self.space.pack(replace(spec, shift_coeffs=self.space.spec.shift_coeffs))
+
+    def minibatches(self, data: TrainingSet) -> list[Objective]:
+        """The set in random parts of one common norm."""
+        norm = float(data.weight.sum())
+        order = np.random.default_rng(self.config.seed + 2).permutation(len(data))
+        chunks = np.array_split(order, min(self.config.batches, len(order)))
+        return [self.objective(data.subset(np.sort(c)), norm) for c in chunks]
+
+    def test_set(self) -> TrainingSet | None:
+        """The held-out compositions of the configuration's test sources."""
+        parts = [read_source(s, self.config, "test") for s in self.config.test]
+        return TrainingSet.concatenate(parts) if parts else None
+
+    def released(self) -> _Run:
+        """The same run with the held-out structures among its training data, and none to validate on.
+
+        They count as much there as the training data of the same kind.
+        """
+        out = copy(self)
+        config, more = self.config, [self.validation]
+        if config.test:
+            # A crystal that is among the test structures alone competes with those of its elements from now on.
+            test = TrainingSet.concatenate([read_source(as_trained(s, config), config, "test") for s in config.test])
+            more.append(weighted(config, test, ("train", "test")))
+        out.train = TrainingSet.concatenate([self.train, *(d for d in more if d is not None)])
+        out.validation = out.checks = None
+        out.parts = out.minibatches(out.train)
+        return out
+
+    def align(self, x: Array) -> None:
+        """Move the energies of sets with a zero of their own onto the model's: one offset for each element.
+
+        A function of x and the original labels alone, so a resumed run does the same.
+        """
+        if not self.free:
+            return
+        spec = self.space_of(x).unpack(x)
+        everything = [*self.parts, *([self.checks] if self.checks is not None else [])]
+        miss = [part.predict(spec).energy_ev - part.data.energy_ev for part in everything]
+        for name in sorted(self.free):
+            inside = [part.data.set_name == name for part in everything]
+            trained = list(zip(self.parts, miss, inside, strict=False))
+            rows = np.concatenate([p.counts[m] / p.energy_scale[m, None] for p, _, m in trained])
+            right = np.concatenate([e[m] / p.energy_scale[m] for p, e, m in trained])
+            offset = np.linalg.solve(rows.T @ rows + 1e-6 * np.eye(rows.shape[1]), rows.T @ right)
+            for part, m in zip(everything, inside, strict=True):
+                part.data = replace(part.data, energy_ev=part.data.energy_ev + m * (part.counts @ offset))
+
+    def space_of(self, x: Array) -> ParameterSpace:
+        """The space that a vector belongs to: the run's own, or the table of pairs after an expansion."""
+        return self.space if len(x) == self.space.size else self.table
+
+    def prior(self, centre: Array) -> Prior:
+        """Theta and the products of a factorised space towards zero; alpha and r0 of a table towards `centre`."""
+        space = self.space_of(centre)
+        strength, slices = np.zeros(space.size), space.slices()
+        strength[slices["theta"]] = self.config.theta_prior
+        target = np.zeros(space.size)
+        for name in PRODUCTS & set(slices):
+            strength[slices[name]] = self.config.product_prior
+        for name in {"alpha", "r0"} & set(slices):
+            strength[slices[name]] = self.config.pair_prior
+            target[slices[name]] = centre[slices[name]]
+        return Prior(strength, target)
+
+    def objective(self, data: TrainingSet, norm: float | None = None) -> Objective:
+        c = self.config
+        return Objective(
+            data, c.elements, c.cutoff_a, self.weights, norm=norm, threads=self.threads,
+            single_precision=c.dtype == "float32", device=c.device,
+            repulsion=None if c.repulsion is None else Repulsion(c.elements, *c.repulsion),
+        )  # fmt: skip
+
+    def steps(self) -> Iterator[tuple[AnyStage, int, int]]:
+        for stage in self.config.stages:
+            count = 1
+            if isinstance(stage, Lbfgs):
+                count = stage.rounds
+            elif isinstance(stage, GaussNewton):
+                count = stage.iterations
+            elif isinstance(stage, Adam):
+                count = stage.epochs
+            elif isinstance(stage, Search):
+                count = stage.starts
+            for k in range(count):
+                yield stage, k, count
+
+    def advance(self, state: State, stage: AnyStage, k: int, count: int) -> State:
+        """One step of one stage."""
+        prior, space, parts = self.prior(state.centre), self.space_of(state.x), self.parts
+        x, moments, updates, damping = state.x, state.moments, state.updates, state.damping
+        centre, best, held_out = state.centre, state.best_loss, state.held_out
+        self.align(x)
+        if isinstance(stage, Project):
+            x = project_linear(space, x, parts[: math.ceil(stage.share * len(parts))], prior)
+        elif isinstance(stage, Lbfgs):
+            x = lbfgs(space, x, parts, stage.iterations, prior)
+            x = project_linear(space, x, parts, prior)
+        elif isinstance(stage, GaussNewton):
+            some = parts[: math.ceil(stage.share * len(parts))]
+            moved = gauss_newton(space, Damped(x, damping, loss_of(space, x, some, prior)), some, prior)
+            x, damping = moved.x, moved.damping
+        elif isinstance(stage, Search):
+            some = parts[: math.ceil(stage.share * len(parts))]
+            found = descend(space, self.random_start(k), some, prior, stage.iterations)
+            if k == 0 or found.loss < loss_of(space, x, some, prior):
+                x, damping = found.x, found.damping
+        elif isinstance(stage, Release):
+            held_out = x
+            best = float("inf")
+        elif isinstance(stage, Expand):
+            x = centre = self.table.pack(space.unpack(x))
+            space, best = self.table, float("inf")
+        else:
+            if k == 0:
+                moments, updates = (np.zeros(space.size), np.zeros(space.size)), 0
+            fall = 0.5 * (1.0 + np.cos(np.pi * k / count))
+            rate = stage.final_rate + (stage.rate - stage.final_rate) * fall
+            rng = np.random.default_rng((self.config.seed, state.step))
+            x, moments, updates = adam_epoch(
+                space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior,
+                steps=space.scaled_steps(stage.block_rates),
+            )  # fmt: skip
+        none = Prior.none(space)
+        loss = loss_of(space, x, parts, none)
+        if not np.isfinite(loss):
+            raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
+        held = loss_of(space, x, [self.checks], none) if self.checks is not None else loss
+        # Once they are released the held-out compositions judge nothing, so the last state is kept.
+        better = held < best or len(held_out) > 0
+        row = {"step": state.step + 1, "stage": stage.kind, "loss": loss, "validation_loss": held}
+        if self.checks is not None:
+            row |= {f"validation_{k}": v for k, v in asdict(errors([self.checks], space.unpack(x))).items()}
+        return replace(
+            state, step=state.step + 1, x=x, moments=moments, updates=updates, damping=damping,
+            best_x=x if better else state.best_x, best_loss=held if better else best, centre=centre,
+            since_best=0 if better else state.since_best + 1, held_out=held_out, history=(*state.history, row),
+        )  # fmt: skip
+
+
+def fit(
+    config: TrainConfig, *, folder: Path | None = None, threads: int | None = None, progress: Progress | None = None
+) -> TrainResult:
+    """Train as the configuration says, or continue a run that was stopped; gives the weights with their card.
+
+    `folder` defaults to runs/NAME in the cache; it keeps config.json, state.npz (written after every step),
+    history.csv, curves.html, NAME.mtp and NAME.json. A finished run with the same configuration is not repeated.
+    Raises DataError for labels that cannot be used or a folder of another configuration.
+    """
+    folder = folder or cache_folder() / "runs" / config.name
+    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder, config)
+    started = run = _Run(config, threads)
+    steps = list(run.steps())
+    state = read_state(folder) or _first_state(run)
+    if len(state.held_out):
+        run = started.released()
+    while state.step < len(steps):
+        stage, k, count = steps[state.step]
+        if state.since_best >= config.patience and run.checks is not None:
+            break
+        state = run.advance(state, stage, k, count)
+        if len(state.held_out) and run is started:
+            run = run.released()
+        write_state(folder, state)
+        if progress is not None:
+            last = state.history[-1]
+            text = f"{stage.kind} {k + 1}/{count}  loss {last['loss']:.4g}"
+            if run.checks is not None:
+                text += (
+                    f"  validation {last['validation_loss']:.4g}: E {last['validation_energy_mae_mev_per_atom']:.2f} "
+                    f"meV/atom  F {last['validation_force_mae_mev_per_a']:.1f} meV/A"
+                )
+            progress(text, state.step / len(steps))
+    return _finish(started, run, state, folder)
+
+
+def _first_state(run: _Run) -> State:
+    x, zero = run.start, np.zeros(run.space.size)
+    return State(0, x, x, float("inf"), 0, 1e-4, x, (zero, zero), 0, np.zeros(0), ())
+
+
+def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult:
+    """Weights and card of the last state; errors are those of the state that never saw the held-out compositions."""
+    config = started.config
+    spec = run.space_of(state.best_x).unpack(state.best_x)
+    judged = state.held_out if len(state.held_out) else state.best_x
+    blind = started.space_of(judged).unpack(judged)
+    started.align(judged)
+    found = {"train": errors(started.parts, blind)}
+    if started.checks is not None:
+        found["validation"] = errors([started.checks], blind)
+    test = started.test_set()
+    if test is not None:
+        found["test"] = errors([started.objective(test)], blind)
+        near = np.flatnonzero((np.abs(test.volume_ratio - 1.0) <= 0.1) & ~np.isin(test.kind, _EXTREME))
+        if len(near):
+            found["test_near_equilibrium"] = errors([started.objective(test.subset(near))], blind)
+    text = format_mtp(spec)
+    numbers = {f"{name}_{key}": v for name, e in found.items() for key, v in asdict(e).items()}
+    card = Card(
+        name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,
+        data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
+        errors={key: round(v, 4) for key, v in numbers.items() if np.isfinite(v)},
+        shortest_distances_a=shortest_distances(run.parts, config.elements), repulsion=config.repulsion,
+        repulsion_strength=config.repulsion_strength, compounds_only=config.compounds_only,
+        limits=config.limits, command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
+        sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
+    )  # fmt: skip
+    for source in config.test:
+        if source.kind == "distilled":
+            family = "".join(source.families)[:1] or "d"
+            pair = {"seen": Potential(spec, card), "unseen": Potential(blind, card)}
+            card = card.model_copy(update={"errors": card.errors | crystal_errors(source.name, pair, family)})
+    if config.crystals:
+        potential = Potential(spec, card)
+        found_properties = {f"{x.symbol} {x.prototype}": crystal_properties(potential, x) for x in config.crystals}
+        card = card.model_copy(update={"properties": found_properties})
+    write_mtp(spec, folder / f"{config.name}.mtp")
+    write_mtp(blind, folder / HELD_OUT)
+    write_card(card, folder / f"{config.name}.json")
+    write_history(folder, state)
+    return TrainResult(spec, card, found, folder)

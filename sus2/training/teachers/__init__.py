@@ -1,0 +1,1 @@
+"""Teachers that label structures, each in an environment of its own."""

@@ -1,0 +1,336 @@
+"""Properties of whole crystals from a teacher, beside which a potential distilled from it is put.
+
+Cubic crystals whose atoms symmetry holds in place, so that no relaxation enters on either side. For each: E(V)
+from 0.92 to 1.08 of the volume, stresses at strains of +-0.5 %, and forces at displacements of +-0.01 A in a cell
+doubled along its first vector, which give exact frequencies at q = 0 and (1/2, 0, 0). Seen crystals belong to the
+training split of a distillation set, unseen ones to its test split.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import spglib
+from ase import Atoms
+from ase.constraints import FixSymmetry
+from ase.data import atomic_masses, chemical_symbols
+from numpy.typing import NDArray
+
+from sus2.derivatives.second_order import second_derivatives
+from sus2.errors import DataError, Sus2Error
+from sus2.potential.potential import Potential
+from sus2.properties.eos.equations import fit_eos
+from sus2.training.data.dataset import split_of
+from sus2.training.data.generate import Made, arrays_of
+from sus2.training.data.sets import load_set, manifest, set_folder
+from sus2.training.teachers.build import run_worker
+from sus2.units import EV_PER_A3_TO_GPA, SQRT_EV_PER_AMU_A2_TO_THZ
+
+Array = NDArray[np.float64]
+
+RATIOS: Final = np.linspace(0.92, 1.08, 9)
+STRAIN: Final = 0.005
+DISPLACEMENT_A: Final = 0.01
+# A crystal counts as stable, and its frequencies are compared, where the teacher has none below this.
+LOWEST_THZ: Final = -0.05
+_SEED: Final = 20
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalProperties:
+    """V0 (A^3/atom) and B0 (GPa) of the Birch-Murnaghan fit; at the tested geometry C11, C12, C44 with clamped and with
+    relaxed ions (GPa; nan where a mode has no restoring force) and frequencies at q = 0 (without the three
+    translations) and (1/2, 0, 0) (THz)."""
+
+    v0_a3_per_atom: float
+    b0_gpa: float
+    c_gpa: Array
+    relaxed_c_gpa: Array
+    gamma_thz: Array
+    boundary_thz: Array
+
+
+@dataclass(frozen=True)
+class PropertyErrors:
+    """Medians over crystals of the deviations from the teacher; `failed` of the crystals have no minimum near V0."""
+
+    crystals: int
+    failed: int
+    v0_percent: float
+    b0_percent: float
+    c_percent: float
+    gamma_thz: float
+    boundary_thz: float
+
+
+def build_crystal_tests(name: str, per_group: int = 70, report: Callable[[str], None] = print) -> Path:
+    """Choose the crystals of a finished set and let its teachers label them; gives the folder.
+
+    Raises DataError where the set does not exist or the teachers cannot run.
+    """
+    folder = set_folder(f"{name}-crystals")
+    folder.mkdir(parents=True, exist_ok=True)
+    functionals = manifest(name)["functionals"]
+    if not (folder / "structures-0000.npz").exists():
+        chosen = list(_choose(name, functionals[0], per_group))
+        made = [Made(s, "test", str(k), 1.0) for k, (atoms, *_) in enumerate(chosen) for s in _probes(atoms)]
+        rows = [{"base": base, "group": group, "families": letters} for _, base, group, letters in chosen]
+        (folder / "crystals.json").write_text(json.dumps(rows, indent=1) + "\n")
+        with (folder / "structures-0000.part").open("wb") as file:
+            np.savez_compressed(file, **arrays_of(made))  # type: ignore[arg-type]
+        (folder / "structures-0000.part").replace(folder / "structures-0000.npz")
+        report(f"{len(chosen)} crystals, {len(made)} structures")
+    if not all((folder / f"labels-{f}-0000.npz").exists() for f in functionals):
+        run_worker("label", folder, functionals, "0000", report)
+    return folder
+
+
+def _choose(name: str, functional: str, per_group: int) -> Iterator[tuple[Atoms, str, str, str]]:
+    """Relaxed crystals, up to `per_group` seen and unseen ones for each family; seen ones are known compounds."""
+    data = load_set(name, functional, drop=("label", "weak", "magnetic"))
+    relaxed = np.flatnonzero((data.kind == "relaxed") & (data.sizes <= 6))
+    order = np.random.default_rng(_SEED).permutation(relaxed)
+    counts: dict[tuple[str, str], int] = {}
+    for i in order.tolist():
+        base, composition = str(data.base[i]), str(data.composition[i])
+        split = split_of(composition)
+        group = {"train": "seen", "test": "unseen"}.get(split, "")
+        known = base.startswith(("mp-", "ground:"))
+        if not group or (group == "seen" and not known):
+            continue
+        letters = str(data.families[i])
+        wanted = [x for x in letters if counts.get((group, x), 0) < per_group]
+        atoms = data.to_atoms(i)
+        atoms.calc = None
+        if not wanted or not _held_by_symmetry(atoms):
+            continue
+        for letter in letters:
+            counts[group, letter] = counts.get((group, letter), 0) + 1
+        yield atoms, base, group, letters
+
+
+def _held_by_symmetry(atoms: Atoms) -> bool:
+    """Cubic, with every atom on a site that no symmetric displacement leaves."""
+    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
+    try:
+        found = spglib.get_symmetry_dataset(cell, symprec=1e-3)
+    except spglib.SpglibError:
+        return False
+    if found is None or found.number < 195:
+        return False
+    push = np.random.default_rng(0).normal(size=(len(atoms), 3))
+    FixSymmetry(atoms, symprec=1e-3).adjust_forces(atoms, push)
+    return bool(np.abs(push).max() < 1e-3)
+
+
+def _probes(atoms: Atoms) -> Iterator[Atoms]:
+    """All structures of one crystal, in a fixed order: volumes, strains, displacements."""
+    for ratio in RATIOS:
+        yield _deformed(atoms, np.eye(3) * ratio ** (1 / 3))
+    for pair in ((0, 0), (1, 2)):  # C11 and C12 from xx, C44 from yz: the crystal is cubic
+        for sign in (1.0, -1.0):
+            e = np.zeros((3, 3))
+            e[pair] += 0.5 * sign * STRAIN
+            e[pair[::-1]] += 0.5 * sign * STRAIN
+            yield _deformed(atoms, np.eye(3) + e)
+    doubled = atoms.repeat((2, 1, 1))
+    for k in range(len(atoms)):
+        for axis in range(3):
+            for sign in (1.0, -1.0):
+                moved = doubled.copy()
+                moved.positions[k, axis] += sign * DISPLACEMENT_A
+                yield moved
+
+
+def _deformed(atoms: Atoms, deformation: Array) -> Atoms:
+    out = atoms.copy()
+    out.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+    return out
+
+
+def teacher_properties(folder: Path, functional: str) -> list[CrystalProperties | None]:
+    """What the labels say of each crystal, in the order of crystals.json; None where E(V) has no minimum."""
+    path = folder / f"labels-{functional}-0000.npz"
+    if not path.exists():
+        raise DataError(f"The crystals in {folder.name} have no labels of {functional!r}; build them first.")
+    with np.load(folder / "structures-0000.npz", allow_pickle=False) as s, np.load(path, allow_pickle=False) as labels:
+        base, offsets, cells, numbers = s["base"], s["offsets"], s["cells"], s["numbers"]
+        energy, forces, stress = labels["energy"], labels["forces"], labels["stress"]
+    out: list[CrystalProperties | None] = []
+    for k in range(int(base.astype(int).max()) + 1):
+        rows = np.flatnonzero(base == str(k))
+        first = int(rows[0])
+        n = int(offsets[first + 1] - offsets[first])
+        volumes = np.abs(np.linalg.det(cells[rows[: len(RATIOS)]]))
+        strained = rows[len(RATIOS) : len(RATIOS) + 4]
+        strains = stress[strained]
+        pulled = np.array([forces[offsets[i] : offsets[i + 1]].ravel() for i in strained])
+        pushed = np.array([forces[offsets[i] : offsets[i + 1]] for i in rows[len(RATIOS) + 4 :]])
+        masses = atomic_masses[numbers[offsets[first] : offsets[first + 1]]]
+        along, shear = (strains[::2] - strains[1::2]) / (2.0 * STRAIN) * EV_PER_A3_TO_GPA
+        clamped = np.array([along[0], along[1], shear[3]])
+        internal = -(pulled[::2] - pulled[1::2]) / (2.0 * STRAIN)  # d2E/du d(strain) for xx and yz
+        # Force constants of the two halves of the doubled cell: rows the displaced atom, columns all others.
+        phi = -(pushed[::2] - pushed[1::2]).reshape(3 * n, 2, 3 * n) / (2.0 * DISPLACEMENT_A)
+        root = np.sqrt(np.repeat(masses, 3))
+        near, far = (phi[:, half] / np.outer(root, root) for half in (0, 1))
+        out.append(
+            _properties(
+                n, volumes, energy[rows[: len(RATIOS)]], clamped,
+                _relaxed(clamped, internal, phi.sum(axis=1), float(volumes[len(RATIOS) // 2])),
+                _frequencies(near + far), _frequencies(near - far),
+            )
+        )  # fmt: skip
+    return out
+
+
+def _relaxed(clamped: Array, internal: Array, hessian: Array, volume: float) -> Array:
+    """C11, C12, C44 of a cubic crystal with the ions at rest, from the Gamma Hessian and the internal strain (2, 3n).
+
+    The bulk modulus is that of clamped ions, because symmetry holds them under a uniform strain.
+    """
+    values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
+    inner = np.argsort(np.abs(values))[3:]
+    if (values[inner] <= 0).any():
+        return np.full(3, np.nan)
+    coupling = internal @ vectors[:, inner]
+    soft = (coupling**2 / values[inner]).sum(axis=1) / volume * EV_PER_A3_TO_GPA
+    c11 = clamped[0] - soft[0]
+    return np.array([c11, 0.5 * (clamped[0] + 2.0 * clamped[1] - c11), clamped[2] - soft[1]])
+
+
+def _frequencies(dynamical: Array) -> Array:
+    w = np.linalg.eigvalsh(0.5 * (dynamical + dynamical.T))
+    return np.sort(np.sign(w) * np.sqrt(np.abs(w)) * SQRT_EV_PER_AMU_A2_TO_THZ)
+
+
+def _properties(
+    n: int, volumes: Array, energies: Array, c: Array, relaxed: Array, gamma: Array, boundary: Array
+) -> CrystalProperties | None:
+    try:
+        fit = fit_eos(volumes, energies)
+    except Sus2Error:
+        return None
+    # The three smallest in size are the translations.
+    inner = np.sort(gamma[np.argsort(np.abs(gamma))[3:]])
+    return CrystalProperties(fit.v0_a3 / n, fit.b0_gpa, c, relaxed, inner, boundary)
+
+
+def student_properties(folder: Path, potential: Potential, chosen: Sequence[int]) -> list[CrystalProperties | None]:
+    """The same of a potential, for the chosen crystals; None where E(V) has no minimum in the range."""
+    with np.load(folder / "structures-0000.npz", allow_pickle=False) as s:
+        arrays = {key: s[key] for key in ("base", "offsets", "cells", "numbers", "positions")}
+    out = []
+    for k in chosen:
+        rows = np.flatnonzero(arrays["base"] == str(k))[: len(RATIOS)]
+        crystals = [_atoms(arrays, int(i)) for i in rows]
+        middle = crystals[len(RATIOS) // 2]
+        energies = np.array([r.energy_ev for r in potential.evaluate(crystals)])
+        second = second_derivatives(middle, potential)
+        try:
+            relaxed = _cubic(second.relaxed_elastic.stress_strain_gpa)
+        except Sus2Error:
+            relaxed = np.full(3, np.nan)
+        gamma, boundary = second.frequencies_thz([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
+        volumes = np.array([a.get_volume() for a in crystals])
+        clamped = _cubic(second.clamped_elastic.stress_strain_gpa)
+        out.append(_properties(len(middle), volumes, energies, clamped, relaxed, gamma, boundary))
+    return out
+
+
+def _cubic(c: Array) -> Array:
+    return np.array([c[0, 0], c[1, 0], c[3, 3]])
+
+
+def vrh_moduli_gpa(c: Array) -> tuple[float, float]:
+    """K and G of a cubic polycrystal by Voigt, Reuss and Hill from C11, C12, C44 (GPa)."""
+    c11, c12, c44 = (float(x) for x in c)
+    voigt = (c11 - c12 + 3.0 * c44) / 5.0
+    reuss = 5.0 * (c11 - c12) * c44 / (4.0 * c44 + 3.0 * (c11 - c12))
+    return (c11 + 2.0 * c12) / 3.0, 0.5 * (voigt + reuss)
+
+
+def _atoms(arrays: dict[str, Any], i: int) -> Atoms:
+    rows = slice(int(arrays["offsets"][i]), int(arrays["offsets"][i + 1]))
+    return Atoms(arrays["numbers"][rows], arrays["positions"][rows], cell=arrays["cells"][i], pbc=True)
+
+
+def property_errors(name: str, potential: Potential, functional: str, family: str, group: str) -> PropertyErrors:
+    """Deviations of a potential from its teacher over the crystals of a family that the teacher finds stable.
+
+    group: "seen" (known compounds of the training split) or "unseen" (of the test split).
+    Raises DataError where the crystals are not built, or none of them fits.
+    """
+    folder, chosen, teacher = _selection(name, functional, family, group, potential.elements)
+    pairs = list(zip(teacher, student_properties(folder, potential, chosen), strict=True))
+    good = [(t, s) for t, s in pairs if s is not None]
+    v0 = [100.0 * abs(s.v0_a3_per_atom / t.v0_a3_per_atom - 1.0) for t, s in good]
+    b0 = [100.0 * abs(s.b0_gpa / t.b0_gpa - 1.0) for t, s in good]
+    # C12 can be near zero, so every constant is compared with at least a tenth of the largest.
+    c = [100.0 * float(np.mean(np.abs(s.c_gpa - t.c_gpa) / np.maximum(np.abs(t.c_gpa), 0.1 * t.c_gpa.max())))
+         for t, s in good]  # fmt: skip
+    gamma = [float(np.abs(s.gamma_thz - t.gamma_thz).mean()) for t, s in good if len(t.gamma_thz)]
+    edge = [float(np.abs(s.boundary_thz - t.boundary_thz).mean()) for t, s in good]
+    return PropertyErrors(len(pairs), len(pairs) - len(good), *(_median(x) for x in (v0, b0, c, gamma, edge)))
+
+
+def volume_shifts(name: str, pair: tuple[Potential, Potential], family: str, group: str) -> tuple[Array, Array]:
+    """Relative change of V0 from the first potential's functional to the second's: teacher's and student's, (n,)."""
+    first, second = (p.functional for p in pair)
+    folder, chosen, one = _selection(name, first, family, group, pair[0].elements)
+    two = teacher_properties(folder, second)
+    ours = [student_properties(folder, p, chosen) for p in pair]
+    rows = [
+        (t2.v0_a3_per_atom / t1.v0_a3_per_atom - 1.0, s2.v0_a3_per_atom / s1.v0_a3_per_atom - 1.0)
+        for t1, k, s1, s2 in zip(one, chosen, *ours, strict=True)
+        if (t2 := two[k]) is not None and s1 is not None and s2 is not None
+    ]
+    table = np.array(rows).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _selection(
+    name: str, functional: str, family: str, group: str, elements: Sequence[str]
+) -> tuple[Path, list[int], list[CrystalProperties]]:
+    """Folder, indices and teacher's properties of the stable crystals of one family and group."""
+    folder = set_folder(f"{name}-crystals")
+    if not (folder / "crystals.json").exists():
+        raise DataError(f"The crystals of {name!r} are not built; run 'sus2 data crystals {name}'.")
+    rows = json.loads((folder / "crystals.json").read_text())
+    with np.load(folder / "structures-0000.npz", allow_pickle=False) as s:
+        base, offsets, numbers = s["base"], s["offsets"], s["numbers"]
+    ends = dict(zip(base.tolist(), zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True), strict=True))
+    chosen, kept = [], []
+    for k, (row, found) in enumerate(zip(rows, teacher_properties(folder, functional), strict=True)):
+        if row["group"] != group or family not in row["families"] or found is None:
+            continue
+        if not {chemical_symbols[z] for z in numbers[slice(*ends[str(k)])]} <= set(elements):
+            continue
+        c11, c12, c44 = found.c_gpa
+        lowest = min([*found.gamma_thz.tolist(), *found.boundary_thz.tolist()])
+        if lowest > LOWEST_THZ and c44 > 0 and c11 > abs(c12) and c11 + 2 * c12 > 0:
+            chosen.append(k)
+            kept.append(found)
+    if not chosen:
+        raise DataError(f"No {group} crystal of family {family!r} is made of {', '.join(elements)} alone.")
+    return folder, chosen, kept
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def crystal_errors(name: str, potentials: Mapping[str, Potential], family: str) -> dict[str, float]:
+    """Entries for a card: errors of a potential for each group, where the set's crystals are built; else nothing."""
+    out: dict[str, float] = {}
+    if not (set_folder(f"{name}-crystals") / "crystals.json").exists():
+        return out
+    for group, potential in potentials.items():
+        found = property_errors(name, potential, potential.functional, family, group)
+        out |= {f"{group}_crystals_{key}": round(float(value), 4) for key, value in asdict(found).items()}
+    return out

@@ -1,0 +1,136 @@
+"""The command line gives the numbers of the functions, and one sentence where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+
+import sus2
+from sus2.structures import sample, write_structure
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sus2.cli", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def silicon(tmp_path: Path) -> str:
+    path = tmp_path / "si.cif"
+    path.write_text(write_structure(bulk("Si", "diamond", a=5.5, cubic=True), "cif"))
+    return str(path)
+
+
+def test_equation_of_state_to_the_last_digit(root: Path, silicon: str) -> None:
+    done = run(root, "eos", silicon, "--model", "si-mlearn-pbe", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    from sus2.structures import read_structure
+
+    e = sus2.eos(read_structure("si.cif", Path(silicon).read_bytes()), sus2.load("si-mlearn-pbe"))
+    text = json.dumps(found)
+    for value in (e.v0_a3, e.b0_gpa, e.b0_prime, e.e0_ev):
+        assert repr(value) in text
+
+
+def test_elastic_constants_and_phonons_to_the_last_digit(root: Path, silicon: str, tmp_path: Path) -> None:
+    from sus2.structures import read_structure
+
+    atoms = read_structure("si.cif", Path(silicon).read_bytes())
+    potential = sus2.load("si-mlearn-pbe")
+    done = run(root, "elastic", silicon, "--json")
+    assert json.loads(done.stdout)["c_gpa"] == sus2.elastic(atoms, potential).c_gpa.tolist()
+    done = run(root, "phonons", silicon, "--json", "--output", str(tmp_path / "files"))
+    found = json.loads(done.stdout)
+    assert found["stable"]
+    result = sus2.phonons(atoms, potential)
+    q = list(found["q_fractional"].values())
+    assert list(found["frequencies_thz"].values()) == result.frequencies_thz(q).tolist()
+    assert (tmp_path / "files" / "band.yaml").is_file()
+
+
+def test_thermal_properties_to_the_last_digit(root: Path) -> None:
+    done = run(root, "thermal", "si", "--json")
+    expected = sus2.thermal(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
+    assert json.loads(done.stdout)["volumes_t_a3"] == expected.to_dict()["volumes_t_a3"]
+    assert "J/K/mol" in run(root, "thermal", "si", "--temperature", "500").stdout
+
+
+def test_checks_set_the_exit_code(root: Path, silicon: str) -> None:
+    done = run(root, "check", silicon)
+    assert done.returncode in (0, 1)
+    assert "pass" in done.stdout
+    assert ("fail" in {line.split()[0] for line in done.stdout.splitlines()}) == (done.returncode == 1)
+
+
+def test_relaxation_writes_the_structure(root: Path, silicon: str, tmp_path: Path) -> None:
+    done = run(root, "relax", silicon, "--output", str(tmp_path / "out.cif"))
+    assert done.returncode == 0, done.stderr
+    assert "Si" in (tmp_path / "out.cif").read_text()
+
+
+def test_models_are_listed(root: Path) -> None:
+    done = run(root, "models")
+    assert done.returncode == 0
+    for card in sus2.models():
+        assert card.name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("eos", "missing.cif"), "no file"),
+        (("eos", "si", "--model", "nothing"), "no potential"),
+        (("eos", "cu", "--model", "si-mlearn-pbe"), "does not know Cu"),
+        (("train", "missing.yaml"), "cannot be read"),
+    ],
+)
+def test_errors_are_one_sentence(root: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = run(root, *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+
+
+def test_training_from_the_command_line(root: Path, tmp_path: Path) -> None:
+    from tests.training.test_fit import config_file
+
+    path = config_file(tmp_path, stages=[{"kind": "project"}])
+    done = run(root, "train", str(path), "--folder", str(tmp_path / "run"), "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "small.mtp").is_file()
+    assert "meV/atom" in done.stdout
+
+
+def test_import_is_light(root: Path) -> None:
+    """The command line answers --help without torch."""
+    script = "import sys, sus2.cli.main; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
+
+
+def test_many_structures_give_a_line_each(root: Path, silicon: str) -> None:
+    done = run(root, "eos", silicon, "missing.cif", "si", "--model", "si-mlearn-pbe", "--json")
+    assert done.returncode == 1
+    first, second, third = (json.loads(line) for line in done.stdout.splitlines())
+    assert "no file" in second["error"]
+    assert first["structure"] == silicon
+    assert (
+        third["fits"]["birch-murnaghan"]["b0_gpa"] == sus2.eos(sample("si").atoms(), sus2.load("si-mlearn-pbe")).b0_gpa
+    )
+
+
+def test_settings_by_name(root: Path) -> None:
+    done = run(
+        root, "eos", "si", "--model", "si-mlearn-pbe", "--set", "n_points=7", "--set", "relax_ions=false", "--json"
+    )
+    assert len(json.loads(done.stdout)["volumes_a3"]) == 7
+    done = run(root, "eos", "si", "--set", "n_pints=7")
+    assert done.returncode == 2
+    assert "n_points" in done.stderr

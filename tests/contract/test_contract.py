@@ -1,0 +1,253 @@
+"""What every backend must do, whatever computes the numbers; and that they agree with the model's equations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from sus2.native import kernels
+from sus2.potential.batch import build_batch
+from sus2.potential.graph import graph
+from sus2.potential.model import Sus2Model, energy_forces_virial
+from sus2.potential.mtp import ModelSpec
+from sus2.potential.potential import Evaluation, Potential
+from sus2.registry.load import Card
+from tests.conftest import require
+from tests.helpers_spec import random_spec
+
+Array = NDArray[np.float64]
+ELEMENTS = ("Ga", "As")
+
+
+def two_level_spec(name: str = "l3k2", scaling_map: str = "LK") -> ModelSpec:
+    """A random model on one of our own graphs."""
+    moments = graph(name)
+    base = random_spec(2, scaling_map=scaling_map, cutoff=4.3)
+    rng = np.random.default_rng(3)
+    m, size = moments.radial_funcs_count, 7
+    k = {"K": moments.channels, "L": moments.max_rank + 1, "LK": m}[scaling_map]
+    return replace(
+        base, max_rank=moments.max_rank, radial_funcs_count=m, radial_basis_size=size, basic=moments.basic,
+        times=moments.times, mapping=moments.mapping, moments_count=moments.moments_count,
+        alpha=1.2 + 0.2 * rng.standard_normal((k, 2, 2)), r0=2.5 + 0.2 * rng.standard_normal((k, 2, 2)),
+        radial_weights=rng.standard_normal((m, size)) / (1 + np.arange(size)), radial_species=np.ones((m, 2)),
+        moment_coeffs=0.3 * rng.standard_normal(len(moments.mapping)),
+    )  # fmt: skip
+
+
+def by_model(spec: ModelSpec, structures: list[Atoms]) -> list[Evaluation]:
+    """The equations as sus2.potential.model has them, differentiated by torch."""
+    out = []
+    for atoms in structures:
+        batch = build_batch([atoms], ELEMENTS, spec.max_dist)
+        site, forces, virial = energy_forces_virial(Sus2Model(spec), batch)
+        stress = virial[0].numpy()[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] / batch.volume.numpy()[0]
+        out.append(Evaluation(float(site.sum()), site.numpy(), forces.numpy(), stress))
+    return out
+
+
+class TorchOnly(Potential):
+    """The same potential without the compiled kernels."""
+
+    kernel = None  # type: ignore[assignment]
+
+
+def make(backend: str, spec: ModelSpec) -> Potential:
+    card = Card(name="random", functional="none", elements=ELEMENTS)
+    if backend.startswith("kernels"):
+        if not kernels.available():
+            require("there is no C++ compiler for the fused kernels")
+        return Potential(spec, card, dtype=torch.float32 if backend.endswith("32") else torch.float64)
+    if backend == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("there is no CUDA device")
+        return TorchOnly(spec, card, device="cuda")
+    return TorchOnly(spec, card, dtype=torch.float32 if backend.endswith("32") else torch.float64)
+
+
+BACKENDS = ["torch", "torch-float32", "kernels", "kernels-float32", "cuda"]
+SPECS: dict[str, Callable[[], ModelSpec]] = {"deep": random_spec, "l3k2": two_level_spec}
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=SPECS)
+def potential(backend: str, request: pytest.FixtureRequest) -> Potential:
+    return make(backend, SPECS[request.param]())
+
+
+@pytest.fixture
+def tol(backend: str) -> float:
+    return 3e-4 if backend.endswith("32") else 1e-10
+
+
+def crystal(seed: int = 0) -> Atoms:
+    atoms = bulk("GaAs", "zincblende", a=5.2) * (1, 2, 1)
+    atoms.rattle(0.15, seed=seed)
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.03 * np.random.default_rng(seed).normal(size=(3, 3))), True)
+    return atoms
+
+
+def stress_tensor(voigt: Array) -> Array:
+    xx, yy, zz, yz, xz, xy = voigt
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def test_agrees_with_the_readable_model(potential: Potential, tol: float) -> None:
+    structures = [crystal(1), Atoms("Ga", positions=[[0, 0, 0]]), crystal(2)]
+    for a, b in zip(potential.evaluate(structures), by_model(potential.spec, structures), strict=True):
+        assert a.energy_ev == pytest.approx(b.energy_ev, abs=tol)
+        assert np.allclose(a.energies_ev, b.energies_ev, atol=tol)
+        assert np.allclose(a.forces_ev_per_a, b.forces_ev_per_a, atol=tol)
+        assert np.allclose(a.stress_ev_per_a3, b.stress_ev_per_a3, atol=tol, equal_nan=True)
+
+
+def test_shapes_and_sums(potential: Potential, tol: float) -> None:
+    atoms = crystal()
+    r = potential.evaluate([atoms])[0]
+    assert r.energies_ev.shape == (4,)
+    assert r.forces_ev_per_a.shape == (4, 3)
+    assert r.stress_ev_per_a3.shape == (6,)
+    assert r.energies_ev.sum() == pytest.approx(r.energy_ev, abs=1e-12)
+    assert np.allclose(r.forces_ev_per_a.sum(axis=0), 0.0, atol=tol)
+    assert np.abs(r.forces_ev_per_a).max() > 0.1  # else nothing below is tested
+
+
+def test_rotation(potential: Potential, tol: float) -> None:
+    atoms = crystal()
+    turn = Rotation.random(random_state=5).as_matrix()
+    turned = atoms.copy()
+    turned.set_cell(atoms.cell.array @ turn.T)
+    turned.positions = atoms.positions @ turn.T
+    a, b = potential.evaluate([atoms, turned])
+    assert b.energy_ev == pytest.approx(a.energy_ev, abs=tol)
+    assert np.allclose(b.forces_ev_per_a, a.forces_ev_per_a @ turn.T, atol=tol)
+    assert np.allclose(stress_tensor(b.stress_ev_per_a3), turn @ stress_tensor(a.stress_ev_per_a3) @ turn.T, atol=tol)
+
+
+def test_translation_and_wrapping(potential: Potential, tol: float) -> None:
+    atoms = crystal()
+    moved = atoms.copy()
+    moved.positions += [13.7, -5.1, 0.3]
+    wrapped = moved.copy()
+    wrapped.wrap()
+    a, b, c = potential.evaluate([atoms, moved, wrapped])
+    for other in (b, c):
+        assert other.energy_ev == pytest.approx(a.energy_ev, abs=tol)
+        assert np.allclose(other.forces_ev_per_a, a.forces_ev_per_a, atol=tol)
+
+
+def test_permutation(potential: Potential, tol: float) -> None:
+    atoms, order = crystal(), [2, 0, 3, 1]
+    a, b = potential.evaluate([atoms, atoms[order]])
+    assert np.allclose(b.energies_ev, a.energies_ev[order], atol=tol)
+    assert np.allclose(b.forces_ev_per_a, a.forces_ev_per_a[order], atol=tol)
+
+
+def test_batch_is_single_and_nothing_leaks(potential: Potential, tol: float) -> None:
+    structures = [crystal(k) for k in range(7)] + [Atoms("As", positions=[[0, 0, 0]])]
+    together = potential.evaluate(structures)
+    changed = [*structures[:3], crystal(99), *structures[4:]]
+    for k, (a, b) in enumerate(zip(together, potential.evaluate(changed), strict=True)):
+        single = potential.evaluate([structures[k]])[0]
+        assert a.energy_ev == pytest.approx(single.energy_ev, abs=tol)
+        assert np.allclose(a.forces_ev_per_a, single.forces_ev_per_a, atol=tol)
+        if k != 3:
+            assert b.energy_ev == pytest.approx(a.energy_ev, abs=tol)
+
+
+def test_input_is_not_modified(potential: Potential) -> None:
+    atoms = crystal()
+    before = atoms.copy()
+    potential.evaluate([atoms])
+    assert atoms == before
+    assert atoms.calc is None
+
+
+def test_supercell_is_extensive(potential: Potential, tol: float) -> None:
+    atoms = crystal()
+    a, b = potential.evaluate([atoms, atoms * (2, 1, 3)])
+    assert b.energy_ev == pytest.approx(6 * a.energy_ev, abs=20 * tol)
+    assert np.allclose(b.stress_ev_per_a3, a.stress_ev_per_a3, atol=tol)
+
+
+def test_atoms_without_neighbours(potential: Potential) -> None:
+    lone = Atoms("Ga", positions=[[0, 0, 0]])
+    apart = Atoms("GaAs", positions=[[0, 0, 0], [50, 0, 0]], cell=[100, 100, 100], pbc=True)
+    a, b = potential.evaluate([lone, apart])
+    shift, scale = potential.spec.shift_coeffs, potential.spec.species_coeffs
+    assert shift is not None
+    assert scale is not None
+    assert a.energy_ev == pytest.approx(shift[0] + scale[0], abs=1e-6)
+    assert b.energy_ev == pytest.approx((shift + scale).sum(), abs=1e-6)
+    assert np.all(a.forces_ev_per_a == 0)
+    assert np.isnan(a.stress_ev_per_a3).all()
+    assert np.all(b.stress_ev_per_a3 == 0)
+
+
+@pytest.mark.parametrize("backend", ["torch", "kernels"])
+@pytest.mark.parametrize("name", SPECS)
+def test_forces_and_stress_are_gradients(backend: str, name: str) -> None:
+    potential = make(backend, SPECS[name]())
+    atoms, h = crystal(), 1e-4
+    r = potential.evaluate([atoms])[0]
+    rng = np.random.default_rng(0)
+    direction = rng.normal(size=(4, 3))
+    strain = rng.normal(size=(3, 3))
+    strain = strain + strain.T
+    moved, strained = [], []
+    for step in (-2, -1, 1, 2):
+        a = atoms.copy()
+        a.positions += step * h * direction
+        moved.append(a)
+        b = atoms.copy()
+        b.set_cell(atoms.cell.array @ (np.eye(3) + step * h * strain), scale_atoms=True)
+        strained.append(b)
+
+    def slope(structures: list[Atoms]) -> float:
+        e = [x.energy_ev for x in potential.evaluate(structures)]
+        return float((e[0] - 8 * e[1] + 8 * e[2] - e[3]) / (12 * h))
+
+    assert slope(moved) == pytest.approx(-np.sum(r.forces_ev_per_a * direction), rel=1e-7)
+    expected = np.sum(stress_tensor(r.stress_ev_per_a3) * strain) * atoms.get_volume()
+    assert slope(strained) == pytest.approx(expected, rel=1e-7)
+
+
+def test_smooth_at_the_cutoff(potential: Potential, tol: float) -> None:
+    """Energy and force of a pair vanish at the cutoff, linearly for the force: the model is C1 there."""
+    rc = potential.cutoff
+    pairs = [Atoms("GaAs", positions=[[0, 0, 0], [rc + d, 0, 0]]) for d in (-2e-3, -1e-3, 0.0, 1e-3)]
+    alone = potential.evaluate([Atoms("Ga", positions=[[0, 0, 0]]), Atoms("As", positions=[[0, 0, 0]])])
+    free = alone[0].energy_ev + alone[1].energy_ev
+    r = potential.evaluate(pairs)
+    force = [abs(x.forces_ev_per_a).max() for x in r]
+    for inside in r[:2]:
+        assert inside.energy_ev == pytest.approx(free, abs=1e-5 + tol)
+    for outside, f in zip(r[2:], force[2:], strict=True):
+        assert outside.energy_ev == pytest.approx(free, abs=1e-12)
+        assert f == 0.0
+    assert 0 < force[1] < force[0] < 0.1
+    if not str(potential.dtype).endswith("32"):
+        assert force[0] / force[1] == pytest.approx(2.0, rel=0.02)
+
+
+def test_calculator_gives_the_same_numbers(potential: Potential) -> None:
+    atoms = crystal()
+    r = potential.evaluate([atoms])[0]
+    atoms.calc = potential.calculator()
+    assert atoms.get_potential_energy() == r.energy_ev
+    assert np.array_equal(atoms.get_forces(), r.forces_ev_per_a)
+    assert np.array_equal(atoms.get_stress(), r.stress_ev_per_a3)
+    atoms.positions[0, 0] += 0.1
+    assert atoms.get_potential_energy() != r.energy_ev

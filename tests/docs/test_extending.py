@@ -1,0 +1,257 @@
+"""docs/extending as written: a property, a potential and a teacher are added from the code of its pages."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from typer.testing import CliRunner
+
+import sus2
+from sus2.cli import main as cli
+from sus2.errors import DataError, PotentialFileError
+from sus2.registry.load import model_folders, models, pretrained_folder, read_card, write_card
+from sus2.training.data.sets import load_set, set_folder
+from sus2.training.teachers import build as teacher
+from sus2.training.teachers.ase_teacher import serve
+from sus2.training.teachers.build import BuildPlan, build_set
+from tests.docs.test_docs import blocks, run, script
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "extending"
+_FILE = re.compile(r"^```python\n# ([\w/]+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def files(page: str) -> dict[str, str]:
+    """The Python files that a page shows, by the name in their first line."""
+    return dict(_FILE.findall((PAGES / page).read_text(encoding="utf-8")))
+
+
+# A property -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The new modules as if they lay in sus2/."""
+    found = files("property.md")
+    (tmp_path / "sus2").mkdir()
+    for name, code in found.items():
+        if name.startswith("sus2/"):
+            (tmp_path / name).write_text(code, encoding="utf-8")
+    monkeypatch.setattr(sus2, "__path__", [*sus2.__path__, str(tmp_path / "sus2")])
+    importlib.invalidate_caches()
+    yield found
+    for name in ("sus2.einstein", "sus2.einstein_cli"):
+        sys.modules.pop(name, None)
+        vars(sus2).pop(name.partition(".")[2], None)
+
+
+def test_a_property_passes_its_own_test(package: dict[str, str]) -> None:
+    space: dict[str, object] = {}
+    exec(compile(package["tests/test_einstein.py"], "tests/test_einstein.py", "exec"), space)
+    tests = [value for name, value in space.items() if name.startswith("test_")]
+    assert len(tests) == 2
+    for test in tests:
+        test()  # type: ignore[operator]
+
+
+def test_a_property_is_a_question_and_its_answer_is_kept(
+    package: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    space: dict[str, object] = {}
+    exec(compile(package["ask.py"], "ask.py", "exec"), space)
+    module = importlib.import_module("sus2.einstein")
+    direct = module.einstein(bulk("Si"), sus2.load("si-mlearn-pbe"))
+    kept = space["found"].result()  # type: ignore[attr-defined]
+    assert type(kept) is module.EinsteinResult
+    np.testing.assert_array_equal(kept.frequencies_thz, direct.frequencies_thz)
+    assert capsys.readouterr().out.startswith(space["question"].key[:8])  # type: ignore[attr-defined]
+
+
+def test_a_property_is_a_command_with_the_same_numbers(package: dict[str, str]) -> None:
+    app = typer.Typer()
+    app.command()(importlib.import_module("sus2.einstein_cli").einstein)
+    app.command()(cli.models)
+    done = CliRunner().invoke(app, ["einstein", "si", "--model", "si-mlearn-pbe", "--json"])
+    assert done.exit_code == 0, done.output
+    from sus2.structures import sample
+
+    direct = importlib.import_module("sus2.einstein").einstein(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
+    assert json.loads(done.stdout)["frequencies_thz"] == direct.frequencies_thz.tolist()
+    table = CliRunner().invoke(app, ["einstein", "si", "--model", "si-mlearn-pbe"])
+    assert table.stdout.count("Si ") == 8
+
+
+def test_the_page_of_the_example_holds_no_physics(package: dict[str, str]) -> None:
+    code = package["pages/einstein.py"]
+    compile(code, "pages/einstein.py", "exec")
+    assert "numpy" not in code
+    for name in re.findall(r"frame\.(\w+)", code):
+        frame = (PAGES.parent.parent / "pages" / "_frame.py").read_text(encoding="utf-8")
+        assert re.search(rf"\b{name}\b", frame), name
+
+
+# A potential ------------------------------------------------------------------------------------------------------
+
+
+def test_a_potential_in_a_folder(tmp_path: Path) -> None:
+    found = blocks((PAGES / "model.md").read_text(encoding="utf-8"))
+    assert [kind for kind, _ in found] == ["python", "bash"]
+    done = run(script(found), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "group-si" in done.stdout
+    assert "group-si, Birch" in done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of SUS2_MODELS with one potential, `mine`."""
+    (tmp_path / "mine.mtp").write_bytes((pretrained_folder() / "si-mlearn-pbe.mtp").read_bytes())
+    card = read_card(pretrained_folder() / "si-mlearn-pbe.json")
+    write_card(card.model_copy(update={"name": "mine"}), tmp_path / "mine.json")
+    monkeypatch.setenv("SUS2_MODELS", f"{tmp_path}{os.pathsep}{tmp_path / 'missing'}")
+    return tmp_path
+
+
+def test_it_is_found_by_name_among_the_shipped(folder: Path) -> None:
+    assert model_folders() == [pretrained_folder(), folder, folder / "missing"]
+    names = [card.name for card in models()]
+    assert names == sorted(names)
+    assert {"mine", "si-mlearn-pbe"} <= set(names)
+    energies = [sus2.load(name).evaluate([bulk("Si")])[0].energy_ev for name in ("mine", "si-mlearn-pbe")]
+    assert energies[0] == energies[1]
+
+
+def test_a_shipped_name_cannot_be_taken(folder: Path) -> None:
+    (folder / "si-mlearn-pbe.mtp").write_bytes(b"nonsense")
+    (folder / "si-mlearn-pbe.json").write_bytes((pretrained_folder() / "si-mlearn-pbe.json").read_bytes())
+    assert sus2.load("si-mlearn-pbe").card == next(c for c in models() if c.name == "si-mlearn-pbe")
+
+
+def test_what_is_wrong_with_a_folder_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "other.json").write_bytes((folder / "mine.json").read_bytes())
+    with pytest.raises(PotentialFileError, match=r"other.json: the card names 'mine'"):
+        models()
+    (folder / "mine.mtp").write_bytes(b"MTP\n")
+    with pytest.raises(PotentialFileError, match="sha256"):
+        sus2.load("mine")
+    for name in ("../mine", "sub/mine", f"{folder}/mine"):
+        with pytest.raises(PotentialFileError, match=r"no potential|needs|card"):
+            sus2.load(name)
+
+
+# A teacher --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "my_teacher.py"
+    path.write_text(files("teacher.md")["my_teacher.py"], encoding="utf-8")
+    monkeypatch.setenv("SUS2_TEACHER_WORKER", str(path))
+    monkeypatch.delenv("SUS2_TEACHER_PYTHON", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(PAGES.parent.parent))
+    monkeypatch.setenv("SUS2_CACHE", os.environ.get("SUS2_CACHE") or str(Path.home() / ".cache" / "sus2"))
+    return path
+
+
+def test_a_teacher_builds_a_set(worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "set_folder", lambda name: tmp_path / "sets" / name)
+    monkeypatch.setattr("sus2.training.data.sets.set_folder", lambda name: tmp_path / "sets" / name)
+    plan = BuildPlan("small", functionals=("PBE",), limit=1, crystals="decorations")
+    lines: list[str] = []
+    build_set(plan, lines.append)
+    assert json.loads((tmp_path / "sets" / "small" / "manifest.json").read_text())["teachers"] == {"PBE": "my_teacher"}
+    data = load_set("small", "PBE", drop=())
+    assert len(data.energy_ev) >= 3
+    potential = sus2.load("sus2-universal-pbe")
+    for k in range(len(data.energy_ev)):
+        label = potential.evaluate([data.to_atoms(k)])[0]
+        assert data.energy_ev[k] == pytest.approx(label.energy_ev, abs=1e-8)
+    # Everything is there: started again, nothing is done again.
+    before = len(lines)
+    build_set(plan, lines.append)
+    assert [line for line in lines[before:] if "labels" in line] == []
+
+
+def test_another_teacher_is_another_plan(worker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUS2_CACHE", str(tmp_path))
+    monkeypatch.setattr(teacher, "_build_shard", lambda *args: None)
+    plan = BuildPlan("one", functionals=("PBE",), limit=1, crystals="decorations")
+    build_set(plan, lambda line: None)
+    assert set_folder("one").is_dir()
+    monkeypatch.delenv("SUS2_TEACHER_WORKER")
+    with pytest.raises(DataError, match="another plan"):
+        build_set(plan, lambda line: None)
+    other = BuildPlan("two", functionals=("HSE",), limit=1, crystals="decorations")
+    with pytest.raises(DataError, match="no teacher of HSE"):
+        build_set(other, lambda line: None)
+    monkeypatch.setenv("SUS2_TEACHER_WORKER", str(tmp_path / "nothing.py"))
+    with pytest.raises(DataError, match="There is no teacher"):
+        build_set(other, lambda line: None)
+
+
+def test_a_functional_that_the_teacher_has_not(worker: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(worker), "label", str(tmp_path), "--teacher", "HSE"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.strip() == "This teacher has PBE, not HSE."
+
+
+def stored(path: Path, crystals: list[Atoms], **more: object) -> None:
+    offsets = np.cumsum([0, *map(len, crystals)])
+    numbers, positions = (np.concatenate([getattr(a, name) for a in crystals]) for name in ("numbers", "positions"))
+    np.savez(
+        path, numbers=numbers, positions=positions, cells=[a.cell.array for a in crystals], offsets=offsets, **more
+    )
+
+
+def test_relaxations_of_a_teacher(tmp_path: Path) -> None:
+    stored(tmp_path / "base-0000.npz", [bulk("Cu", a=3.75), bulk("Cu", a=9.0), bulk("Al", a=4.0, cubic=True)])
+    serve({"PBE": EMT}, ["relax", str(tmp_path), "--teacher", "PBE"])
+    with np.load(tmp_path / "relaxed-0000.npz") as found:
+        assert found["positions"].shape == (6, 3)
+        # Atoms out of each other's reach have no force and no stress: they are at rest, as they were.
+        assert found["converged"][[0, 2]].all()
+        assert np.linalg.det(found["cells"][0]) == pytest.approx(3.59**3 / 4, rel=0.01)
+        relaxed = bulk("Cu")
+        relaxed.set_cell(found["cells"][0], scale_atoms=True)
+        relaxed.calc = EMT()
+        assert found["energy"][0] == pytest.approx(relaxed.get_potential_energy(), abs=1e-9)
+        assert np.abs(relaxed.get_stress()).max() < 0.004
+
+
+def test_dynamics_of_a_teacher(tmp_path: Path) -> None:
+    crystals = [bulk("Cu", cubic=True), bulk("Al", cubic=True)]
+    masses = np.concatenate([a.get_masses() for a in crystals])
+    shots = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        stored(folder / "start-0003.npz", crystals, masses=masses, temperature=[300.0, 900.0], seed=seed)
+        serve({"PBE": EMT}, ["dynamics", str(folder), "--teacher", "PBE", "--shard", "0003"])
+        with np.load(folder / "snapshots-0003.npz") as found:
+            assert found["valid"].shape == (3, 2)
+            assert found["valid"].all()
+            shots.append(found["positions"])
+    moved = np.abs(shots[0] - np.concatenate([a.positions for a in crystals]))
+    assert moved.shape == (3, 8, 3)
+    assert 0.01 < moved[:, :4].max() < moved[:, 4:].max() < 2.0
+    assert not np.allclose(shots[0], shots[1])
+
+
+def test_a_calculator_that_fails_is_told(tmp_path: Path) -> None:
+    stored(tmp_path / "structures-0000.npz", [bulk("Fe")])
+    with pytest.raises(SystemExit, match=r"calculator failed in structures-0000.npz"):
+        serve({"PBE": EMT}, ["label", str(tmp_path), "--teacher", "PBE"])
+    assert not list(tmp_path.glob("labels*"))

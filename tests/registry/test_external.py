@@ -1,0 +1,120 @@
+"""Calculators of others meet the interface of ours, and say in one sentence what they lack."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.calculator import Calculator, CalculatorSetupError
+from ase.calculators.emt import EMT
+
+import sus2
+from sus2.errors import Sus2Error, UnknownElementError
+from sus2.potential.potential import Calculates
+from sus2.registry import external
+from sus2.registry.external import EXTERNAL, WrappedCalculator, load_external, wrap_calculator
+from tests.helpers_potential import emt as by_hand
+
+
+@pytest.fixture
+def emt() -> WrappedCalculator:
+    return wrap_calculator(EMT, name="EMT", elements=["Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"], functional="none")
+
+
+def test_it_meets_the_interface(emt: WrappedCalculator) -> None:
+    assert isinstance(emt, Calculates)
+    cells = [bulk("Cu", cubic=True), bulk("Al", a=4.0)]
+    cells[0].rattle(0.05, seed=1)
+    before = cells[0].positions.copy()
+    for found, expected, atoms in zip(emt.evaluate(cells), by_hand().evaluate(cells), cells, strict=True):
+        assert found.energy_ev == pytest.approx(expected.energy_ev, abs=1e-12)
+        np.testing.assert_allclose(found.forces_ev_per_a, expected.forces_ev_per_a, atol=1e-12)
+        np.testing.assert_allclose(found.stress_ev_per_a3, expected.stress_ev_per_a3, atol=1e-12)
+        assert found.energies_ev.sum() == pytest.approx(found.energy_ev)
+        assert atoms.calc is None
+    np.testing.assert_array_equal(cells[0].positions, before)
+
+
+def test_site_energies_may_be_announced_and_missing() -> None:
+    class Silent(EMT):
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            super().calculate(*arguments, **options)
+            del self.results["energies"]
+
+    p = wrap_calculator(Silent, name="silent", elements=["Cu"])
+    assert "energies" in p.calculator().implemented_properties
+    found = p.evaluate([bulk("Cu", cubic=True)])[0]
+    np.testing.assert_allclose(found.energies_ev, found.energy_ev / 4)
+
+
+def test_a_molecule_has_no_stress(emt: WrappedCalculator) -> None:
+    found = emt.evaluate([Atoms("Cu2", positions=[[0, 0, 0], [2.3, 0, 0]])])[0]
+    assert np.isnan(found.stress_ev_per_a3).all()
+    assert np.isfinite(found.forces_ev_per_a).all()
+
+
+def test_properties_take_it(emt: WrappedCalculator) -> None:
+    relaxed = sus2.relax(bulk("Cu"), emt)
+    assert relaxed.converged
+    assert sus2.eos(bulk("Cu"), emt).v0_a3 == pytest.approx(relaxed.volume_a3, rel=1e-3)
+
+
+def test_unknown_elements_and_failures_are_named(emt: WrappedCalculator) -> None:
+    with pytest.raises(UnknownElementError, match="EMT does not know Si"):
+        emt.evaluate([bulk("Si")])
+
+    class Broken(EMT):
+        def calculate(self, *_: object, **__: object) -> None:
+            raise CalculatorSetupError("no\nlicence")
+
+    broken = wrap_calculator(Broken(), name="broken", elements=["Cu"])
+    with pytest.raises(Sus2Error, match="broken cannot compute Cu: no licence"):
+        broken.evaluate([bulk("Cu")])
+
+
+def test_what_is_no_calculator_is_refused() -> None:
+    with pytest.raises(Sus2Error, match="str is not an ASE calculator"):
+        wrap_calculator(lambda: "EMT", name="x", elements=["Cu"])  # type: ignore[arg-type, return-value]
+    with pytest.raises(Sus2Error, match="not Xx"):
+        wrap_calculator(EMT(), name="x", elements=["Cu", "Xx"])
+    with pytest.raises(Sus2Error, match="not none"):
+        wrap_calculator(EMT(), name="x", elements=[])
+
+
+def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(external, "version", nothing)
+    for name, model in EXTERNAL.items():
+        with pytest.raises(Sus2Error) as caught:
+            load_external(name)
+        assert str(caught.value) == (
+            f"{name} needs the package {model.package}, which is not installed: pip install 'sus2[{model.extra}]'."
+        )
+    assert external.installed() == []
+    with pytest.raises(Sus2Error, match="There is no external model 'm3gnet'"):
+        load_external("m3gnet")
+
+
+def test_a_version_that_is_silently_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "version", lambda name: "4.0.1")
+    monkeypatch.setattr(external, "import_module", lambda name: None)
+    # Only matgl is held to one version.
+    assert [card.name for card in external.installed()] == ["chgnet-pbe", "chgnet-r2scan"]
+    with pytest.raises(Sus2Error, match=r"needs matgl 2\.0\.4; version 4\.0\.1 gives wrong energies"):
+        load_external("tensornet-matpes-pbe")
+
+
+@pytest.mark.parametrize("name", ["chgnet-pbe", "chgnet-r2scan"])
+def test_chgnet_where_it_is_installed(name: str) -> None:
+    pytest.importorskip("chgnet", reason="the optional package chgnet is not installed")
+    p = load_external(name)
+    assert isinstance(p.calculator(), Calculator)
+    r = sus2.relax(bulk("NaCl", "rocksalt", a=5.6), p, fmax=0.01, stress_gpa=0.1)
+    # Lattice constant of PBE and r2SCAN: 5.70 and 5.6 angstrom.
+    assert 5.45 < (4 * r.volume_a3) ** (1 / 3) < 5.8

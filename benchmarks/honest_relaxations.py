@@ -32,15 +32,19 @@ from ase import Atoms  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
+from sus2.checks import Check, worst  # noqa: E402
 from sus2.errors import Sus2Error  # noqa: E402
+from sus2.potential.evaluation import split  # noqa: E402
 from sus2.potential.packed import pack_structures  # noqa: E402
-from sus2.potential.potential import Potential, split  # noqa: E402
+from sus2.potential.potential import Potential  # noqa: E402
 from sus2.registry.applicability import extrapolation_grade  # noqa: E402
-from sus2.relaxation.relax import RelaxResult, relax  # noqa: E402
+from sus2.registry.checks import check_applicability  # noqa: E402
+from sus2.relaxation.checks import check_relaxation  # noqa: E402
+from sus2.relaxation.relax import relax  # noqa: E402
 from sus2.relaxation.relax_many import relax_many  # noqa: E402
+from sus2.relaxation.result import RelaxResult  # noqa: E402
 from sus2.training.data.prototypes import PROTOTYPES, build  # noqa: E402
 from sus2.units import EV_PER_A3_TO_GPA  # noqa: E402
-from sus2.validation.checks import Check, check_applicability, check_relaxation, worst  # noqa: E402
 
 Array = NDArray[np.float64]
 
@@ -210,7 +214,7 @@ def run(name: str, seeds: Sequence[int]) -> dict[str, object]:
     return {
         "potential": name, "crystals": len(cases), "extreme": sum(c.extreme for c in cases), **outcomes_of(outcomes),
         "median_steps": float(np.median(steps)) if steps else 0.0,
-        "checks_pass": verdicts["pass"], "checks_look": verdicts["look"], "checks_fail": verdicts["fail"],
+        "checks_pass": verdicts["pass"], "checks_warn": verdicts["warn"], "checks_fail": verdicts["fail"],
         "above_the_start": above,
         "faults": wrong,
     }  # fmt: skip

@@ -35,7 +35,7 @@ TITLES = {
     "thermal": "thermal properties",
     "compare": "comparison",
     "compare_batch": "comparison of many structures",
-    "sanity": "model check",
+    "check": "model check",
     "evaluate_many": "many structures",
 }
 _SESSION_COOKIE = "_streamlit_xsrf"

@@ -15,7 +15,7 @@ from ase import Atoms
 import sus2
 from pages._uploads import contents
 from sus2.errors import StructureError, Sus2Error, UnknownElementError
-from sus2.jobs.calculation import PotentialRef
+from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
 from sus2.structures import CrystalInfo, content_key, describe, elements_of, read_structure, sample
 

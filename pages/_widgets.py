@@ -219,15 +219,15 @@ def table(rows: Sequence[dict[str, Any]], *, key: str) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, key=key)
 
 
-_MARKS = {"fail": "✗ fail", "look": "△ look", "pass": "✓ pass"}
+_MARKS = {"fail": "✗ fail", "warn": "△ warn", "pass": "✓ pass"}
 
 
 def checks_line(found: Sequence[Any]) -> str:
     """How many of the checks pass, ask for a look and fail, in few words."""
-    failed, look = (sum(c.verdict == v for c in found) for v in ("fail", "look"))
+    failed, warned = (sum(c.verdict == v for c in found) for v in ("fail", "warn"))
     parts = [f"{failed} of {len(found)} fail{'s' * (failed == 1)}"] if failed else []
-    if look:
-        parts.append(f"{look}{'' if parts else f' of {len(found)}'} ask{'s' * (look == 1)} for a look")
+    if warned:
+        parts.append(f"{warned}{'' if parts else f' of {len(found)}'} warn{'s' * (warned == 1)}")
     return ", ".join(parts) or f"all {len(found)} pass"
 
 

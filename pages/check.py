@@ -18,7 +18,7 @@ MAX_SCORES = 8
 
 def show_report(shown, crystal) -> None:
     report = shown.result
-    {"pass": st.success, "look": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
+    {"pass": st.success, "warn": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
     frame.checks(report.checks, key="sanity_checks", opened=True)
     for k, (title, figure) in enumerate(report_figures(report=report, mode=frame.mode()).items()):
         st.subheader(title)
@@ -92,7 +92,7 @@ with frame.guard():
         )
         values = {"dynamics_ps": length}
         found = frame.ask(
-            sus2.sanity,
+            sus2.check,
             auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
             page="Model check",
             potential=model,

@@ -17,8 +17,8 @@ from sus2.errors import Sus2Error
 from sus2.figures.comparison.compare import difference_colour, scatter_figure
 from sus2.figures.comparison.report import comparison_figures, comparison_html
 from sus2.figures.properties.phonons import FREQUENCY_UNITS
-from sus2.jobs.calculation import PotentialRef
 from sus2.registry.external import installed
+from sus2.registry.reference import PotentialRef
 from sus2.structures import elements_of, read_structure
 
 AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button

@@ -11,8 +11,9 @@ import sus2
 from pages import _frame as frame
 from sus2.figures.properties.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
+from sus2.properties.eos.checks import check_eos
 from sus2.properties.eos.equations import MODELS
-from sus2.validation.checks import check_applicability, check_eos
+from sus2.registry.checks import check_applicability
 
 AUTO_ATOMS = 12  # samples up to this size are computed without waiting for the button
 

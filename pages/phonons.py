@@ -12,9 +12,10 @@ import streamlit as st
 import sus2
 from pages import _frame as frame
 from sus2.figures.properties.phonons import FREQUENCY_UNITS, bands_figure, mode_figure, thermal_figure
+from sus2.properties.phonons.checks import check_phonons
 from sus2.properties.phonons.follow_mode import mode_motion
 from sus2.properties.phonons.report import follow_from, phonon_report, phonopy_files
-from sus2.validation.checks import check_applicability, check_phonons
+from sus2.registry.checks import check_applicability
 
 ROOM_K = 300
 AUTO_ATOMS = 4  # samples up to this size are computed without waiting for the button

@@ -12,12 +12,13 @@ from ase import Atoms
 from pages import _edits
 from pages import _frame as frame
 from sus2.figures.structure import SMALLEST_FORCE_EV_PER_A, structure_figure
+from sus2.registry.distances import pair_distances
 from sus2.structures import CrystalInfo, describe, write_structure
-from sus2.structures.shells import distinct, pair_distances, surroundings
+from sus2.structures.shells import distinct, surroundings
 from sus2.units import EV_PER_A3_TO_GPA
 
 LABELS = {"none": None, "elements": "symbols", "numbers": "sites"}
-VERDICTS = {"pass": "✓ inside", "look": "△ just below", "fail": "✗ far below"}
+VERDICTS = {"pass": "✓ inside", "warn": "△ just below", "fail": "✗ far below"}
 MAX_DRAWN = 800
 MAX_LISTED = 200
 MAX_WARNINGS = 3
@@ -135,7 +136,7 @@ def show_pairs(atoms: Atoms) -> None:
         return
     doubtful = [p for p in pairs if p.verdict != "pass"]
     for p in doubtful[:MAX_WARNINGS]:
-        {"look": st.info, "fail": st.warning}[p.verdict](f"**{frame.plain(p.name)}**: {frame.plain(p.meaning)}")
+        {"warn": st.info, "fail": st.warning}[p.verdict](f"**{frame.plain(p.name)}**: {frame.plain(p.meaning)}")
     if not doubtful:
         st.success("No pair of atoms is closer than in the training data.")
     frame.table(

@@ -12,7 +12,7 @@ from .registry.load import load as load
 from .registry.load import models as models
 from .relaxation.relax import relax as relax
 from .relaxation.relax_many import relax_many as relax_many
-from .validation.checks import check as check
+from .validation.model_check import check as check
 from .validation.model_check import sanity as sanity
 
 __all__: list[str]

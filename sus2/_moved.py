@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 # Old name -> new one, below sus2.
 MOVED = {
@@ -89,19 +90,94 @@ MOVED = {
     "universal_eos": "properties.eos.universal",
 }
 
+# Old name -> other modules, below sus2, where parts of what it held lie now.
+SPLIT = {
+    "calculator": ("potential.evaluation",),
+    "distances": ("registry.distances",),
+    "elastic": ("properties.elastic.result",),
+    "eos": ("properties.eos.result", "properties.eos.equations", "properties.eos.volumes"),
+    "phonons": ("properties.phonons.result",),
+    "pretrained": ("potential.card",),
+    "questions": ("registry.reference",),
+    "relax": ("relaxation.result", "relaxation.symmetry", "relaxation.criteria", "relaxation.minimiser"),
+    "relax_many": ("relaxation.minimiser",),
+    "sanity": ("validation.result", "validation.behaviour"),
+    "thermal": ("properties.thermal.result",),
+}
+# Modules that still have their name, but no longer hold these: name -> module below sus2.
+LEFT = {
+    "checks": {
+        "check": "validation.model_check",
+        "check_applicability": "registry.checks",
+        "check_distances": "registry.checks",
+        "check_elements": "registry.checks",
+        "check_eos": "properties.eos.checks",
+        "check_pairs": "registry.checks",
+        "check_phonons": "properties.phonons.checks",
+        "check_relaxation": "relaxation.checks",
+        "check_shells": "registry.checks",
+        "shells_near_cutoff": "registry.checks",
+        "untrained_pairs": "registry.checks",
+    },
+    "derivatives": {
+        "Modes": "derivatives.second_order",
+        "SecondDerivatives": "derivatives.second_order",
+        "second_derivatives": "derivatives.second_order",
+    },
+    "potential": {
+        "Calculates": "potential.evaluation",
+        "Evaluation": "potential.evaluation",
+        "Potential": "potential.potential",
+    },
+    "screening": {"screen": "screening.start"},
+}
+
+
+def left(module: str, name: str) -> Any:
+    """Return what a module held under a name, with a DeprecationWarning; for the module's own `__getattr__`.
+
+    Parameters
+    ----------
+    module : str
+        The module, below sus2.
+    name : str
+        What is looked for in it.
+
+    Returns
+    -------
+    object
+        What lies elsewhere now.
+
+    Raises
+    ------
+    AttributeError
+        The module never held such a name.
+    """
+    place = LEFT[module].get(name)
+    if place is None:
+        raise AttributeError(f"module 'sus2.{module}' has no attribute '{name}'")
+    warnings.warn(
+        f"sus2.{module}.{name} is sus2.{place}.{name} now; the old name goes with the next release.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return getattr(import_module(f"sus2.{place}"), name)
+
 
 class _Alias(Loader):
     """Hands out the module under its new name."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, rest: Sequence[str]) -> None:
         self.target = target
+        self.rest = rest
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module of the new name itself."""
         warnings.warn(f"{spec.name} is {self.target} now; the old name goes with the next release.",
                       DeprecationWarning, stacklevel=2)  # fmt: skip
         alias = ModuleType(spec.name)
-        alias.__dict__.update({k: v for k, v in vars(import_module(self.target)).items() if not k.startswith("__")})
+        for place in (*(f"sus2.{s}" for s in self.rest), self.target):
+            alias.__dict__.update({k: v for k, v in vars(import_module(place)).items() if not k.startswith("__")})
         return alias
 
     def exec_module(self, module: ModuleType) -> None:
@@ -115,8 +191,9 @@ class _Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """A spec for an old name, else None."""
-        new = MOVED.get(fullname.removeprefix("sus2.")) if fullname.startswith("sus2.") else None
-        return None if new is None else ModuleSpec(fullname, _Alias(f"sus2.{new}"))
+        old = fullname.removeprefix("sus2.")
+        new = MOVED.get(old) if fullname.startswith("sus2.") else None
+        return None if new is None else ModuleSpec(fullname, _Alias(f"sus2.{new}", SPLIT.get(old, ())))
 
 
 def install() -> None:

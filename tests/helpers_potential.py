@@ -10,7 +10,7 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from sus2.potential.potential import Evaluation
+from sus2.potential.evaluation import Evaluation
 
 
 class AsePotential:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sus2.potential.card import Card
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.potential import Potential
-from sus2.registry.load import Card
 
 
 def random_spec(species: int = 2, *, cutoff: float = 4.0, seed: int = 0, scaling_map: str = "K") -> ModelSpec:

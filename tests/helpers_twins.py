@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 import sus2
+from sus2.potential.card import Card
 from sus2.potential.potential import Potential
-from sus2.registry.load import Card
 
 
 def twin(

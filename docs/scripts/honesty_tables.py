@@ -55,7 +55,7 @@ def relaxations(rows: list[dict[str, Any]]) -> list[str]:
         return []
     keys = (
         "crystals", "extreme", "converged", "steps_used_up", "collapsed", "flew_apart", "refused", "wrong",
-        "checks_pass", "checks_look", "checks_fail",
+        "checks_pass", "checks_warn", "checks_fail",
     )  # fmt: skip
     total = {key: sum(int(r[key]) for r in rows) for key in keys}
     out = [
@@ -68,7 +68,7 @@ def relaxations(rows: list[dict[str, Any]]) -> list[str]:
         "knows, and a way that ended above its start fails a check of its own "
         f"({sum(r['above_the_start'] for r in rows)} of all).", "",
         "| potential | crystals | extreme | converged | steps used up | collapsed | flew apart | refused | silently "
-        "wrong | checks pass | look | fail |",
+        "wrong | checks pass | warn | fail |",
         "|---|" + "--:|" * 11,
     ]  # fmt: skip
     for r in rows:

@@ -22,7 +22,7 @@ def check(
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Checks of a potential for one crystal: pass, look or fail, each with its meaning; exit code 1 where one fails."""
+    """Checks of a potential for one crystal: pass, warn or fail, each with its meaning; exit code 1 where one fails."""
     import sus2
     from sus2.cli import common as cli_common
     from sus2.jobs.memory import check_memory, cutoffs_of
@@ -39,30 +39,25 @@ def check(
         except OSError as error:
             raise DataError(f"{reference.name}: cannot be read ({error.strerror}); check the path.") from None
         scored = score(read_reference(raw, reference.name), potential, atoms)
-    if quick:
-        checks, content = sus2.check(potential, atoms), None
-    else:
-        check_memory("sanity", [atoms], cutoffs_of(potential))
-        report = sus2.sanity(potential, atoms)
-        checks, content = report.checks, report
-        if html is not None:
-            from sus2.figures.check import report_html
+    if not quick:
+        check_memory("check", [atoms], cutoffs_of(potential))
+    report = sus2.check(atoms, potential, quick=quick)
+    if html is not None:
+        from sus2.figures.check import report_html
 
-            try:
-                html.write_text(report_html(report=report, score=scored), encoding="utf-8")
-            except OSError as error:
-                raise Sus2Error(f"'{html}' cannot be written ({error.strerror}); choose another file.") from None
+        try:
+            html.write_text(report_html(report=report, score=scored), encoding="utf-8")
+        except OSError as error:
+            raise Sus2Error(f"'{html}' cannot be written ({error.strerror}); choose another file.") from None
     if as_json:
-        body = content.to_dict() if content is not None else {"checks": [c.to_dict() for c in checks]}
-        typer.echo(json.dumps(body | ({"reference": scored.to_dict()} if scored is not None else {})))
+        typer.echo(json.dumps(report.to_dict() | ({"reference": scored.to_dict()} if scored is not None else {})))
     else:
-        for c in checks:
+        for c in report.checks:
             typer.echo(f"{c.verdict:<5} {c.name}: {c.value:.4g} {c.unit}".rstrip() + f". {c.meaning}")
-        if content is not None:
-            typer.echo(content.summary)
+        typer.echo(report.summary)
         if scored is not None:
             for key, value in scored.quantities.items():
                 typer.echo(f"  {key:<32}{value:>14.6g}")
             typer.echo(scored.note)
-    if any(c.verdict == "fail" for c in checks):
+    if report.verdict == "fail":
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from sus2.comparison.compare import Comparison
-    from sus2.potential.potential import Calculates
+    from sus2.potential.evaluation import Calculates
 
 
 def compare(

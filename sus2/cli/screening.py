@@ -103,7 +103,7 @@ def _settings(given: Sequence[str] | None, functions: Any) -> dict[str, dict[str
 def _potential(model: str, elements: str | None) -> Any:
     """The reference to a shipped model, or to an .mtp file with its bytes, which workers need not have."""
     import sus2
-    from sus2.jobs.calculation import PotentialRef
+    from sus2.registry.reference import PotentialRef
 
     potential = sus2.load(model, elements=elements.replace(",", " ").split() if elements else None)
     if any(card.identity == potential.card.identity for card in sus2.models()):

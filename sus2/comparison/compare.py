@@ -16,21 +16,22 @@ from sus2.comparison.export import comparison_dict, differences_csv
 from sus2.comparison.rows import BandAgreement, Difference, band_agreement, differences, quantities
 from sus2.comparison.words import summary_of
 from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Error, UnknownElementError
-from sus2.potential.potential import Calculates, Potential
-from sus2.properties.elastic.calculate import ElasticResult, elastic
-from sus2.properties.eos.calculate import EosResult, eos
-from sus2.properties.phonons.calculate import (
-    MESH_LENGTH_A,
-    BandStructure,
-    PhononDos,
-    PhononResult,
-    PhononThermal,
-    phonons,
-)
+from sus2.potential.card import Card
+from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
+from sus2.progress import Progress
+from sus2.properties.elastic.calculate import elastic
+from sus2.properties.elastic.result import ElasticResult
+from sus2.properties.eos.calculate import eos
+from sus2.properties.eos.result import EosResult
+from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.qpath import QPath
-from sus2.properties.thermal.calculate import ThermalResult, thermal
-from sus2.registry.load import Card, ranking
-from sus2.relaxation.relax import Progress, RelaxResult, relax
+from sus2.properties.phonons.result import BandStructure, PhononDos, PhononResult, PhononThermal
+from sus2.properties.thermal.calculate import thermal
+from sus2.properties.thermal.result import ThermalResult
+from sus2.registry.load import ranking
+from sus2.relaxation.relax import relax
+from sus2.relaxation.result import RelaxResult
 from sus2.structures import check_crystal, elements_of, standardise, to_atoms
 from sus2.units import EV_PER_A3_TO_GPA
 

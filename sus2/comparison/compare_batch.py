@@ -24,8 +24,9 @@ from sus2.comparison.references import (
     regress_shifts,
 )
 from sus2.errors import CancelledError, FitError, StructureError, Sus2Error
-from sus2.potential.potential import Calculates
-from sus2.relaxation.relax import Progress, relax
+from sus2.potential.evaluation import Calculates
+from sus2.progress import Progress
+from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, elements_of, to_atoms
 
 if TYPE_CHECKING:

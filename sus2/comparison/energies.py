@@ -10,8 +10,9 @@ from ase import Atoms
 
 from sus2.comparison.references import PotentialEnergy, References, cohesive_energy_ev_per_atom, elemental_references
 from sus2.errors import DataError
-from sus2.potential.potential import Calculates
-from sus2.relaxation.relax import Progress, RelaxResult
+from sus2.potential.evaluation import Calculates
+from sus2.progress import Progress
+from sus2.relaxation.result import RelaxResult
 from sus2.structures import elements_of
 
 

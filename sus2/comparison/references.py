@@ -23,10 +23,11 @@ from ase.spacegroup import crystal
 from numpy.typing import ArrayLike, NDArray
 
 from sus2.errors import CancelledError, DataError, EnergyScaleError, FitError, StructureError, Sus2Error
-from sus2.relaxation.relax import Progress, relax
+from sus2.progress import Progress
+from sus2.relaxation.relax import relax
 
 if TYPE_CHECKING:
-    from sus2.potential.potential import Calculates
+    from sus2.potential.evaluation import Calculates
 
 Array = NDArray[np.float64]
 Source = Literal["relaxed crystal", "relaxed molecule", "card"]

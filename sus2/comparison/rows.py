@@ -15,10 +15,10 @@ from sus2.units import EV_TO_KJ_PER_MOL
 
 if TYPE_CHECKING:
     from sus2.comparison.compare import Side
-    from sus2.potential.potential import Calculates
-    from sus2.properties.elastic.calculate import ElasticResult
-    from sus2.properties.phonons.calculate import BandStructure
-    from sus2.registry.load import Card
+    from sus2.potential.card import Card
+    from sus2.potential.evaluation import Calculates
+    from sus2.properties.elastic.result import ElasticResult
+    from sus2.properties.phonons.result import BandStructure
 
 Array = NDArray[np.float64]
 

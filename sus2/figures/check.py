@@ -15,11 +15,11 @@ from sus2.figures.plain import Figure
 from sus2.figures.theme import BLUE, DASHES, GREEN, ORANGE, PALETTE, VERMILION, Mode, grid, ink, style
 
 if TYPE_CHECKING:
-    from sus2.validation.model_check import SanityReport
     from sus2.validation.reference_data import Score
+    from sus2.validation.result import ModelCheck
 
-COLOURS: Final[Mapping[str, str]] = {"pass": GREEN, "look": ORANGE, "fail": VERMILION}
-MARKS: Final[Mapping[str, str]] = {"pass": "✓", "look": "?", "fail": "✗"}
+COLOURS: Final[Mapping[str, str]] = {"pass": GREEN, "warn": ORANGE, "fail": VERMILION}
+MARKS: Final[Mapping[str, str]] = {"pass": "✓", "warn": "?", "fail": "✗"}
 _HIGHEST_EV: Final = 12.0
 
 
@@ -116,7 +116,7 @@ def score_figure(
     return fig
 
 
-def report_figures(*, report: SanityReport, mode: Mode = "light") -> dict[str, go.Figure]:
+def report_figures(*, report: ModelCheck, mode: Mode = "light") -> dict[str, go.Figure]:
     """The figures of a report by title."""
     out = {}
     if report.dimers:
@@ -134,7 +134,7 @@ def report_figures(*, report: SanityReport, mode: Mode = "light") -> dict[str, g
     return out
 
 
-def report_html(*, report: SanityReport, score: Score | None = None) -> str:
+def report_html(*, report: ModelCheck, score: Score | None = None) -> str:
     """One page to keep or to print, which needs nothing else."""
     rows = "".join(
         f'<tr><td style="color:{COLOURS[c.verdict]};font-weight:bold">{MARKS[c.verdict]} {c.verdict}</td>'

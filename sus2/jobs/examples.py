@@ -7,10 +7,11 @@ from typing import Any
 
 import sus2
 from sus2.comparison.compare import pair_of_functionals
-from sus2.jobs.calculation import PotentialRef, Question
+from sus2.jobs.calculation import Question
 from sus2.properties.phonons.report import phonon_report
 from sus2.registry.load import models
 from sus2.registry.recommendation import recommend_for
+from sus2.registry.reference import PotentialRef
 from sus2.structures import DEFAULT_SAMPLE, elements_of, sample
 
 
@@ -21,7 +22,7 @@ def example_questions() -> list[Question]:
     if best is None:
         return []
     reference = PotentialRef.of(best.card)
-    functions: list[Callable[..., Any]] = [sus2.eos, sus2.elastic, phonon_report, sus2.thermal, sus2.sanity]
+    functions: list[Callable[..., Any]] = [sus2.eos, sus2.elastic, phonon_report, sus2.thermal, sus2.check]
     asked = [Question.of(f, atoms=atoms, potential=reference) for f in functions]
     pair = pair_of_functionals(models(), elements_of(atoms), best.card.name)
     if pair is not None:

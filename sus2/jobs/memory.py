@@ -19,8 +19,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
-from sus2.jobs.calculation import PotentialRef, Question
+from sus2.jobs.calculation import Question
 from sus2.registry.load import pretrained_folder
+from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
 from sus2.structures import standardise
 
@@ -36,10 +37,10 @@ _COPIES_IN_DOS: Final = 2.7
 _RESPONSE_BLOCKS: Final = 11.0
 _MAX_DISTANCE = re.compile(rb"^\s*max_dist\s*=\s*([0-9.eE+-]+)\s*$", re.MULTILINE)
 # What each public function does with memory.
-_PHONONS: Final = ("phonons", "follow_from", "phonopy_files", "thermal", "compare", "sanity", "check_phonons")
-_WITH_DOS: Final = ("phonon_report", "compare", "sanity")
+_PHONONS: Final = ("phonons", "follow_from", "phonopy_files", "thermal", "compare", "check", "check_phonons")
+_WITH_DOS: Final = ("phonon_report", "compare", "check")
 _ELASTIC: Final = ("elastic", "other_methods", "elastic_report")
-_SIMPLE: Final = ("relax", "eos", "check", "compare_batch", "evaluate_many")
+_SIMPLE: Final = ("relax", "eos", "compare_batch", "evaluate_many")
 
 
 def peak_mib(

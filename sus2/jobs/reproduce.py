@@ -11,7 +11,8 @@ from typing import Any
 from ase import Atoms
 
 import sus2
-from sus2.jobs.calculation import PotentialRef, Question
+from sus2.jobs.calculation import Question
+from sus2.registry.reference import PotentialRef
 from sus2.structures.crystal import content_key
 from sus2.structures.samples import samples
 
@@ -24,7 +25,7 @@ COMMANDS = {
     "phonon_report": "phonons",
     "thermal": "thermal",
     "compare": "compare",
-    "sanity": "check",
+    "check": "check",
 }
 
 

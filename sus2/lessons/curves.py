@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from sus2.errors import FitError, Sus2Error
 from sus2.lessons.precision import Precision, in_precision
 from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.equations import MODELS, EosFit
-from sus2.relaxation.relax import Progress, relax
+from sus2.relaxation.relax import relax
 from sus2.units import EV_PER_A3_TO_GPA, GPA_TO_EV_PER_A3
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ase import Atoms
 
 import sus2
-from sus2.jobs.calculation import PotentialRef, Question
+from sus2.jobs.calculation import Question
 from sus2.lessons.curves import energy_curve, fit_ranges
 from sus2.lessons.functionals import functional_change, functional_volumes
 from sus2.lessons.soft import soft_mode
@@ -15,6 +15,7 @@ from sus2.lessons.sound import sound, supercell_study
 from sus2.lessons.symmetry import cauchy
 from sus2.properties.eos.universal import universal_eos
 from sus2.registry.load import models
+from sus2.registry.reference import PotentialRef
 from sus2.structures.samples import sample
 
 # Lesson 2: how far crystals are stretched, in units of their lengths.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sus2.comparison.compare import Comparison, compare
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.phonons.calculate import phonons
-from sus2.relaxation.relax import Progress, relax
+from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
 from sus2.units import EV_PER_A3_TO_GPA
 

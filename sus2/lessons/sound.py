@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.elastic.calculate import elastic
 from sus2.properties.elastic.ieee_axes import crystal_axes
 from sus2.properties.phonons.calculate import phonons
-from sus2.relaxation.relax import Progress, relax
+from sus2.relaxation.relax import relax
 from sus2.units import THZ_A_TO_M_PER_S
 
 Array = NDArray[np.float64]

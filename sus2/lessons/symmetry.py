@@ -11,10 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from sus2.derivatives.elastic_tensors import VOIGT
 from sus2.errors import Sus2Error
-from sus2.potential.potential import Calculates, Potential
-from sus2.properties.elastic.calculate import ElasticResult, elastic
+from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
+from sus2.progress import Progress
+from sus2.properties.elastic.calculate import elastic
 from sus2.properties.elastic.ieee_axes import crystal_axes, symmetrised
-from sus2.relaxation.relax import Progress, relax
+from sus2.properties.elastic.result import ElasticResult
+from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
 from sus2.structures.crystal import CrystalSystem
 from sus2.units import EV_PER_A3_TO_GPA

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sus2.errors import StructureError, Sus2Error
 from sus2.native.build import available, cache_folder, default_threads
 from sus2.native.build import library as _library
-from sus2.potential.mtp import ModelSpec
+from sus2.native.spec import KernelSpec
 
 __all__ = [
     "CloseEdges", "EdgeList", "Edges", "Kernel", "ParameterGradient", "Structures", "available", "cache_folder",
@@ -163,7 +163,7 @@ class Kernel:
 
     def __init__(
         self,
-        spec: ModelSpec,
+        spec: KernelSpec,
         *,
         single_precision: bool = False,
         threads: int | None = None,

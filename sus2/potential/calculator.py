@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from sus2.native.kernels import EdgeList, Kernel, Structures
+from sus2.potential.evaluation import split
 from sus2.potential.packed import pack_structures
-from sus2.potential.potential import Potential, split
 from sus2.potential.verlet_list import SkinList
+from sus2.types import Array
 
 # Below this the search costs less than looking whether an old list still holds.
 MIN_LISTED_ATOMS = 64
+
+
+class ComputesArrays(Protocol):
+    """What the calculator needs of sus2.potential.potential.Potential."""
+
+    @property
+    def elements(self) -> tuple[str, ...]: ...
+    @property
+    def cutoff(self) -> float: ...
+    @property
+    def kernel(self) -> Kernel | None: ...
+    def compute(self, packed: Structures, *, edges: EdgeList | None = None) -> tuple[Array, Array, Array]: ...
 
 
 class Sus2Calculator(Calculator):
@@ -25,7 +39,7 @@ class Sus2Calculator(Calculator):
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
 
-    def __init__(self, potential: Potential) -> None:
+    def __init__(self, potential: ComputesArrays) -> None:
         super().__init__()
         self.potential = potential
         self.neighbour_list = SkinList(potential.cutoff)

@@ -4,60 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from numpy.typing import NDArray
 
 from sus2.errors import PotentialFileError, Sus2Error
 from sus2.native import kernels
 from sus2.potential.batch import neighbours_of, pack
+from sus2.potential.calculator import Sus2Calculator
+from sus2.potential.card import Card
+from sus2.potential.evaluation import Evaluation, split
 from sus2.potential.model import Sus2Model
 from sus2.potential.mtp import ModelSpec
-from sus2.potential.packed import determinants, pack_structures
+from sus2.potential.packed import pack_structures
 from sus2.potential.repulsion import Repulsion
 from sus2.potential.torch_sweep import Sweep
-from sus2.registry.load import Card
+from sus2.types import Array
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-Array = NDArray[np.float64]
 # One edge costs about 1 kB in the reverse sweep (l2k3): 1e5 edges keep a chunk near 0.1 GiB.
 MAX_EDGES_PER_CHUNK = 100_000
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Energy and its first derivatives for one structure of N atoms.
-
-    energy_ev: total energy, eV; energies_ev (N,): site energies; forces_ev_per_a (N, 3);
-    stress_ev_per_a3 (6,): Voigt xx yy zz yz xz xy, positive in tension (ASE sign), nan without a 3D cell.
-    """
-
-    energy_ev: float
-    energies_ev: Array
-    forces_ev_per_a: Array
-    stress_ev_per_a3: Array
-
-
-@runtime_checkable
-class Calculates(Protocol):
-    """What every property function needs of a potential; any other calculator can meet it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def functional(self) -> str: ...
-    @property
-    def elements(self) -> tuple[str, ...]: ...
-    def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]: ...
-    def calculator(self) -> Calculator: ...
 
 
 class Potential:
@@ -209,8 +181,6 @@ class Potential:
 
     def calculator(self) -> Calculator:
         """An ASE calculator of this potential."""
-        from sus2.potential.calculator import Sus2Calculator
-
         return Sus2Calculator(self)
 
 
@@ -233,33 +203,6 @@ def _add_repulsion(
     np.subtract.at(forces, j, g)
     outer = v[:, [0, 1, 2, 1, 0, 0]] * g[:, [0, 1, 2, 2, 2, 1]] + v[:, [0, 1, 2, 2, 2, 1]] * g[:, [0, 1, 2, 1, 0, 0]]
     np.add.at(virial, np.searchsorted(packed.first, i, side="right") - 1, 0.5 * outer)
-
-
-def split(packed: kernels.Structures, site: Array, forces: Array, virial: Array) -> list[Evaluation]:
-    """One Evaluation for each structure, of arrays as Potential.compute returns them."""
-    if not len(packed.cells):
-        return []
-    volume = np.abs(determinants(packed.cells))
-    stress = virial / np.where(volume > 1e-9, volume, np.nan)[:, None]
-    energies = np.add.reduceat(site, packed.first[:-1]).tolist()
-    counts = np.diff(packed.first)
-    if (counts == counts[0]).all():
-        rows = zip(energies, site.reshape(-1, counts[0]), forces.reshape(-1, counts[0], 3), stress, strict=True)
-    else:
-        ends = packed.first[1:-1]
-        rows = zip(energies, np.split(site, ends), np.split(forces, ends), stress, strict=True)
-    out = []
-    make = Evaluation.__new__
-    for energy, each, force, sigma in rows:
-        result = make(Evaluation)
-        # A frozen dataclass's own constructor takes longer than a small structure's forces.
-        values = result.__dict__
-        values["energy_ev"] = energy
-        values["energies_ev"] = each
-        values["forces_ev_per_a"] = force
-        values["stress_ev_per_a3"] = sigma
-        out.append(result)
-    return out
 
 
 def _rebuild(spec: ModelSpec, card: Card, device: str, dtype: torch.dtype) -> Potential:

@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.potential import Potential
-from sus2.properties.elastic.calculate import Method, elastic
+from sus2.progress import Progress
+from sus2.properties.elastic.calculate import elastic
+from sus2.properties.elastic.result import Method
 from sus2.properties.eos.calculate import eos
-from sus2.relaxation.relax import Progress, RelaxResult, relax
+from sus2.relaxation.relax import relax
+from sus2.relaxation.result import RelaxResult
 from sus2.structures import describe, elements_of, to_atoms
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-    from sus2.potential.potential import Calculates
+    from sus2.potential.evaluation import Calculates
 
 __all__ = ["COLUMNS", "PROPERTIES", "Column", "ManyResult", "ManyRow", "evaluate_many"]
 

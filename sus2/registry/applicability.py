@@ -21,15 +21,16 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from sus2.checks import Check, Verdict
 from sus2.errors import Sus2Error
 from sus2.potential.batch import build_batch, neighbours, pack, type_indices
-from sus2.potential.potential import Calculates, Potential
+from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
 from sus2.registry.load import beside_weights, pretrained_folder
-from sus2.validation.checks import Check, Verdict
 
 Array = NDArray[np.float64]
 
-LOOK: Final = 1.0
+WARN: Final = 1.0
 FAIL: Final = 3.0
 # The arrays of a file, besides weights_sha256 and rest.
 STORED: Final = ("centre", "spread", "directions", "variance", "scale")
@@ -72,7 +73,7 @@ class ExtrapolationGrade:
     def checks(self) -> tuple[Check, ...]:
         """The grade as a check."""
         if self.note:
-            return (Check("Extrapolation grade", float("nan"), "", "look", self.note),)
+            return (Check("Extrapolation grade", float("nan"), "", "warn", self.note),)
         value = self.largest
         unknown = sum(int((~np.isfinite(g)).sum()) for g in self.grades)
         if unknown:
@@ -80,15 +81,15 @@ class ExtrapolationGrade:
                 f"{unknown} {'atom is' if unknown == 1 else 'atoms are'} of an element of which the training data hold "
                 "too few to tell: nothing says that energies and forces are interpolated there."
             )
-            worst: Verdict = "fail" if value > FAIL else "look"
-            return (Check("Extrapolation grade", value, "", worst, meaning, LOOK, FAIL),)
+            worst: Verdict = "fail" if value > FAIL else "warn"
+            return (Check("Extrapolation grade", value, "", worst, meaning, WARN, FAIL),)
         meaning = (
             "Every atom has surroundings like those of the training data."
-            if value <= LOOK
+            if value <= WARN
             else "Some atom has surroundings that the training data do not hold: energies and forces are extrapolated."
         )
-        verdict: Verdict = "pass" if value <= LOOK else "look" if value <= FAIL else "fail"
-        return (Check("Extrapolation grade", value, "", verdict, meaning, LOOK, FAIL),)
+        verdict: Verdict = "pass" if value <= WARN else "warn" if value <= FAIL else "fail"
+        return (Check("Extrapolation grade", value, "", verdict, meaning, WARN, FAIL),)
 
 
 def extrapolation_grade(potential: Calculates, structures: Sequence[Atoms]) -> ExtrapolationGrade:

@@ -14,8 +14,8 @@ from ase.calculators.calculator import Calculator, CalculatorError, PropertyNotI
 from ase.data import atomic_numbers, chemical_symbols
 
 from sus2.errors import Sus2Error, UnknownElementError
-from sus2.potential.potential import Evaluation
-from sus2.registry.load import Card
+from sus2.potential.card import Card
+from sus2.potential.evaluation import Evaluation
 from sus2.structures import elements_of, to_atoms
 
 if TYPE_CHECKING:

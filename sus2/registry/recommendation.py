@@ -9,9 +9,10 @@ from typing import Final
 from ase import Atoms
 
 from sus2.errors import Sus2Error
-from sus2.jobs.calculation import PotentialRef
+from sus2.potential.card import Card
 from sus2.registry.applicability import FAIL, extrapolation_grade
-from sus2.registry.load import Card, Recommendation, ranking
+from sus2.registry.load import Recommendation, ranking
+from sus2.registry.reference import PotentialRef
 from sus2.structures import elements_of
 
 MAX_EDGES: Final = 30_000

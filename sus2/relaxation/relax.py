@@ -4,130 +4,32 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
-from ase.data import covalent_radii
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, LBFGS
-from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
-from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 
 from sus2.errors import ConvergenceError
-from sus2.potential.batch import neighbours
+from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
+from sus2.progress import Progress
+from sus2.relaxation.criteria import check_sane, stress_deviation_gpa
+from sus2.relaxation.minimiser import CURVATURE_EV_PER_A2, MAX_DENSE_ATOMS, MIN_CELL_FACTOR, Options, relax_one
+from sus2.relaxation.result import RelaxResult
+from sus2.relaxation.symmetry import spacegroup, spacegroup_and_constraint
 from sus2.structures import check_crystal, to_atoms
-from sus2.structures.crystal import SYMPREC_A
-from sus2.structures.symmetry import dataset, right_handed
-from sus2.units import EV_PER_A3_TO_GPA, GPA_TO_EV_PER_A3
+from sus2.units import GPA_TO_EV_PER_A3
 
 if TYPE_CHECKING:
-    from ase.calculators.calculator import Calculator
     from pymatgen.core import Structure
-
-Array = NDArray[np.float64]
-Progress = Callable[[str, float], None]
-"""Called as progress(stage, fraction); raising sus2.errors.CancelledError in it stops the calculation."""
-
-# Measured on metals, half-Heuslers, oxides and halides at +-15 % volume and rattled: an initial curvature of
-# 30 eV/A^2 with cell coordinates scaled by sqrt(N) takes a third to a half of the evaluations of ASE's defaults
-# (70 eV/A^2, N), because the curvature of log-strain scaled so is near that of an atom's displacement.
-CURVATURE_EV_PER_A2 = 30.0
-MIN_CELL_FACTOR = 1.5
-# The dense Hessian of BFGS costs (3N)^3 per step; its limited-memory form takes the same path.
-MAX_DENSE_ATOMS = 150
-# Above this number of operations times atoms (large supercells) the projection costs more than the model.
-MAX_PROJECTED = 100_000
-MAX_GAPS = 200_000  # operations x atoms x atoms compared at once
-CLOSEST_FRACTION = 0.5
-VOLUME_BOUNDS = (0.4, 2.5)
-
-
-class HasCalculator(Protocol):
-    """What relax needs of a potential."""
-
-    def calculator(self) -> Calculator: ...
-
-
-@dataclass(frozen=True, eq=False)
-class RelaxResult:
-    """A relaxed crystal and how well it is relaxed.
-
-    atoms: the final structure (no calculator, no constraints); converged: the largest force is at most
-    force_tolerance_ev_per_a (where positions were free) and the largest stress component at most
-    stress_tolerance_gpa (where the cell was free); max_stress_gpa: largest deviation, over the six Voigt components,
-    of the stress from that of the target pressure (at fixed volume: of the deviatoric stress from zero);
-    energies_ev: energy at each step, the last is energy_ev; spacegroup_*: for example "Fd-3m (227)";
-    symmetry_constrained: whether the steps were projected on the symmetry of the start; failure: why the relaxation was
-    given up (it collapsed, say; atoms are then the last ones), empty otherwise. relax raises such a failure;
-    sus2.relaxation.relax_many.relax_many marks it.
-    """
-
-    atoms: Atoms
-    converged: bool
-    steps: int
-    max_force_ev_per_a: float
-    max_stress_gpa: float
-    energy_ev: float
-    energies_ev: tuple[float, ...]
-    volume_a3: float
-    start_volume_a3: float
-    pressure_gpa: float
-    spacegroup_before: str
-    spacegroup_after: str
-    symmetry_constrained: bool
-    positions_free: bool
-    cell_free: bool
-    force_tolerance_ev_per_a: float
-    stress_tolerance_gpa: float
-    failure: str = ""
-
-    @property
-    def volume_change_percent(self) -> float:
-        """Change of the volume from the start, percent."""
-        return 100.0 * (self.volume_a3 / self.start_volume_a3 - 1.0)
-
-    @property
-    def enthalpy_change_ev_per_atom(self) -> float:
-        """E + P V at the end less that at the start, of the target pressure; not above zero for a way downhill."""
-        work = self.pressure_gpa / EV_PER_A3_TO_GPA * (self.volume_a3 - self.start_volume_a3)
-        return (self.energies_ev[-1] - self.energies_ev[0] + work) / len(self.atoms)
-
-    @property
-    def symmetry_kept(self) -> bool:
-        """Whether the space group is that of the start."""
-        return self.spacegroup_before == self.spacegroup_after
-
-    def require_converged(self) -> RelaxResult:
-        """This result; raises ConvergenceError unless it converged."""
-        if self.failure:
-            raise ConvergenceError(self.failure)
-        if not self.converged:
-            reasons = []
-            if self.positions_free and self.max_force_ev_per_a > self.force_tolerance_ev_per_a:
-                reasons.append(
-                    f"the largest force is {self.max_force_ev_per_a:.2g} eV/Å "
-                    f"(wanted {self.force_tolerance_ev_per_a:.2g})"
-                )
-            if self.cell_free and self.max_stress_gpa > self.stress_tolerance_gpa:
-                reasons.append(
-                    f"the largest stress is {self.max_stress_gpa:.2g} GPa (wanted {self.stress_tolerance_gpa:.2g})"
-                )
-            raise ConvergenceError(
-                f"The relaxation of {self.atoms.get_chemical_formula('metal')} did not converge in {self.steps} "
-                f"steps: {' and '.join(reasons)}; allow more steps or start from a better structure."
-            )
-        return self
 
 
 def relax(
     atoms: Atoms | Structure,
-    potential: HasCalculator,
+    potential: Calculates,
     *,
     positions: bool = True,
     cell: bool = True,
@@ -167,8 +69,6 @@ def relax(
         raise ConvergenceError("A target pressure needs a cell that may change; pass cell=True.")
     if isinstance(potential, Potential) and len(work) <= MAX_DENSE_ATOMS:
         # A batch of one: the same minimiser without the detour through ASE, whose bookkeeping outweighs small cells.
-        from sus2.relaxation.relax_many import Options, relax_one
-
         options = Options(positions, cell, fmax, stress_gpa, pressure_gpa, fixed_volume, max_steps)
         return relax_one(work, potential, symmetry, options, progress)
     start_volume = abs(float(work.cell.volume))
@@ -238,143 +138,3 @@ def relax(
         force_tolerance_ev_per_a=fmax,
         stress_tolerance_gpa=stress_gpa,
     )
-
-
-def spacegroup(atoms: Atoms, *, symprec: float = SYMPREC_A) -> str:
-    """International symbol and number, for example "Fd-3m (227)"; "none" without three periodic directions."""
-    return spacegroup_and_constraint(atoms, symprec=symprec, constraint=False)[0]
-
-
-def symmetry_constraint(atoms: Atoms, *, symprec: float = SYMPREC_A) -> KeepSymmetry | None:
-    """The constraint that keeps the space group of a crystal; None where there is none to keep.
-
-    None too for large supercells (operations x atoms above MAX_PROJECTED), where a minimiser that follows the
-    gradient keeps the symmetry to rounding errors anyway.
-    """
-    return spacegroup_and_constraint(atoms, symprec=symprec)[1]
-
-
-def spacegroup_and_constraint(
-    atoms: Atoms, *, symprec: float = SYMPREC_A, constraint: bool = True
-) -> tuple[str, KeepSymmetry | None]:
-    """spacegroup and symmetry_constraint by one search for the symmetry, which takes longer than a small relaxation."""
-    if not atoms.pbc.all():
-        return "none", None
-    cell, order = right_handed(atoms)
-    found = dataset(cell, symprec)
-    if found is None:
-        return "none", None
-    kept = _constraint(atoms, found.rotations, found.translations, order) if constraint else None
-    return f"{found.international} ({found.number})", kept
-
-
-def _constraint(
-    atoms: Atoms, rotations: NDArray[np.int32], translations: Array, order: list[int]
-) -> KeepSymmetry | None:
-    if not 1 < len(rotations) <= MAX_PROJECTED // len(atoms):
-        return None
-    turns = rotations[:, order][:, :, order].astype(float)
-    translations = translations[:, order]
-    scaled = atoms.get_scaled_positions(wrap=False)
-    other = atoms.numbers[:, None] != atoms.numbers[None]
-    source = np.empty((len(turns), len(atoms)), dtype=np.int64)
-    at_once = max(1, MAX_GAPS // len(atoms) ** 2)
-    for first in range(0, len(turns), at_once):
-        some = slice(first, first + at_once)
-        moved = scaled @ turns[some].transpose(0, 2, 1) + translations[some, None]
-        gap = moved[:, :, None] - scaled
-        gap -= np.round(gap)
-        distance = np.linalg.norm(gap @ np.asarray(atoms.cell), axis=-1)
-        distance[:, other] = np.inf
-        image = distance.argmin(axis=2)
-        if not (np.sort(image, axis=1) == np.arange(len(atoms))).all():
-            return None
-        np.put_along_axis(source[some], image, np.arange(len(atoms))[None], axis=1)
-    return KeepSymmetry(turns, translations, source)
-
-
-class KeepSymmetry:
-    """ASE constraint: projects positions, forces, cell and stress on a space group.
-
-    Same projections as ase.constraints.FixSymmetry, for all operations at once, for left-handed cells too, and without
-    turning the crystal. rotations (n, 3, 3) and translations (n, 3) act on fractional coordinates; source (n, N):
-    operation k takes atom source[k, a] to atom a.
-    """
-
-    def __init__(self, rotations: Array, translations: Array, source: NDArray[np.int64]) -> None:
-        self.rotations = rotations
-        self.translations = translations
-        self.source = source
-
-    def symmetrise(self, atoms: Atoms, *, change_cell: bool = True) -> None:
-        """Make a structure that has the symmetry within a tolerance have it exactly, with its orientation kept."""
-        scaled = atoms.get_scaled_positions(wrap=False)
-        if change_cell:
-            lattice = np.asarray(atoms.cell)
-            metric = np.einsum("kba,bc,kcd->ad", self.rotations, lattice @ lattice.T, self.rotations)
-            inverse = np.linalg.inv(lattice)
-            stretch = np.real(sqrtm(inverse @ (metric / len(self.rotations)) @ inverse.T))
-            atoms.set_cell(lattice @ stretch)
-        moved = np.einsum("kab,nb->kna", self.rotations, scaled) + self.translations[:, None]
-        moved = np.take_along_axis(moved, self.source[:, :, None], axis=1)
-        gap = moved - scaled
-        atoms.set_scaled_positions(scaled + (gap - np.round(gap)).mean(axis=0))
-
-    def _rank1(self, atoms: Atoms, vectors: Array) -> Array:
-        lattice = np.asarray(atoms.cell)
-        turned = np.einsum("kab,nb->kna", self.rotations, vectors @ np.linalg.inv(lattice))
-        return np.take_along_axis(turned, self.source[:, :, None], axis=1).mean(axis=0) @ lattice
-
-    def _rank2(self, atoms: Atoms, tensor: Array) -> Array:
-        lattice = np.asarray(atoms.cell)
-        inverse = np.linalg.inv(lattice)
-        turned = np.einsum("kba,bc,kcd->ad", self.rotations, lattice @ tensor @ lattice.T, self.rotations)
-        return inverse @ (turned / len(self.rotations)) @ inverse.T
-
-    def adjust_positions(self, atoms: Atoms, new: Array) -> None:
-        new[:] = atoms.positions + self._rank1(atoms, new - atoms.positions)
-
-    def adjust_forces(self, atoms: Atoms, forces: Array) -> None:
-        forces[:] = self._rank1(atoms, forces)
-
-    def adjust_cell(self, atoms: Atoms, cell: Array) -> None:
-        lattice = np.asarray(atoms.cell)
-        strain = np.linalg.solve(lattice, np.asarray(cell)).T - np.eye(3)
-        cell[:] = lattice @ (np.eye(3) + self._rank2(atoms, strain)).T
-
-    def adjust_stress(self, atoms: Atoms, stress: Array) -> None:
-        stress[:] = full_3x3_to_voigt_6_stress(self._rank2(atoms, voigt_6_to_full_3x3_stress(stress)))
-
-    def get_removed_dof(self, atoms: Atoms) -> int:
-        return 0
-
-    def todict(self) -> dict[str, Any]:
-        return {"name": "KeepSymmetry", "kwargs": {"operations": len(self.rotations)}}
-
-
-def stress_deviation_gpa(stress_ev_per_a3: Array, pressure_gpa: float, fixed_volume: bool) -> float:
-    """Largest component of stress + P, or of the deviatoric stress at fixed volume, GPa."""
-    stress = np.array(stress_ev_per_a3) * EV_PER_A3_TO_GPA
-    stress[:3] -= stress[:3].mean() if fixed_volume else -pressure_gpa
-    return float(np.abs(stress).max())
-
-
-def check_sane(atoms: Atoms, energy_ev: float, forces: Array, start_volume: float) -> None:
-    """Raise ConvergenceError where numbers are infinite, the volume left its bounds or atoms overlap."""
-    formula = atoms.get_chemical_formula("metal")
-    advice = "the potential is not valid there: start from a better structure or choose another potential."
-    if not (math.isfinite(energy_ev) and np.isfinite(forces).all() and np.isfinite(atoms.positions).all()):
-        raise ConvergenceError(f"{formula}: energy or forces became infinite during the relaxation; {advice}")
-    if start_volume > 0:
-        ratio = abs(float(atoms.cell.volume)) / start_volume
-        if not VOLUME_BOUNDS[0] < ratio < VOLUME_BOUNDS[1]:
-            what = "collapsed" if ratio < 1 else "flew apart"
-            raise ConvergenceError(f"{formula} {what}: its volume became {ratio:.2f} times that of the start; {advice}")
-    radii = CLOSEST_FRACTION * covalent_radii[atoms.numbers]
-    found = neighbours(atoms, 2.0 * float(radii.max()))
-    distance = np.linalg.norm(found.vector, axis=1)
-    close = np.flatnonzero(distance < radii[found.index_i] + radii[found.index_j])
-    if close.size:
-        k = close[distance[close].argmin()]
-        pair = f"{atoms.symbols[found.index_i[k]]}-{atoms.symbols[found.index_j[k]]}"
-        raise ConvergenceError(f"{formula} collapsed: {pair} atoms came within {distance[k]:.2f} Å; {advice}")

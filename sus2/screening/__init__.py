@@ -1,1 +1,11 @@
 """Properties of thousands of structures into a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sus2 import _moved
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("screening", name)

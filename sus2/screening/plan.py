@@ -11,7 +11,7 @@ from typing import Any, Final
 from ase import Atoms
 
 from sus2.errors import Sus2Error
-from sus2.jobs.calculation import PotentialRef
+from sus2.registry.reference import PotentialRef
 from sus2.screening.files import Item
 from sus2.screening.store import ScreenStore
 from sus2.screening.tables import Outcome, Source

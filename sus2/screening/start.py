@@ -13,10 +13,10 @@ from typing import Any
 from ase import Atoms
 
 from sus2.errors import Sus2Error
-from sus2.jobs.calculation import PotentialRef
 from sus2.potential.potential import Potential
 from sus2.registry.load import load, models
 from sus2.registry.recommendation import recommend_for
+from sus2.registry.reference import PotentialRef
 from sus2.screening.columns import SCREEN_COLUMNS
 from sus2.screening.files import items_of
 from sus2.screening.plan import Plan

@@ -19,7 +19,7 @@ from ase import Atoms
 
 from sus2.errors import CancelledError, Sus2Error
 from sus2.jobs import executor as jobs
-from sus2.jobs.calculation import PotentialRef, Question, code_version
+from sus2.jobs.calculation import Question, code_version
 from sus2.potential.potential import Potential
 from sus2.properties.elastic.calculate import RELAX_FMAX_EV_PER_A as ELASTIC_FMAX
 from sus2.properties.elastic.calculate import RELAX_STRESS_GPA as ELASTIC_STRESS
@@ -28,8 +28,11 @@ from sus2.properties.elastic.ieee_axes import primitive_cell
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.many import eos_many
 from sus2.properties.phonons.calculate import RELAX_FMAX_EV_PER_A as PHONON_FMAX
-from sus2.properties.phonons.calculate import PhononResult, phonons
-from sus2.properties.thermal.calculate import ThermalResult, thermal
+from sus2.properties.phonons.calculate import phonons
+from sus2.properties.phonons.result import PhononResult
+from sus2.properties.thermal.calculate import thermal
+from sus2.properties.thermal.result import ThermalResult
+from sus2.registry.reference import PotentialRef
 from sus2.relaxation.relax import relax
 from sus2.relaxation.relax_many import relax_many
 from sus2.screening.columns import TEMPERATURE_K

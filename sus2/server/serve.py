@@ -34,7 +34,7 @@ PAGES_NEED = (
     "phonopy",
     "sus2.figures.properties.eos",
     "sus2.figures.properties.phonons",
-    "sus2.validation.checks",
+    "sus2.validation.model_check",
     "pymatgen.io.cif",
 )
 

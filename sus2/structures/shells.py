@@ -1,4 +1,4 @@
-"""Who is near whom: neighbour shells of each atom, and distances against those of a potential's training data."""
+"""Neighbour shells of each atom, and the shortest distance of each pair of elements."""
 
 from __future__ import annotations
 
@@ -19,13 +19,9 @@ from sus2.structures.crystal import check_crystal, shortest_distance, to_atoms
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-    from sus2.registry.load import Card
-    from sus2.validation.checks import Verdict
-
 COORDINATION: Final = 1.1
 """Atoms within this factor of the nearest one's distance count as coordinated (pymatgen's MinimumDistanceNN)."""
 MAX_REACH_A: Final = 20.0
-_REACH_A = 6.0
 _MAX_PAIRS = 2_000_000
 
 Pair = tuple[str, str]
@@ -51,36 +47,6 @@ class Surroundings:
     nearest_a: float
     coordination: int
     shells: tuple[NeighbourShell, ...]
-
-
-@dataclass(frozen=True)
-class PairDistance:
-    """The shortest distance of a pair of elements in a crystal, and in a potential's training data, angstrom.
-
-    pair: alphabetical; trained_a: None where the card does not say; verdict as in sus2.validation.checks: "pass" from
-    the shortest trained distance on, "look" down to 0.9 of it or where it is not known, "fail" below.
-    """
-
-    pair: Pair
-    shortest_a: float
-    trained_a: float | None
-    verdict: Verdict
-    meaning: str
-
-    @property
-    def name(self) -> str:
-        """As "Cl-Na"."""
-        return "-".join(self.pair)
-
-    @property
-    def ratio(self) -> float:
-        """shortest_a in units of trained_a; nan where that is not known."""
-        return math.nan if self.trained_a is None else self.shortest_a / self.trained_a
-
-
-def distance_verdict(ratio: float) -> Verdict:
-    """Of a distance in units of the shortest in the training data."""
-    return "pass" if ratio >= 1.0 else "look" if ratio >= 0.9 else "fail"
 
 
 def surroundings(
@@ -151,50 +117,6 @@ def shortest_by_pair(atoms: Atoms, reach_a: float) -> dict[Pair, float]:
         for b in range(a, len(kinds))
         if np.isfinite(min(shortest[a, b], shortest[b, a]))
     }
-
-
-def trained_distances(card: Card) -> dict[Pair, float]:
-    """The shortest distance of each pair (alphabetical) in the training data of a potential, angstrom."""
-    found = card.__dict__.get("_trained_distances")
-    if found is None:
-        # A universal card has thousands of pairs, and every result is checked against them.
-        found = {_sorted_pair(*pair.split("-")): d for pair, d in card.shortest_distances_a.items()}
-        card.__dict__["_trained_distances"] = found
-    return dict(found)
-
-
-def pair_distances(atoms: Atoms, card: Card) -> tuple[PairDistance, ...]:
-    """The shortest distance of each pair of elements against that in the training data, the most worrying first.
-
-    Pairs farther apart than half as far again as any of the trained distances (6 angstrom where the card has none) are
-    not near in this sense and are left out.
-    """
-    known = trained_distances(card)
-    reach = 1.5 * max(known.values()) if known else _REACH_A
-    found = []
-    for pair, d in shortest_by_pair(atoms, reach).items():
-        trained = known.get(pair)
-        name = "-".join(pair)
-        if trained is None:
-            meaning = (
-                f"The training data have no {name} distances."
-                if known
-                else "The card of the potential does not say how close its data go."
-            )
-            found.append(PairDistance(pair, d, None, "look", meaning))
-            continue
-        verdict = distance_verdict(d / trained)
-        meaning = {
-            "pass": "Inside the distances of the training data.",
-            "look": f"A little below the training data, which go down to {trained:.3f} Å.",
-            "fail": f"Far below the training data, which go down to {trained:.3f} Å: what the model says is a guess.",
-        }[verdict]
-        found.append(PairDistance(pair, d, trained, verdict, meaning))
-    return tuple(sorted(found, key=lambda p: (p.trained_a is not None, p.ratio, p.pair)))
-
-
-def _sorted_pair(a: str, b: str) -> Pair:
-    return (a, b) if a <= b else (b, a)
 
 
 def _neighbours(atoms: Atoms, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

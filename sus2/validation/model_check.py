@@ -1,407 +1,200 @@
-"""Is this potential sane? One report for one potential and one crystal, every entry a check with its meaning.
+"""Is this potential to be trusted for this crystal? One report, every entry a check with its meaning.
 
-Works for any calculator that meets the Protocol; what needs exact second derivatives is left out for others.
+It works for any potential that meets sus2.potential.evaluation.Calculates; what needs exact second derivatives is left
+out for others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING, Any, Final
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from ase import Atoms
-from ase import units as ase_units
-from ase.data import atomic_numbers, covalent_radii
-from ase.md.velocitydistribution import Stationary, thermalize_momenta
-from ase.md.verlet import VelocityVerlet
-from numpy.typing import NDArray
 
+from sus2.checks import Check
 from sus2.errors import CancelledError, Sus2Error
-from sus2.potential.potential import Calculates, Potential
+from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.elastic.calculate import elastic
+from sus2.properties.eos.calculate import eos
+from sus2.properties.eos.checks import check_eos
 from sus2.properties.phonons.calculate import phonons
+from sus2.properties.phonons.checks import check_phonons
 from sus2.registry.applicability import extrapolation_grade
-from sus2.relaxation.relax import Progress, relax
-from sus2.structures import elements_of, to_atoms
-from sus2.units import EV_PER_A3_TO_GPA
-from sus2.validation.checks import Check, Verdict, check_applicability, check_elements, check_phonons, graded, worst
+from sus2.registry.checks import check_applicability, check_elements
+from sus2.relaxation.checks import check_relaxation
+from sus2.relaxation.relax import relax
+from sus2.relaxation.result import RelaxResult
+from sus2.structures import to_atoms
+from sus2.validation.behaviour import (
+    derivative_checks,
+    dynamics_checks,
+    invariance_checks,
+    smoothness_checks,
+    wall_checks,
+    wide_volume_checks,
+)
+from sus2.validation.result import ModelCheck
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-Array = NDArray[np.float64]
-
-WALL: Final = (0.5, 0.8)  # in units of the sum of covalent radii: a dimer must repel here
-VOLUMES: Final = (0.6, 1.6)
-_PATH_STRAIN: Final = 0.03
-_PATH_MOVE_A: Final = 0.2  # the largest displacement of an atom on it
-_DYNAMICS_ATOMS: Final = 32
-_DYNAMICS_K: Final = 300.0
+# What a part of the report finds: its checks, and the curves behind them by the name of the report's field.
+Found = tuple[list[Check], Mapping[str, Any]]
 
 
-@dataclass(frozen=True, eq=False)
-class Curve:
-    """Energies (n,) eV along x (n,): a distance (A) for a dimer, a volume (A^3) for a crystal."""
-
-    x: Array
-    energies_ev: Array
-
-
-@dataclass(frozen=True, eq=False)
-class SanityReport:
-    """The checks in the order of the report, and the curves behind them.
-
-    atoms: the relaxed crystal; dimers by pair, "Al-Cu"; wide: E(V) with the atoms carried along; dynamics: total energy
-    (x in ps) of the run at constant energy, None where it was left out.
-    """
-
-    potential: str
-    functional: str
-    formula: str
-    atoms: Atoms
-    checks: tuple[Check, ...]
-    dimers: Mapping[str, Curve]
-    wide: Curve | None
-    dynamics: Curve | None
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of all checks."""
-        return worst(self.checks)
-
-    @property
-    def summary(self) -> str:
-        """One sentence."""
-        count = {v: sum(c.verdict == v for c in self.checks) for v in ("pass", "look", "fail")}
-        text = f"{self.potential} for {self.formula}: {count['pass']} checks pass"
-        if count["look"]:
-            text += f", {count['look']} ask for a look"
-        if count["fail"]:
-            names = ", ".join(c.name.lower() for c in self.checks if c.verdict == "fail")
-            text += f", {count['fail']} fail ({names})"
-        return text + "."
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "potential": self.potential, "functional": self.functional, "formula": self.formula,
-            "verdict": self.verdict, "checks": [c.to_dict() for c in self.checks],
-            "dimers": {k: {"distance_a": c.x.tolist(), "energy_ev": c.energies_ev.tolist()}
-                       for k, c in self.dimers.items()},
-            "wide": None if self.wide is None else {
-                "volume_a3": self.wide.x.tolist(), "energy_ev": self.wide.energies_ev.tolist()},
-            "dynamics": None if self.dynamics is None else {
-                "time_ps": self.dynamics.x.tolist(),
-                # An energy that has run away is no number in JSON.
-                "total_energy_ev": [e if math.isfinite(e) else None for e in self.dynamics.energies_ev.tolist()]},
-        }  # fmt: skip
-
-
-def sanity(
-    potential: Calculates,
+def check(
     atoms: Atoms | Structure,
+    potential: Calculates,
     *,
     relaxed: bool = False,
+    quick: bool = False,
     dynamics_ps: float = 2.0,
     seed: int = 0,
     progress: Progress | None = None,
-) -> SanityReport:
-    """The whole report; dynamics_ps: length of the run at constant energy, 0 leaves it out.
+) -> ModelCheck:
+    """Check whether a potential is to be trusted for a crystal.
 
-    Raises StructureError (no crystal) and CancelledError (from progress); whatever else goes wrong is a failed check.
+    Parameters
+    ----------
+    atoms : ase.Atoms or pymatgen Structure
+        The crystal.
+    potential : Calculates
+        The potential.
+    relaxed : bool
+        Take the crystal as it is instead of relaxing it first.
+    quick : bool
+        Look at the relaxation, the equation of state and the training data alone.
+    dynamics_ps : float
+        Length of the run at constant energy in ps; 0 leaves it out.
+    seed : int
+        Of the random displacements and velocities.
+    progress : Progress, optional
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    ModelCheck
+        The checks and the curves behind them.
+
+    Raises
+    ------
+    StructureError
+        The structure is no crystal.
+    CancelledError
+        From `progress`. Whatever else goes wrong is a failed check.
+    Sus2Error
+        The arguments are in the wrong order.
     """
+    if hasattr(atoms, "evaluate"):
+        raise Sus2Error("sus2.check takes the structure first: sus2.check(atoms, potential).")
     start = to_atoms(atoms)
-    checks: list[Check] = []
-    dimers: dict[str, Curve] = {}
-    state: dict[str, Any] = {"atoms": start, "wide": None, "dynamics": None}
-
-    def tell(text: str, share: float) -> None:
-        if progress is not None:
-            progress(text, share)
-
-    def finished() -> SanityReport:
-        return SanityReport(
-            potential.name, potential.functional, start.get_chemical_formula("metal"), state["atoms"], tuple(checks),
-            dimers, state["wide"], state["dynamics"],
-        )  # fmt: skip
-
+    tell = progress or (lambda stage, fraction: None)
+    report = ModelCheck(
+        potential.name, potential.functional, start.get_chemical_formula("metal"), start, (), {}, None, None
+    )
     covered = check_elements(start, potential.elements)
     if covered.verdict == "fail":
-        checks.append(covered)
-        return finished()
+        return replace(report, checks=(covered,))
+    checks: list[Check] = []
+    relaxation = None
     if not relaxed:
         tell("relaxing", 0.0)
         try:
-            result = relax(start, potential, fmax=1e-4)
-            state["atoms"] = result.atoms
-            checks.append(_converged(result.converged, result.max_force_ev_per_a))
+            relaxation = relax(start, potential, fmax=1e-4)
+            report = replace(report, atoms=relaxation.atoms)
+            checks += check_relaxation(relaxation)
         except CancelledError:
             raise
         except Sus2Error as error:
             checks.append(_failed("Relaxation", error))
-    crystal = state["atoms"]
-    parts = (
-        ("where it was trained", lambda: [*check_applicability(crystal, potential),
-                                          *extrapolation_grade(potential, [crystal]).checks()]),
-        ("derivatives", lambda: derivative_checks(potential, crystal, seed)),
-        ("symmetries", lambda: invariance_checks(potential, crystal, seed)),
-        ("smoothness", lambda: smoothness_checks(potential, crystal)),
-        ("dimers", lambda: _dimers(potential, crystal, dimers)),
-        ("wide volumes", lambda: _wide(potential, crystal, state)),
-        ("elasticity", lambda: _elastic(potential, crystal)),
-        ("phonons", lambda: _phonons(potential, crystal)),
-        ("dynamics", lambda: _dynamics(potential, crystal, dynamics_ps, seed, state)),
-    )  # fmt: skip
-    for k, (name, work) in enumerate(parts):
+    parts = dict(_parts(report.atoms, potential, relaxation, dynamics_ps, seed))
+    if quick:
+        parts = {name: parts[name] for name in ("training data", "equation of state")}
+    for k, (name, work) in enumerate(parts.items()):
         tell(name, (k + 1) / (len(parts) + 1))
         try:
-            known = {c.name for c in checks}
-            checks += [c for c in work() if c.name not in known]
+            found, curves = work()
         except CancelledError:
             raise
         except Sus2Error as error:
-            checks.append(_failed(name.capitalize(), error))
-    return finished()
+            found, curves = [_failed(name.capitalize(), error)], {}
+        known = {c.name for c in checks}
+        checks += [c for c in found if c.name not in known]
+        report = replace(report, **curves)
+    return replace(report, checks=tuple(checks))
+
+
+def sanity(potential: Calculates, atoms: Atoms | Structure, **settings: Any) -> ModelCheck:
+    """Check a potential as `check` does; deprecated.
+
+    Parameters
+    ----------
+    potential, atoms
+        As in `check`, in the order of earlier versions.
+    **settings
+        The other arguments of `check`.
+
+    Returns
+    -------
+    ModelCheck
+        What `check` returns.
+    """
+    warnings.warn(
+        "sus2.sanity(potential, atoms) is sus2.check(atoms, potential) now; the old name goes with the next release.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return check(atoms, potential, **settings)
+
+
+def _parts(
+    crystal: Atoms, potential: Calculates, relaxation: RelaxResult | None, dynamics_ps: float, seed: int
+) -> Iterator[tuple[str, Callable[[], Found]]]:
+    """The parts of the report in their order, by name."""
+    exact = isinstance(potential, Potential)
+
+    def training() -> Found:
+        grade = extrapolation_grade(potential, [crystal])
+        return [*check_applicability(crystal, potential), *grade.checks()], {}
+
+    def equation() -> Found:
+        result = replace(eos(crystal, potential, relaxed=True), relaxation=relaxation)
+        return list(check_eos(result)), {}
+
+    def walls() -> Found:
+        checks, curves = wall_checks(crystal, potential)
+        return checks, {"dimers": curves}
+
+    def wide() -> Found:
+        checks, curve = wide_volume_checks(crystal, potential)
+        return checks, {"wide": curve}
+
+    def elasticity() -> Found:
+        return list(elastic(crystal, potential, relaxed=True, method="exact" if exact else "finite").checks), {}
+
+    def waves() -> Found:
+        return list(check_phonons(phonons(crystal, potential, relaxed=True))) if exact else [], {}
+
+    def dynamics() -> Found:
+        checks, curve = dynamics_checks(crystal, potential, dynamics_ps, seed)
+        return checks, {"dynamics": curve}
+
+    yield "training data", training
+    yield "equation of state", equation
+    yield "derivatives", lambda: (derivative_checks(crystal, potential, seed), {})
+    yield "symmetries", lambda: (invariance_checks(crystal, potential, seed), {})
+    yield "smoothness", lambda: (smoothness_checks(crystal, potential), {})
+    yield "dimers", walls
+    yield "wide volumes", wide
+    yield "elasticity", elasticity
+    yield "phonons", waves
+    yield "dynamics", dynamics
 
 
 def _failed(name: str, error: Sus2Error) -> Check:
     return Check(name, math.nan, "", "fail", str(error))
-
-
-def _converged(converged: bool, force: float) -> Check:
-    meaning = "The crystal was relaxed to rest before everything below." if converged else (
-        "The relaxation did not end, so what follows is not that of a crystal at rest."
-    )  # fmt: skip
-    return Check("Relaxation", force, "eV/Å", "pass" if converged else "fail", meaning)
-
-
-def _rattled(atoms: Atoms, seed: int, size: float = 0.05) -> Atoms:
-    out = atoms.copy()
-    out.positions += np.random.default_rng(seed).normal(scale=size, size=out.positions.shape)
-    return out
-
-
-def derivative_checks(potential: Calculates, atoms: Atoms, seed: int = 0) -> list[Check]:
-    """Forces and stress against fourth-order differences of the energy of a rattled crystal."""
-    # One atom alone in its cell has no force, whatever the potential.
-    crystal, h = _rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed), 2e-3
-    weights = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * h)
-    rng = np.random.default_rng((seed, 1))
-    picked = [(int(rng.integers(len(crystal))), axis) for axis in range(3)]
-    moved, strained = [], []
-    for atom, axis in picked:
-        for step in (-2, -1, 1, 2):
-            copy = crystal.copy()
-            copy.positions[atom, axis] += step * h
-            moved.append(copy)
-    pairs = ((0, 0), (1, 2))
-    for a, b in pairs:
-        for step in (-2, -1, 1, 2):
-            e = np.zeros((3, 3))
-            e[a, b] += 0.5 * step * h
-            e[b, a] += 0.5 * step * h
-            strained.append(_deformed(crystal, np.eye(3) + e))
-    (now,) = potential.evaluate([crystal])
-    energies = np.array([r.energy_ev for r in potential.evaluate([*moved, *strained])]).reshape(-1, 4)
-    slopes = energies @ weights
-    force = max(abs(-s - now.forces_ev_per_a[i, x]) for s, (i, x) in zip(slopes, picked, strict=False))
-    stress = slopes[len(picked) :] / crystal.get_volume()
-    gap = max(abs(s - now.stress_ev_per_a3[k]) for s, k in zip(stress, (0, 3), strict=True)) * EV_PER_A3_TO_GPA
-    return [
-        graded("Forces against energy", force, "eV/Å", pass_limit=1e-4, look_limit=1e-2,
-               meaning="Forces must be the slope of the energy, or dynamics heats up and relaxation goes astray."),
-        graded("Stress against energy", gap, "GPa", pass_limit=1e-2, look_limit=0.1,
-               meaning="The stress must be the slope of the energy under strain, or cells relax to a wrong size."),
-    ]  # fmt: skip
-
-
-def _deformed(atoms: Atoms, deformation: Array) -> Atoms:
-    out = atoms.copy()
-    out.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
-    return out
-
-
-def invariance_checks(potential: Calculates, atoms: Atoms, seed: int = 0) -> list[Check]:
-    """Rotation, order of the atoms, twice the cell, and two structures far apart."""
-    crystal = _rattled(atoms, seed)
-    rng = np.random.default_rng((seed, 2))
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    turn[:, 0] *= np.sign(np.linalg.det(turn))  # a turn, not a reflection
-    rotated = crystal.copy()
-    rotated.set_cell(crystal.cell.array @ turn.T)
-    rotated.positions = crystal.positions @ turn.T
-    order = np.arange(len(crystal))[::-1]
-    doubled = crystal.repeat((2, 1, 1))
-    a, b = (elements_of(crystal) * 2)[:2]
-    far = 2.5 * float(getattr(potential, "cutoff", 6.0))
-    isolated = [Atoms([a], [[0, 0, 0]]), Atoms([b], [[0, 0, 0]]), Atoms([a, b], [[0, 0, 0], [far, 0, 0]])]
-    now, turned, shuffled, twice, one, other, both = potential.evaluate(
-        [crystal, rotated, crystal[order], doubled, *isolated]
-    )
-    n = len(crystal)
-    spin = max(
-        abs(turned.energy_ev - now.energy_ev) / n,
-        float(np.abs(turned.forces_ev_per_a - now.forces_ev_per_a @ turn.T).max()),
-    )
-    shuffle = max(
-        abs(shuffled.energy_ev - now.energy_ev) / n,
-        float(np.abs(shuffled.forces_ev_per_a - now.forces_ev_per_a[order]).max()),
-    )
-    meaning = "A potential that breaks this gives numbers that depend on how a file was written."
-    return [
-        graded("Rotation", spin, "eV, eV/Å", pass_limit=1e-8, look_limit=1e-4, meaning=meaning),
-        graded("Order of the atoms", shuffle, "eV, eV/Å", pass_limit=1e-8, look_limit=1e-4, meaning=meaning),
-        graded("Twice the cell", abs(twice.energy_ev / 2 - now.energy_ev) / n, "eV/atom", pass_limit=1e-8,
-               look_limit=1e-4, meaning="Twice the crystal must have twice the energy."),
-        graded("Two atoms far apart", abs(both.energy_ev - one.energy_ev - other.energy_ev), "eV", pass_limit=1e-6,
-               look_limit=1e-2, meaning="Beyond the cutoff atoms must not feel each other."),
-    ]  # fmt: skip
-
-
-def smoothness_checks(potential: Calculates, atoms: Atoms, points: int = 121, seed: int = 0) -> list[Check]:
-    """Kinks of the first and jumps of the second derivative of E: strained by +-3 %, and as atoms move by 0.2 A."""
-    paths = (_strained_path(potential, atoms, points), _moved_path(potential, atoms, points, seed))
-    kink, jump = (max(values) for values in zip(*paths, strict=True))
-    return [
-        graded("Kinks of the energy", kink, "eV/atom", pass_limit=1e-3, look_limit=1e-2,
-               meaning="The slope of the energy must not jump as the crystal is stretched or its atoms move."),
-        graded("Jumps of the stiffness", 100.0 * jump, "%", pass_limit=5.0, look_limit=25.0,
-               meaning="The second derivative jumps where a shell of neighbours crosses the cutoff; large jumps make "
-                       "phonons and elastic constants depend on the exact volume."),
-    ]  # fmt: skip
-
-
-def _strained_path(potential: Calculates, atoms: Atoms, points: int) -> tuple[float, float]:
-    strain = np.linspace(-_PATH_STRAIN, _PATH_STRAIN, points)
-    found = potential.evaluate([_deformed(atoms, np.eye(3) * (1.0 + s)) for s in strain])
-    volumes = np.array([abs(_deformed(atoms, np.eye(3) * (1.0 + s)).get_volume()) for s in strain])
-    # dE/ds with r -> (1 + s) r is V tr(sigma) / (1 + s).
-    slope = np.array([r.stress_ev_per_a3[:3].sum() for r in found]) * volumes / (1.0 + strain)
-    return _roughness(strain, np.array([r.energy_ev for r in found]), slope, len(atoms))
-
-
-def _moved_path(potential: Calculates, atoms: Atoms, points: int, seed: int) -> tuple[float, float]:
-    # One atom alone in its cell cannot move against the others.
-    crystal = atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1))
-    pattern = np.random.default_rng((seed, 3)).normal(size=crystal.positions.shape)
-    pattern -= pattern.mean(axis=0)
-    pattern /= np.linalg.norm(pattern, axis=1).max()
-    amplitude = np.linspace(-_PATH_MOVE_A, _PATH_MOVE_A, points)
-    moved = []
-    for t in amplitude:
-        copy = crystal.copy()
-        copy.positions += t * pattern
-        moved.append(copy)
-    found = potential.evaluate(moved)
-    slope = np.array([-(r.forces_ev_per_a * pattern).sum() for r in found])
-    return _roughness(amplitude, np.array([r.energy_ev for r in found]), slope, len(crystal))
-
-
-def _roughness(at: Array, energy: Array, slope: Array, n_atoms: int) -> tuple[float, float]:
-    """Largest kink (energy per atom) and largest jump of the curvature over its typical size, along a path."""
-    step = at[1] - at[0]
-    trapezoid = np.diff(energy) - 0.5 * step * (slope[1:] + slope[:-1])
-    curvature = np.diff(slope) / step
-    typical = max(float(np.median(np.abs(curvature))), 1e-12)
-    kink = float(np.abs(np.diff(trapezoid)).max()) / step / n_atoms
-    return kink, float(np.abs(np.diff(curvature, 2)).max()) / typical
-
-
-def dimer_curves(potential: Calculates, elements: tuple[str, ...], points: int = 61) -> dict[str, Curve]:
-    """Energy of two atoms against their distance, from half the sum of covalent radii to the cutoff, by pair."""
-    out = {}
-    for x, y in combinations_with_replacement(sorted(elements), 2):
-        reach = _reach(x, y)
-        far = max(1.8 * reach, float(getattr(potential, "cutoff", 6.0)))
-        r = np.concatenate([np.linspace(WALL[0], 1.2, 2 * points // 3) * reach,
-                            np.linspace(1.2 * reach, far, points // 3 + 1)[1:]])  # fmt: skip
-        found = potential.evaluate([Atoms([x, y], [[0, 0, 0], [0, 0, d]]) for d in r])
-        out[f"{x}-{y}"] = Curve(r, np.array([f.energy_ev for f in found]))
-    return out
-
-
-def _reach(x: str, y: str) -> float:
-    return float(covalent_radii[atomic_numbers[x]] + covalent_radii[atomic_numbers[y]])
-
-
-def _dimers(potential: Calculates, atoms: Atoms, curves: dict[str, Curve]) -> list[Check]:
-    curves |= dimer_curves(potential, elements_of(atoms))
-    bad = []
-    for pair, curve in curves.items():
-        wall = curve.x <= WALL[1] * _reach(*pair.split("-"))
-        if (np.diff(curve.energies_ev[wall]) > 0).any():
-            bad.append(pair)
-    meaning = (
-        f"Every pair repels between {WALL[0]:g} and {WALL[1]:g} of the sum of its covalent radii."
-        if not bad
-        else f"{', '.join(bad)} attract somewhere between {WALL[0]:g} and {WALL[1]:g} of the sum of their covalent "
-        "radii: atoms that come so close fall together."
-    )
-    return [graded("Pairs without a repulsive wall", len(bad), "", pass_limit=0, look_limit=0, meaning=meaning)]
-
-
-def _wide(potential: Calculates, atoms: Atoms, state: dict[str, Any]) -> list[Check]:
-    ratio = np.linspace(*VOLUMES, 81)
-    found = potential.evaluate([_deformed(atoms, np.eye(3) * x ** (1 / 3)) for x in ratio])
-    energy = np.array([r.energy_ev for r in found]) / len(atoms)
-    state["wide"] = Curve(ratio * abs(atoms.get_volume()), energy * len(atoms))
-    # Ends that are lower than their neighbours count: the energy still falls there.
-    lower = np.r_[True, energy[1:] < energy[:-1]] & np.r_[energy[:-1] < energy[1:], True]
-    places = ratio[lower]
-    deepest = float(ratio[energy.argmin()])
-    deeper = abs(deepest - 1.0) > 0.1
-    meaning = (
-        f"E(V) has one minimum between {VOLUMES[0]:g} and {VOLUMES[1]:g} of the volume."
-        if len(places) == 1
-        else f"E(V) has minima at {', '.join(f'{v:.2f}' for v in places)} of the volume"
-        + (f", and that at {deepest:.2f} is the deepest" if deeper else "")
-        + ": a crystal that is compressed or stretched far can fall into the wrong one."
-    )
-    verdict: Verdict = "pass" if len(places) == 1 else "fail" if deeper else "look"
-    return [Check("Minima of E(V)", float(len(places)), "", verdict, meaning)]
-
-
-def _elastic(potential: Calculates, atoms: Atoms) -> list[Check]:
-    result = elastic(atoms, potential, relaxed=True, method="exact" if isinstance(potential, Potential) else "finite")
-    return list(result.checks)
-
-
-def _phonons(potential: Calculates, atoms: Atoms) -> list[Check]:
-    if not isinstance(potential, Potential):
-        return []
-    return list(check_phonons(phonons(atoms, potential, relaxed=True)))
-
-
-def _dynamics(potential: Calculates, atoms: Atoms, length_ps: float, seed: int, state: dict[str, Any]) -> list[Check]:
-    """Drift of the total energy at constant energy, by Verlet steps of 1 fs (0.5 fs with hydrogen)."""
-    if length_ps <= 0.0:
-        return []
-    cell = atoms.copy()
-    while len(cell) < _DYNAMICS_ATOMS:
-        shortest = int(np.argmin(cell.cell.lengths()))
-        cell = cell.repeat([2 if k == shortest else 1 for k in range(3)])
-    cell.calc = potential.calculator()
-    rng = np.random.default_rng((seed, 3))
-    thermalize_momenta(cell, 2 * _DYNAMICS_K, rng=rng)  # half of it goes into the potential
-    Stationary(cell)
-    step_fs = 0.5 if cell.get_masses().min() < 4.0 else 1.0
-    run = VelocityVerlet(cell, timestep=step_fs * ase_units.fs)
-    every = 10
-    times, energies = [], []
-    for k in range(round(1e3 * length_ps / step_fs / every)):
-        run.run(every)
-        times.append(1e-3 * step_fs * every * (k + 1))
-        energies.append(cell.get_total_energy() / len(cell))
-        if not np.isfinite(energies[-1]):
-            break
-    x, e = np.array(times), np.array(energies)
-    state["dynamics"] = Curve(x, e * len(cell))
-    drift = abs(float(np.polyfit(x, e, 1)[0])) if np.isfinite(e).all() and len(x) > 2 else math.inf
-    return [
-        graded("Energy drift in dynamics", 1e3 * drift, "meV/atom/ps", pass_limit=0.1, look_limit=1.0,
-               meaning=f"{length_ps:g} ps at constant energy, {_DYNAMICS_K:g} K, {len(cell)} atoms: the total energy "
-                       "must stay where it is."),
-    ]  # fmt: skip

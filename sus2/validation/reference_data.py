@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import DataError
 from sus2.plain_yaml import read_yaml
-from sus2.potential.potential import Calculates, Potential
+from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
 from sus2.properties.elastic.calculate import elastic
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.equations import fit_eos

@@ -16,9 +16,9 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
 from sus2.jobs import archive
+from sus2.potential.card import Card
 from sus2.potential.mtp import format_mtp
 from sus2.properties.eos.equations import fit_eos
-from sus2.registry.load import Card
 from sus2.structures import sample, write_structure
 from tests.helpers_spec import random_spec
 

@@ -21,8 +21,8 @@ from sus2.cli.main import app as command_line
 from sus2.errors import Sus2Error
 from sus2.jobs import archive
 from sus2.plain_yaml import read_yaml
+from sus2.potential.card import parse_card
 from sus2.potential.mtp import format_mtp, parse_mtp
-from sus2.registry.load import parse_card
 from sus2.structures import read_structure
 from sus2.structures.archives import read_structures
 from sus2.training.data.readers import read_cfg, read_json

@@ -28,9 +28,10 @@ from ase.build import bulk
 import sus2
 from sus2.errors import Sus2Error
 from sus2.jobs import archive
+from sus2.potential.card import parse_card
 from sus2.potential.mtp import format_mtp, parse_mtp
 from sus2.potential.potential import Potential
-from sus2.registry.load import load_bytes, parse_card
+from sus2.registry.load import load_bytes
 from sus2.registry.recommendation import recommend_for
 from sus2.structures import content_key, describe, read_structure, write_structure
 from sus2.structures.archives import read_structures

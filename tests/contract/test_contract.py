@@ -15,11 +15,12 @@ from scipy.spatial.transform import Rotation
 
 from sus2.native import kernels
 from sus2.potential.batch import build_batch
+from sus2.potential.card import Card
+from sus2.potential.evaluation import Evaluation
 from sus2.potential.graph import graph
 from sus2.potential.model import Sus2Model, energy_forces_virial
 from sus2.potential.mtp import ModelSpec
-from sus2.potential.potential import Evaluation, Potential
-from sus2.registry.load import Card
+from sus2.potential.potential import Potential
 from tests.conftest import require
 from tests.helpers_spec import random_spec
 

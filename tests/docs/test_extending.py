@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 import sus2
 from sus2.cli import main as cli
 from sus2.errors import DataError, PotentialFileError
-from sus2.registry.load import model_folders, models, pretrained_folder, read_card, write_card
+from sus2.potential.card import read_card, write_card
+from sus2.registry.load import model_folders, models, pretrained_folder
 from sus2.training.data.sets import load_set, set_folder
 from sus2.training.teachers import build as teacher
 from sus2.training.teachers.ase_teacher import serve

@@ -18,11 +18,12 @@ from ase import Atoms
 
 import sus2
 from sus2.errors import StoreError, Sus2Error
-from sus2.jobs.calculation import PotentialRef, Question, answer
+from sus2.jobs.calculation import Question, answer
 from sus2.jobs.reproduce import as_command, as_python
 from sus2.potential.mtp import format_mtp
 from sus2.properties.phonons.report import phonon_report
 from sus2.registry.load import load_bytes, models
+from sus2.registry.reference import PotentialRef
 from sus2.structures import sample
 from tests.helpers_spec import random_spec
 

@@ -21,10 +21,12 @@ from sus2.cli.main import app as command_line
 from sus2.errors import Sus2Error
 from sus2.jobs import executor as jobs
 from sus2.jobs import memory as limits
-from sus2.jobs.calculation import PotentialRef, Question
+from sus2.jobs.calculation import Question
 from sus2.jobs.queue import JobBoard
+from sus2.potential.card import read_card
 from sus2.properties.phonons.report import phonon_report
-from sus2.registry.load import pretrained_folder, read_card
+from sus2.registry.load import pretrained_folder
+from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
 from sus2.structures import write_structure
 

@@ -13,11 +13,12 @@ import pytest
 
 import sus2
 from sus2.errors import CancelledError, Sus2Error, WorkerLostError
-from sus2.jobs.calculation import Answer, PotentialRef, Question
+from sus2.jobs.calculation import Answer, Question
 from sus2.jobs.executor import InlineExecutor, JobFuture, LocalExecutor
 from sus2.jobs.queue import Job, JobBoard
 from sus2.jobs.store import Store
 from sus2.registry.load import models
+from sus2.registry.reference import PotentialRef
 from sus2.structures import sample
 
 LONG_S = 120.0

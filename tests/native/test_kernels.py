@@ -16,9 +16,9 @@ from sus2.derivatives.second_order import second_derivatives
 from sus2.native import kernels
 from sus2.native.kernels import Edges, Kernel
 from sus2.potential.batch import build_batch
+from sus2.potential.card import Card
 from sus2.potential.model import Sus2Model
 from sus2.potential.potential import Potential
-from sus2.registry.load import Card
 from tests.conftest import require
 from tests.contract.test_contract import ELEMENTS, SPECS, crystal
 from tests.helpers_spec import random_spec

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sus2.errors import PotentialFileError
+from sus2.potential.card import Card
 from sus2.potential.graph import graph
 from sus2.potential.mtp import ModelSpec, format_mtp, parse_mtp, read_mtp, write_mtp
 from sus2.potential.potential import Potential
-from sus2.registry.load import Card
 from tests.helpers_spec import random_spec
 
 TEXT = format_mtp(random_spec())

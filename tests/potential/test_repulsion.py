@@ -14,9 +14,9 @@ from scipy import constants
 import sus2
 from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import PotentialFileError
+from sus2.potential.card import Card, parse_card
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
-from sus2.registry.load import Card, parse_card
 from tests.contract.test_contract import ELEMENTS
 from tests.helpers_spec import random_spec
 

@@ -17,7 +17,8 @@ from pymatgen.analysis.eos import EOS
 from scipy import stats
 
 from sus2.errors import CancelledError, ConvergenceError, FitError, StructureError
-from sus2.properties.eos.calculate import MODELS, energy_model, eos, fit_eos
+from sus2.properties.eos.calculate import eos
+from sus2.properties.eos.equations import MODELS, energy_model, fit_eos
 from sus2.relaxation.relax import relax
 from sus2.units import EV_PER_A3_TO_GPA
 from tests.helpers_potential import AsePotential, argon, emt

@@ -9,8 +9,9 @@ from ase.build import bulk
 
 import sus2
 from sus2.errors import ConvergenceError, FitError
-from sus2.properties.eos.calculate import EosResult, eos
+from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.many import eos_many
+from sus2.properties.eos.result import EosResult
 from sus2.relaxation.relax_many import relax_many
 
 MODEL = "si-mlearn-pbe"

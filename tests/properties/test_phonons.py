@@ -15,12 +15,13 @@ from ase.calculators.calculator import Calculator
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Error
-from sus2.potential.potential import Evaluation
+from sus2.potential.evaluation import Evaluation
 from sus2.properties.phonons import tetrahedra as _tetrahedra
 from sus2.properties.phonons.backends import supercell_of_length
-from sus2.properties.phonons.calculate import PhononResult, phonons
+from sus2.properties.phonons.calculate import phonons
 from sus2.properties.phonons.follow_mode import commensurate_supercell, follow_mode
 from sus2.properties.phonons.qpath import label
+from sus2.properties.phonons.result import PhononResult
 from sus2.properties.phonons.tetrahedra import tetrahedron_dos
 from sus2.registry.load import load
 from sus2.units import THZ_TO_MEV

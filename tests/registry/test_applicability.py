@@ -118,11 +118,11 @@ def test_a_damaged_file_is_named(silicon: Potential, tmp_path: Path, monkeypatch
 def test_atoms_of_which_nothing_is_known_do_not_pass() -> None:
     known = ExtrapolationGrade((np.array([0.2, np.nan]), np.array([0.5])), "")
     (check,) = known.checks()
-    assert check.verdict == "look"
+    assert check.verdict == "warn"
     assert check.value == 0.5
     assert check.meaning.startswith("1 atom is of an element")
     (all_unknown,) = ExtrapolationGrade((np.full(3, np.nan),), "").checks()
-    assert all_unknown.verdict == "look"
+    assert all_unknown.verdict == "warn"
     assert "3 atoms are" in all_unknown.meaning
     (far,) = ExtrapolationGrade((np.array([np.nan, 9.0]),), "").checks()
     assert far.verdict == "fail"

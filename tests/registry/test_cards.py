@@ -9,8 +9,9 @@ import pytest
 
 import sus2
 from sus2.errors import PotentialFileError
+from sus2.potential.card import Card, parse_card, read_card, write_card
 from sus2.potential.mtp import write_mtp
-from sus2.registry.load import Card, load_bytes, parse_card, pretrained_folder, read_card, recommend, write_card
+from sus2.registry.load import load_bytes, pretrained_folder, recommend
 from tests.helpers_spec import random_spec
 
 

@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 
 import sus2
 from sus2.errors import Sus2Error, UnknownElementError
-from sus2.potential.potential import Calculates
+from sus2.potential.evaluation import Calculates
 from sus2.registry import external
 from sus2.registry.external import EXTERNAL, WrappedCalculator, load_external, wrap_calculator
 from tests.helpers_potential import emt as by_hand

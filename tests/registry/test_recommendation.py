@@ -10,9 +10,10 @@ from ase.build import bulk
 from typer.testing import CliRunner
 
 from sus2.cli.main import app
+from sus2.potential.card import Card
 from sus2.registry import recommendation as choice
 from sus2.registry.applicability import FAIL, extrapolation_grade
-from sus2.registry.load import Card, load, models, ranking, recommend
+from sus2.registry.load import load, models, ranking, recommend
 from sus2.registry.recommendation import recommend_for
 from sus2.structures import write_structure
 

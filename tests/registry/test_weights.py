@@ -10,8 +10,9 @@ import pytest
 
 import sus2
 from sus2.errors import PotentialFileError, Sus2Error
-from sus2.jobs.calculation import PotentialRef
-from sus2.registry.load import load_bytes, models, parse_card, pretrained_folder, read_card
+from sus2.potential.card import parse_card, read_card
+from sus2.registry.load import load_bytes, models, pretrained_folder
+from sus2.registry.reference import PotentialRef
 
 NAME = "si-mlearn-pbe"
 

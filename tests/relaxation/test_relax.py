@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sus2.errors import CancelledError, ConvergenceError, StructureError
-from sus2.relaxation.relax import relax, spacegroup, symmetry_constraint
+from sus2.relaxation.relax import relax
+from sus2.relaxation.symmetry import spacegroup, symmetry_constraint
 from sus2.units import EV_PER_A3_TO_GPA
 from tests.helpers_potential import AsePotential, argon, emt
 

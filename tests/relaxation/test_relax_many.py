@@ -13,8 +13,9 @@ from ase.calculators.lj import LennardJones
 import sus2
 from sus2.errors import CancelledError, ConvergenceError
 from sus2.potential.potential import Potential
-from sus2.relaxation.relax import RelaxResult, relax
+from sus2.relaxation.relax import relax
 from sus2.relaxation.relax_many import relax_many
+from sus2.relaxation.result import RelaxResult
 from tests.helpers_potential import AsePotential, argon, emt
 from tests.helpers_spec import random_potential
 

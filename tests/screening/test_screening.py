@@ -21,9 +21,9 @@ from sqlalchemy import event
 
 import sus2
 from sus2.errors import StoreError, StructureError, Sus2Error
-from sus2.jobs.calculation import PotentialRef
 from sus2.jobs.executor import InlineExecutor, LocalExecutor
 from sus2.properties.property_table import evaluate_many
+from sus2.registry.reference import PotentialRef
 from sus2.screening.files import items_of
 from sus2.screening.run import Run
 from sus2.screening.start import screen

@@ -11,10 +11,12 @@ import pytest
 from ase.build import bulk
 
 import sus2
-from sus2.jobs.calculation import Answer, PotentialRef, Question
+from sus2.jobs.calculation import Answer, Question
 from sus2.jobs.queue import JobBoard
 from sus2.jobs.store import Store
-from sus2.registry.load import pretrained_folder, read_card
+from sus2.potential.card import read_card
+from sus2.registry.load import pretrained_folder
+from sus2.registry.reference import PotentialRef
 
 KEYS = [f"{k:064x}" for k in range(9)]
 YEAR_S = 3.2e7

@@ -21,9 +21,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from sus2.errors import DataError
+from sus2.potential.card import Card
 from sus2.potential.mtp import read_mtp
 from sus2.potential.potential import Potential
-from sus2.registry.load import Card, load
+from sus2.registry.load import load
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.fit.config import TrainConfig, read_config
 from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear

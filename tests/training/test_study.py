@@ -12,8 +12,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from sus2.native.kernels import Kernel
+from sus2.potential.card import Card
 from sus2.potential.potential import Potential
-from sus2.registry.load import Card
 from sus2.studies import ablations, study, transfer
 from sus2.studies import limits as what_limits
 from sus2.studies.study import Effort, Material, run_rows

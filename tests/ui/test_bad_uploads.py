@@ -11,7 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages._widgets import plain
-from sus2.registry.load import Card, pretrained_folder
+from sus2.potential.card import Card
+from sus2.registry.load import pretrained_folder
 from tests.bad_input import bases
 from tests.bad_input.by_hand import MARKUP
 from tests.bad_input.corpus import corpus

@@ -8,14 +8,14 @@ from streamlit.testing.v1 import AppTest
 
 import sus2
 from pages._widgets import check_rows, checks_line, plain
+from sus2.checks import Check, Verdict
 from sus2.structures.samples import sample
-from sus2.validation.checks import Check, Verdict
 from tests.ui.test_pages import opened
 
 
 def test_the_report_is_that_of_the_function(app: AppTest) -> None:
     opened(app, "check", crystal="si", model="si-mlearn-pbe")
-    report = sus2.sanity(sus2.load("si-mlearn-pbe"), sample("si").atoms())
+    report = sus2.check(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
     passed = sum(c.verdict == "pass" for c in report.checks)
     assert any(f"{passed} checks pass" in m.value for m in (*app.success, *app.info, *app.warning))
     assert "Model check" in app.title[0].value
@@ -24,16 +24,16 @@ def test_the_report_is_that_of_the_function(app: AppTest) -> None:
 
 def test_checks_are_read_in_full(app: AppTest) -> None:
     opened(app, "check", crystal="si", model="si-mlearn-pbe")
-    report = sus2.sanity(sus2.load("si-mlearn-pbe"), sample("si").atoms())
+    report = sus2.check(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
     (found,) = [t.value for t in app.table if "verdict" in t.value.columns]
     assert sorted(found["check"]) == sorted(row["check"] for row in check_rows(report.checks))
 
 
 def test_the_worst_checks_come_first_and_their_text_is_no_markup() -> None:
-    names: list[tuple[str, Verdict]] = [("a", "pass"), ("b", "fail"), ("c", "look"), ("d", "fail"), ("e", "pass")]
+    names: list[tuple[str, Verdict]] = [("a", "pass"), ("b", "fail"), ("c", "warn"), ("d", "fail"), ("e", "pass")]
     rows = check_rows([Check(n, 0.123456, "x_y", v, "2 * 3", 0.5) for n, v in names])
     assert [r["check"][:5] for r in rows] == ["**b**", "**d**", "**c**", "**a**", "**e**"]
-    assert [r["verdict"][2:] for r in rows] == ["fail", "fail", "look", "pass", "pass"]
+    assert [r["verdict"][2:] for r in rows] == ["fail", "fail", "warn", "pass", "pass"]
     assert all(r["check"].endswith(plain("2 * 3")) and r["value"] == plain("0.123 x_y") for r in rows)
     assert rows[0]["passes up to"] == plain("0.5 x_y")
 
@@ -42,9 +42,9 @@ def test_the_worst_checks_come_first_and_their_text_is_no_markup() -> None:
     ("verdicts", "line"),
     [
         (("pass", "pass"), "all 2 pass"),
-        (("pass", "look", "pass"), "1 of 3 asks for a look"),
-        (("look", "look"), "2 of 2 ask for a look"),
-        (("fail", "look", "look"), "1 of 3 fails, 2 ask for a look"),
+        (("pass", "warn", "pass"), "1 of 3 warns"),
+        (("warn", "warn"), "2 of 2 warn"),
+        (("fail", "warn", "warn"), "1 of 3 fails, 2 warn"),
         (("fail", "fail"), "2 of 2 fail"),
     ],
 )

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 import sus2
 from pages import _frame as frame
 from sus2.comparison.compare_batch import ordered_alloys
+from sus2.potential.card import Card
 from sus2.registry import external
-from sus2.registry.load import Card
 from sus2.structures import sample, write_structure
 from tests.ui.test_pages import open_tab
 

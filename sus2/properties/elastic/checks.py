@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sus2.checks import Check, graded
 from sus2.derivatives.second_order import SecondDerivatives
 from sus2.errors import Sus2Error
-from sus2.potential.potential import Calculates
-from sus2.properties.eos.calculate import any_unrelaxed, scaled_to
-from sus2.relaxation.relax import Progress, relax
+from sus2.potential.evaluation import Calculates
+from sus2.progress import Progress
+from sus2.properties.elastic.result import ElasticResult
+from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
+from sus2.registry.checks import check_applicability
+from sus2.relaxation.checks import check_relaxation
+from sus2.relaxation.relax import relax
 from sus2.units import EV_PER_A3_TO_GPA, THZ_A_TO_M_PER_S
-from sus2.validation.checks import Check, check_applicability, check_relaxation, graded
-
-if TYPE_CHECKING:
-    from sus2.properties.elastic.calculate import ElasticResult
 
 RELAX_FMAX_EV_PER_A = 1e-4
 RELAX_STRESS_GPA = 1e-3
@@ -43,7 +43,7 @@ def elastic_checks(
             100.0 * result.asymmetry_gpa / largest,
             "% of the largest constant",
             pass_limit=0.01 if result.method == "exact" else 1.0,
-            look_limit=1.0 if result.method == "exact" else 5.0,
+            warn_limit=1.0 if result.method == "exact" else 5.0,
             meaning="The tensor is symmetric where the stress vanishes or is hydrostatic.",
         ),
         graded(
@@ -51,14 +51,14 @@ def elastic_checks(
             100.0 * result.symmetrisation_removed_gpa / largest,
             "% of the largest constant",
             pass_limit=0.01 if result.method == "exact" else 1.0,
-            look_limit=1.0 if result.method == "exact" else 5.0,
+            warn_limit=1.0 if result.method == "exact" else 5.0,
             meaning=f"What the tensor had beyond the symmetry {result.space_group}.",
         ),
         Check(
             "Elastic stability",
             lowest,
             "GPa",
-            "pass" if lowest > 0.01 * largest else "look" if lowest > 0 else "fail",
+            "pass" if lowest > 0.01 * largest else "warn" if lowest > 0 else "fail",
             result.stability,
         ),
     ]
@@ -69,7 +69,7 @@ def elastic_checks(
                 "Scope of the elastic package",
                 float(sound),
                 "",
-                "pass" if sound else "look",
+                "pass" if sound else "warn",
                 "Its equations hold for this crystal system."
                 if sound
                 else f"For {result.crystal_system} crystals version 5.2 of the package leaves out or misses constants "
@@ -96,7 +96,7 @@ def _check_bulk_modulus(result: ElasticResult, potential: Calculates, progress: 
         try:
             found_there = potential.evaluate([tight(a, potential).require_converged().atoms for a in strained])
         except Sus2Error as problem:
-            return Check(name, math.nan, unit, "look", f"No pressures to compare with: {problem}")
+            return Check(name, math.nan, unit, "warn", f"No pressures to compare with: {problem}")
     small, large = (-r.stress_ev_per_a3[:3].mean() * EV_PER_A3_TO_GPA for r in found_there)
     found, k = float(small - large) / (2.0 * _VOLUME_STEP), result.reuss.k_gpa
     return graded(
@@ -104,7 +104,7 @@ def _check_bulk_modulus(result: ElasticResult, potential: Calculates, progress: 
         100.0 * abs(found / k - 1.0),
         unit,
         pass_limit=1.0,
-        look_limit=5.0,
+        warn_limit=5.0,
         meaning=f"{found:.2f} GPa from the pressures {100 * _VOLUME_STEP:g} % below and above the volume, {k:.2f} GPa "
         "from second derivatives: they differ where the potential has a kink.",
     )
@@ -124,7 +124,7 @@ def _check_slopes(result: ElasticResult, second: SecondDerivatives) -> Check:
         100.0 * worst,
         "% of the fastest",
         pass_limit=0.1,
-        look_limit=1.0,
+        warn_limit=1.0,
         meaning="Long acoustic phonons travel at the speeds that the elastic constants give; they differ where forces "
         "or shear stresses are left.",
     )

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from sus2.derivatives.elastic_tensors import VOIGT, voigt_to_matrix
 from sus2.errors import Sus2Error
-from sus2.relaxation.relax import Progress
+from sus2.progress import Progress
 from sus2.relaxation.relax_many import relax_many
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
-    from sus2.potential.potential import Calculates
+    from sus2.potential.evaluation import Calculates
 
 Array = NDArray[np.float64]
 

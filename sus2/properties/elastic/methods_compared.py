@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, get_args
 from ase import Atoms
 
 from sus2.errors import CancelledError, Sus2Error
-from sus2.potential.potential import Calculates
-from sus2.properties.elastic.calculate import ElasticResult, Method, elastic
+from sus2.potential.evaluation import Calculates
+from sus2.properties.elastic.calculate import elastic
+from sus2.properties.elastic.result import ElasticResult, Method
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

@@ -11,11 +11,15 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import ConvergenceError, FitError, Sus2Error
-from sus2.potential.potential import Calculates
-from sus2.properties.eos.calculate import EosResult, any_unrelaxed, check_points, fitted_eos, scaled_to
+from sus2.potential.evaluation import Calculates
+from sus2.progress import Progress
+from sus2.properties.eos.calculate import check_points, fitted_eos
 from sus2.properties.eos.equations import energy_model
-from sus2.relaxation.relax import MAX_DENSE_ATOMS, Progress, RelaxResult, relax
-from sus2.relaxation.relax_many import Options, advance, result_of, start
+from sus2.properties.eos.result import EosResult
+from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
+from sus2.relaxation.minimiser import MAX_DENSE_ATOMS, Options, advance, result_of, start
+from sus2.relaxation.relax import relax
+from sus2.relaxation.result import RelaxResult
 
 Array = NDArray[np.float64]
 

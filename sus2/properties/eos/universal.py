@@ -23,8 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 from sus2.errors import FitError, Sus2Error
 from sus2.potential.batch import neighbours
 from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.eos.equations import ROSE_CUBIC, fit_eos
-from sus2.relaxation.relax import Progress, relax
+from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, to_atoms
 from sus2.structures.samples import samples
 from sus2.units import EV_PER_A3_TO_GPA

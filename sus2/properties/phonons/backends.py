@@ -23,7 +23,7 @@ from phonopy.structure.symmetry import Symmetry
 
 from sus2.derivatives.second_order import Modes, SecondDerivatives
 from sus2.errors import Sus2Error
-from sus2.potential.potential import Calculates
+from sus2.potential.evaluation import Calculates
 from sus2.properties.phonons.qpath import QPath
 from sus2.structures import to_atoms
 

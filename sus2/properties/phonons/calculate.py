@@ -2,303 +2,36 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
-from phonopy import Phonopy
-from phonopy.phonon.mesh import Mesh
-from phonopy.phonon.thermal_properties import ThermalProperties
+from numpy.typing import ArrayLike
 
-from sus2.derivatives.second_order import Modes, SecondDerivatives, second_derivatives
+from sus2.derivatives.second_order import second_derivatives
 from sus2.derivatives.supercell import supercell_matrix_of
 from sus2.errors import Sus2Error
-from sus2.potential.potential import Calculates, Potential
+from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.phonons.backends import (
     SYMPREC_A,
-    Backend,
-    ExactBackend,
-    PhonopyBackend,
     finite_differences,
     nac_parameters,
     phonopy_of,
     supercell_of_length,
-    write_phonopy_files,
 )
-from sus2.properties.phonons.qpath import QPath, q_path
-from sus2.properties.phonons.tetrahedra import tetrahedron_dos
-from sus2.relaxation.relax import RelaxResult, relax
+from sus2.properties.phonons.result import Method, PhononResult, three_numbers
+from sus2.relaxation.relax import relax
 from sus2.structures import standardise, to_atoms
-from sus2.units import THZ_A_TO_M_PER_S
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-Array = NDArray[np.float64]
-Method = Literal["exact", "finite"]
-Progress = Callable[[str, float], None]
-
 RELAX_FMAX_EV_PER_A = 1e-4
 MESH_LENGTH_A = 60.0
 MIN_SUPERCELL_A = 12.0
-# Negative frequencies smaller than this are rounding in the acoustic modes near the zone centre.
-IMAGINARY_THZ = 0.02
-_NO_NAC = (
-    "No LO-TO splitting: the potential knows no Born charges, so longitudinal optical modes of polar crystals are too "
-    "low near Γ; give a BORN file."
-)
-
-
-@dataclass(frozen=True, eq=False)
-class BandStructure:
-    """frequencies_thz (n, 3N) along path.q_fractional, ascending at each q; imaginary as negative."""
-
-    path: QPath
-    frequencies_thz: Array
-
-
-@dataclass(frozen=True, eq=False)
-class PhononDos:
-    """Density of states by the tetrahedron method, states per THz and primitive cell (its integral is 3N).
-
-    frequencies_thz (nf,); total_per_thz (nf,); projected_per_thz: element -> (nf,), the sum over its atoms.
-    """
-
-    frequencies_thz: Array
-    total_per_thz: Array
-    projected_per_thz: dict[str, Array]
-    mesh: tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class PhononThermal:
-    """Harmonic thermal properties per mole of primitive cells; acoustic modes at Gamma are left out.
-
-    temperatures_k (nt,); helmholtz_kj_per_mol with the zero-point energy; entropy and heat capacity at constant
-    volume J/(K mol); formula_units in the primitive cell and n_atoms to convert; imaginary_fraction: share of the
-    modes of the mesh that are imaginary and therefore missing from every number here.
-    """
-
-    temperatures_k: Array
-    helmholtz_kj_per_mol: Array
-    entropy_j_per_k_mol: Array
-    heat_capacity_j_per_k_mol: Array
-    zero_point_energy_kj_per_mol: float
-    formula_units: int
-    n_atoms: int
-    imaginary_fraction: float
-
-
-@dataclass(frozen=True)
-class ImaginaryMode:
-    """An imaginary mode: where (q_fractional, a label or ""), which branch (0 is lowest), how strong (negative)."""
-
-    q_fractional: tuple[float, float, float]
-    label: str
-    branch: int
-    frequency_thz: float
-
-
-@dataclass(frozen=True, eq=False)
-class PhononResult:
-    """Phonons of the standard primitive cell `atoms`; everything further is computed at its first use.
-
-    method: "exact" or "finite"; relaxation: None where the structure was given relaxed; second: the exact second
-    derivatives (None for "finite"); supercell_matrix: of the force constants in `phonopy` and its files; mesh: numbers
-    or a length in angstrom; polar_correction: whether a BORN file is in use; note: what to say on every plot.
-    """
-
-    potential: Calculates
-    atoms: Atoms
-    method: Method
-    relaxation: RelaxResult | None
-    second: SecondDerivatives | None
-    supercell_matrix: NDArray[np.int64]
-    mesh: float | tuple[int, int, int]
-    born: str | None
-    _finite: Phonopy | None
-
-    @property
-    def polar_correction(self) -> bool:
-        return self.born is not None
-
-    @property
-    def note(self) -> str:
-        return "With the non-analytical term of the BORN file given." if self.born is not None else _NO_NAC
-
-    @cached_property
-    def _backend(self) -> Backend:
-        if self.second is not None and self.born is None:
-            return ExactBackend(self.second)
-        return PhonopyBackend(self.phonopy)
-
-    @cached_property
-    def phonopy(self) -> Phonopy:
-        """A phonopy object with these force constants (compact form), for whatever phonopy can do.
-
-        With the exact method its supercell is by default so large that phonopy's interpolation is exact at every q.
-        """
-        if self._finite is not None:
-            ph = self._finite
-        else:
-            assert self.second is not None
-            ph = phonopy_of(self.atoms, self.supercell_matrix)
-            ph.force_constants = self.second.supercell_force_constants(self.supercell_matrix)
-        if self.born is not None:
-            ph.nac_params = nac_parameters(self.born, ph)
-        return ph
-
-    # ---- at any q
-
-    def frequencies_thz(self, q_fractional: ArrayLike) -> Array:
-        """(nq, 3N) THz at q (nq, 3) in units of the reciprocal cell vectors of `atoms`; imaginary as negative."""
-        return self._backend.frequencies_thz(q_fractional)
-
-    def modes(self, q_fractional: ArrayLike) -> Modes:
-        """Frequencies and mass-weighted eigenvectors in phonopy's phase convention."""
-        return self._backend.modes(q_fractional)
-
-    def group_velocities_thz_a(self, q_fractional: ArrayLike) -> Array:
-        """(nq, 3N, 3), THz A; nan for the acoustic modes at Gamma."""
-        return self._backend.group_velocities_thz_a(q_fractional)
-
-    def group_velocities_m_per_s(self, q_fractional: ArrayLike) -> Array:
-        """(nq, 3N, 3), m/s."""
-        return self.group_velocities_thz_a(q_fractional) * THZ_A_TO_M_PER_S
-
-    # ---- along the path and on the mesh
-
-    def band_structure(self, points: int = 200, *, path: QPath | None = None) -> BandStructure:
-        """Frequencies along the SeeK-path with about `points` q, or along a given path.
-
-        A path that is shared compares two potentials at the same q_fractional; its distances stay those of the cell
-        that it was made for.
-        """
-        path = q_path(self.atoms, points) if path is None else path
-        if self.born is None:
-            return BandStructure(path, self.frequencies_thz(path.q_fractional))
-        # Near Gamma the non-analytical term depends on the direction, which phonopy takes from each segment.
-        bands = self.phonopy.run_band_structure([path.q_fractional[s] for s in path.segments])
-        return BandStructure(path, np.concatenate(bands.frequencies))
-
-    @cached_property
-    def _mesh(self) -> Mesh:
-        return self._backend.mesh(self.mesh, True)
-
-    @property
-    def mesh_frequencies_thz(self) -> Array:
-        """Frequencies on the irreducible points of the mesh, (nq, 3N), imaginary ones negative."""
-        return np.asarray(self._mesh.frequencies, dtype=np.float64)
-
-    def dos(self, points: int = 401) -> PhononDos:
-        """Total and element-projected density of states on the mesh."""
-        mesh = self._mesh
-        assert mesh.eigenvectors is not None
-        low, high = float(mesh.frequencies.min()), float(mesh.frequencies.max())
-        pad = 0.02 * max(high - low, 1e-3)
-        axis = np.linspace(min(low, 0.0) - (pad if low < -IMAGINARY_THZ else 0.0), high + pad, points)
-        weight = (np.abs(mesh.eigenvectors) ** 2).reshape(len(mesh.qpoints), -1, 3, 3 * len(self.atoms)).sum(2)
-        # Over a star of q, projections run through the equivalent atoms; their sum over an element does not change.
-        symbols = np.array(self.atoms.get_chemical_symbols())
-        elements = list(dict.fromkeys(symbols.tolist()))
-        by_element = np.stack([weight[:, symbols == e].sum(1) for e in elements], axis=-1)
-        density = tetrahedron_dos(mesh, by_element, axis)
-        return PhononDos(
-            frequencies_thz=axis,
-            total_per_thz=density.sum(axis=1),
-            projected_per_thz={e: density[:, k] for k, e in enumerate(elements)},
-            mesh=_three(mesh.mesh_numbers),
-        )
-
-    def thermal(self, temperatures_k: Sequence[float] | Array | None = None) -> PhononThermal:
-        """Free energy, entropy and heat capacity in the harmonic approximation, by default 0..1000 K in steps of 10.
-
-        Imaginary modes have no place in it: look at imaginary_fraction before using the numbers.
-        """
-        t = np.arange(0.0, 1000.1, 10.0) if temperatures_k is None else np.asarray(temperatures_k, dtype=np.float64)
-        if not (np.isfinite(t).all() and (t >= 0).all()):
-            raise Sus2Error("Temperatures must be finite and not negative (K).")
-        properties = ThermalProperties(self._mesh, exclude_gamma_acoustic=True)
-        properties.temperatures = t
-        properties.run()
-        units = math.gcd(*Counter(self.atoms.get_chemical_symbols()).values())
-        below = (self._mesh.frequencies < -IMAGINARY_THZ).sum(axis=1)
-        return PhononThermal(
-            temperatures_k=t,
-            helmholtz_kj_per_mol=np.array(properties.free_energy),
-            entropy_j_per_k_mol=np.array(properties.entropy),
-            heat_capacity_j_per_k_mol=np.array(properties.heat_capacity),
-            zero_point_energy_kj_per_mol=float(properties.zero_point_energy or 0.0),
-            formula_units=units,
-            n_atoms=len(self.atoms),
-            imaginary_fraction=float(
-                (below * self._mesh.weights).sum() / (self._mesh.weights.sum() * 3 * len(self.atoms))
-            ),
-        )
-
-    # ---- imaginary modes
-
-    @cached_property
-    def imaginary_modes(self) -> tuple[ImaginaryMode, ...]:
-        """The lowest imaginary mode at each special point, and that elsewhere on path or mesh where it is stronger."""
-        bands = self.band_structure()
-        path, mesh = bands.path, self._mesh
-        found: dict[tuple[float, ...], ImaginaryMode] = {}
-
-        def add(q: Array, name: str, frequency: float) -> None:
-            key = tuple(float(x) for x in np.round(q - np.floor(q + 1e-9), 6))
-            if frequency < -IMAGINARY_THZ and (key not in found or (name and not found[key].label)):
-                found[key] = ImaginaryMode((float(q[0]), float(q[1]), float(q[2])), name, 0, frequency)
-
-        for part, names in zip(path.segments, path.segment_labels, strict=True):
-            for index, name in zip((part.start, part.stop - 1), names, strict=True):
-                add(path.q_fractional[index], name, float(bands.frequencies_thz[index, 0]))
-        for q, lowest in (
-            (path.q_fractional, bands.frequencies_thz[:, 0]),
-            (mesh.qpoints, mesh.frequencies[:, 0]),
-        ):
-            k = int(lowest.argmin())
-            # Images of a special point by symmetry differ from it by rounding.
-            if lowest[k] < min((mode.frequency_thz for mode in found.values()), default=0.0) - 1e-4:
-                add(np.asarray(q[k]), "", float(lowest[k]))
-        return tuple(sorted(found.values(), key=lambda mode: mode.frequency_thz))
-
-    @property
-    def stable(self) -> bool:
-        """No imaginary mode on the path and on the mesh."""
-        return not self.imaginary_modes
-
-    @property
-    def stability(self) -> str:
-        """What the imaginary modes mean, in words."""
-        if self.stable:
-            return "All modes are real on the path and on the mesh: the crystal is at a minimum of this potential."
-        worst = self.imaginary_modes[0]
-        where = worst.label or "(" + ", ".join(f"{round(x, 6) + 0.0:.3g}" for x in worst.q_fractional) + ")"
-        size = float(np.linalg.norm(np.array(worst.q_fractional) @ np.linalg.inv(self.atoms.cell.array).T))
-        reach = 0.1 / float(self.atoms.cell.volume) ** (1 / 3)
-        kind = (
-            "a long wave, so the crystal is elastically unstable"
-            if 0 < size < reach
-            else "so atoms moved along this mode lower the energy"
-        )
-        return (
-            f"Imaginary modes down to {abs(worst.frequency_thz):.2f}i THz, the strongest at q = {where}: {kind}. "
-            "Either a distorted phase is lower (follow the mode to find it) or the potential is wrong here."
-        )
-
-    # ---- files
-
-    def write_files(self, folder: str | Path, *, points: int = 200) -> tuple[Path, ...]:
-        """phonopy.yaml, FORCE_CONSTANTS, band.yaml (with eigenvectors) and mesh.yaml, as phonopy writes them."""
-        return write_phonopy_files(Path(folder), self.phonopy, q_path(self.atoms, points), self._mesh)
 
 
 def phonons(
@@ -372,10 +105,5 @@ def _checked_mesh(mesh: float | Sequence[int]) -> float | tuple[int, int, int]:
     if numbers.shape == () and np.isfinite(numbers) and 1.0 <= numbers <= 1000.0:
         return float(numbers)
     if numbers.shape == (3,) and (numbers >= 1).all() and (numbers <= 500).all() and (numbers % 1 == 0).all():
-        return _three(numbers)
+        return three_numbers(numbers)
     raise Sus2Error(f"The mesh must be three whole numbers or a length between 1 and 1000 Å, found {mesh}.")
-
-
-def _three(numbers: ArrayLike) -> tuple[int, int, int]:
-    a, b, c = (int(x) for x in np.asarray(numbers))
-    return a, b, c

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sus2.derivatives.supercell import supercell_sites
 from sus2.errors import Sus2Error
-from sus2.properties.phonons.calculate import PhononResult
-from sus2.relaxation.relax import Progress, relax, spacegroup
+from sus2.progress import Progress
+from sus2.properties.phonons.result import PhononResult
+from sus2.relaxation.relax import relax
+from sus2.relaxation.symmetry import spacegroup
 from sus2.structures import standardise
 
 Array = NDArray[np.float64]

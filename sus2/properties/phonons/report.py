@@ -11,17 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ase import Atoms
 from numpy.typing import ArrayLike
 
-from sus2.potential.potential import Calculates
-from sus2.properties.phonons.calculate import (
-    MESH_LENGTH_A,
-    BandStructure,
-    Method,
-    PhononDos,
-    PhononResult,
-    PhononThermal,
-    phonons,
-)
+from sus2.potential.evaluation import Calculates
+from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
+from sus2.properties.phonons.result import BandStructure, Method, PhononDos, PhononResult, PhononThermal
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

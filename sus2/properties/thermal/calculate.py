@@ -4,34 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 from phonopy.phonon.thermal_properties import ThermalProperties
 from phonopy.qha.core import QHA
 
 from sus2.derivatives.second_order import SecondDerivatives, second_derivatives
 from sus2.errors import FitError, Sus2Error
-from sus2.potential.potential import Calculates, Potential
+from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.phonons.backends import ExactBackend
-from sus2.properties.phonons.calculate import IMAGINARY_THZ, MESH_LENGTH_A
+from sus2.properties.phonons.calculate import MESH_LENGTH_A
 from sus2.properties.phonons.qpath import q_path
+from sus2.properties.phonons.result import IMAGINARY_THZ
+from sus2.properties.thermal.checks import thermal_checks
 from sus2.properties.thermal.gruneisen import average_gruneisen, mode_gruneisen
-from sus2.relaxation.relax import Progress, RelaxResult, relax
+from sus2.properties.thermal.result import ThermalResult
+from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, standardise, to_atoms
-from sus2.validation.checks import Check, check_applicability, check_relaxation, graded
+from sus2.types import Array
 
 if TYPE_CHECKING:
     from phonopy.phonon.mesh import Mesh
     from pymatgen.core import Structure
-
-Array = NDArray[np.float64]
 
 MIN_VOLUMES = 7
 # The free energy at each temperature has four parameters; phonopy's polynomials in the volume have five.
@@ -42,124 +43,6 @@ STRESS_GPA = 2e-3
 # Volumes for the mode Gruneisen parameters: near enough for a derivative, far enough from rounding errors.
 GRUNEISEN_STEP = 0.005
 _PATH_POINTS = 60
-
-
-@dataclass(frozen=True, eq=False)
-class ThermalResult:
-    """Quasi-harmonic properties at zero pressure of the standard primitive cell of n_atoms atoms.
-
-    temperatures_k (nt,); volumes_t_a3: equilibrium volume of the cell at each; thermal_expansion_per_k: the volume's,
-    (1/V) dV/dT; bulk_modulus_gpa: isothermal; cp_j_per_k_mol, cv_j_per_k_mol: heat capacity per mole of cells at
-    constant pressure and at the constant equilibrium volume; gibbs_ev: per cell; gruneisen: the thermodynamic
-    parameter alpha B V/Cv; gruneisen_modes_average: the mean over the modes weighted with their heat capacities.
-    volumes_a3 (nv,), energies_ev (nv,), free_energies_ev (nt, nv): the points that were fitted; left_out_a3 and
-    left_out_thz: volumes left out for their imaginary modes, and the lowest frequency there.
-    mode_frequencies_thz, mode_gruneisen (nq, 3N) and mode_weights (nq,): modes on the irreducible mesh at the static
-    equilibrium volume; nan for acoustic modes at Gamma.
-    requested_temperature_k: the highest one asked for; the axis ends earlier where the crystal expands beyond the
-    computed volumes.
-    """
-
-    potential_name: str
-    atoms: Atoms
-    relaxation: RelaxResult | None
-    equation: str
-    mesh: tuple[int, int, int]
-    temperatures_k: Array
-    volumes_t_a3: Array
-    thermal_expansion_per_k: Array
-    bulk_modulus_gpa: Array
-    cp_j_per_k_mol: Array
-    cv_j_per_k_mol: Array
-    gibbs_ev: Array
-    gruneisen: Array
-    gruneisen_modes_average: Array
-    volumes_a3: Array
-    energies_ev: Array
-    free_energies_ev: Array
-    left_out_a3: tuple[float, ...]
-    left_out_thz: tuple[float, ...]
-    mode_frequencies_thz: Array
-    mode_gruneisen: Array
-    mode_weights: NDArray[np.int64]
-    requested_temperature_k: float
-    checks: tuple[Check, ...] = field(default=())
-
-    @property
-    def n_atoms(self) -> int:
-        return len(self.atoms)
-
-    @property
-    def volumes_t_a3_per_atom(self) -> Array:
-        return self.volumes_t_a3 / self.n_atoms
-
-    @property
-    def cp_j_per_k_mol_atoms(self) -> Array:
-        """Heat capacity at constant pressure per mole of atoms."""
-        return self.cp_j_per_k_mol / self.n_atoms
-
-    @property
-    def linear_expansion_per_k(self) -> Array:
-        """A third of the volume's: the mean over directions."""
-        return self.thermal_expansion_per_k / 3.0
-
-    @property
-    def note(self) -> str:
-        """Volumes left out and temperatures not reached, in words; empty where there are none."""
-        parts = []
-        if self.left_out_a3:
-            listed = ", ".join(
-                f"{v / self.n_atoms:.3f} Å³/atom ({abs(f):.2f}i THz)"
-                for v, f in zip(self.left_out_a3, self.left_out_thz, strict=True)
-            )
-            parts.append(f"Left out for imaginary modes: {listed}.")
-        if self.temperatures_k[-1] < self.requested_temperature_k - 1e-6:
-            parts.append(
-                f"Above {self.temperatures_k[-1]:g} K the equilibrium volume leaves the computed range: take a wider "
-                "one to go further."
-            )
-        return " ".join(parts)
-
-    def at(self, name: str, temperature_k: float) -> float:
-        """A property of this result (the name of a field over temperatures_k) at a temperature, interpolated.
-
-        Raises Sus2Error for a temperature outside the axis.
-        """
-        low, high = float(self.temperatures_k[0]), float(self.temperatures_k[-1])
-        if not low <= temperature_k <= high:
-            raise Sus2Error(f"{temperature_k:g} K lies outside the computed temperatures, {low:g} to {high:g} K.")
-        return float(np.interp(temperature_k, self.temperatures_k, getattr(self, name)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Numbers and lists only, with units in the names, for JSON."""
-        curves = (
-            "temperatures_k",
-            "volumes_t_a3",
-            "thermal_expansion_per_k",
-            "bulk_modulus_gpa",
-            "cp_j_per_k_mol",
-            "cv_j_per_k_mol",
-            "gibbs_ev",
-            "gruneisen",
-            "gruneisen_modes_average",
-            "volumes_a3",
-            "energies_ev",
-        )
-        return {
-            "potential": self.potential_name,
-            "formula": self.atoms.get_chemical_formula("metal"),
-            "n_atoms": self.n_atoms,
-            "equation": self.equation,
-            "mesh": list(self.mesh),
-            **{
-                name: [float(x) if math.isfinite(x) else None for x in np.asarray(getattr(self, name))]
-                for name in curves
-            },
-            "left_out_a3": list(self.left_out_a3),
-            "left_out_thz": list(self.left_out_thz),
-            "note": self.note,
-            "checks": [c.to_dict() for c in self.checks],
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,8 +175,7 @@ def thermal(
         mode_weights=weights,
         requested_temperature_k=float(axis[-2]),
     )
-    object.__setattr__(result, "checks", _checks(result, potential))
-    return result
+    return replace(result, checks=thermal_checks(result, potential))
 
 
 def _temperatures(temperatures_k: Sequence[float] | Array | None) -> Array:
@@ -346,38 +228,3 @@ def _fit(volumes: Array, energies: Array, axis: Array, free: Array, entropy: Arr
     if "failure" in said.getvalue() or not np.isfinite(qha.volume_temperature).all():
         raise FitError("The free energy has no fit at some temperature: take a wider range of volumes or cooler ones.")
     return qha
-
-
-def _checks(result: ThermalResult, potential: Potential) -> tuple[Check, ...]:
-    volumes, v_t = result.volumes_a3, result.volumes_t_a3
-    margin = float(volumes.max() - v_t.max()) / float(np.ptp(volumes))
-    warm = result.temperatures_k >= 0.25 * result.temperatures_k[-1]
-    both = 100.0 * np.abs(result.gruneisen[warm] - result.gruneisen_modes_average[warm])
-    checks = [
-        *check_applicability(result.atoms, potential),
-        *(check_relaxation(result.relaxation) if result.relaxation is not None else ()),
-        Check(
-            "Volumes with imaginary modes",
-            float(len(result.left_out_a3)),
-            "left out",
-            "look" if result.left_out_a3 else "pass",
-            result.note if result.left_out_a3 else "Every computed volume is dynamically stable.",
-        ),
-        Check(
-            "V(T) within the volumes",
-            100.0 * margin,
-            "% of the range left",
-            "pass" if margin > 0.1 and result.temperatures_k[-1] >= result.requested_temperature_k - 1e-6 else "look",
-            "The equilibrium volume at the highest temperature should lie well inside the computed volumes.",
-        ),
-        graded(
-            "Grüneisen parameter in two ways",
-            float(np.max(both / np.maximum(np.abs(result.gruneisen_modes_average[warm]), 0.1))),
-            "%",
-            pass_limit=15.0,
-            look_limit=50.0,
-            meaning="From thermal expansion at V(T), and from the volume dependence of each mode at the static volume: "
-            "they part where the crystal is strongly anharmonic in the volume.",
-        ),
-    ]
-    return tuple(checks)

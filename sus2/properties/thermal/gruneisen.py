@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import constants
 
 from sus2.derivatives.second_order import SecondDerivatives
-from sus2.properties.phonons.calculate import IMAGINARY_THZ
+from sus2.properties.phonons.result import IMAGINARY_THZ
 
 if TYPE_CHECKING:
     from phonopy.phonon.mesh import Mesh

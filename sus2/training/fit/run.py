@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from sus2.errors import DataError
 from sus2.native.kernels import cache_folder
+from sus2.potential.card import Card, write_card
 from sus2.potential.graph import graph
 from sus2.potential.mtp import ModelSpec, ScalingMap, format_mtp, read_mtp, write_mtp
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
-from sus2.registry.load import Card, load, write_card
+from sus2.registry.load import load
 from sus2.training.data.dataset import Split, TrainingSet, fit_references
 from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import (

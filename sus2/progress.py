@@ -1,0 +1,39 @@
+"""How a long calculation tells its caller how far it is, and how the caller stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[str, float], None]
+"""Called as ``progress(stage, fraction)`` with a fraction from 0 to 1.
+
+Raising :class:`sus2.errors.CancelledError` in it stops the calculation.
+"""
+
+
+def part_of(progress: Progress, name: str, start: float, share: float) -> Progress:
+    """Report the progress of one part of a longer calculation.
+
+    Parameters
+    ----------
+    progress : Progress
+        Where the whole calculation reports to.
+    name : str
+        What the part is called; put before the name of its stages, empty for none.
+    start : float
+        Fraction of the whole that was done before this part.
+    share : float
+        Fraction of the whole that this part is.
+
+    Returns
+    -------
+    Progress
+        What the part is to call with its own stages and fractions from 0 to 1.
+    """
+
+    def report(stage: str, fraction: float) -> None:
+        words = f"{name}: {stage}" if name and stage else name or stage
+        progress(words, start + share * min(1.0, max(0.0, fraction)))
+
+    return report

@@ -1,0 +1,80 @@
+"""Distances in a crystal against the shortest ones in the training data of a potential."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from ase import Atoms
+
+from sus2.checks import Verdict
+from sus2.potential.card import Card
+from sus2.structures.shells import Pair, shortest_by_pair
+
+_REACH_A: Final = 6.0
+
+
+@dataclass(frozen=True)
+class PairDistance:
+    """The shortest distance of a pair of elements in a crystal, and in a potential's training data, angstrom.
+
+    pair: alphabetical; trained_a: None where the card does not say; verdict as in sus2.checks: "pass" from
+    the shortest trained distance on, "warn" down to 0.9 of it or where it is not known, "fail" below.
+    """
+
+    pair: Pair
+    shortest_a: float
+    trained_a: float | None
+    verdict: Verdict
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        """As "Cl-Na"."""
+        return "-".join(self.pair)
+
+    @property
+    def ratio(self) -> float:
+        """shortest_a in units of trained_a; nan where that is not known."""
+        return math.nan if self.trained_a is None else self.shortest_a / self.trained_a
+
+
+def distance_verdict(ratio: float) -> Verdict:
+    """Of a distance in units of the shortest in the training data."""
+    return "pass" if ratio >= 1.0 else "warn" if ratio >= 0.9 else "fail"
+
+
+def trained_distances(card: Card) -> dict[Pair, float]:
+    """The shortest distance of each pair (alphabetical) in the training data of a potential, angstrom."""
+    return dict(card.shortest_by_pair)
+
+
+def pair_distances(atoms: Atoms, card: Card) -> tuple[PairDistance, ...]:
+    """The shortest distance of each pair of elements against that in the training data, the most worrying first.
+
+    Pairs farther apart than half as far again as any of the trained distances (6 angstrom where the card has none) are
+    not near in this sense and are left out.
+    """
+    known = trained_distances(card)
+    reach = 1.5 * max(known.values()) if known else _REACH_A
+    found = []
+    for pair, d in shortest_by_pair(atoms, reach).items():
+        trained = known.get(pair)
+        name = "-".join(pair)
+        if trained is None:
+            meaning = (
+                f"The training data have no {name} distances."
+                if known
+                else "The card of the potential does not say how close its data go."
+            )
+            found.append(PairDistance(pair, d, None, "warn", meaning))
+            continue
+        verdict = distance_verdict(d / trained)
+        meaning = {
+            "pass": "Inside the distances of the training data.",
+            "warn": f"A little below the training data, which go down to {trained:.3f} Å.",
+            "fail": f"Far below the training data, which go down to {trained:.3f} Å: what the model says is a guess.",
+        }[verdict]
+        found.append(PairDistance(pair, d, trained, verdict, meaning))
+    return tuple(sorted(found, key=lambda p: (p.trained_a is not None, p.ratio, p.pair)))

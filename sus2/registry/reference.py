@@ -1,0 +1,80 @@
+"""A potential by what names it, and the potentials that this process has loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final
+
+from sus2.errors import Sus2Error
+from sus2.potential.card import Card, parse_card
+from sus2.registry.external import load_external
+from sus2.registry.load import load, load_bytes
+
+MAX_LOADED: Final = 12
+
+
+@dataclass(frozen=True)
+class PotentialRef:
+    """A potential by name: shipped, of other people ("external"), or a user's own with its file and card.
+
+    identity: equal for potentials that give equal results; precision: "float64" or "float32".
+    """
+
+    name: str
+    identity: str
+    raw: bytes | None = field(default=None, repr=False)
+    card_json: str = field(default="", repr=False)
+    precision: str = "float64"
+
+    @classmethod
+    def of(cls, card: Card, raw: bytes | None = None, *, precision: str = "float64") -> PotentialRef:
+        """The reference to a shipped potential by its card, or to a user's own by its card and file."""
+        return cls(card.name, card.identity, raw, card.model_dump_json() if raw is not None else "", precision)
+
+    @classmethod
+    def external(cls, name: str) -> PotentialRef:
+        """The reference to a model of sus2.registry.external."""
+        return cls(name, f"external {name}")
+
+    @property
+    def kind(self) -> str:
+        """ "shipped", "external" or "own"."""
+        if self.raw is not None:
+            return "own"
+        return "external" if self.identity.startswith("external ") else "shipped"
+
+    def load(self) -> Any:
+        """The potential, loaded once in a process; raises PotentialFileError, and Sus2Error where it has changed."""
+        return _loaded(self)
+
+
+_POTENTIALS: dict[tuple[str, str], Any] = {}
+_LOCK = Lock()
+
+
+def _loaded(reference: PotentialRef) -> Any:
+    key = (reference.identity, reference.precision)
+    with _LOCK:
+        if key not in _POTENTIALS:
+            while len(_POTENTIALS) >= MAX_LOADED:
+                _POTENTIALS.pop(next(iter(_POTENTIALS)))
+            _POTENTIALS[key] = _load(reference)
+        # The latest used comes last, so that the one given up is the one not used for longest.
+        _POTENTIALS[key] = _POTENTIALS.pop(key)
+        return _POTENTIALS[key]
+
+
+def _load(reference: PotentialRef) -> Any:
+    if reference.kind == "external":
+        return load_external(reference.name)
+    import torch
+
+    dtype = torch.float32 if reference.precision == "float32" else torch.float64
+    if reference.raw is not None:
+        card = parse_card(reference.card_json.encode(), source=reference.name)
+        return load_bytes(reference.raw, name=reference.name, card=card, dtype=dtype)
+    potential = load(reference.name, dtype=dtype)
+    if potential.card.identity != reference.identity:
+        raise Sus2Error(f"The potential {reference.name} has changed on disk; start the app again.")
+    return potential

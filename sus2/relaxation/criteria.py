@@ -1,0 +1,45 @@
+"""When a relaxation is done, and when it has to be given up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+
+from sus2.errors import ConvergenceError
+from sus2.potential.batch import neighbours
+from sus2.types import Array
+from sus2.units import EV_PER_A3_TO_GPA
+
+CLOSEST_FRACTION = 0.5
+VOLUME_BOUNDS = (0.4, 2.5)
+
+
+def stress_deviation_gpa(stress_ev_per_a3: Array, pressure_gpa: float, fixed_volume: bool) -> float:
+    """Largest component of stress + P, or of the deviatoric stress at fixed volume, GPa."""
+    stress = np.array(stress_ev_per_a3) * EV_PER_A3_TO_GPA
+    stress[:3] -= stress[:3].mean() if fixed_volume else -pressure_gpa
+    return float(np.abs(stress).max())
+
+
+def check_sane(atoms: Atoms, energy_ev: float, forces: Array, start_volume: float) -> None:
+    """Raise ConvergenceError where numbers are infinite, the volume left its bounds or atoms overlap."""
+    formula = atoms.get_chemical_formula("metal")
+    advice = "the potential is not valid there: start from a better structure or choose another potential."
+    if not (math.isfinite(energy_ev) and np.isfinite(forces).all() and np.isfinite(atoms.positions).all()):
+        raise ConvergenceError(f"{formula}: energy or forces became infinite during the relaxation; {advice}")
+    if start_volume > 0:
+        ratio = abs(float(atoms.cell.volume)) / start_volume
+        if not VOLUME_BOUNDS[0] < ratio < VOLUME_BOUNDS[1]:
+            what = "collapsed" if ratio < 1 else "flew apart"
+            raise ConvergenceError(f"{formula} {what}: its volume became {ratio:.2f} times that of the start; {advice}")
+    radii = CLOSEST_FRACTION * covalent_radii[atoms.numbers]
+    found = neighbours(atoms, 2.0 * float(radii.max()))
+    distance = np.linalg.norm(found.vector, axis=1)
+    close = np.flatnonzero(distance < radii[found.index_i] + radii[found.index_j])
+    if close.size:
+        k = close[distance[close].argmin()]
+        pair = f"{atoms.symbols[found.index_i[k]]}-{atoms.symbols[found.index_j[k]]}"
+        raise ConvergenceError(f"{formula} collapsed: {pair} atoms came within {distance[k]:.2f} Å; {advice}")

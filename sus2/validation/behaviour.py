@@ -1,0 +1,249 @@
+"""How a potential behaves on and around a crystal: derivatives, symmetries, smoothness, short distances, dynamics."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations_with_replacement
+from typing import Final
+
+import numpy as np
+from ase import Atoms
+from ase import units as ase_units
+from ase.data import atomic_numbers, covalent_radii
+from ase.md.velocitydistribution import Stationary, thermalize_momenta
+from ase.md.verlet import VelocityVerlet
+
+from sus2.checks import Check, Verdict, graded
+from sus2.potential.evaluation import Calculates
+from sus2.structures import elements_of
+from sus2.types import Array
+from sus2.units import EV_PER_A3_TO_GPA
+from sus2.validation.result import Curve
+
+WALL: Final = (0.5, 0.8)  # in units of the sum of covalent radii: a dimer must repel here
+VOLUMES: Final = (0.6, 1.6)
+_PATH_STRAIN: Final = 0.03
+_PATH_MOVE_A: Final = 0.2  # the largest displacement of an atom on it
+_DYNAMICS_ATOMS: Final = 32
+_DYNAMICS_K: Final = 300.0
+
+
+def _rattled(atoms: Atoms, seed: int, size: float = 0.05) -> Atoms:
+    out = atoms.copy()
+    out.positions += np.random.default_rng(seed).normal(scale=size, size=out.positions.shape)
+    return out
+
+
+def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
+    """Forces and stress against fourth-order differences of the energy of a rattled crystal."""
+    # One atom alone in its cell has no force, whatever the potential.
+    crystal, h = _rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed), 2e-3
+    weights = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * h)
+    rng = np.random.default_rng((seed, 1))
+    picked = [(int(rng.integers(len(crystal))), axis) for axis in range(3)]
+    moved, strained = [], []
+    for atom, axis in picked:
+        for step in (-2, -1, 1, 2):
+            copy = crystal.copy()
+            copy.positions[atom, axis] += step * h
+            moved.append(copy)
+    pairs = ((0, 0), (1, 2))
+    for a, b in pairs:
+        for step in (-2, -1, 1, 2):
+            e = np.zeros((3, 3))
+            e[a, b] += 0.5 * step * h
+            e[b, a] += 0.5 * step * h
+            strained.append(_deformed(crystal, np.eye(3) + e))
+    (now,) = potential.evaluate([crystal])
+    energies = np.array([r.energy_ev for r in potential.evaluate([*moved, *strained])]).reshape(-1, 4)
+    slopes = energies @ weights
+    force = max(abs(-s - now.forces_ev_per_a[i, x]) for s, (i, x) in zip(slopes, picked, strict=False))
+    stress = slopes[len(picked) :] / crystal.get_volume()
+    gap = max(abs(s - now.stress_ev_per_a3[k]) for s, k in zip(stress, (0, 3), strict=True)) * EV_PER_A3_TO_GPA
+    return [
+        graded("Forces against energy", force, "eV/Å", pass_limit=1e-4, warn_limit=1e-2,
+               meaning="Forces must be the slope of the energy, or dynamics heats up and relaxation goes astray."),
+        graded("Stress against energy", gap, "GPa", pass_limit=1e-2, warn_limit=0.1,
+               meaning="The stress must be the slope of the energy under strain, or cells relax to a wrong size."),
+    ]  # fmt: skip
+
+
+def _deformed(atoms: Atoms, deformation: Array) -> Atoms:
+    out = atoms.copy()
+    out.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+    return out
+
+
+def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
+    """Rotation, order of the atoms, twice the cell, and two structures far apart."""
+    crystal = _rattled(atoms, seed)
+    rng = np.random.default_rng((seed, 2))
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    turn[:, 0] *= np.sign(np.linalg.det(turn))  # a turn, not a reflection
+    rotated = crystal.copy()
+    rotated.set_cell(crystal.cell.array @ turn.T)
+    rotated.positions = crystal.positions @ turn.T
+    order = np.arange(len(crystal))[::-1]
+    doubled = crystal.repeat((2, 1, 1))
+    a, b = (elements_of(crystal) * 2)[:2]
+    far = 2.5 * float(getattr(potential, "cutoff", 6.0))
+    isolated = [Atoms([a], [[0, 0, 0]]), Atoms([b], [[0, 0, 0]]), Atoms([a, b], [[0, 0, 0], [far, 0, 0]])]
+    now, turned, shuffled, twice, one, other, both = potential.evaluate(
+        [crystal, rotated, crystal[order], doubled, *isolated]
+    )
+    n = len(crystal)
+    spin = max(
+        abs(turned.energy_ev - now.energy_ev) / n,
+        float(np.abs(turned.forces_ev_per_a - now.forces_ev_per_a @ turn.T).max()),
+    )
+    shuffle = max(
+        abs(shuffled.energy_ev - now.energy_ev) / n,
+        float(np.abs(shuffled.forces_ev_per_a - now.forces_ev_per_a[order]).max()),
+    )
+    meaning = "A potential that breaks this gives numbers that depend on how a file was written."
+    return [
+        graded("Rotation invariance", spin, "eV, eV/Å", pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
+        graded("Permutation invariance", shuffle, "eV, eV/Å", pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
+        graded("Size extensivity", abs(twice.energy_ev / 2 - now.energy_ev) / n, "eV/atom", pass_limit=1e-8,
+               warn_limit=1e-4, meaning="Twice the crystal must have twice the energy."),
+        graded("Two atoms far apart", abs(both.energy_ev - one.energy_ev - other.energy_ev), "eV", pass_limit=1e-6,
+               warn_limit=1e-2, meaning="Beyond the cutoff atoms must not feel each other."),
+    ]  # fmt: skip
+
+
+def smoothness_checks(atoms: Atoms, potential: Calculates, points: int = 121, seed: int = 0) -> list[Check]:
+    """Kinks of the first and jumps of the second derivative of E: strained by +-3 %, and as atoms move by 0.2 A."""
+    paths = (_strained_path(atoms, potential, points), _moved_path(atoms, potential, points, seed))
+    kink, jump = (max(values) for values in zip(*paths, strict=True))
+    return [
+        graded("Kinks of the energy", kink, "eV/atom", pass_limit=1e-3, warn_limit=1e-2,
+               meaning="The slope of the energy must not jump as the crystal is stretched or its atoms move."),
+        graded("Jumps of the stiffness", 100.0 * jump, "%", pass_limit=5.0, warn_limit=25.0,
+               meaning="The second derivative jumps where a shell of neighbours crosses the cutoff; large jumps make "
+                       "phonons and elastic constants depend on the exact volume."),
+    ]  # fmt: skip
+
+
+def _strained_path(atoms: Atoms, potential: Calculates, points: int) -> tuple[float, float]:
+    strain = np.linspace(-_PATH_STRAIN, _PATH_STRAIN, points)
+    found = potential.evaluate([_deformed(atoms, np.eye(3) * (1.0 + s)) for s in strain])
+    volumes = np.array([abs(_deformed(atoms, np.eye(3) * (1.0 + s)).get_volume()) for s in strain])
+    # dE/ds with r -> (1 + s) r is V tr(sigma) / (1 + s).
+    slope = np.array([r.stress_ev_per_a3[:3].sum() for r in found]) * volumes / (1.0 + strain)
+    return _roughness(strain, np.array([r.energy_ev for r in found]), slope, len(atoms))
+
+
+def _moved_path(atoms: Atoms, potential: Calculates, points: int, seed: int) -> tuple[float, float]:
+    # One atom alone in its cell cannot move against the others.
+    crystal = atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1))
+    pattern = np.random.default_rng((seed, 3)).normal(size=crystal.positions.shape)
+    pattern -= pattern.mean(axis=0)
+    pattern /= np.linalg.norm(pattern, axis=1).max()
+    amplitude = np.linspace(-_PATH_MOVE_A, _PATH_MOVE_A, points)
+    moved = []
+    for t in amplitude:
+        copy = crystal.copy()
+        copy.positions += t * pattern
+        moved.append(copy)
+    found = potential.evaluate(moved)
+    slope = np.array([-(r.forces_ev_per_a * pattern).sum() for r in found])
+    return _roughness(amplitude, np.array([r.energy_ev for r in found]), slope, len(crystal))
+
+
+def _roughness(at: Array, energy: Array, slope: Array, n_atoms: int) -> tuple[float, float]:
+    """Largest kink (energy per atom) and largest jump of the curvature over its typical size, along a path."""
+    step = at[1] - at[0]
+    trapezoid = np.diff(energy) - 0.5 * step * (slope[1:] + slope[:-1])
+    curvature = np.diff(slope) / step
+    typical = max(float(np.median(np.abs(curvature))), 1e-12)
+    kink = float(np.abs(np.diff(trapezoid)).max()) / step / n_atoms
+    return kink, float(np.abs(np.diff(curvature, 2)).max()) / typical
+
+
+def dimer_curves(potential: Calculates, elements: tuple[str, ...], points: int = 61) -> dict[str, Curve]:
+    """Energy of two atoms against their distance, from half the sum of covalent radii to the cutoff, by pair."""
+    out = {}
+    for x, y in combinations_with_replacement(sorted(elements), 2):
+        reach = _reach(x, y)
+        far = max(1.8 * reach, float(getattr(potential, "cutoff", 6.0)))
+        r = np.concatenate([np.linspace(WALL[0], 1.2, 2 * points // 3) * reach,
+                            np.linspace(1.2 * reach, far, points // 3 + 1)[1:]])  # fmt: skip
+        found = potential.evaluate([Atoms([x, y], [[0, 0, 0], [0, 0, d]]) for d in r])
+        out[f"{x}-{y}"] = Curve(r, np.array([f.energy_ev for f in found]))
+    return out
+
+
+def _reach(x: str, y: str) -> float:
+    return float(covalent_radii[atomic_numbers[x]] + covalent_radii[atomic_numbers[y]])
+
+
+def wall_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], dict[str, Curve]]:
+    """Whether every pair of the crystal's elements repels at short distances, and the curves of the dimers."""
+    curves = dimer_curves(potential, elements_of(atoms))
+    bad = []
+    for pair, curve in curves.items():
+        wall = curve.x <= WALL[1] * _reach(*pair.split("-"))
+        if (np.diff(curve.energies_ev[wall]) > 0).any():
+            bad.append(pair)
+    meaning = (
+        f"Every pair repels between {WALL[0]:g} and {WALL[1]:g} of the sum of its covalent radii."
+        if not bad
+        else f"{', '.join(bad)} attract somewhere between {WALL[0]:g} and {WALL[1]:g} of the sum of their covalent "
+        "radii: atoms that come so close fall together."
+    )
+    return [graded("Pairs without a repulsive wall", len(bad), "", pass_limit=0, warn_limit=0, meaning=meaning)], curves
+
+
+def wide_volume_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], Curve]:
+    """Whether E(V) of the uniformly scaled crystal has one minimum over a wide range, and the curve."""
+    ratio = np.linspace(*VOLUMES, 81)
+    found = potential.evaluate([_deformed(atoms, np.eye(3) * x ** (1 / 3)) for x in ratio])
+    energy = np.array([r.energy_ev for r in found]) / len(atoms)
+    curve = Curve(ratio * abs(atoms.get_volume()), energy * len(atoms))
+    # Ends that are lower than their neighbours count: the energy still falls there.
+    lower = np.r_[True, energy[1:] < energy[:-1]] & np.r_[energy[:-1] < energy[1:], True]
+    places = ratio[lower]
+    deepest = float(ratio[energy.argmin()])
+    deeper = abs(deepest - 1.0) > 0.1
+    meaning = (
+        f"E(V) has one minimum between {VOLUMES[0]:g} and {VOLUMES[1]:g} of the volume."
+        if len(places) == 1
+        else f"E(V) has minima at {', '.join(f'{v:.2f}' for v in places)} of the volume"
+        + (f", and that at {deepest:.2f} is the deepest" if deeper else "")
+        + ": a crystal that is compressed or stretched far can fall into the wrong one."
+    )
+    verdict: Verdict = "pass" if len(places) == 1 else "fail" if deeper else "warn"
+    return [Check("Minima of E(V)", float(len(places)), "", verdict, meaning)], curve
+
+
+def dynamics_checks(
+    atoms: Atoms, potential: Calculates, length_ps: float, seed: int = 0
+) -> tuple[list[Check], Curve | None]:
+    """Drift of the total energy at constant energy, by Verlet steps of 1 fs (0.5 fs with hydrogen)."""
+    if length_ps <= 0.0:
+        return [], None
+    cell = atoms.copy()
+    while len(cell) < _DYNAMICS_ATOMS:
+        shortest = int(np.argmin(cell.cell.lengths()))
+        cell = cell.repeat([2 if k == shortest else 1 for k in range(3)])
+    cell.calc = potential.calculator()
+    rng = np.random.default_rng((seed, 3))
+    thermalize_momenta(cell, 2 * _DYNAMICS_K, rng=rng)  # half of it goes into the potential
+    Stationary(cell)
+    step_fs = 0.5 if cell.get_masses().min() < 4.0 else 1.0
+    run = VelocityVerlet(cell, timestep=step_fs * ase_units.fs)
+    every = 10
+    times, energies = [], []
+    for k in range(round(1e3 * length_ps / step_fs / every)):
+        run.run(every)
+        times.append(1e-3 * step_fs * every * (k + 1))
+        energies.append(cell.get_total_energy() / len(cell))
+        if not np.isfinite(energies[-1]):
+            break
+    x, e = np.array(times), np.array(energies)
+    drift = abs(float(np.polyfit(x, e, 1)[0])) if np.isfinite(e).all() and len(x) > 2 else math.inf
+    return [
+        graded("Energy drift in dynamics", 1e3 * drift, "meV/atom/ps", pass_limit=0.1, warn_limit=1.0,
+               meaning=f"{length_ps:g} ps at constant energy, {_DYNAMICS_K:g} K, {len(cell)} atoms: the total energy "
+                       "must stay where it is."),
+    ], Curve(x, e * len(cell))  # fmt: skip

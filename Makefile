@@ -31,6 +31,7 @@ test: $(VENV)/.ready-test browser
 
 lint: $(VENV)/.ready-lint
 	$(PY) -m ruff check .
+	$(VENV)/bin/lint-imports
 	$(PY) -m mypy
 
 bench: $(VENV)/.ready-test

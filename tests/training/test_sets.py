@@ -70,6 +70,19 @@ def test_only_shards_with_all_labels_are_read(built: Path) -> None:
         load_set("toy", "PBE", shards=[0, 2])
 
 
+def test_splits_that_a_set_holds_go_before_those_by_composition(built: Path) -> None:
+    path = built / "structures-0000.npz"
+    with np.load(path) as stored:
+        arrays = {key: stored[key] for key in stored.files}
+    given = np.where(arrays["composition"] == "MgO", "type", np.where(arrays["composition"] == "Na", "mp", "train"))
+    np.savez(path, **arrays, split=given)
+    for split, composition in (("type", "MgO"), ("mp", "Na")):
+        held_out = load_set("toy", "PBE", split=split, shards=[0], drop=())  # type: ignore[arg-type]
+        assert set(held_out.composition.tolist()) == {composition}
+    assert "MgO" not in load_set("toy", "PBE", split="train", shards=[0]).composition
+    assert summarize("toy").splits["type"] == int((given == "type").sum())
+
+
 def test_functionals_hold_the_same_structures(built: Path) -> None:
     one, two = (load_set("toy", f) for f in FUNCTIONALS)
     assert np.array_equal(one.positions, two.positions)

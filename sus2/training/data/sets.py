@@ -13,13 +13,15 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase.data import covalent_radii
 
 from sus2.errors import DataError
-from sus2.training.data.dataset import FloatArray, Split, StrArray, TrainingSet, split_of
+from sus2.training.data.dataset import FloatArray, StrArray, TrainingSet, split_of
+
+SetSplit = Literal["train", "val", "test", "type", "mp"]
 
 # Labels beyond these are marked: forces in eV/A, energy above and below the relaxed base in eV/atom.
 LARGEST_FORCE, HIGHEST_ENERGY, LOWEST_ENERGY = 25.0, 8.0, -1.0
@@ -66,7 +68,7 @@ def load_set(
     name: str,
     functional: str,
     families: Sequence[str] | str | None = None,
-    split: Split | None = None,
+    split: SetSplit | None = None,
     shards: Sequence[int] = (),
     drop: Sequence[str] = ("label",),
 ) -> TrainingSet:
@@ -76,7 +78,8 @@ def load_set(
         name: the set.
         functional: one of the manifest's functionals.
         families: letters of families (see :mod:`sus2.training.data.families`); structures of any of them.
-        split: "train", "val" or "test", by composition.
+        split: "train", "val" or "test", by composition; a set that keeps more apart also has "type" (structure types
+            that are in no training structure) and "mp" (compositions of the Materials Project kept for moduli).
         shards: read these alone, by number; empty: all that are labelled. Each holds a fair mixture.
         drop: flags to leave out. "label": a force or energy outside the sane range in any functional, so the
             same structures remain for all; "weak": made from a crystal that the teacher gets wrong, by
@@ -96,18 +99,34 @@ def load_set(
         what = f"no labels of shard {int(missing[0])}" if missing else "no labelled shard"
         raise DataError(f"The set {name} has {what} yet; go on with 'sus2 data build {name}'.")
     parts = [_load_shard(set_folder(name), name, number, functional, known) for number in numbers]
-    data = TrainingSet.concatenate(parts)
+    data = TrainingSet.concatenate([part for part, _ in parts])
+    splits = np.concatenate([own for _, own in parts])
     keep = ~np.isin(data.flag, list(drop))
     if families is not None:
         wanted = set("".join(families))
         keep &= np.array([bool(wanted & set(f)) for f in data.families.tolist()], dtype=bool)
     if split is not None:
-        lookup = {c: split_of(c) == split for c in np.unique(data.composition).tolist()}
-        keep &= np.array([lookup[c] for c in data.composition.tolist()], dtype=bool)
+        keep &= splits == split
     return data.subset(keep)
 
 
-def _load_shard(folder: Path, name: str, number: str, functional: str, known: Sequence[str]) -> TrainingSet:
+def _stored_splits(name: str, number: str) -> StrArray:
+    with np.load(set_folder(name) / f"structures-{number}.npz", allow_pickle=False) as stored:
+        return _splits({key: stored[key] for key in ("split", "composition") if key in stored})
+
+
+def _splits(structures: dict[str, np.ndarray]) -> StrArray:
+    """The split of each structure: as the set holds it, else by composition."""
+    if "split" in structures:
+        return structures["split"]
+    lookup = {c: split_of(c) for c in np.unique(structures["composition"]).tolist()}
+    return np.array([lookup[c] for c in structures["composition"].tolist()])
+
+
+def _load_shard(
+    folder: Path, name: str, number: str, functional: str, known: Sequence[str]
+) -> tuple[TrainingSet, StrArray]:
+    """One shard and the split of each of its structures."""
     with np.load(folder / f"structures-{number}.npz", allow_pickle=False) as stored:
         s = {key: stored[key] for key in stored.files}
     labels = {}
@@ -121,7 +140,7 @@ def _load_shard(folder: Path, name: str, number: str, functional: str, known: Se
     for label in labels.values():
         insane |= insane_labels(s, label["energy"], label["forces"], label["stress"])
     chosen = labels[functional]
-    return TrainingSet(
+    data = TrainingSet(
         numbers=s["numbers"].astype(np.int64),
         positions=s["positions"],
         cells=s["cells"],
@@ -139,6 +158,7 @@ def _load_shard(folder: Path, name: str, number: str, functional: str, known: Se
         flag=np.where(insane, "label", flag),
         volume_ratio=s["volume_ratio"],
     )
+    return data, _splits(s)
 
 
 def insane_labels(
@@ -211,7 +231,7 @@ def summarize(name: str) -> SetSummary:
         names, counts = np.unique(values, return_counts=True)
         return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
-    splits = {c: split_of(c) for c in np.unique(data.composition).tolist()}
+    splits = np.concatenate([_stored_splits(name, number) for number in finished_shards(name)])
     return SetSummary(
         name=name,
         shards_done=len(finished_shards(name)),
@@ -221,8 +241,8 @@ def summarize(name: str) -> SetSummary:
         kinds=tally(data.kind),
         families={letter: int(np.char.find(data.families, letter).__ge__(0).sum()) for letter in "abcd"},
         flags=tally(data.flag),
-        splits=tally(np.array([splits[c] for c in data.composition.tolist()])),
-        compositions=len(splits),
+        splits=tally(splits),
+        compositions=len(np.unique(data.composition)),
         elements=data.elements,
         hashes={f: s.hash for f, s in sets.items()},
     )

@@ -162,13 +162,13 @@ def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Ten
     d_xi, dd_xi = d_xi[model.kappa], dd_xi[model.kappa]
     ds, dds = s_xi * d_xi, s_xixi * d_xi**2 + s_xi * dd_xi
     x = r - model.cutoff
-    # The second derivative jumps at the cutoff; edges there are left out by the neighbour list (r < rc).
+    # Where p = 2 the second derivative jumps at the cutoff; edges there are left out by the neighbour list (r < rc).
     scale = torch.where(x < 0.0, model.spec.scaling * model.pair_factor[zi] * model.pair_factor[zj], 0.0)
-    return (
-        scale * x**2 * s,
-        scale * (2.0 * x * s + x**2 * ds),
-        scale * (2.0 * s + 4.0 * x * ds + x**2 * dds),
-    )
+    if model.neighbour is not None:
+        scale = scale * model.neighbour[:, zj]
+    p = model.spec.envelope_power
+    e0, e1, e2 = x**p, p * x ** (p - 1), p * (p - 1) * x ** (p - 2)
+    return scale * e0 * s, scale * (e1 * s + e0 * ds), scale * (e2 * s + 2.0 * e1 * ds + e0 * dds)
 
 
 def angular_jet(unit: Tensor, powers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -205,14 +205,22 @@ def head_derivatives(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[
     over the product table, each carried with its tangents. Atoms are taken in groups that keep these small.
     """
     n_atoms, nb = basic.shape
-    quadratic = _quadratic_form(model.spec)
-    rows = len(quadratic.linear) if quadratic else max(len(model.spec.times), model.spec.moments_count)
-    group = max(1, _SWEEP_ELEMENTS // (rows * nb))
+    if model.theta.ndim == 2:
+        # Atoms of one element share a readout, and so a quadratic form.
+        order = torch.argsort(species, stable=True)
+        kinds, counts = torch.unique_consecutive(species[order], return_counts=True)
+        groups = [(int(z), part) for z, part in zip(kinds, order.split(counts.tolist()), strict=True)]
+    else:
+        order, groups = torch.arange(n_atoms, device=basic.device), [(0, torch.arange(n_atoms, device=basic.device))]
     parts = []
-    for k in range(0, n_atoms, group):
-        part, z = basic[k : k + group], species[k : k + group]
-        parts.append(_two_levels(model, quadratic, part, z) if quadratic else _sweep(model, part, z))
-    energy, gradient, hessian = (torch.cat(x) for x in zip(*parts, strict=True))
+    for z, members in groups:
+        quadratic = _quadratic_form(model.spec, z)
+        rows = len(quadratic.linear) if quadratic else max(len(model.spec.times), model.spec.moments_count)
+        for some in members.split(max(1, _SWEEP_ELEMENTS // (rows * nb))):
+            part, types = basic[some], species[some]
+            parts.append(_two_levels(model, quadratic, part, types) if quadratic else _sweep(model, part, types))
+    place = torch.argsort(order)
+    energy, gradient, hessian = (torch.cat(x)[place] for x in zip(*parts, strict=True))
     return energy, gradient, hessian
 
 
@@ -225,14 +233,14 @@ class _QuadraticForm(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _quadratic_form(spec: ModelSpec) -> _QuadraticForm | None:
-    """None where the graph is deeper than two levels."""
+def _quadratic_form(spec: ModelSpec, z: int) -> _QuadraticForm | None:
+    """The form of the z-th element; None where the graph is deeper than two levels."""
     try:
         head = two_level(spec)
     except GraphError:
         return None
     target = len(spec.basic) + np.repeat(np.arange(len(head.product_offsets) - 1), np.diff(head.product_offsets))
-    linear, matrix = head.matrix(spec.moment_coeffs if spec.moment_coeffs is not None else [])
+    linear, matrix = head.matrix(spec.readout[z])
     return _QuadraticForm(linear, matrix, np.column_stack([head.products, target]))
 
 
@@ -284,7 +292,8 @@ def _sweep(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[Tensor, Te
         m.index_add_(0, t, f * m[p] * m[q])
         dm.index_add_(0, t, (f * m[q])[:, None] * dm[p] + (f * m[p])[:, None] * dm[q])
     scale = model.species_coeffs[species]
-    adjoint = m.new_zeros(count, n).index_add_(0, model.mapping, model.theta[:, None] * scale)
+    theta = model.theta[:, None] if model.theta.ndim == 1 else model.theta[species].T
+    adjoint = m.new_zeros(count, n).index_add_(0, model.mapping, theta * scale)
     d_adjoint = torch.zeros_like(dm)
     for p, q, t, factor in reversed(model.levels):
         fa, da = factor[:, None] * adjoint[t], factor[:, None, None] * d_adjoint[t]
@@ -295,7 +304,7 @@ def _sweep(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[Tensor, Te
         adjoint.index_add_(0, q, fa * mp)
         d_adjoint.index_add_(0, p, to_p)
         d_adjoint.index_add_(0, q, to_q)
-    energy = scale * (1.0 + model.theta @ m[model.mapping]) + model.shift[species]
+    energy = scale * (1.0 + (theta * m[model.mapping]).sum(0)) + model.shift[species]
     hessian = d_adjoint[:nb].permute(2, 0, 1)
     return energy, adjoint[:nb].T, 0.5 * (hessian + hessian.transpose(1, 2))
 

@@ -72,7 +72,7 @@ bool evaluate(const Sus2Model &m, const Sus2Structures &s, const Sus2List *list,
   spread(blocks, threads, 1, [&](int64_t id, int64_t begin, int64_t end) {
     Source source(s, list, m.cutoff, 0);
     Found found;
-    std::vector<int64_t> first(BLOCK + 1);
+    std::vector<int64_t> first(BLOCK + 1), order;
     Sus2Edges edges{0, nullptr, nullptr, nullptr, s.types};
     Group<T> group(m, tables, edges);
     if (id > 0) others[id].assign(3 * atoms, 0.0);
@@ -100,7 +100,8 @@ bool evaluate(const Sus2Model &m, const Sus2Structures &s, const Sus2List *list,
       edges.first = first.data() - low;
       edges.vectors = found.vectors.data();
       edges.j = found.j.data();
-      for (int64_t base = low; base < high; base += W) group.evaluate(base, site, mine, virial);
+      sort_by_type(m, s.types, low, high, order);
+      for (int64_t k = 0; k < high - low; k += W) group.evaluate(&order[k], high - low - k, site, mine, virial);
     }
   });
   for (const auto &extra : others)

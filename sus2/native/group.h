@@ -10,15 +10,26 @@ namespace {
 
 // The coefficients in the arithmetic's own precision; graph tables are read through the model.
 template <class T> struct Tables {
-  std::vector<T> alpha, r0, weights, pair, species, theta, times_factor, ang_factor;
+  std::vector<T> alpha, r0, weights, pair, species, theta, neighbour, times_factor, ang_factor;
   explicit Tables(const Sus2Model &m)
       : alpha(m.alpha, m.alpha + m.kappas * m.species * m.species), r0(m.r0, m.r0 + m.kappas * m.species * m.species),
         weights(m.weights, m.weights + m.radial * m.chebyshev), pair(m.pair_factor, m.pair_factor + m.species),
-        species(m.species_coeffs, m.species_coeffs + m.species), theta(m.theta, m.theta + m.scalars),
+        species(m.species_coeffs, m.species_coeffs + m.species),
+        theta(m.theta, m.theta + (m.stride ? m.species * m.stride : m.scalars)),
         ang_factor(m.ang_factor, m.ang_factor + 3 * m.angulars) {
     for (int64_t k = 0; k < m.products; ++k) times_factor.push_back(T(m.times[4 * k + 2]));
+    if (m.neighbour) neighbour.assign(m.neighbour, m.neighbour + m.radial * m.species);
   }
 };
+
+// Atoms begin..end so that lanes of one group are mostly of one element, whose readout they then share; in their own
+// order where all elements do.
+inline void sort_by_type(const Sus2Model &m, const int64_t *types, int64_t begin, int64_t end,
+                         std::vector<int64_t> &order) {
+  order.resize(end - begin);
+  for (int64_t k = begin; k < end; ++k) order[k - begin] = k;
+  if (m.stride) std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return types[a] < types[b]; });
+}
 
 template <class T> struct alignas(SUS2_VECTOR_BYTES) Aligned { typename Simd<T>::vec v; };
 template <class T> using Buffer = std::vector<Aligned<T>>;
@@ -32,9 +43,9 @@ public:
       : m(m), t(t), e(e), moment(m.moments), adjoint(m.moments), rate(m.moments), rate_adjoint(m.moments),
         cheb(3 * m.kappas * m.chebyshev), mono(m.angulars), mono_rate(m.angulars), ang(m.angulars), lengths(m.kappas) {}
 
-  // Energy (without shifts), edge gradients into forces and per-atom virials.
-  void evaluate(int64_t base, double *site, double *forces, double *virial) {
-    load(base);
+  // Energy (without shifts), edge gradients into forces and per-atom virials, of the first atoms in `order`.
+  void evaluate(const int64_t *order, int64_t left, double *site, double *forces, double *virial) {
+    load(order, left);
     const int64_t slots = 4 + 2 * m.radial;
     if ((int64_t)store.size() < slots * longest) store.resize(slots * longest);
     std::memset((void *)moment.data(), 0, sizeof(Aligned<T>) * m.moments);
@@ -57,6 +68,10 @@ public:
           value += w[q] * p[q].v;
           slope += w[q] * dp[q].v;
         }
+        if (m.neighbour) {
+          const V a = amplitude(mu);
+          value *= a, slope *= a;
+        }
         s[4 + mu].v = f * value;
         s[4 + m.radial + mu].v = df * value + f * slope * lengths[c].slope;
       }
@@ -64,11 +79,15 @@ public:
       for (int64_t b = 0; b < m.basics; ++b) moment[b].v += s[4 + m.basic_mu[b]].v * mono[m.basic_ang[b]].v;
     }
     forward();
-    V energy = V{};
-    for (int64_t q = 0; q < m.scalars; ++q) energy += t.theta[q] * moment[m.mapping[q]].v;
-    V scale = species_scale();
+    V scale = species_scale(), energy = V{};
+    std::memset((void *)adjoint.data(), 0, sizeof(Aligned<T>) * m.moments);
+    readout([&](int64_t q, V theta) {
+      const int64_t at = m.mapping[q];
+      energy += theta * moment[at].v;
+      adjoint[at].v += scale * theta;
+    });
     energy = scale * (1 + energy);
-    reverse(scale);
+    reverse();
     for (int64_t k = 0; k < longest; ++k) {
       const Aligned<T> *s = &store[k * slots];
       V n[3] = {s[0].v, s[1].v, s[2].v};
@@ -87,7 +106,7 @@ public:
       for (int x = 0; x < 3; ++x) g[x] = along * n[x] + (g[x] - radial * n[x]) * s[3].v;
       for (int lane = 0; lane < live; ++lane) {
         if (k >= count[lane]) continue;
-        const int64_t i = base + lane, edge = e.first[i] + k;
+        const int64_t i = atom[lane], edge = first[lane] + k;
         const double gx = g[0][lane], gy = g[1][lane], gz = g[2][lane];
         const double *v = e.vectors + 3 * edge;
         double *fi = forces + 3 * i, *fj = forces + 3 * e.j[edge], *w = virial + 6 * i;
@@ -98,22 +117,23 @@ public:
             w[5] += 0.5 * (v[0] * gy + v[1] * gx);
       }
     }
-    for (int lane = 0; lane < live; ++lane) site[base + lane] = energy[lane];
+    for (int lane = 0; lane < live; ++lane) site[atom[lane]] = energy[lane];
   }
 
   // Adds the parameter gradient of sum_i (u_i E_i + dE_i/dt), where atoms move at the given velocities and
   // edges strain at the given rates (Voigt, per central atom): forward mode along one direction, then reverse
   // mode, so a force loss costs a few evaluations.
   struct Gradient {
-    std::vector<double> alpha, r0, pair, species;
-    Buffer<T> weights, theta;
+    std::vector<double> alpha, r0, pair, species, neighbour, readout; // readout: (species, scalars), if each has its own
+    Buffer<T> weights, theta;                                         // theta: (scalars), if they share it
     explicit Gradient(const Sus2Model &m)
         : alpha(m.kappas * m.species * m.species), r0(m.kappas * m.species * m.species), pair(m.species),
-          species(m.species), weights(m.radial * m.chebyshev), theta(m.scalars) {}
+          species(m.species), neighbour(m.neighbour ? m.radial * m.species : 0), readout(m.stride * m.species),
+          weights(m.radial * m.chebyshev), theta(m.stride ? 0 : m.scalars) {}
   };
-  void differentiate(int64_t base, const double *energy_weight, const double *velocity, const double *strain,
-                     Gradient &out) {
-    load(base);
+  void differentiate(const int64_t *order, int64_t left, const double *energy_weight, const double *velocity,
+                     const double *strain, Gradient &out) {
+    load(order, left);
     const int64_t slots = 10 + 3 * m.kappas + 3 * m.radial + 2 * m.angulars;
     if ((int64_t)store.size() < slots * longest) store.resize(slots * longest);
     std::memset((void *)moment.data(), 0, sizeof(Aligned<T>) * m.moments);
@@ -125,7 +145,7 @@ public:
       for (int lane = 0; lane < W; ++lane) {
         double change[3] = {0, 0, 0};
         if (k < count[lane]) {
-          const int64_t i = base + lane, edge = first[lane] + k, j = e.j[edge];
+          const int64_t i = atom[lane], edge = first[lane] + k, j = e.j[edge];
           const double *w = strain + 6 * i, *vec = e.vectors + 3 * edge;
           for (int x = 0; x < 3; ++x) change[x] = velocity[3 * j + x] - velocity[3 * i + x];
           change[0] += w[0] * vec[0] + w[5] * vec[1] + w[4] * vec[2];
@@ -165,6 +185,10 @@ public:
           slope += w[q] * dp[q].v;
           bend += w[q] * ddp[q].v;
         }
+        if (m.neighbour) {
+          const V a = amplitude(mu);
+          value *= a, slope *= a, bend *= a;
+        }
         radial[3 * mu].v = value, radial[3 * mu + 1].v = slope, radial[3 * mu + 2].v = bend;
       }
       for (int64_t b = 0; b < m.basics; ++b) {
@@ -178,17 +202,24 @@ public:
     forward();
     forward_rate();
     V scale = species_scale(), u = V{};
-    for (int lane = 0; lane < live; ++lane) u[lane] = T(energy_weight[base + lane]);
+    for (int lane = 0; lane < live; ++lane) u[lane] = T(energy_weight[atom[lane]]);
     V energy = V{}, energy_rate = V{};
-    for (int64_t q = 0; q < m.scalars; ++q) {
-      const V value = moment[m.mapping[q]].v, change = rate[m.mapping[q]].v;
-      energy += t.theta[q] * value;
-      energy_rate += t.theta[q] * change;
-      out.theta[q].v += scale * (u * value + change);
-    }
+    std::memset((void *)adjoint.data(), 0, sizeof(Aligned<T>) * m.moments);
+    std::memset((void *)rate_adjoint.data(), 0, sizeof(Aligned<T>) * m.moments);
+    const V scaled_u = scale * u;
+    readout([&](int64_t q, V theta) {
+      const int64_t at = m.mapping[q];
+      const V value = moment[at].v, change = rate[at].v;
+      energy += theta * value;
+      energy_rate += theta * change;
+      adjoint[at].v += scaled_u * theta;
+      rate_adjoint[at].v += scale * theta;
+      if (!m.stride) out.theta[q].v += scaled_u * value + scale * change;
+    });
+    if (m.stride) readout_gradient(scale, scaled_u, out.readout.data());
     for (int lane = 0; lane < live; ++lane)
       out.species[type[lane]] += double(u[lane]) * (1.0 + double(energy[lane])) + double(energy_rate[lane]);
-    reverse_rate(scale, u);
+    reverse_rate();
     for (int64_t k = 0; k < longest; ++k) edge_gradient(k, &store[k * slots], out);
   }
 
@@ -199,15 +230,18 @@ private:
   Buffer<T> moment, adjoint, rate, rate_adjoint, cheb, mono, mono_rate, ang, store;
   struct Scaled { V xi, slope, distance, alpha; };
   std::vector<Scaled> lengths;
-  int64_t type[W], neighbour[W], count[W], longest;
+  int64_t atom[W], type[W], neighbour[W], count[W], longest;
   int live;
+  bool alike; // all lanes read the same readout
 
-  void load(int64_t base) {
-    live = int(std::min<int64_t>(W, e.atoms - base));
+  void load(const int64_t *order, int64_t left) {
+    live = int(std::min<int64_t>(W, left));
     longest = 0;
+    alike = true;
     for (int lane = 0; lane < W; ++lane) {
-      const int64_t i = base + std::min(lane, live - 1);
+      const int64_t i = atom[lane] = order[std::min(lane, live - 1)];
       type[lane] = e.types[i];
+      alike = alike && (!m.stride || type[lane] == type[0]);
       count[lane] = lane < live ? e.first[i + 1] - e.first[i] : 0;
       longest = std::max(longest, count[lane]);
       first[lane] = e.first[i];
@@ -232,8 +266,59 @@ private:
     reach = reach < V{} ? reach : V{};
     for (int lane = 0; lane < W; ++lane) pair[lane] = t.pair[type[lane]] * t.pair[neighbour[lane]];
     pair *= T(m.scaling);
-    f = pair * reach * reach;
-    df = 2 * pair * reach;
+    V bend;
+    envelope_of(m.power, reach, f, df, bend);
+    f *= pair, df *= pair;
+  }
+
+  // Amplitude of radial function mu by the element of each lane's neighbour.
+  V amplitude(int64_t mu) const {
+    V a;
+    for (int lane = 0; lane < W; ++lane) a[lane] = t.neighbour[mu * m.species + neighbour[lane]];
+    return a;
+  }
+
+  // Calls use(q, theta_q) for each scalar q; lanes of different elements have their rows transposed on the way.
+  template <class Use> void readout(Use use) const {
+    const T *row[W];
+    for (int lane = 0; lane < W; ++lane) row[lane] = &t.theta[type[lane] * m.stride];
+    int64_t q = 0;
+    if (!alike)
+      for (; q + W <= m.scalars; q += W) {
+        V block[W];
+        for (int lane = 0; lane < W; ++lane) std::memcpy(&block[lane], row[lane] + q, sizeof(V));
+        transpose<T>(block);
+        for (int k = 0; k < W; ++k) use(q + k, block[k]);
+      }
+    for (; q < m.scalars; ++q) {
+      V theta = V{} + row[0][q];
+      if (!alike)
+        for (int lane = 1; lane < W; ++lane) theta[lane] = row[lane][q];
+      use(q, theta);
+    }
+  }
+
+  // Adds scale (u B_q + dB_q/dt) of each lane to the row of its element.
+  void readout_gradient(V scale, V scaled_u, double *out) const {
+    for (int64_t q = 0; q < m.scalars; q += W) {
+      const int64_t n = std::min<int64_t>(W, m.scalars - q);
+      V block[W];
+      for (int64_t k = 0; k < W; ++k) {
+        const int64_t at = m.mapping[std::min(q + k, m.scalars - 1)];
+        block[k] = scaled_u * moment[at].v + scale * rate[at].v;
+      }
+      transpose<T>(block);
+      if (alike) {
+        for (int lane = 1; lane < W; ++lane) block[0] += block[lane];
+        double *row = out + type[0] * m.stride + q;
+        for (int64_t k = 0; k < n; ++k) row[k] += double(block[0][k]);
+        continue;
+      }
+      for (int lane = 0; lane < live; ++lane) {
+        double *row = out + type[lane] * m.stride + q;
+        for (int64_t k = 0; k < n; ++k) row[k] += double(block[lane][k]);
+      }
+    }
   }
 
   // xi = tanh(alpha (r - r0) / 2), its slope in r, and Chebyshev polynomials with derivatives in xi.
@@ -284,9 +369,8 @@ private:
       rate[row[3]].v += t.times_factor[k] * (rate[p].v * moment[q].v + moment[p].v * rate[q].v);
     }
   }
-  void reverse(V scale) {
-    std::memset((void *)adjoint.data(), 0, sizeof(Aligned<T>) * m.moments);
-    for (int64_t q = 0; q < m.scalars; ++q) adjoint[m.mapping[q]].v += scale * t.theta[q];
+  // The adjoints of the scalars are there already, as `readout` left them.
+  void reverse() {
     for (int64_t k = m.products - 1; k >= 0; --k) {
       const int64_t *row = m.times + 4 * k, p = row[0], q = row[1];
       const V a = t.times_factor[k] * adjoint[row[3]].v;
@@ -294,13 +378,7 @@ private:
       adjoint[q].v += a * moment[p].v;
     }
   }
-  void reverse_rate(V scale, V u) {
-    std::memset((void *)adjoint.data(), 0, sizeof(Aligned<T>) * m.moments);
-    std::memset((void *)rate_adjoint.data(), 0, sizeof(Aligned<T>) * m.moments);
-    for (int64_t q = 0; q < m.scalars; ++q) {
-      adjoint[m.mapping[q]].v += scale * u * t.theta[q];
-      rate_adjoint[m.mapping[q]].v += scale * t.theta[q];
-    }
+  void reverse_rate() {
     for (int64_t k = m.products - 1; k >= 0; --k) {
       const int64_t *row = m.times + 4 * k, p = row[0], q = row[1];
       const V a = t.times_factor[k] * adjoint[row[3]].v, b = t.times_factor[k] * rate_adjoint[row[3]].v;
@@ -336,12 +414,21 @@ private:
         if (m.kappa[mu] != c) continue;
         const V value = radial[3 * mu].v, first_d = radial[3 * mu + 1].v, second_d = radial[3 * mu + 2].v;
         const V a = value_adjoint[mu].v, b = change_adjoint[mu].v * dr;
-        const V flat = a * f + b * df, steep = b * f * slope;
+        const V flat = a * f + b * df, steep = b * f * slope, whole = flat * value + steep * first_d;
+        V size = V{} + 1; // the sums over Chebyshev polynomials have the amplitude in them
+        if (m.neighbour) {
+          for (int lane = 0; lane < W; ++lane)
+            size[lane] = t.neighbour[mu * m.species + (k < count[lane] ? e.types[e.j[first[lane] + k]] : type[lane])];
+          const V to_size = whole / size;
+          for (int lane = 0; lane < live; ++lane)
+            if (k < count[lane]) out.neighbour[mu * m.species + e.types[e.j[first[lane] + k]]] += to_size[lane];
+        }
+        const V flat_w = flat * size, steep_w = steep * size;
         Aligned<T> *w = &out.weights[mu * m.chebyshev];
-        for (int64_t q = 0; q < m.chebyshev; ++q) w[q].v += flat * cheb[q].v + steep * cheb[m.chebyshev + q].v;
+        for (int64_t q = 0; q < m.chebyshev; ++q) w[q].v += flat_w * cheb[q].v + steep_w * cheb[m.chebyshev + q].v;
         xi_adjoint += flat * first_d + steep * second_d;
         slope_adjoint += b * f * first_d;
-        pair_adjoint += flat * value + steep * first_d;
+        pair_adjoint += whole;
       }
       // slope = alpha (1 - xi^2) / 2, so it depends on alpha and r0 directly and through xi.
 #ifdef SUS2_LINEAR_MAP

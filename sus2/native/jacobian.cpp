@@ -15,17 +15,19 @@ typedef std::vector<double> Numbers;
 
 class Jacobian {
 public:
-  // Columns of an atom: weights, alpha and r0 of its element with each other (kappa, species), pair, its species,
-  // theta.
+  // Columns of an atom: weights, alpha and r0 of its element with each other (kappa, species), pair, amplitudes of each
+  // neighbour (radial, species) where the model has them, its species, its theta.
   // With `linear` only those of theta are computed, and rows have no others.
   Jacobian(const Sus2Model &m, const Sus2Edges &e, bool linear)
       : m(m), e(e), linear(linear), nb(m.basics), nw(m.radial * m.chebyshev), nk(m.kappas * m.species),
         at_alpha(nw), at_r0(nw + nk),
-        at_pair(nw + 2 * nk), at_species(at_pair + m.species), at_theta(at_species + 1), local(at_theta + m.scalars),
-        table(m.kappas * m.species * m.species), total(linear ? m.scalars : 2 * table + nw + 2 * m.species + m.scalars),
+        at_pair(nw + 2 * nk), at_size(at_pair + m.species), sizes(m.neighbour ? m.radial * m.species : 0),
+        at_species(at_size + sizes), at_theta(at_species + 1), local(at_theta + m.scalars),
+        table(m.kappas * m.species * m.species), readout(m.stride ? m.species * m.stride : m.scalars),
+        total(linear ? readout : 2 * table + nw + 2 * m.species + sizes + readout),
         from_column(linear ? at_theta : 0), moment(m.moments),
         adjoint(m.moments), tangent(m.moments * nb), turned(m.moments * nb), head(nb * nb),
-        by_weight(nb * m.chebyshev), by_species(3 * m.species * nb),
+        by_weight(nb * m.chebyshev), by_species(4 * m.species * nb),
         mix(local * nb), value(local), edge_rows(3 * local), own(9 * at_species), own_slopes(9 * nb),
         first_basic(m.radial + 1) {
     std::set<int64_t> first;
@@ -39,11 +41,11 @@ public:
   }
 
   // Adds the rows of atom i (of the structure that begins at `origin` and has n atoms) to those of the structure:
-  // energy, forces (n, 3), virial (6), each of `total` columns: alpha, r0, weights, pair, species, theta.
+  // energy, forces (n, 3), virial (6), each of `total` columns: alpha, r0, weights, pair, amplitudes, species, theta.
   void atom(int64_t i, int64_t origin, int64_t n, double *rows) {
     const int64_t begin = e.first[i], count = e.first[i + 1] - begin, zi = e.types[i];
     edges(i, begin, count);
-    sweep(m.species_coeffs[zi]);
+    sweep(m.species_coeffs[zi], m.theta + zi * m.stride);
     columns(i, count);
     add(zi, value.data(), rows);
     double *forces = rows + total, *virial = forces + 3 * n * total;
@@ -106,7 +108,8 @@ private:
   const Sus2Model &m;
   const Sus2Edges &e;
   const bool linear;
-  const int64_t nb, nw, nk, at_alpha, at_r0, at_pair, at_species, at_theta, local, table, total, from_column;
+  const int64_t nb, nw, nk, at_alpha, at_r0, at_pair, at_size, sizes, at_species, at_theta, local, table, readout, total,
+      from_column;
   Numbers moment, adjoint, tangent, turned, head, by_weight, by_species, mix, value, edge_rows, own, own_slopes, shells,
       monos, slopes, near_rows, near_slopes; // the last two: sums over the edges to each neighbour in `near`
   std::vector<int64_t> first_basic, basics; // basic moments of each radial function
@@ -139,7 +142,9 @@ private:
       s.r = std::sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), s.inverse = 1.0 / s.r;
       for (int x = 0; x < 3; ++x) s.unit[x] = v[x] * s.inverse;
       const double reach = std::min(s.r - m.cutoff, 0.0), pair = m.scaling * m.pair_factor[zi] * m.pair_factor[zj];
-      s.f = pair * reach * reach, s.df = 2.0 * pair * reach;
+      double bent_envelope;
+      envelope_of(m.power, reach, s.f, s.df, bent_envelope);
+      s.f *= pair, s.df *= pair;
       for (int64_t c = 0; c < m.kappas; ++c) {
         const int64_t at = (c * m.species + zi) * m.species + zj;
         const double alpha = m.alpha[at], distance = s.r - m.r0[at], half = 0.5 * alpha * distance;
@@ -165,7 +170,7 @@ private:
           const double *w = m.weights + mu * size;
           double sum[3] = {0.0, 0.0, 0.0};
           for (int64_t q = 0; q < size; ++q) sum[0] += w[q] * t[q], sum[1] += w[q] * dt[q], sum[2] += w[q] * bend[q];
-          for (int order = 0; order < 3; ++order) sums_of(k)[3 * mu + order] = sum[order];
+          for (int order = 0; order < 3; ++order) sums_of(k)[3 * mu + order] = size_of(mu, zj) * sum[order];
         }
       }
       double *p = &monos[k * 4 * na];
@@ -191,8 +196,10 @@ private:
     }
   }
 
+  double size_of(int64_t mu, int64_t zj) const { return m.neighbour ? m.neighbour[mu * m.species + zj] : 1.0; }
+
   // Moments with their derivatives by the basic ones (tangent), adjoints (scale * dE/dM) and the second derivatives.
-  void sweep(double scale) {
+  void sweep(double scale, const double *theta) {
     std::fill(tangent.begin(), tangent.end(), 0.0);
     for (int64_t b = 0; b < nb; ++b) tangent[b * nb + b] = 1.0;
     for (int64_t k = 0; k < m.products; ++k) {
@@ -205,7 +212,7 @@ private:
     }
     if (linear) return;
     std::fill(adjoint.begin(), adjoint.end(), 0.0);
-    for (int64_t q = 0; q < m.scalars; ++q) adjoint[m.mapping[q]] += scale * m.theta[q];
+    for (int64_t q = 0; q < m.scalars; ++q) adjoint[m.mapping[q]] += scale * theta[q];
     std::fill(turned.begin(), turned.end(), 0.0);
     for (int64_t k = m.products - 1; k >= 0; --k) {
       const int64_t *row = m.times + 4 * k, p = row[0], q = row[1];
@@ -240,11 +247,13 @@ private:
     }
     if (linear) return;
     value[at_species] = 1.0;
-    for (int64_t q = 0; q < m.scalars; ++q) value[at_species] += m.theta[q] * moment[m.mapping[q]];
+    const double *theta = m.theta + zi * m.stride;
+    for (int64_t q = 0; q < m.scalars; ++q) value[at_species] += theta[q] * moment[m.mapping[q]];
     // dm_b/dp where it does not vanish: by_weight (nb, R) of the radial function of b; of each neighbour species
-    // by_alpha, by_r0, by_pair (species, nb).
+    // by_alpha, by_r0, by_pair, by_size (species, nb).
     std::fill(by_weight.begin(), by_weight.end(), 0.0), std::fill(by_species.begin(), by_species.end(), 0.0);
-    double *by_alpha = by_species.data(), *by_r0 = by_alpha + c * nb, *by_pair = by_r0 + c * nb;
+    double *by_alpha = by_species.data(), *by_r0 = by_alpha + c * nb, *by_pair = by_r0 + c * nb,
+           *by_size = by_pair + c * nb;
     for (int64_t k = 0; k < count; ++k) {
       const int64_t zj = e.types[e.j[e.first[i] + k]];
       const double *p = &monos[k * 4 * na];
@@ -252,10 +261,11 @@ private:
         const int64_t mu = m.basic_mu[b];
         const double *t = kappa_of(k, m.kappa[mu]), *rest = t + 2 * size, *sum = sums_of(k) + 3 * mu;
         const double angular = shell[k].f * p[m.basic_ang[b]];
-        add_to(&by_weight[b * size], t, size, angular);
+        add_to(&by_weight[b * size], t, size, angular * size_of(mu, zj));
         by_alpha[zj * nb + b] += angular * sum[1] * rest[1];
         by_r0[zj * nb + b] += angular * sum[1] * rest[2];
         by_pair[zj * nb + b] += angular * sum[0] / m.pair_factor[zj];
+        if (sizes) by_size[zj * nb + b] += angular * sum[0] / size_of(mu, zj);
       }
     }
     for (int64_t b = 0; b < nb; ++b) by_pair[zi * nb + b] += moment[b] / m.pair_factor[zi];
@@ -269,8 +279,8 @@ private:
       for (int64_t b = 0; b < nb; ++b)
         add_to(&mix[b * local + mu * size], &by_weight[d * size], size, head[b * nb + d]);
       for (int64_t z = 0; z < c; ++z) {
-        const int64_t to[3] = {at_alpha + kappa * c + z, at_r0 + kappa * c + z, at_pair + z};
-        for (int kind = 0; kind < 3; ++kind) {
+        const int64_t to[4] = {at_alpha + kappa * c + z, at_r0 + kappa * c + z, at_pair + z, at_size + mu * c + z};
+        for (int kind = 0; kind < (sizes ? 4 : 3); ++kind) {
           const double change = by_species[(kind * c + z) * nb + d];
           if (change == 0.0) continue;
           value[to[kind]] += adjoint[d] * change;
@@ -297,12 +307,14 @@ private:
       for (int x = 0; x < 3; ++x) {
         double *out = &edge_rows[x * local];
         const double along = level * s.unit[x], flat = s.df * along + s.f * side[x], steep = s.f * rest[0] * along;
-        add_to(out + mu * size, t, size, flat), add_to(out + mu * size, dt, size, steep);
+        const double amplitude = size_of(mu, zj);
+        add_to(out + mu * size, t, size, flat * amplitude), add_to(out + mu * size, dt, size, steep * amplitude);
         const double through = flat * sum[1] + steep * sum[2], bend = s.f * along * sum[1];
         out[at_alpha + c * m.species + zj] += through * rest[1] + bend * rest[3];
         out[at_r0 + c * m.species + zj] += through * rest[2] + bend * rest[4];
         const double whole = flat * sum[0] + steep * sum[1];
         out[at_pair + zj] += whole / m.pair_factor[zj], out[at_pair + zi] += whole / m.pair_factor[zi];
+        if (sizes) out[at_size + mu * m.species + zj] += whole / amplitude;
       }
     }
   }
@@ -342,15 +354,16 @@ private:
   void add(int64_t zi, const double *from, double *row, double factor = 1.0) const {
     auto part = [&](int64_t to, int64_t at, int64_t n) { add_to(row + to, from + at, n, factor); };
     const int64_t c = m.species;
-    if (linear) return part(0, at_theta, m.scalars);
+    if (linear) return part(zi * m.stride, at_theta, m.scalars);
     for (int64_t k = 0; k < m.kappas; ++k) {
       part((k * c + zi) * c, at_alpha + k * c, c);
       part(table + (k * c + zi) * c, at_r0 + k * c, c);
     }
     part(2 * table, 0, nw);
     part(2 * table + nw, at_pair, c);
-    part(2 * table + nw + c + zi, at_species, 1);
-    part(2 * table + nw + 2 * c, at_theta, m.scalars);
+    part(2 * table + nw + c, at_size, sizes);
+    part(2 * table + nw + c + sizes + zi, at_species, 1);
+    part(2 * table + nw + 2 * c + sizes + zi * m.stride, at_theta, m.scalars);
   }
 };
 

@@ -9,12 +9,14 @@ void evaluate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, double *s
   constexpr int W = Simd<T>::lanes;
   const Tables<T> tables(m);
   const int64_t groups = (e.atoms + W - 1) / W;
+  std::vector<int64_t> order;
+  sort_by_type(m, e.types, 0, e.atoms, order);
   std::vector<std::vector<double>> others(threads);
   spread(groups, threads, 8, [&](int64_t id, int64_t begin, int64_t end) {
     Group<T> group(m, tables, e);
     if (id > 0) others[id].assign(3 * e.atoms, 0.0);
     double *mine = id > 0 ? others[id].data() : forces;
-    for (int64_t g = begin; g < end; ++g) group.evaluate(g * W, site, mine, virial);
+    for (int64_t g = begin; g < end; ++g) group.evaluate(&order[g * W], e.atoms - g * W, site, mine, virial);
   });
   for (const auto &extra : others)
     for (size_t k = 0; k < extra.size(); ++k) forces[k] += extra[k];
@@ -22,15 +24,18 @@ void evaluate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, double *s
 
 template <class T>
 void differentiate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, const double *energy_weight,
-                   const double *velocity, const double *strain, double *alpha, double *r0, double *weights, double *pair, double *species,
-                   double *theta) {
+                   const double *velocity, const double *strain, double *alpha, double *r0, double *weights,
+                   double *pair, double *species, double *theta, double *neighbour) {
   constexpr int W = Simd<T>::lanes;
   const Tables<T> tables(m);
   const int64_t groups = (e.atoms + W - 1) / W;
+  std::vector<int64_t> order;
+  sort_by_type(m, e.types, 0, e.atoms, order);
   std::vector<typename Group<T>::Gradient> parts(threads, typename Group<T>::Gradient(m));
   spread(groups, threads, 8, [&](int64_t id, int64_t begin, int64_t end) {
     Group<T> group(m, tables, e);
-    for (int64_t g = begin; g < end; ++g) group.differentiate(g * W, energy_weight, velocity, strain, parts[id]);
+    for (int64_t g = begin; g < end; ++g)
+      group.differentiate(&order[g * W], e.atoms - g * W, energy_weight, velocity, strain, parts[id]);
   });
   auto add = [](double *to, const std::vector<double> &from) {
     for (size_t k = 0; k < from.size(); ++k) to[k] += from[k];
@@ -42,6 +47,7 @@ void differentiate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, cons
   for (const auto &part : parts) {
     add(alpha, part.alpha), add(r0, part.r0), add(pair, part.pair), add(species, part.species);
     add_lanes(weights, part.weights), add_lanes(theta, part.theta);
+    add(theta, part.readout), add(neighbour, part.neighbour);
   }
 }
 
@@ -55,8 +61,8 @@ void sus2_evaluate(const Sus2Model *m, const Sus2Edges *e, int64_t single, int64
 }
 void sus2_differentiate(const Sus2Model *m, const Sus2Edges *e, int64_t single, int64_t threads,
                         const double *energy_weight, const double *velocity, const double *strain, double *alpha,
-                        double *r0, double *weights, double *pair, double *species, double *theta) {
+                        double *r0, double *weights, double *pair, double *species, double *theta, double *neighbour) {
   auto run = single ? differentiate<float> : differentiate<double>;
-  run(*m, *e, threads, energy_weight, velocity, strain, alpha, r0, weights, pair, species, theta);
+  run(*m, *e, threads, energy_weight, velocity, strain, alpha, r0, weights, pair, species, theta, neighbour);
 }
 }

@@ -8,6 +8,8 @@
 extern "C" {
 struct Sus2Model {
   int64_t species, chebyshev, radial, kappas, basics, products, moments, scalars, angulars;
+  int64_t power;               // of the envelope (r - cutoff)^power: 2 or 3
+  int64_t stride;              // from the readout of one element to the next: scalars, or 0 where they share it
   double scaling, cutoff;
   const int64_t *kappa;        // (radial)
   const int64_t *basic_mu;     // (basics)
@@ -22,7 +24,8 @@ struct Sus2Model {
   const double *weights;       // (radial, chebyshev)
   const double *pair_factor;   // (species)
   const double *species_coeffs;// (species)
-  const double *theta;         // (scalars)
+  const double *theta;         // (species, scalars), or (scalars) where the elements share it
+  const double *neighbour;     // (radial, species) amplitude of a radial function by the neighbour; null: all one
 };
 
 struct Sus2Edges {
@@ -65,6 +68,37 @@ template <> struct Simd<float> {
   typedef int32_t ivec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
   static constexpr int lanes = SUS2_VECTOR_BYTES / 4;
 };
+
+// W rows of W numbers become W columns, by perfect shuffles.
+template <class T> inline void transpose(typename Simd<T>::vec *x) {
+  typedef typename Simd<T>::vec V;
+  constexpr int W = Simd<T>::lanes;
+#if defined(__GNUC__) && !defined(__clang__)
+  typedef typename Simd<T>::ivec I;
+  I low, high;
+  for (int k = 0; k < W; ++k) low[k] = k / 2 + (k % 2) * W, high[k] = W / 2 + k / 2 + (k % 2) * W;
+  for (int width = 1; width < W; width *= 2) {
+    V y[W];
+    for (int k = 0; k < W / 2; ++k) {
+      y[2 * k] = __builtin_shuffle(x[k], x[k + W / 2], low);
+      y[2 * k + 1] = __builtin_shuffle(x[k], x[k + W / 2], high);
+    }
+    for (int k = 0; k < W; ++k) x[k] = y[k];
+  }
+#else
+  for (int a = 0; a < W; ++a)
+    for (int b = 0; b < a; ++b) {
+      const T keep = x[a][b];
+      x[a][b] = x[b][a], x[b][a] = keep;
+    }
+#endif
+}
+
+// The envelope (r - cutoff)^power of reach = min(r - cutoff, 0), its slope and its curvature, without the pair's factor.
+template <class V> inline void envelope_of(int64_t power, V reach, V &f, V &df, V &ddf) {
+  if (power == 3) f = reach * reach * reach, df = 3 * reach * reach, ddf = 6 * reach;
+  else f = reach * reach, df = 2 * reach, ddf = 2 + 0 * reach;
+}
 
 // exp(x) to rounding error: Cody-Waite reduction and a Taylor polynomial on |x| <= ln(2)/2. The argument is
 // clamped to +-40, where tanh is 1 to the last digit in either precision.

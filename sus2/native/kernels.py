@@ -32,12 +32,13 @@ NO_VOLUME: Final = "The cell has no volume in its periodic directions; correct t
 class _Model(ctypes.Structure):
     _fields_ = [
         *((n, ctypes.c_int64) for n in (
-            "species", "chebyshev", "radial", "kappas", "basics", "products", "moments", "scalars", "angulars")),
+            "species", "chebyshev", "radial", "kappas", "basics", "products", "moments", "scalars", "angulars",
+            "power", "stride")),
         ("scaling", ctypes.c_double),
         ("cutoff", ctypes.c_double),
         *((n, ctypes.c_void_p) for n in (
             "kappa", "basic_mu", "basic_ang", "ang_parent", "ang_axis", "ang_lower", "ang_factor", "times", "mapping",
-            "alpha", "r0", "weights", "pair_factor", "species_coeffs", "theta")),
+            "alpha", "r0", "weights", "pair_factor", "species_coeffs", "theta", "neighbour")),
     ]  # fmt: skip
 
 
@@ -153,6 +154,7 @@ class ParameterGradient:
     pair: Array
     species: Array
     theta: Array
+    neighbour: Array | None
 
 
 class Kernel:
@@ -211,12 +213,14 @@ class Kernel:
             "pair_factor": floats(spec.radial_species[0]),
             "species_coeffs": floats(spec.species_coeffs),
             "theta": floats(spec.moment_coeffs),
+            "neighbour": floats(spec.neighbour_coeffs if spec.neighbour_coeffs is not None else []),
         }
         self._arrays = arrays  # the C structure points into these
         self._model = _Model(
             c, spec.radial_basis_size, spec.radial_funcs_count, spec.scaling_blocks, len(spec.basic), len(spec.times),
-            spec.moments_count, len(spec.mapping), len(table), spec.scaling, spec.max_dist,
-            *(a.ctypes.data for a in arrays.values()),
+            spec.moments_count, len(spec.mapping), len(table), spec.envelope_power,
+            len(spec.mapping) if arrays["theta"].ndim == 2 else 0, spec.scaling, spec.max_dist,
+            *(a.ctypes.data if a.size else None for a in arrays.values()),
         )  # fmt: skip
         self._shift = floats(spec.shift_coeffs)
 
@@ -270,7 +274,8 @@ class Kernel:
         out = ParameterGradient(
             alpha=np.zeros((blocks, c, c)), r0=np.zeros((blocks, c, c)),
             weights=np.zeros((s.radial_funcs_count, s.radial_basis_size)), pair=np.zeros(c), species=np.zeros(c),
-            theta=np.zeros(len(s.mapping)),
+            theta=np.zeros(np.shape(s.moment_coeffs)),
+            neighbour=None if s.neighbour_coeffs is None else np.zeros(s.neighbour_coeffs.shape),
         )  # fmt: skip
         u = np.ascontiguousarray(energy_weight, dtype=np.float64)
         velocity = np.ascontiguousarray(velocity, dtype=np.float64)
@@ -282,6 +287,7 @@ class Kernel:
             ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.single_precision),
             ctypes.c_int64(self.threads), _pointer(u), _pointer(velocity), _pointer(strain), _pointer(out.alpha),
             _pointer(out.r0), _pointer(out.weights), _pointer(out.pair), _pointer(out.species), _pointer(out.theta),
+            None if out.neighbour is None else _pointer(out.neighbour),
         )  # fmt: skip
         return out
 
@@ -289,14 +295,15 @@ class Kernel:
         """Number of columns of jacobian."""
         s = self.spec
         tables = 2 * s.scaling_blocks * s.species_count**2 + s.radial_funcs_count * s.radial_basis_size
-        return len(s.mapping) + (0 if linear else tables + 2 * s.species_count)
+        amplitudes = 0 if s.neighbour_coeffs is None else s.neighbour_coeffs.size
+        return int(np.size(s.moment_coeffs)) + (0 if linear else tables + 2 * s.species_count + amplitudes)
 
     def jacobian(self, edges: Edges, first: Index, *, linear: bool = False) -> Array:
         """Derivatives of energies, forces and virials by the parameters, shape (3 N + 7 S, P), in float64.
 
         first (S + 1,) is the first atom of each structure. Rows of one structure after another: its energy, forces
-        (n, 3), virial (6,) as evaluate gives it. Columns: alpha, r0, weights, pair (row 0 of radial_species), species,
-        theta as ModelSpec has them, or theta alone where `linear`.
+        (n, 3), virial (6,) as evaluate gives it. Columns: alpha, r0, weights, pair (row 0 of radial_species),
+        neighbour_coeffs where the model has them, species, theta as ModelSpec has them, or theta alone where `linear`.
         """
         first = np.ascontiguousarray(first, dtype=np.int64)
         out = np.zeros((3 * len(edges.types) + 7 * (len(first) - 1), self.jacobian_width(linear=linear)))

@@ -43,7 +43,7 @@ public:
         for (int x = 0; x < 3; ++x) jac[x * nb + b] = h1 * p[a] * unit[x] + h0 * p[(1 + x) * m.angulars + a];
       }
     }
-    sweep(m.species_coeffs[e.types[i]], energy, head);
+    sweep(m.species_coeffs[e.types[i]], m.theta + e.types[i] * m.stride, energy, head);
     for (int64_t k = 0; k < n; ++k) {
       const int64_t edge = begin + k;
       double r, unit[3];
@@ -90,6 +90,8 @@ private:
           alpha[lane] = m.alpha[c * m.species * m.species + pairs + zj[lane]];
           r0[lane] = m.r0[c * m.species * m.species + pairs + zj[lane]];
         }
+        V e0, e1, e2;
+        envelope_of<V>(m.power, x < V{} ? x : V{}, e0, e1, e2);
         const V xi = 1 - 2 / (vexp(alpha * (r - r0)) + 1), slope = 0.5 * alpha;
         const V d = slope * (1 - xi * xi), dd = -2 * slope * xi * d;
         V *p = cheb.data(), *dp = p + size, *ddp = dp + size;
@@ -106,8 +108,10 @@ private:
           V s = V{}, s1 = V{}, s2 = V{};
           for (int64_t q = 0; q < size; ++q) s += w[q] * p[q], s1 += w[q] * dp[q], s2 += w[q] * ddp[q];
           const V ds = s1 * d, dds = s2 * d * d + s1 * dd;
-          const V f[3] = {scale * x * x * s, scale * (2 * x * s + x * x * ds),
-                          scale * (2 * s + 4 * x * ds + x * x * dds)};
+          V size = scale;
+          if (m.neighbour)
+            for (int64_t lane = 0; lane < lanes; ++lane) size[lane] *= m.neighbour[mu * m.species + zj[lane]];
+          const V f[3] = {size * e0 * s, size * (e1 * s + e0 * ds), size * (e2 * s + 2 * e1 * ds + e0 * dds)};
           for (int64_t lane = 0; lane < live; ++lane)
             for (int order = 0; order < 3; ++order) jets[((k + lane) * m.radial + mu) * 3 + order] = f[order][lane];
         }
@@ -129,7 +133,7 @@ private:
 
   // Energy, d/dM (left in `adjoint`) and d2/dM2: the products forwards and backwards, with tangents along every
   // basic moment. The adjoint of a moment that no product reads is a constant, so it has none.
-  void sweep(double scale, double *energy, double *head) {
+  void sweep(double scale, const double *theta, double *energy, double *head) {
     std::fill(tangent.begin(), tangent.end(), 0.0);
     for (int64_t k = 0; k < m.products; ++k) {
       const int64_t *row = m.times + 4 * k, p = row[0], q = row[1], t = row[3];
@@ -143,8 +147,8 @@ private:
     std::fill(adjoint.begin(), adjoint.end(), 0.0);
     std::fill(adjoint_tangent.begin(), adjoint_tangent.end(), 0.0);
     for (int64_t s = 0; s < m.scalars; ++s) {
-      sum += m.theta[s] * moment[m.mapping[s]];
-      adjoint[m.mapping[s]] += scale * m.theta[s];
+      sum += theta[s] * moment[m.mapping[s]];
+      adjoint[m.mapping[s]] += scale * theta[s];
     }
     *energy = scale * sum;
     for (int64_t k = m.products - 1; k >= 0; --k) {

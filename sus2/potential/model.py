@@ -44,7 +44,8 @@ class Sus2Model(nn.Module):
         assert spec.radial_species is not None
         self.pair_factor = parameter(spec.radial_species[0])  # (C,)
         self.species_coeffs = parameter(spec.species_coeffs)  # (C,) eV
-        self.theta = parameter(spec.moment_coeffs)  # (S,)
+        self.theta = parameter(spec.moment_coeffs)  # (S,) or (C, S)
+        self.neighbour = None if spec.neighbour_coeffs is None else parameter(spec.neighbour_coeffs)  # (M, C)
         # Shifts reach -6000 eV per atom in published files: they are added in float64 whatever the dtype.
         self.shift = nn.Parameter(torch.as_tensor(spec.shift_coeffs, dtype=torch.float64, device=device))
 
@@ -69,16 +70,19 @@ class Sus2Model(nn.Module):
         """Radial functions R_mu(r), shape (E, M); r (E,) in A, zi and zj (E,) types of centre and neighbour.
 
         xi = tanh(alpha (r - r0) / 2), the distance of the universal equation of state, then
-        R_mu = scaling c_i c_j (r - rc)^2 sum_n w[mu, n] T_n(xi); zero beyond the cutoff.
+        R_mu = scaling c_i c_j a[mu, j] (r - rc)^p sum_n w[mu, n] T_n(xi); zero beyond the cutoff. Published models have
+        p = 2 and a = 1.
         """
         xi = torch.tanh(0.5 * self.alpha[:, zi, zj] * (r - self.r0[:, zi, zj]))  # (kappa, E)
         chebyshev = [torch.ones_like(xi), xi]
         while len(chebyshev) < self.spec.radial_basis_size:
             chebyshev.append(2.0 * xi * chebyshev[-1] - chebyshev[-2])
         t = torch.stack(chebyshev[: self.spec.radial_basis_size], dim=-1)  # (kappa, E, R)
-        smooth = torch.where(r < self.cutoff, (r - self.cutoff) ** 2, torch.zeros_like(r))
+        reach = (r - self.cutoff) ** self.spec.envelope_power
+        smooth = torch.where(r < self.cutoff, reach, torch.zeros_like(r))
         prefactor = self.spec.scaling * self.pair_factor[zi] * self.pair_factor[zj] * smooth
-        return prefactor[:, None] * torch.einsum("men,mn->em", t[self.kappa], self.weights)
+        values = prefactor[:, None] * torch.einsum("men,mn->em", t[self.kappa], self.weights)
+        return values if self.neighbour is None else values * self.neighbour[:, zj].T
 
     def basic_moments(self, edge_vectors: Tensor, edge_i: Tensor, zi: Tensor, zj: Tensor, n_atoms: int) -> Tensor:
         """M_i = sum_j R_mu(r) x^a y^b z^c / r^(a+b+c), shape (N, nb)."""
@@ -106,9 +110,11 @@ class Sus2Model(nn.Module):
         return self.moments(basic)[:, self.mapping]
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """E_i = shift[Z] + species[Z] (1 + sum_s theta_s B_s), shape (N,), eV, float64."""
+        """E_i = shift[Z] + species[Z] (1 + sum_s theta[Z, s] B_s), shape (N,), eV, float64; one theta if shared."""
         basic = self.basic_moments(edge_vectors, edge_i, species[edge_i], species[edge_j], len(species))
-        local = self.species_coeffs[species] * (1.0 + self.scalars(basic) @ self.theta)
+        scalars = self.scalars(basic)
+        own = scalars @ self.theta if self.theta.ndim == 1 else (scalars * self.theta[species]).sum(1)
+        local = self.species_coeffs[species] * (1.0 + own)
         return local.double() + self.shift[species]
 
 

@@ -3,6 +3,11 @@
 The format is that of the MLIP-2 package with the keys that SUS2-MLIP adds (Hu et al., PNAS 2025,
 doi 10.1073/pnas.2503439122): ``L``, ``scaling_map``, ``scal_coeffs`` and one shared radial block.
 The file does not name its elements; they are carried by a card beside it (see sus2.registry.load).
+
+Version 1.1.0 is the form of SUS2-MLIP. Version 2.0.0 is this package's: it may also hold an envelope (r - rc)^3
+(``envelope_power``), an amplitude of each radial function and neighbour's element (``neighbour_coeffs``) and a readout
+of each element (``element_moment_coeffs``, C x S, in place of ``moment_coeffs``). A spec without these is written as
+version 1.1.0, so that SUS2-MLIP reads it.
 """
 
 from __future__ import annotations
@@ -19,6 +24,9 @@ from numpy.typing import NDArray
 from sus2.errors import PotentialFileError
 
 ScalingMap = Literal["K", "L", "LK"]
+PUBLISHED_VERSION: Final = "1.1.0"
+EXTENDED_VERSION: Final = "2.0.0"
+ENVELOPE_POWERS: Final = (2, 3)
 RADIAL_TYPES: Final = ("RBChebyshev_sss", "RBChebyshev_sss_lmp")
 MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 # Far above any published potential; it keeps a hostile header from asking for terabytes.
@@ -61,12 +69,33 @@ class ModelSpec:
     radial_weights: Array | None = None  # (M, R)
     radial_species: Array | None = None  # (M, C); only row 0 enters the model
     species_coeffs: Array | None = None  # (C,) eV
-    moment_coeffs: Array | None = None  # (S,)
+    moment_coeffs: Array | None = None  # theta: (S,) of all elements, or (C, S) of each
+    envelope_power: int = 2  # p of (r - rc)^p; 2 in published files
+    neighbour_coeffs: Array | None = None  # (M, C): amplitude of each radial function by the neighbour; None: all one
 
     @property
     def trained(self) -> bool:
         """True where the file carries coefficients."""
         return self.moment_coeffs is not None
+
+    @property
+    def extended(self) -> bool:
+        """True where the published form cannot hold the model."""
+        own = self.moment_coeffs is not None and self.moment_coeffs.ndim == 2
+        return own or self.neighbour_coeffs is not None or self.envelope_power != 2
+
+    @property
+    def readout(self) -> Array:
+        """Theta of each element, shape (C, S), whether the elements share it or not.
+
+        Raises
+        ------
+        PotentialFileError
+            The file is untrained.
+        """
+        if self.moment_coeffs is None:
+            raise PotentialFileError(f"{self.potential_name or 'potential'}: an untrained file has no readout.")
+        return np.broadcast_to(self.moment_coeffs, (self.species_count, len(self.mapping)))
 
     @property
     def scaling_blocks(self) -> int:
@@ -86,7 +115,8 @@ class ModelSpec:
             3 * c
             + 2 * self.scaling_blocks * c * c
             + self.radial_funcs_count * self.radial_basis_size
-            + len(self.mapping)
+            + (len(self.mapping) if self.moment_coeffs is None else self.moment_coeffs.size)
+            + (0 if self.neighbour_coeffs is None else self.neighbour_coeffs.size)
         )
 
     def with_species(self, index: Sequence[int]) -> ModelSpec:
@@ -100,9 +130,12 @@ class ModelSpec:
         assert self.r0 is not None
         assert self.radial_species is not None
         assert self.species_coeffs is not None
+        assert self.moment_coeffs is not None
         return replace(
             self, species_count=len(i), shift_coeffs=self.shift_coeffs[i], alpha=self.alpha[pairs],
             r0=self.r0[pairs], radial_species=self.radial_species[:, i], species_coeffs=self.species_coeffs[i],
+            moment_coeffs=self.moment_coeffs[i] if self.moment_coeffs.ndim == 2 else self.moment_coeffs,
+            neighbour_coeffs=None if self.neighbour_coeffs is None else self.neighbour_coeffs[:, i],
         )  # fmt: skip
 
 
@@ -253,8 +286,12 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
     r.at += 1
     _refuse_foreign(r)
     line, version = r.take("version")
-    if version != "1.1.0":
-        raise r.fail(f"version {_short(version)} is not supported; SUS2-MLIP writes version 1.1.0.", line)
+    if version not in (PUBLISHED_VERSION, EXTENDED_VERSION):
+        raise r.fail(
+            f"version {_short(version)} is not supported: SUS2-MLIP writes version {PUBLISHED_VERSION}, and version "
+            f"{EXTENDED_VERSION} is the newest that this release knows; a newer release may read the file.", line,
+        )  # fmt: skip
+    extended = version == EXTENDED_VERSION
     name = r.optional("potential_name")
     scaling_item = r.optional("scaling")
     scaling = r.convert(scaling_item[0], "scaling", scaling_item[1], float, "a number") if scaling_item else 1.0
@@ -269,6 +306,9 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
         raise r.fail(
             f"radial_basis_type '{_short(radial_type)}' is not of SUS2-MLIP ({' or '.join(RADIAL_TYPES)}).", line
         )
+    power = 2
+    if extended and r.key() == "envelope_power":
+        power = r.count("envelope_power", min(ENVELOPE_POWERS), max(ENVELOPE_POWERS))
     min_dist = r.scalar("min_dist", float, "a number")
     line = r.peek()[0]
     max_dist = r.scalar("max_dist", float, "a number")
@@ -283,7 +323,7 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
     e0_item = r.optional("E0_")
     e0 = r.convert(e0_item[0], "E0_", e0_item[1].strip("{}"), float, "a number") if e0_item else None
     blocks = int(scaling_block(cast(ScalingMap, scaling_map), max_rank, np.arange(funcs)).max()) + 1
-    shift = alpha = r0 = weights = radial_species = None
+    shift = alpha = r0 = weights = radial_species = amplitudes = None
     trained = r.key() != "alpha_moments_count"
     if trained:
         line, value = r.take("shift_coeffs")
@@ -293,6 +333,9 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
         table = table.reshape(blocks, 2, species, species)
         alpha, r0 = table[:, 0].copy(), table[:, 1].copy()
         weights, radial_species = _radial(r, funcs, size, species)
+        if extended and r.key() == "neighbour_coeffs":
+            line, value = r.take("neighbour_coeffs")
+            amplitudes = r.floats("neighbour_coeffs", value, funcs * species, line).reshape(funcs, species)
 
     moments = r.count("alpha_moments_count", 1, _MAX_COUNT)
     n_basic = r.count("alpha_index_basic_count", 1, moments)
@@ -309,8 +352,13 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
     if trained:
         line, value = r.take("species_coeffs")
         species_coeffs = r.floats("species_coeffs", value, species, line)
-        line, value = r.take("moment_coeffs")
-        moment_coeffs = r.floats("moment_coeffs", value, scalars, line)
+        if extended and r.key() == "element_moment_coeffs":
+            line, value = r.take("element_moment_coeffs")
+            moment_coeffs = r.floats("element_moment_coeffs", value, species * scalars, line)
+            moment_coeffs = moment_coeffs.reshape(species, scalars)
+        else:
+            line, value = r.take("moment_coeffs")
+            moment_coeffs = r.floats("moment_coeffs", value, scalars, line)
     line, extra = r.peek()
     if extra:
         raise r.fail(f"unexpected text after the last key: '{_short(extra)}'.", line)
@@ -339,6 +387,8 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
         radial_species=radial_species,
         species_coeffs=species_coeffs,
         moment_coeffs=moment_coeffs,
+        envelope_power=power,
+        neighbour_coeffs=amplitudes,
     )
     check_graph(spec, source)
     return spec
@@ -442,7 +492,7 @@ def format_mtp(spec: ModelSpec) -> str:
 
     out = [
         "MTP",
-        "version = 1.1.0",
+        f"version = {EXTENDED_VERSION if spec.extended else PUBLISHED_VERSION}",
         f"potential_name = {spec.potential_name}",
         f"scaling = {number(spec.scaling)}",
         f"L = {spec.max_rank}",
@@ -450,6 +500,7 @@ def format_mtp(spec: ModelSpec) -> str:
         f"species_count = {spec.species_count}",
         f"potential_tag = {spec.potential_tag}",
         f"radial_basis_type = {spec.radial_basis_type}",
+        *([f"envelope_power = {spec.envelope_power}"] if spec.envelope_power != 2 else []),
         f"\tmin_dist = {number(spec.min_dist)}",
         f"\tmax_dist = {number(spec.max_dist)}",
         f"\tradial_basis_size = {spec.radial_basis_size}",
@@ -470,6 +521,8 @@ def format_mtp(spec: ModelSpec) -> str:
         out += [
             "\t\t\t" + braces(np.concatenate(row)) for row in zip(spec.radial_weights, spec.radial_species, strict=True)
         ]
+        if spec.neighbour_coeffs is not None:
+            out.append(f"neighbour_coeffs = {braces(spec.neighbour_coeffs.ravel())}")
     out += [
         f"alpha_moments_count = {spec.moments_count}",
         f"alpha_index_basic_count = {len(spec.basic)}",
@@ -482,7 +535,8 @@ def format_mtp(spec: ModelSpec) -> str:
     if spec.moment_coeffs is not None:
         assert spec.species_coeffs is not None
         out.append(f"species_coeffs = {braces(spec.species_coeffs)}")
-        out.append(f"moment_coeffs = {braces(spec.moment_coeffs)}")
+        key = "element_moment_coeffs" if spec.moment_coeffs.ndim == 2 else "moment_coeffs"
+        out.append(f"{key} = {braces(spec.moment_coeffs.ravel())}")
     return "\n".join(out) + "\n"
 
 

@@ -52,13 +52,17 @@ class Sweep:
         assert spec.radial_species is not None
         self.alpha, self.r0 = real(spec.alpha), real(spec.r0)
         self.pair = real(spec.radial_species[0])
+        amplitudes = spec.neighbour_coeffs
         self.species = real(spec.species_coeffs)
         self.shift = real(spec.shift_coeffs, torch.float64)
         # Radial functions in the order of their scaling blocks, so that each block is one matrix product.
         kappa = np.asarray(spec.scaling_index)
         order = np.argsort(kappa, kind="stable")
         weights = np.asarray(spec.radial_weights)
-        self.blocks = [real(weights[order[kappa[order] == k]]) for k in range(spec.scaling_blocks)]
+        here = [order[kappa[order] == k] for k in range(spec.scaling_blocks)]
+        self.blocks = [real(weights[rows]) for rows in here]
+        # Amplitudes by the neighbour's element of the same blocks, each (C, M_k).
+        self.neighbour = None if amplitudes is None else [real(amplitudes[rows].T) for rows in here]
         place = np.argsort(order)
 
         table = monomial_table(spec.max_rank)
@@ -86,15 +90,15 @@ class Sweep:
         try:
             head = two_level(spec)
         except GraphError:
-            self.linear = None
+            self.form = None
             self.theta, self.mapping = real(theta), index(spec.mapping)
             self.levels = [
                 (index(rows[:, 0]), index(rows[:, 1]), index(rows[:, 3]), real(rows[:, 2]))
                 for rows in product_levels(spec)
             ]
         else:
-            lin, q = head.matrix(theta)
-            self.linear, self.quadratic = real(lin), real(q)
+            self.form = head
+            self._forms: dict[int, tuple[Tensor, Tensor]] = {}
             p, q_, factor = head.products.T
             self.first, self.second = index(p), index(q_)
             sums = np.zeros((len(p), head.feature_count - head.basic_count))
@@ -172,7 +176,8 @@ class Sweep:
         """R_mu and its derivative by r, both (n, M, K), in the order of the scaling blocks."""
         reach = torch.clamp(r - self.spec.max_dist, max=0.0)
         pair = self.spec.scaling * self.pair[zi][:, None] * self.pair[zj]
-        f, df = pair * reach * reach, 2.0 * pair * reach
+        p = self.spec.envelope_power
+        f, df = pair * reach**p, p * pair * reach ** (p - 1)
         flat = zi[:, None] * self.spec.species_count + zj
         values, slopes = [], []
         for k, weights in enumerate(self.blocks):
@@ -186,6 +191,9 @@ class Sweep:
             size = self.spec.radial_basis_size
             value = torch.matmul(weights, torch.stack(t[:size], dim=1))
             bend = torch.matmul(weights, torch.stack(dt[:size], dim=1))
+            if self.neighbour is not None:
+                amplitude = self.neighbour[k][zj].transpose(1, 2)  # (n, M_k, K)
+                value, bend = amplitude * value, amplitude * bend
             values.append(f[:, None] * value)
             slopes.append(df[:, None] * value + steep[:, None] * bend)
         return torch.cat(values, dim=1), torch.cat(slopes, dim=1)
@@ -194,30 +202,57 @@ class Sweep:
         """Site energies (n,) in float64 and their derivatives by the basic moments (n, nb)."""
         basic = basic.to(self.dtype)
         scale = self.species[zi]
-        if self.linear is not None:
-            a, b = basic[:, self.first], basic[:, self.second]
-            features = torch.cat([basic, (a * b) @ self.sums], dim=1)
-            half = features @ self.quadratic
-            value = features @ self.linear + (features * half).sum(1)
-            slope = self.linear + 2.0 * half
-            nb = basic.shape[1]
-            product = slope[:, nb:] @ self.sums.T
-            adjoint = slope[:, :nb] + (product * b) @ self.to_first + (product * a) @ self.to_second
-        else:
-            m = torch.cat([basic, basic.new_zeros(len(basic), self.spec.moments_count - basic.shape[1])], dim=1)
-            for p, q, t, factor in self.levels:
-                m = m.index_add(1, t, factor * m[:, p] * m[:, q])
-            value = m[:, self.mapping] @ self.theta
-            back = torch.zeros_like(m)
-            back.index_add_(1, self.mapping, self.theta.expand(len(m), -1))
-            for p, q, t, factor in reversed(self.levels):
-                through = factor * back[:, t]
-                to_p, to_q = through * m[:, q], through * m[:, p]
-                back.index_add_(1, p, to_p)
-                back.index_add_(1, q, to_q)
-            adjoint = back[:, : basic.shape[1]]
+        value, adjoint = self._table(zi, basic) if self.form is None else self._quadratic(zi, basic)
         energy = (scale * (1.0 + value)).double() + self.shift[zi]
         return energy, scale[:, None] * adjoint
+
+    def form_of(self, z: int) -> tuple[Tensor, Tensor]:
+        """lin (nf,) and Q (nf, nf) of the z-th element's readout; one for all elements where they share it."""
+        assert self.form is not None
+        z = z if np.ndim(self.spec.moment_coeffs) == 2 else 0
+        if z not in self._forms:
+            lin, q = self.form.matrix(self.spec.readout[z])
+            self._forms[z] = tuple(  # type: ignore[assignment]
+                torch.as_tensor(x).to(device=self.device, dtype=self.dtype) for x in (lin, q)
+            )
+        return self._forms[z]
+
+    def by_readout(self, zi: Tensor) -> list[tuple[int, Tensor | slice]]:
+        """Elements and the places of their atoms among types zi (n,); all atoms at once where they share a readout."""
+        if np.ndim(self.spec.moment_coeffs) == 1:
+            return [(0, slice(None))]
+        return [(int(z), torch.nonzero(zi == z).squeeze(1)) for z in torch.unique(zi)]
+
+    def _quadratic(self, zi: Tensor, basic: Tensor) -> tuple[Tensor, Tensor]:
+        """sum_s theta_s B_s (n,) and its derivatives by the basic moments (n, nb), by the quadratic form."""
+        a, b = basic[:, self.first], basic[:, self.second]
+        features = torch.cat([basic, (a * b) @ self.sums], dim=1)
+        value, slope = features.new_empty(len(basic)), torch.empty_like(features)
+        for z, atoms in self.by_readout(zi):
+            linear, quadratic = self.form_of(z)
+            f = features[atoms]
+            half = f @ quadratic
+            value[atoms] = f @ linear + (f * half).sum(1)
+            slope[atoms] = linear + 2.0 * half
+        nb = basic.shape[1]
+        product = slope[:, nb:] @ self.sums.T
+        return value, slope[:, :nb] + (product * b) @ self.to_first + (product * a) @ self.to_second
+
+    def _table(self, zi: Tensor, basic: Tensor) -> tuple[Tensor, Tensor]:
+        """As _quadratic, for graphs deeper than two levels."""
+        theta = self.theta.expand(len(basic), -1) if self.theta.ndim == 1 else self.theta[zi]
+        m = torch.cat([basic, basic.new_zeros(len(basic), self.spec.moments_count - basic.shape[1])], dim=1)
+        for p, q, t, factor in self.levels:
+            m = m.index_add_(1, t, factor * m[:, p] * m[:, q])
+        value = (m[:, self.mapping] * theta).sum(1)
+        back = torch.zeros_like(m)
+        back.index_add_(1, self.mapping, theta)
+        for p, q, t, factor in reversed(self.levels):
+            through = factor * back[:, t]
+            to_p, to_q = through * m[:, q], through * m[:, p]
+            back.index_add_(1, p, to_p)
+            back.index_add_(1, q, to_q)
+        return value, back[:, : basic.shape[1]]
 
 
 def blocks(counts: NDArray[np.int64], limit: int) -> list[tuple[int, int]]:

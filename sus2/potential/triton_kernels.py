@@ -34,12 +34,13 @@ EDGES_PER_PROGRAM = 128
 
 @triton.jit
 def _radial(
-    r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, scalar_p, species: tl.constexpr, size: tl.constexpr
-):
+    r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, species: tl.constexpr,
+    size: tl.constexpr, power: tl.constexpr,
+):  # fmt: skip
     """R_mu(r) and its derivative for one mu."""
     scaling = tl.load(scalar_p)
     reach = tl.minimum(r - tl.load(scalar_p + 1), 0.0)
-    pair = scaling * tl.load(pair_p + zi) * tl.load(pair_p + zj)
+    pair = scaling * tl.load(pair_p + zi) * tl.load(pair_p + zj) * tl.load(neighbour_p + mu * species + zj)
     place = (tl.load(kappa_p + mu) * species + zi) * species + zj
     alpha = tl.load(alpha_p + place)
     # tanh(y / 2) = 1 - 2 / (exp(y) + 1); beyond 40 it is 1 to the last digit.
@@ -57,8 +58,11 @@ def _radial(
         following = 2.0 * xi * now - before
         before, now = now, following
         slope_before, slope_now = slope_now, slope_next
-    radial = pair * reach * reach * value
-    slope = 2.0 * pair * reach * value + pair * reach * reach * bend * 0.5 * alpha * (1.0 - xi * xi)
+    steep = pair * reach
+    if power == 3:
+        steep = steep * reach
+    radial = steep * reach * value
+    slope = power * steep * value + steep * reach * bend * 0.5 * alpha * (1.0 - xi * xi)
     return radial, slope
 
 
@@ -73,9 +77,9 @@ def _power(x, exponent, rank: tl.constexpr):
 
 @triton.jit
 def _moments_kernel(
-    first_p, vectors_p, j_p, types_p, atoms, kappa_p, alpha_p, r0_p, weights_p, pair_p, scalar_p, powers_p, out_p,
+    first_p, vectors_p, j_p, types_p, atoms, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, powers_p, out_p,
     species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr, radial_count: tl.constexpr,
-    block: tl.constexpr,
+    block: tl.constexpr, power: tl.constexpr,
 ):  # fmt: skip
     """out[i, mu, w] = sum_j R_mu(r_ij) x^a y^b z^c for the w-th monomial of mu; a program: a block of atoms, one mu."""
     mu = tl.program_id(1)
@@ -98,7 +102,7 @@ def _moments_kernel(
         z = tl.load(vectors_p + 3 * edge + 2, mask=on, other=0.0)
         zj = tl.load(types_p + tl.load(j_p + edge, mask=on, other=0), mask=on, other=0)
         r = tl.where(on, tl.sqrt(x * x + y * y + z * z), cutoff)
-        radial, _ = _radial(r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, scalar_p, species, size)
+        radial, _ = _radial(r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, species, size, power)
         radial = tl.where(on, radial, 0.0)
         mono = _power((x / r)[:, None], a, rank) * _power((y / r)[:, None], b, rank) * _power((z / r)[:, None], c, rank)
         total += radial[:, None] * mono
@@ -108,9 +112,9 @@ def _moments_kernel(
 
 @triton.jit
 def _forces_kernel(
-    owner_p, vectors_p, j_p, types_p, edges, kappa_p, alpha_p, r0_p, weights_p, pair_p, scalar_p, powers_p, adjoint_p,
+    owner_p, vectors_p, j_p, types_p, edges, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, powers_p, adjoint_p,
     forces_p, virial_p, species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr,
-    radial_count: tl.constexpr, block: tl.constexpr,
+    radial_count: tl.constexpr, block: tl.constexpr, power: tl.constexpr,
 ):  # fmt: skip
     """Adds dE/dr_vec of a block of edges to the forces of both atoms and the virial of the centre, in float64."""
     edge = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
@@ -129,7 +133,7 @@ def _forces_kernel(
         a = tl.load(powers_p + (mu * width + slots) * 3)[None, :]
         b = tl.load(powers_p + (mu * width + slots) * 3 + 1)[None, :]
         c = tl.load(powers_p + (mu * width + slots) * 3 + 2)[None, :]
-        radial, slope = _radial(r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, scalar_p, species, size)
+        radial, slope = _radial(r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, species, size, power)
         adjoint = tl.load(adjoint_p + (i[:, None] * radial_count + mu) * width + slots[None, :])
         px, py, pz = _power(x[:, None], a, rank), _power(y[:, None], b, rank), _power(z[:, None], c, rank)
         along += slope * tl.sum(adjoint * px * py * pz, axis=1)
@@ -177,9 +181,11 @@ class TritonSweep(Sweep):
         self.kappa = torch.as_tensor(np.asarray(spec.scaling_index, dtype=np.int64), device=self.device)
         self.weights = real(spec.radial_weights)
         self.scalars = real([spec.scaling, spec.max_dist])
+        ones = np.ones((spec.radial_funcs_count, spec.species_count))
+        self.amplitudes = real(ones if spec.neighbour_coeffs is None else spec.neighbour_coeffs)
         self.shape = {
             "species": spec.species_count, "size": spec.radial_basis_size, "rank": spec.max_rank, "width": self.width,
-            "radial_count": spec.radial_funcs_count,
+            "radial_count": spec.radial_funcs_count, "power": spec.envelope_power,
         }  # fmt: skip
 
     @torch.no_grad()
@@ -192,7 +198,7 @@ class TritonSweep(Sweep):
 
         first, j, types = index(edges.first), index(edges.j), index(edges.types)
         vectors = torch.as_tensor(edges.vectors, device=self.device).to(self.dtype).contiguous()
-        tables = (self.kappa, self.alpha, self.r0, self.weights, self.pair, self.scalars, self.powers)
+        tables = (self.kappa, self.alpha, self.r0, self.weights, self.pair, self.amplitudes, self.scalars, self.powers)
         moments = torch.zeros((n, self.spec.radial_funcs_count * self.width), dtype=self.dtype, device=self.device)
         forces = torch.zeros((n, 3), dtype=torch.float64, device=self.device)
         virial = torch.zeros((n, 6), dtype=torch.float64, device=self.device)

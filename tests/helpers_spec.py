@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sus2.potential.card import Card
@@ -76,6 +78,16 @@ def random_spec(species: int = 2, *, cutoff: float = 4.0, seed: int = 0, scaling
         species_coeffs=1.0 + 0.2 * rng.standard_normal(species),
         moment_coeffs=0.5 * rng.standard_normal(len(scalars)),
     )
+
+
+def extended(spec: ModelSpec, seed: int = 7) -> ModelSpec:
+    """The same shape with a readout of each element, amplitudes by the neighbour's element and a cubic envelope."""
+    rng = np.random.default_rng(seed)
+    c, scalars = spec.species_count, len(spec.mapping)
+    return replace(
+        spec, moment_coeffs=spec.readout + 0.3 * rng.standard_normal((c, scalars)), envelope_power=3,
+        neighbour_coeffs=1.0 + 0.3 * rng.standard_normal((spec.radial_funcs_count, c)), scaling=0.7 * spec.scaling,
+    )  # fmt: skip
 
 
 def random_potential(elements: tuple[str, ...] = ("Na", "Cl"), **options: object) -> Potential:

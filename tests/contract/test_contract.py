@@ -22,7 +22,7 @@ from sus2.potential.model import Sus2Model, energy_forces_virial
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.potential import Potential
 from tests.conftest import require
-from tests.helpers_spec import random_spec
+from tests.helpers_spec import extended, random_spec
 
 Array = NDArray[np.float64]
 ELEMENTS = ("Ga", "As")
@@ -75,7 +75,12 @@ def make(backend: str, spec: ModelSpec) -> Potential:
 
 
 BACKENDS = ["torch", "torch-float32", "kernels", "kernels-float32", "cuda"]
-SPECS: dict[str, Callable[[], ModelSpec]] = {"deep": random_spec, "l3k2": two_level_spec}
+SPECS: dict[str, Callable[[], ModelSpec]] = {
+    "deep": random_spec,
+    "l3k2": two_level_spec,
+    "deep, extended": lambda: extended(random_spec()),
+    "l3k2, extended": lambda: extended(two_level_spec()),
+}
 
 
 @pytest.fixture(params=BACKENDS)
@@ -226,8 +231,8 @@ def test_forces_and_stress_are_gradients(backend: str, name: str) -> None:
 
 
 def test_smooth_at_the_cutoff(potential: Potential, tol: float) -> None:
-    """Energy and force of a pair vanish at the cutoff, linearly for the force: the model is C1 there."""
-    rc = potential.cutoff
+    """Energy and force of a pair vanish at the cutoff, the force like the distance to the power p - 1."""
+    rc, p = potential.cutoff, potential.spec.envelope_power
     pairs = [Atoms("GaAs", positions=[[0, 0, 0], [rc + d, 0, 0]]) for d in (-2e-3, -1e-3, 0.0, 1e-3)]
     alone = potential.evaluate([Atoms("Ga", positions=[[0, 0, 0]]), Atoms("As", positions=[[0, 0, 0]])])
     free = alone[0].energy_ev + alone[1].energy_ev
@@ -240,7 +245,7 @@ def test_smooth_at_the_cutoff(potential: Potential, tol: float) -> None:
         assert f == 0.0
     assert 0 < force[1] < force[0] < 0.1
     if not str(potential.dtype).endswith("32"):
-        assert force[0] / force[1] == pytest.approx(2.0, rel=0.02)
+        assert force[0] / force[1] == pytest.approx(2.0 ** (p - 1), rel=0.02)
 
 
 def test_calculator_gives_the_same_numbers(potential: Potential) -> None:

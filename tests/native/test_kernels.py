@@ -64,10 +64,13 @@ def test_parameter_gradient_is_that_of_double_backward(name: str) -> None:
     site = model.site_energies(vectors, torch.tensor(i), torch.tensor(edges.j), types)
     (slope,) = torch.autograd.grad(site.sum(), vectors, create_graph=True)
     value = torch.tensor(u) @ (site - model.shift[types]) + (slope * torch.tensor(rates)).sum()
-    wanted = torch.autograd.grad(
-        value, [model.alpha, model.r0, model.weights, model.pair_factor, model.species_coeffs, model.theta]
-    )
+    by = [model.alpha, model.r0, model.weights, model.pair_factor, model.species_coeffs, model.theta]
     got = [found.alpha, found.r0, found.weights, found.pair, found.species, found.theta]
+    if model.neighbour is not None:
+        assert found.neighbour is not None
+        by.append(model.neighbour)
+        got.append(found.neighbour)
+    wanted = torch.autograd.grad(value, by)
     for a, b in zip(wanted, got, strict=True):
         assert np.allclose(a.numpy(), b, rtol=0, atol=1e-12 * np.abs(b).max())
 

@@ -122,30 +122,43 @@ class TorchKernel:
         alpha, r0, pair, species = zeros(count, c * c), zeros(count, c * c), zeros(c), zeros(c)
         weights = [zeros(len(w), size) for w in sweep.blocks]
         nf = self.head.feature_count
-        linear, quadratic = zeros(nf), zeros(nf, nf)
+        heads: dict[int, tuple[Tensor, Tensor]] = {}
+        neighbour = None if sweep.neighbour is None else [zeros(*a.shape) for a in sweep.neighbour]
         for b in table:
             own = slice(b.begin, b.end)
             move = (speed[b.j] - speed[own, None]).transpose(1, 2) + torch.bmm(rate[own], b.vectors)
             move = torch.where(b.held[:, None], move, 0.0).to(self.dtype)
             part = self._gradient(b, move, u[own].to(self.dtype))
-            linear += part.linear
-            quadratic += part.quadratic
+            for z, by_linear, by_quadratic in part.heads:
+                linear, quadratic = heads.setdefault(z, (zeros(nf), zeros(nf, nf)))
+                linear += by_linear
+                quadratic += by_quadratic
             species.index_add_(0, b.zi, part.species)
             flat = (b.zi[:, None] * c + b.zj).reshape(-1)
             for k in range(count):
                 weights[k] += part.weights[k]
                 alpha[k].index_add_(0, flat, part.alpha[k].double().reshape(-1))
                 r0[k].index_add_(0, flat, part.r0[k].double().reshape(-1))
+                if neighbour is not None:
+                    by_amplitude = part.neighbour[k].double().transpose(1, 2)  # (n, K, M_k)
+                    neighbour[k].index_add_(0, b.zj.reshape(-1), by_amplitude.reshape(-1, by_amplitude.shape[2]))
             by_pair = part.pair.double()
             pair.index_add_(0, b.zi, by_pair.sum(1))
             pair.index_add_(0, b.zj.reshape(-1), by_pair.reshape(-1))
         order = np.argsort(np.asarray(s.scaling_index), kind="stable")
         by_weights = np.empty((s.radial_funcs_count, size))
         by_weights[order] = torch.cat(weights).cpu().numpy()
+        by_neighbour = None
+        if neighbour is not None:
+            by_neighbour = np.empty((s.radial_funcs_count, c))
+            by_neighbour[order] = torch.cat(neighbour, dim=1).T.cpu().numpy()
+        theta = np.zeros((c, len(s.mapping)))
+        for z, (linear, quadratic) in heads.items():
+            theta[z] = self._theta(linear.cpu().numpy(), quadratic.cpu().numpy())
         return ParameterGradient(
             alpha=alpha.reshape(count, c, c).cpu().numpy(), r0=r0.reshape(count, c, c).cpu().numpy(),
             weights=by_weights, pair=(pair / sweep.pair.double()).cpu().numpy(), species=species.cpu().numpy(),
-            theta=self._theta(linear.cpu().numpy(), quadratic.cpu().numpy()),
+            theta=theta if np.ndim(s.moment_coeffs) == 2 else theta[0], neighbour=by_neighbour,
         )  # fmt: skip
 
     def _theta(self, linear: Array, quadratic: Array) -> Array:
@@ -177,7 +190,7 @@ class TorchKernel:
         moments = torch.bmm(radial, angular.transpose(1, 2))
         moments_rate = torch.bmm(change, angular.transpose(1, 2)) + torch.bmm(radial, angular_rate.transpose(1, 2))
         basic, basic_rate = (m.reshape(n, -1)[:, sweep.basic_place] for m in (moments, moments_rate))
-        adjoint, adjoint_rate, linear, quadratic, species = self._head(b.zi, basic, basic_rate, u)
+        adjoint, adjoint_rate, heads, species = self._head(b.zi, basic, basic_rate, u)
 
         def spread(values: Tensor) -> Tensor:
             back = values.new_zeros((n, moments.shape[1] * moments.shape[2]))
@@ -186,29 +199,36 @@ class TorchKernel:
         by_value, by_rate = spread(u[:, None] * adjoint + adjoint_rate), spread(adjoint)
         by_radial = torch.bmm(by_value, angular) + torch.bmm(by_rate, angular_rate)
         by_slope = torch.bmm(by_rate, angular) * dr[:, None]
-        weights, alpha, r0, pair, at = [], [], [], torch.zeros_like(r), 0
-        for x in shells:
+        weights, alpha, r0, neighbour, pair, at = [], [], [], [], torch.zeros_like(r), 0
+        for k, x in enumerate(shells):
             here = slice(at, at + x.value.shape[1])
             at = here.stop
             slope = by_slope[:, here]
             flat = by_radial[:, here] * x.f[:, None] + slope * x.df[:, None]
             steep = slope * (x.f * x.slope)[:, None]
+            whole = flat * x.value + steep * x.bend
+            flat_w, steep_w = flat, steep
+            if sweep.neighbour is not None:  # the sums over Chebyshev polynomials have the amplitude in them
+                amplitude = sweep.neighbour[k][b.zj].transpose(1, 2)
+                neighbour.append(whole / amplitude)
+                flat_w, steep_w = flat * amplitude, steep * amplitude
             weights.append(
-                (torch.bmm(flat, x.t.transpose(1, 2)) + torch.bmm(steep, x.dt.transpose(1, 2))).double().sum(0)
+                (torch.bmm(flat_w, x.t.transpose(1, 2)) + torch.bmm(steep_w, x.dt.transpose(1, 2))).double().sum(0)
             )
             to_slope = x.f * (slope * x.bend).sum(1)
             through = (flat * x.bend + steep * x.bend2).sum(1) - x.alpha * x.xi * to_slope
             alpha.append(0.5 * (1.0 - x.xi * x.xi) * (through * x.distance + to_slope))
             r0.append(-through * x.slope)
-            pair += (flat * x.value + steep * x.bend).sum(1)
-        return _Part(weights, alpha, r0, pair, species, linear, quadratic)
+            pair += whole.sum(1)
+        return _Part(weights, alpha, r0, pair, species, heads, neighbour)
 
     def _shells(self, r: Tensor, zi: Tensor, zj: Tensor) -> Iterator[_Shell]:
         """The radial functions of each scaling block, in the order of Sweep.blocks."""
         s, sweep, size = self.spec, self.sweep, self.spec.radial_basis_size
         reach = torch.clamp(r - s.max_dist, max=0.0)
         pair = s.scaling * sweep.pair[zi][:, None] * sweep.pair[zj]
-        f, df = pair * reach * reach, 2.0 * pair * reach
+        p = s.envelope_power
+        f, df = pair * reach**p, p * pair * reach ** (p - 1)
         flat = zi[:, None] * s.species_count + zj
         for k, weights in enumerate(sweep.blocks):
             alpha = sweep.alpha[k].reshape(-1)[flat]
@@ -222,21 +242,33 @@ class TorchKernel:
                 t.append(2.0 * xi * t[-1] - t[-2])
             tables = [torch.stack(x[:size], dim=1) for x in (t, dt, ddt)]
             value, bend, bend2 = (torch.matmul(weights, x) for x in tables)
+            if sweep.neighbour is not None:
+                amplitude = sweep.neighbour[k][zj].transpose(1, 2)
+                value, bend, bend2 = amplitude * value, amplitude * bend, amplitude * bend2
             slope = 0.5 * alpha * (1.0 - xi * xi)
             yield _Shell(f, df, alpha, distance, xi, slope, tables[0], tables[1], value, bend, bend2)
 
     def _head(
         self, zi: Tensor, basic: Tensor, rate: Tensor, u: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """dE/dm and its rate (n, nb), dphi/dlin (nf,), dphi/dQ (nf, nf), dphi/dspecies (n,) of the atoms."""
+    ) -> tuple[Tensor, Tensor, list[tuple[int, Tensor, Tensor]], Tensor]:
+        """dE/dm and its rate (n, nb), for each readout dphi/dlin (nf,) and dphi/dQ (nf, nf), dphi/dspecies (n,)."""
         w, nb = self.sweep, basic.shape[1]
-        assert w.linear is not None
         scale = w.species[zi][:, None]
         a, b, da, db = basic[:, w.first], basic[:, w.second], rate[:, w.first], rate[:, w.second]
         features = torch.cat([basic, (a * b) @ w.sums], dim=1)
         changes = torch.cat([rate, (da * b + a * db) @ w.sums], dim=1)
-        half, half_rate = features @ w.quadratic, changes @ w.quadratic
-        slope, slope_rate = w.linear + 2.0 * half, 2.0 * half_rate
+        slope, slope_rate = torch.empty_like(features), torch.empty_like(features)
+        species, heads = torch.empty(len(zi), dtype=torch.float64, device=zi.device), []
+        for z, atoms in w.by_readout(zi):
+            lin, q = w.form_of(z)
+            f, df, v, s = features[atoms], changes[atoms], u[atoms], scale[atoms]
+            half, half_rate = f @ q, df @ q
+            slope[atoms], slope_rate[atoms] = lin + 2.0 * half, 2.0 * half_rate
+            value = f @ lin + (f * half).sum(1)
+            value_rate = df @ lin + 2.0 * (df * half).sum(1)
+            crossed = (s * (0.5 * v[:, None] * f + df)).double().T @ f.double()
+            heads.append((z, (s * (v[:, None] * f + df)).double().sum(0), crossed + crossed.T))
+            species[atoms] = (v * (1.0 + value) + value_rate).double()
         product, product_rate = slope[:, nb:] @ w.sums.T, slope_rate[:, nb:] @ w.sums.T
         adjoint = slope[:, :nb] + (product * b) @ w.to_first + (product * a) @ w.to_second
         adjoint_rate = (
@@ -244,14 +276,7 @@ class TorchKernel:
             + (product_rate * b + product * db) @ w.to_first
             + (product_rate * a + product * da) @ w.to_second
         )
-        value = features @ w.linear + (features * half).sum(1)
-        value_rate = changes @ w.linear + 2.0 * (changes * half).sum(1)
-        whole = features.double()
-        mixed = (scale * (0.5 * u[:, None] * features + changes)).double()
-        crossed = mixed.T @ whole
-        linear = (scale * (u[:, None] * features + changes)).double().sum(0)
-        species = (u * (1.0 + value) + value_rate).double()
-        return scale * adjoint, scale * adjoint_rate, linear, crossed + crossed.T, species
+        return scale * adjoint, scale * adjoint_rate, heads, species
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,12 +298,13 @@ class _Shell:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Gradient by weights (M_k, R), alpha, r0 (n, K) of each scaling block, pair (n, K), species (n,), lin, Q."""
+    """Gradient by weights (M_k, R), alpha, r0 (n, K) of each scaling block, pair (n, K), species (n,), (element, lin, Q)
+    of each readout and amplitudes (n, M_k, K) of each scaling block."""
 
     weights: list[Tensor]
     alpha: list[Tensor]
     r0: list[Tensor]
     pair: Tensor
     species: Tensor
-    linear: Tensor
-    quadratic: Tensor
+    heads: list[tuple[int, Tensor, Tensor]]
+    neighbour: list[Tensor]

@@ -35,10 +35,11 @@ from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.run import _Run, fit, initial_spec, least_squares, training_data
 from sus2.training.fit.run_folder import read_state
 from sus2.training.fit.sources import read_source
-from tests.helpers_spec import random_spec
+from tests.helpers_spec import extended, random_spec
 
 ELEMENTS = ("Ga", "As")
 TEACHER = random_spec(2)
+FORMS = {"common": TEACHER, "extended": extended(TEACHER)}
 
 
 def structures(count: int, seed: int = 0) -> list[Atoms]:
@@ -91,11 +92,12 @@ def test_the_model_learns_what_the_fixed_repulsion_leaves() -> None:
 
 @pytest.mark.parametrize(("element_space", "rank"), [("table", 0), ("factorised", 0), ("factorised", 2)])
 @pytest.mark.parametrize("virials", [True, False])
-def test_gradient_of_the_loss(element_space: str, rank: int, virials: bool) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_of_the_loss(element_space: str, rank: int, virials: bool, form: str) -> None:
     data = labelled(6)
     if not virials:
         data = replace(data, stress_ev_per_a3=np.full_like(data.stress_ev_per_a3, np.nan))
-    space = ParameterSpace(TEACHER, element_space, rank)  # type: ignore[arg-type]
+    space = ParameterSpace(FORMS[form], element_space, rank)  # type: ignore[arg-type]
     part = Objective(data, ELEMENTS, 4.0, threads=1)
     x = disturbed(space, 0.1)
     prior = Prior(np.full(space.size, 0.01), np.zeros(space.size))
@@ -128,15 +130,16 @@ def test_factorised_space_expands_to_its_table() -> None:
     assert np.array_equal(one, two)
 
 
-def test_projection_is_the_exact_least_squares() -> None:
-    space = ParameterSpace(TEACHER)
+@pytest.mark.parametrize("form", FORMS)
+def test_projection_is_the_exact_least_squares(form: str) -> None:
+    space = ParameterSpace(FORMS[form])
     part = quadratic(labelled(30))
     none = Prior.none(space)
     x = disturbed(space, 0.1)
     solved = project_linear(space, x, [part], none)
     before, after = total(space, [part], x, none), total(space, [part], solved, none)
     assert after[0] < before[0]
-    linear = np.r_[space.slices()["theta"], space.slices()["shift"]]
+    linear = np.r_[space.slices()["theta_element" if form == "extended" else "theta"], space.slices()["shift"]]
     assert np.abs(after[1][linear]).max() < 1e-5 * np.abs(before[1][linear]).max()
 
 
@@ -156,10 +159,11 @@ def test_gauss_newton_finds_the_teacher_again() -> None:
 
 @pytest.mark.parametrize("element_space", ["table", "factorised"])
 @pytest.mark.parametrize("robust", [1e6, 1.5])
+@pytest.mark.parametrize("form", FORMS)
 def test_the_normal_equations_hold_the_gradient_of_the_loss(
-    element_space: Literal["table", "factorised"], robust: float
+    element_space: Literal["table", "factorised"], robust: float, form: str
 ) -> None:
-    space = ParameterSpace(TEACHER, element_space, 1)
+    space = ParameterSpace(FORMS[form], element_space, 1)
     data = labelled(8)
     data.stress_ev_per_a3[3] = np.nan
     part = Objective(data, ELEMENTS, 4.0, LossWeights(robust=robust), threads=1)
@@ -169,13 +173,15 @@ def test_the_normal_equations_hold_the_gradient_of_the_loss(
     _, gradient = total(space, [part], x, Prior.none(space))
     assert -2.0 * right == pytest.approx(gradient, rel=1e-9, abs=1e-12 * np.abs(gradient).max())
     _, linear = normal_equations([part], spec, linear=True)
-    places = np.r_[space.slices()["theta"], space.slices()["shift"]]
+    places = np.r_[space.slices()["theta_element" if form == "extended" else "theta"], space.slices()["shift"]]
     assert -2.0 * linear == pytest.approx(gradient[places], rel=1e-9, abs=1e-12 * np.abs(gradient).max())
 
 
 @pytest.mark.parametrize("linear", [False, True])
-def test_structures_of_few_elements_give_what_all_rows_together_give(linear: bool) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_structures_of_few_elements_give_what_all_rows_together_give(linear: bool, form: str) -> None:
     elements, spec = ("Ga", "As", "In"), random_spec(3)
+    spec = extended(spec) if form == "extended" else spec
     atoms = structures(9)
     for k, a in enumerate(atoms):
         a.symbols[0] = ("Ga", "In", "As")[k % 3]

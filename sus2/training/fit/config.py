@@ -161,6 +161,12 @@ class TrainConfig(_Strict):
     scaling_map: Literal["K", "L", "LK"] = "LK"
     element_space: Literal["table", "factorised"] = "table"
     element_rank: int = Field(0, ge=0, le=16)
+    readout: Literal["common", "element"] = "common"
+    """common: one theta for all elements, as published models have; element: one of each, shrunk to a common one."""
+    amplitudes: bool = False
+    """An amplitude of each radial function and neighbour's element."""
+    envelope_power: Literal[2, 3] = 2
+    """p of the envelope (r - rc)^p: 2 as in published models, 3 for continuous second derivatives at the cutoff."""
     scaling: float = Field(0.02, gt=0.0)
     repulsion: tuple[float, float] | None = None
     """A fixed repulsion beside the model, see sus2.registry.load.Card; the labels are taken without it."""
@@ -177,6 +183,10 @@ class TrainConfig(_Strict):
     validation_fraction: float = Field(0.1, ge=0.0, lt=1.0)
     weights: Weights = Weights()
     theta_prior: float = Field(1e-7, ge=0.0)
+    readout_prior: float = Field(1e-7, ge=0.0)
+    """Pull of each element's theta to the common one."""
+    amplitude_prior: float = Field(1e-4, ge=0.0)
+    """Pull of the amplitudes to one."""
     pair_prior: float = Field(0.0, ge=0.0)
     """Pull of alpha and r0 of a table of pairs to where the table began."""
     product_prior: float = Field(0.0, ge=0.0)

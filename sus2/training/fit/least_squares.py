@@ -48,9 +48,9 @@ def loss_of(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: 
 
 
 def _linear(space: ParameterSpace) -> NDArray[np.int64]:
-    """Places of theta and the shifts in the flat vector."""
+    """Places of theta (what is particular to each element, where each has its own) and the shifts in the flat vector."""
     slices = space.slices()
-    return np.r_[slices["theta"], slices["shift"]]
+    return np.r_[slices["theta_element" if space.own_readout else "theta"], slices["shift"]]
 
 
 def _normal(

@@ -109,14 +109,21 @@ def _group(
 
 def _columns(spec: ModelSpec, types: Index, *, linear: bool) -> Index:
     """Places of the columns of the spec of these types among those of the whole spec, shifts last."""
-    c, theta = spec.species_count, len(spec.mapping)
+    c, scalars, own = spec.species_count, len(spec.mapping), np.ndim(spec.moment_coeffs) == 2
+    theta = (c if own else 1) * scalars
+    readout = (types[:, None] * scalars + np.arange(scalars)).ravel() if own else np.arange(scalars)
     if linear:
-        return np.concatenate([np.arange(theta), theta + types])
+        return np.concatenate([readout, theta + types])
     pairs = (types[:, None] * c + types).ravel()
     table = (np.arange(spec.scaling_blocks)[:, None] * c**2 + pairs).ravel()
     size, weights = spec.scaling_blocks * c**2, spec.radial_funcs_count * spec.radial_basis_size
-    after = 2 * size + weights
+    pair = 2 * size + weights
+    species = pair + c
+    amplitudes = np.arange(0)
+    if spec.neighbour_coeffs is not None:
+        amplitudes = species + (np.arange(spec.radial_funcs_count)[:, None] * c + types).ravel()
+        species += spec.neighbour_coeffs.size
     return np.concatenate([
-        table, size + table, 2 * size + np.arange(weights), after + types, after + c + types,
-        after + 2 * c + np.arange(theta), after + 2 * c + theta + types,
+        table, size + table, 2 * size + np.arange(weights), pair + types, amplitudes, species + types,
+        species + c + readout, species + c + theta + types,
     ])  # fmt: skip

@@ -10,6 +10,9 @@ after the universal equation of state, which has one length and one energy for e
 lengths and s, t logarithmic stiffnesses of an element as centre and as neighbour; the products (`rank` of them,
 none by default) say what is particular to a pair. A factorised model is expanded to the full table when its
 `.mtp` is written, so it also has a scaling for pairs that it was never trained on.
+
+A readout of each element is a common one and what is particular to the element, theta[Z, s] = theta0[s] + delta[Z, s]:
+a prior on delta shrinks elements with few data to what all have in common.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ ElementSpace = Literal["table", "factorised"]
 # One unit of the optimiser's step in each block, so that blocks of different units change alike.
 STEP: Final[Mapping[str, float]] = {
     "alpha": 0.3, "r0": 0.3, "weights": 1.0, "pair": 0.3, "species": 0.3, "theta": 1.0, "shift": 1.0,
+    "neighbour": 0.3, "theta_element": 1.0,
     "r0_base": 0.3, "r0_centre": 0.3, "r0_neighbour": 0.3, "r0_left": 0.3, "r0_right": 0.3,
     "alpha_base": 0.3, "alpha_centre": 0.3, "alpha_neighbour": 0.3, "alpha_left": 0.3, "alpha_right": 0.3,
 }  # fmt: skip
@@ -58,10 +62,18 @@ class ParameterSpace:
                 space |= {f"{name}_base": (k,), f"{name}_centre": (k, c), f"{name}_neighbour": (k, c)}
                 if self.rank:
                     space |= {f"{name}_left": (k, self.rank, c), f"{name}_right": (k, self.rank, c)}
-        return space | {
-            "weights": (s.radial_funcs_count, s.radial_basis_size), "pair": (c,), "species": (c,),
-            "theta": (len(s.mapping),), "shift": (c,),
-        }  # fmt: skip
+        space |= {"weights": (s.radial_funcs_count, s.radial_basis_size), "pair": (c,)}
+        if s.neighbour_coeffs is not None:
+            space["neighbour"] = (s.radial_funcs_count, c)
+        space |= {"species": (c,), "theta": (len(s.mapping),)}
+        if self.own_readout:
+            space["theta_element"] = (c, len(s.mapping))
+        return space | {"shift": (c,)}
+
+    @property
+    def own_readout(self) -> bool:
+        """Whether each element has a readout of its own."""
+        return np.ndim(self.spec.moment_coeffs) == 2
 
     def slices(self) -> dict[str, slice]:
         out, at = {}, 0
@@ -101,8 +113,13 @@ class ParameterSpace:
         else:
             log_alpha = np.log(np.clip(spec.alpha, 1e-3, None))
             parts = [*self._factors(spec.r0, np.asarray), *self._factors(log_alpha, np.exp)]
+        amplitudes = [] if self.spec.neighbour_coeffs is None else [_amplitudes(spec)]
+        readout = [spec.moment_coeffs]
+        if self.own_readout:
+            common = spec.readout.mean(0)
+            readout = [common, spec.readout - common]
         rest = [
-            spec.radial_weights, spec.radial_species[0], spec.species_coeffs, spec.moment_coeffs, spec.shift_coeffs
+            spec.radial_weights, spec.radial_species[0], *amplitudes, spec.species_coeffs, *readout, spec.shift_coeffs
         ]  # fmt: skip
         return np.concatenate([np.asarray(p, dtype=np.float64).ravel() for p in [*parts, *rest]])
 
@@ -119,7 +136,9 @@ class ParameterSpace:
         species[0] = b["pair"]
         return replace(
             self.spec, alpha=alpha.copy(), r0=r0.copy(), radial_weights=b["weights"].copy(), radial_species=species,
-            species_coeffs=b["species"].copy(), moment_coeffs=b["theta"].copy(), shift_coeffs=b["shift"].copy(),
+            species_coeffs=b["species"].copy(), shift_coeffs=b["shift"].copy(),
+            moment_coeffs=b["theta"] + b["theta_element"] if self.own_readout else b["theta"].copy(),
+            neighbour_coeffs=b["neighbour"].copy() if "neighbour" in b else None,
         )  # fmt: skip
 
     def gradient(self, x: Array, g: ParameterGradient, shift: Array) -> Array:
@@ -132,26 +151,53 @@ class ParameterSpace:
             to_log = g.alpha * b["alpha_base"][:, None, None] * growth
             parts = [g.r0.sum((1, 2)), *_by_factors(b, "r0", g.r0)]
             parts += [(g.alpha * growth).sum((1, 2)), *_by_factors(b, "alpha", to_log)]
-        return np.concatenate([p.ravel() for p in [*parts, g.weights, g.pair, g.species, g.theta, shift]])
+        parts += [g.weights, g.pair, *([] if g.neighbour is None else [g.neighbour]), g.species]
+        parts += [g.theta.sum(0), g.theta] if self.own_readout else [g.theta]
+        return np.concatenate([p.ravel() for p in [*parts, shift]])
 
     def jacobian(self, x: Array) -> csr_matrix | None:
         """Derivatives of the tables (columns of Kernel.jacobian, then the shifts) by the flat vector, (P + C, size).
 
-        None for the table of pairs, whose vector is these columns.
+        None for the table of pairs with a common readout, whose vector is these columns.
         """
-        if self.element_space == "table":
+        if self.element_space == "table" and not self.own_readout:
             return None
         s, b, slices = self.spec, self.blocks(x), self.slices()
         c, k = s.species_count, s.scaling_blocks
         table = k * c * c
-        block, i, j = (index.ravel() for index in np.indices((k, c, c)))
-        alpha = (b["alpha_base"][:, None, None] * np.exp(_pairs(b, "alpha"))).ravel()
         rows, columns, values = list[Index](), list[Index](), list[Array]()
 
         def add(row: Index, name: str, place: Index, value: Array) -> None:
             rows.append(row)
             columns.append(slices[name].start + place)
             values.append(value)
+
+        if self.element_space == "table":
+            everywhere = np.arange(2 * table)
+            add(everywhere, "alpha", everywhere, np.ones(2 * table))
+        else:
+            self._factor_rates(b, add)
+        at = 2 * table
+        for name in ("weights", "pair", "neighbour", "species", "theta", "theta_element", "shift"):
+            if name not in slices:
+                continue
+            size = int(np.prod(self.shapes()[name]))
+            if name == "theta" and self.own_readout:  # what is common moves every element's
+                scalars = np.tile(np.arange(size), c)
+                add(at + np.arange(c * size), "theta", scalars, np.ones(c * size))
+                continue
+            add(at + np.arange(size), name, np.arange(size), np.ones(size))
+            at += size
+        entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+        return csr_matrix(entries, shape=(at, self.size))
+
+    def _factor_rates(self, b: dict[str, Array], add: Callable[[Index, str, Index, Array], None]) -> None:
+        """Adds the derivatives of the tables of alpha and r0 by their factors."""
+        s = self.spec
+        c, k = s.species_count, s.scaling_blocks
+        table = k * c * c
+        block, i, j = (index.ravel() for index in np.indices((k, c, c)))
+        alpha = (b["alpha_base"][:, None, None] * np.exp(_pairs(b, "alpha"))).ravel()
 
         everywhere = np.arange(table)
         for name, at, rate in (("alpha", 0, alpha), ("r0", table, np.ones(table))):
@@ -163,12 +209,6 @@ class ParameterSpace:
                 left, right = b[f"{name}_left"][block, q, i], b[f"{name}_right"][block, q, j]
                 add(row, f"{name}_left", (block * self.rank + q) * c + i, rate * right)
                 add(row, f"{name}_right", (block * self.rank + q) * c + j, rate * left)
-        rest = np.arange(slices["weights"].start, self.size)
-        rows.append(2 * table + rest - rest[0])
-        columns.append(rest)
-        values.append(np.ones(len(rest)))
-        entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
-        return csr_matrix(entries, shape=(2 * table + len(rest), self.size))
 
     def _factors(self, table: Array, base_map: Callable[[Array], Array]) -> list[Array]:
         """Base, row and column effects of a (kappa, C, C) table by least squares, and the products nearest to the rest.
@@ -191,6 +231,13 @@ class ParameterSpace:
             right[:, :n][needed] = share * v[:, :n][needed]
             out += [left, right]
         return out
+
+
+def _amplitudes(spec: ModelSpec) -> Array:
+    """Amplitudes by the neighbour's element (M, C), ones where a model has none."""
+    if spec.neighbour_coeffs is not None:
+        return spec.neighbour_coeffs
+    return np.ones((spec.radial_funcs_count, spec.species_count))
 
 
 def _pairs(b: dict[str, Array], name: str) -> Array:

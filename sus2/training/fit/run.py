@@ -98,6 +98,7 @@ def initial_spec(config: TrainConfig) -> ModelSpec:
         species_count=c, potential_tag="", radial_basis_type="RBChebyshev_sss", min_dist=config.min_distance_a,
         max_dist=config.cutoff_a, radial_basis_size=r, radial_funcs_count=m, e0=None,
         moments_count=moments.moments_count, basic=moments.basic, times=moments.times, mapping=moments.mapping,
+        envelope_power=config.envelope_power,
     )  # fmt: skip
     reach = config.cutoff_a - config.min_distance_a
     blocks = spec.scaling_blocks
@@ -109,8 +110,35 @@ def initial_spec(config: TrainConfig) -> ModelSpec:
         radial_weights=rng.normal(size=(m, r)) / np.sqrt(1.0 + np.arange(r)),
         radial_species=np.ones((m, c)),
         species_coeffs=np.ones(c),
-        moment_coeffs=np.zeros(len(moments.mapping)),
+        moment_coeffs=np.zeros((c, len(moments.mapping)) if config.readout == "element" else len(moments.mapping)),
+        neighbour_coeffs=np.ones((m, c)) if config.amplitudes else None,
     )
+
+
+def in_form(config: TrainConfig, spec: ModelSpec) -> ModelSpec:
+    """A model to start from with the readout and the amplitudes that the configuration asks for.
+
+    Raises
+    ------
+    DataError
+        The model has what the configuration leaves out, or another envelope.
+    """
+    if spec.envelope_power != config.envelope_power:
+        raise DataError(
+            f"The model to start from has 'envelope_power: {spec.envelope_power}', the configuration "
+            f"{config.envelope_power}: make them equal."
+        )
+    own = spec.moment_coeffs is not None and spec.moment_coeffs.ndim == 2
+    if (own and config.readout == "common") or (spec.neighbour_coeffs is not None and not config.amplitudes):
+        raise DataError(
+            "The model to start from has a readout of each element or amplitudes: set 'readout: element' and "
+            "'amplitudes: true' as it has them."
+        )
+    if config.readout == "element":
+        spec = replace(spec, moment_coeffs=spec.readout.copy())
+    if config.amplitudes and spec.neighbour_coeffs is None:
+        spec = replace(spec, neighbour_coeffs=np.ones((spec.radial_funcs_count, spec.species_count)))
+    return spec
 
 
 def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
@@ -177,7 +205,7 @@ class _Run:
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
         if config.start_from:
-            start = replace(_starting_point(config.start_from, config.elements), potential_name=config.name)
+            start = in_form(config, replace(_starting_point(config.start_from, config.elements), potential_name=config.name))
         start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         self.space = ParameterSpace(start, config.element_space, config.element_rank)
         self.table = ParameterSpace(start)
@@ -245,6 +273,11 @@ class _Run:
         strength, slices = np.zeros(space.size), space.slices()
         strength[slices["theta"]] = self.config.theta_prior
         target = np.zeros(space.size)
+        if "theta_element" in slices:
+            strength[slices["theta_element"]] = self.config.readout_prior
+        if "neighbour" in slices:
+            strength[slices["neighbour"]] = self.config.amplitude_prior
+            target[slices["neighbour"]] = 1.0
         for name in PRODUCTS & set(slices):
             strength[slices[name]] = self.config.product_prior
         for name in {"alpha", "r0"} & set(slices):

@@ -34,13 +34,13 @@ EDGES_PER_PROGRAM = 128
 
 @triton.jit
 def _radial(
-    r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, species: tl.constexpr,
+    r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, species: tl.constexpr,
     size: tl.constexpr, power: tl.constexpr,
 ):  # fmt: skip
     """R_mu(r) and its derivative for one mu."""
     scaling = tl.load(scalar_p)
     reach = tl.minimum(r - tl.load(scalar_p + 1), 0.0)
-    pair = scaling * tl.load(pair_p + zi) * tl.load(pair_p + zj) * tl.load(neighbour_p + mu * species + zj)
+    pair = scaling * tl.load(pair_p + zi) * tl.load(pair_p + zj) * tl.load(size_p + mu * species + zj)
     place = (tl.load(kappa_p + mu) * species + zi) * species + zj
     alpha = tl.load(alpha_p + place)
     # tanh(y / 2) = 1 - 2 / (exp(y) + 1); beyond 40 it is 1 to the last digit.
@@ -77,9 +77,9 @@ def _power(x, exponent, rank: tl.constexpr):
 
 @triton.jit
 def _moments_kernel(
-    first_p, vectors_p, j_p, types_p, atoms, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, powers_p, out_p,
-    species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr, radial_count: tl.constexpr,
-    block: tl.constexpr, power: tl.constexpr,
+    first_p, vectors_p, j_p, types_p, atoms, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, powers_p,
+    out_p, species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr,
+    radial_count: tl.constexpr, block: tl.constexpr, power: tl.constexpr,
 ):  # fmt: skip
     """out[i, mu, w] = sum_j R_mu(r_ij) x^a y^b z^c for the w-th monomial of mu; a program: a block of atoms, one mu."""
     mu = tl.program_id(1)
@@ -102,7 +102,9 @@ def _moments_kernel(
         z = tl.load(vectors_p + 3 * edge + 2, mask=on, other=0.0)
         zj = tl.load(types_p + tl.load(j_p + edge, mask=on, other=0), mask=on, other=0)
         r = tl.where(on, tl.sqrt(x * x + y * y + z * z), cutoff)
-        radial, _ = _radial(r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, species, size, power)
+        radial, _ = _radial(
+            r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, species, size, power
+        )
         radial = tl.where(on, radial, 0.0)
         mono = _power((x / r)[:, None], a, rank) * _power((y / r)[:, None], b, rank) * _power((z / r)[:, None], c, rank)
         total += radial[:, None] * mono
@@ -112,8 +114,8 @@ def _moments_kernel(
 
 @triton.jit
 def _forces_kernel(
-    owner_p, vectors_p, j_p, types_p, edges, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, powers_p, adjoint_p,
-    forces_p, virial_p, species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr,
+    owner_p, vectors_p, j_p, types_p, edges, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, powers_p,
+    adjoint_p, forces_p, virial_p, species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr,
     radial_count: tl.constexpr, block: tl.constexpr, power: tl.constexpr,
 ):  # fmt: skip
     """Adds dE/dr_vec of a block of edges to the forces of both atoms and the virial of the centre, in float64."""
@@ -133,7 +135,9 @@ def _forces_kernel(
         a = tl.load(powers_p + (mu * width + slots) * 3)[None, :]
         b = tl.load(powers_p + (mu * width + slots) * 3 + 1)[None, :]
         c = tl.load(powers_p + (mu * width + slots) * 3 + 2)[None, :]
-        radial, slope = _radial(r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, neighbour_p, scalar_p, species, size, power)
+        radial, slope = _radial(
+            r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, species, size, power
+        )
         adjoint = tl.load(adjoint_p + (i[:, None] * radial_count + mu) * width + slots[None, :])
         px, py, pz = _power(x[:, None], a, rank), _power(y[:, None], b, rank), _power(z[:, None], c, rank)
         along += slope * tl.sum(adjoint * px * py * pz, axis=1)

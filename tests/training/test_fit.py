@@ -26,13 +26,14 @@ from sus2.potential.mtp import read_mtp
 from sus2.potential.potential import Potential
 from sus2.registry.load import load
 from sus2.training.data.dataset import TrainingSet, make_set
+from sus2.training.fit import least_squares
 from sus2.training.fit.config import TrainConfig, read_config
 from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear
 from sus2.training.fit.normal_equations import normal_equations
 from sus2.training.fit.objective import LossWeights, Objective
 from sus2.training.fit.optimise import Prior, lbfgs, total
 from sus2.training.fit.parameters import ParameterSpace
-from sus2.training.fit.run import _Run, fit, initial_spec, least_squares, training_data
+from sus2.training.fit.run import _Run, fit, initial_spec, training_data
 from sus2.training.fit.run_folder import read_state
 from sus2.training.fit.sources import read_source
 from tests.helpers_spec import extended, random_spec

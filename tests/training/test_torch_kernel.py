@@ -13,14 +13,15 @@ import torch
 from sus2.errors import GraphError, Sus2Error
 from sus2.native.kernels import Edges, Kernel, ParameterGradient
 from sus2.potential.mtp import ModelSpec
+from sus2.training.fit import objective as objective_module
+from sus2.training.fit import torch_kernel
 from sus2.training.fit.config import TrainConfig, read_config
 from sus2.training.fit.objective import Device, Objective
 from sus2.training.fit.optimise import Prior, total
 from sus2.training.fit.parameters import ParameterSpace
-from sus2.training.fit.run import fit, initial_spec, torch_kernel
-from sus2.training.fit.run import objective as objective_module
+from sus2.training.fit.run import fit, initial_spec
 from sus2.training.fit.torch_kernel import TorchKernel, device_of, padded
-from tests.helpers_spec import random_spec
+from tests.helpers_spec import extended, random_spec
 from tests.training.test_fit import ELEMENTS, config_file, labelled
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -46,7 +47,9 @@ def model(graph: str, scaling_map: Literal["K", "L", "LK"]) -> ModelSpec:
 
 
 def assert_equal(found: ParameterGradient, expected: ParameterGradient, tolerance: float) -> None:
-    for name in ("alpha", "r0", "weights", "pair", "species", "theta"):
+    assert (found.neighbour is None) == (expected.neighbour is None)
+    names = ("alpha", "r0", "weights", "pair", "species", "theta") + ("neighbour",) * (found.neighbour is not None)
+    for name in names:
         a, b = getattr(found, name), getattr(expected, name)
         assert a.shape == b.shape
         assert a == pytest.approx(b, rel=0.0, abs=tolerance * np.abs(b).max()), name
@@ -54,10 +57,12 @@ def assert_equal(found: ParameterGradient, expected: ParameterGradient, toleranc
 
 @pytest.mark.parametrize("graph", ["l2k2", "l3k1"])
 @pytest.mark.parametrize("scaling_map", ["K", "L", "LK"])
+@pytest.mark.parametrize("form", ["published", "extended"])
 def test_equal_to_the_compiled_kernels(
-    graph: str, scaling_map: Literal["K", "L", "LK"], monkeypatch: pytest.MonkeyPatch
+    graph: str, scaling_map: Literal["K", "L", "LK"], form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = model(graph, scaling_map)
+    spec = extended(spec) if form == "extended" else spec
     edges = Objective(labelled(6), ELEMENTS, 4.0, threads=1).edges
     monkeypatch.setattr(torch_kernel, "EDGES_PER_BLOCK_CPU", 100)  # several blocks of atoms
     table = padded(edges, 4.0, torch.device("cpu"))

@@ -48,7 +48,7 @@ def loss_of(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: 
 
 
 def _linear(space: ParameterSpace) -> NDArray[np.int64]:
-    """Places of theta (what is particular to each element, where each has its own) and the shifts in the flat vector."""
+    """Places of theta (of what is particular to each element, where each has its own) and the shifts in the vector."""
     slices = space.slices()
     return np.r_[slices["theta_element" if space.own_readout else "theta"], slices["shift"]]
 

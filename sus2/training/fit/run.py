@@ -205,7 +205,8 @@ class _Run:
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
         if config.start_from:
-            start = in_form(config, replace(_starting_point(config.start_from, config.elements), potential_name=config.name))
+            found = _starting_point(config.start_from, config.elements)
+            start = in_form(config, replace(found, potential_name=config.name))
         start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         self.space = ParameterSpace(start, config.element_space, config.element_rank)
         self.table = ParameterSpace(start)

@@ -298,8 +298,8 @@ class _Shell:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Gradient by weights (M_k, R), alpha, r0 (n, K) of each scaling block, pair (n, K), species (n,), (element, lin, Q)
-    of each readout and amplitudes (n, M_k, K) of each scaling block."""
+    """Gradient by weights (M_k, R), alpha, r0 (n, K) of each scaling block, pair (n, K), species (n,), of each readout
+    (element, lin, Q), and amplitudes (n, M_k, K) of each scaling block."""
 
     weights: list[Tensor]
     alpha: list[Tensor]

@@ -18,6 +18,7 @@ from sus2.cli.check import check
 from sus2.cli.common import AsJson
 from sus2.cli.compare import compare
 from sus2.cli.data import data_app
+from sus2.cli.export import export
 from sus2.cli.properties import elastic, eos, phonons, relax, thermal
 from sus2.cli.screening import screen
 from sus2.cli.server import run_app, show_settings
@@ -41,6 +42,7 @@ app.command()(limits)
 app.command()(compare)
 app.command()(check)
 app.command()(screen)
+app.command()(export)
 app.command("app")(run_app)
 app.command("settings")(show_settings)
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.jobs.calculation import Question
-from sus2.registry.load import pretrained_folder
+from sus2.potential.compact import MAGIC, SUFFIX, cutoff_of_compact
+from sus2.registry.load import weights_of
 from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
 from sus2.structures import standardise
@@ -110,15 +111,23 @@ def cutoff_of(reference: PotentialRef) -> float:
 
 @lru_cache(maxsize=64)
 def _shipped_cutoff(name: str) -> float:
-    path = pretrained_folder() / f"{name}.mtp"
+    path = weights_of(name)
+    if path is None:
+        return _DEFAULT_CUTOFF_A
     try:
         with path.open("rb") as file:
-            return _stated_cutoff(file.read(4096))
+            return _stated_cutoff(file.read() if path.suffix == SUFFIX else file.read(4096))
     except (OSError, ValueError):
         return _DEFAULT_CUTOFF_A
 
 
 def _stated_cutoff(raw: bytes) -> float:
+    if raw.startswith(MAGIC):
+        try:
+            value = cutoff_of_compact(raw)
+        except Sus2Error:
+            return _DEFAULT_CUTOFF_A
+        return value if 0.0 < value <= 100.0 else _DEFAULT_CUTOFF_A
     match = _MAX_DISTANCE.search(raw[:4096])
     try:
         value = float(match.group(1)) if match else _DEFAULT_CUTOFF_A

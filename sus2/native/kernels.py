@@ -274,7 +274,7 @@ class Kernel:
         out = ParameterGradient(
             alpha=np.zeros((blocks, c, c)), r0=np.zeros((blocks, c, c)),
             weights=np.zeros((s.radial_funcs_count, s.radial_basis_size)), pair=np.zeros(c), species=np.zeros(c),
-            theta=np.zeros(np.shape(s.moment_coeffs)),
+            theta=np.zeros((c, len(s.mapping)) if s.own_readout else len(s.mapping)),
             neighbour=None if s.neighbour_coeffs is None else np.zeros(s.neighbour_coeffs.shape),
         )  # fmt: skip
         u = np.ascontiguousarray(energy_weight, dtype=np.float64)
@@ -296,7 +296,8 @@ class Kernel:
         s = self.spec
         tables = 2 * s.scaling_blocks * s.species_count**2 + s.radial_funcs_count * s.radial_basis_size
         amplitudes = 0 if s.neighbour_coeffs is None else s.neighbour_coeffs.size
-        return int(np.size(s.moment_coeffs)) + (0 if linear else tables + 2 * s.species_count + amplitudes)
+        readout = len(s.mapping) * (s.species_count if s.own_readout else 1)
+        return readout + (0 if linear else tables + 2 * s.species_count + amplitudes)
 
     def jacobian(self, edges: Edges, first: Index, *, linear: bool = False) -> Array:
         """Derivatives of energies, forces and virials by the parameters, shape (3 N + 7 S, P), in float64.

@@ -81,8 +81,12 @@ class ModelSpec:
     @property
     def extended(self) -> bool:
         """True where the published form cannot hold the model."""
-        own = self.moment_coeffs is not None and self.moment_coeffs.ndim == 2
-        return own or self.neighbour_coeffs is not None or self.envelope_power != 2
+        return self.own_readout or self.neighbour_coeffs is not None or self.envelope_power != 2
+
+    @property
+    def own_readout(self) -> bool:
+        """True where each element has a theta of its own."""
+        return self.moment_coeffs is not None and self.moment_coeffs.ndim == 2
 
     @property
     def readout(self) -> Array:

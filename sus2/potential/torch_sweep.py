@@ -209,7 +209,7 @@ class Sweep:
     def form_of(self, z: int) -> tuple[Tensor, Tensor]:
         """lin (nf,) and Q (nf, nf) of the z-th element's readout; one for all elements where they share it."""
         assert self.form is not None
-        z = z if np.ndim(self.spec.moment_coeffs) == 2 else 0
+        z = z if self.spec.own_readout else 0
         if z not in self._forms:
             lin, q = self.form.matrix(self.spec.readout[z])
             self._forms[z] = tuple(  # type: ignore[assignment]
@@ -219,7 +219,7 @@ class Sweep:
 
     def by_readout(self, zi: Tensor) -> list[tuple[int, Tensor | slice]]:
         """Elements and the places of their atoms among types zi (n,); all atoms at once where they share a readout."""
-        if np.ndim(self.spec.moment_coeffs) == 1:
+        if not self.spec.own_readout:
             return [(0, slice(None))]
         return [(int(z), torch.nonzero(zi == z).squeeze(1)) for z in torch.unique(zi)]
 

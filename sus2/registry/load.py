@@ -1,7 +1,7 @@
 """Potentials by name: weights, functional, elements and card; and a user's own files.
 
-A potential is an `.mtp` file with a card beside it, `NAME.json`. The card names the elements in type order,
-which the file itself does not.
+A potential is an `.mtp` file, or a `.sus2` file in the compact binary form, with a card beside it, `NAME.json`. The
+card names the elements in type order, which the file itself does not.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
 from sus2.errors import PotentialFileError, printable
 from sus2.potential.card import Card, read_card
+from sus2.potential.compact import MAGIC, SUFFIX, parse_compact
 from sus2.potential.mtp import MAX_FILE_BYTES, parse_mtp
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from sus2.potential.potential import Potential
 
+WEIGHTS: Final = (".mtp", SUFFIX)
+"""Endings of files with weights: text, and the compact binary form."""
 FOLDERS_VARIABLE = "SUS2_MODELS"
 
 
@@ -48,6 +51,22 @@ def beside_weights(name: str, suffix: str) -> Path | None:
         if path.parent == folder and path.is_file():
             return path
     return None
+
+
+def weights_of(name: str) -> Path | None:
+    """The weights of a potential found by name, in either form; None where no folder has them.
+
+    Parameters
+    ----------
+    name
+        Name of a potential, as its card has it.
+
+    Returns
+    -------
+    Path or None
+        The file NAME.mtp or NAME.sus2.
+    """
+    return next((path for ending in WEIGHTS if (path := beside_weights(name, ending)) is not None), None)
 
 
 def models() -> list[Card]:
@@ -120,22 +139,23 @@ def load(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Potential:
-    """Load a shipped potential by name, or an `.mtp` file with its elements in type order.
+    """Load a shipped potential by name, or an `.mtp` or `.sus2` file with its elements in type order.
 
     A file without `elements` needs its card beside it. `device` defaults to the CPU, `dtype` to float64.
     Raises PotentialFileError: unknown name, unreadable file, wrong sha256, elements that do not fit.
     """
     path = Path(name_or_path)
-    named = beside_weights(str(name_or_path), ".mtp") if path.suffix != ".mtp" else None
+    named = weights_of(str(name_or_path)) if path.suffix not in WEIGHTS else None
     if named is not None:
         path = named
     elif not path.is_file():
         names = ", ".join(c.name for c in models()) or "none"
         raise PotentialFileError(
-            f"There is no potential '{name_or_path}': give a shipped name ({names}) or the path of an .mtp file."
+            f"There is no potential '{name_or_path}': give a shipped name ({names}) or the path of an .mtp "
+            "or .sus2 file."
         )
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise PotentialFileError(f"{path.name}: larger than {MAX_FILE_BYTES // 2**20} MiB, not an .mtp file.")
+        raise PotentialFileError(f"{path.name}: larger than {MAX_FILE_BYTES // 2**20} MiB, not a potential.")
     card_path = path.with_suffix(".json")
     card = None
     if elements is None:
@@ -161,7 +181,7 @@ def load_bytes(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Potential:
-    """A potential from the bytes of an `.mtp` file (an upload) and its elements or card; see load."""
+    """A potential from the bytes of an `.mtp` or `.sus2` file (an upload) and its elements or card; see load."""
     from sus2.potential.potential import Potential
 
     digest = hashlib.sha256(raw).hexdigest()
@@ -169,11 +189,14 @@ def load_bytes(
         raise PotentialFileError(
             f"{name}: the weights do not match the sha256 of their card; get both files again from one source."
         )
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise PotentialFileError(f"{name}: not a text file, so not an .mtp potential.") from None
-    spec = parse_mtp(text, source=name)
+    if raw.startswith(MAGIC):
+        spec = parse_compact(raw, source=name)
+    else:
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise PotentialFileError(f"{name}: not a text file, so not an .mtp potential.") from None
+        spec = parse_mtp(text, source=name)
     if card is None:
         if elements is None:
             raise PotentialFileError(f"{name}: the elements in type order are missing.")

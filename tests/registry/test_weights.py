@@ -11,7 +11,7 @@ import pytest
 import sus2
 from sus2.errors import PotentialFileError, Sus2Error
 from sus2.potential.card import parse_card, read_card
-from sus2.registry.load import load_bytes, models, pretrained_folder
+from sus2.registry.load import load_bytes, models, pretrained_folder, weights_of
 from sus2.registry.reference import PotentialRef
 
 NAME = "si-mlearn-pbe"
@@ -102,6 +102,8 @@ def test_a_worker_refuses_weights_that_changed_since_the_question_was_asked(
 
 def test_every_shipped_card_names_the_weights_beside_it() -> None:
     for card in models():
-        raw = (pretrained_folder() / f"{card.name}.mtp").read_bytes()
+        path = weights_of(card.name)
+        assert path is not None
+        raw = path.read_bytes()
         assert hashlib.sha256(raw).hexdigest() == card.sha256, card.name
         assert parse_card(card.model_dump_json().encode()).identity == card.identity

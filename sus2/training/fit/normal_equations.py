@@ -109,7 +109,7 @@ def _group(
 
 def _columns(spec: ModelSpec, types: Index, *, linear: bool) -> Index:
     """Places of the columns of the spec of these types among those of the whole spec, shifts last."""
-    c, scalars, own = spec.species_count, len(spec.mapping), np.ndim(spec.moment_coeffs) == 2
+    c, scalars, own = spec.species_count, len(spec.mapping), spec.own_readout
     theta = (c if own else 1) * scalars
     readout = (types[:, None] * scalars + np.arange(scalars)).ravel() if own else np.arange(scalars)
     if linear:

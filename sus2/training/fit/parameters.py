@@ -73,7 +73,7 @@ class ParameterSpace:
     @property
     def own_readout(self) -> bool:
         """Whether each element has a readout of its own."""
-        return np.ndim(self.spec.moment_coeffs) == 2
+        return self.spec.own_readout
 
     def slices(self) -> dict[str, slice]:
         out, at = {}, 0

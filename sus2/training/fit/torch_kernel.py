@@ -158,7 +158,7 @@ class TorchKernel:
         return ParameterGradient(
             alpha=alpha.reshape(count, c, c).cpu().numpy(), r0=r0.reshape(count, c, c).cpu().numpy(),
             weights=by_weights, pair=(pair / sweep.pair.double()).cpu().numpy(), species=species.cpu().numpy(),
-            theta=theta if np.ndim(s.moment_coeffs) == 2 else theta[0], neighbour=by_neighbour,
+            theta=theta if s.own_readout else theta[0], neighbour=by_neighbour,
         )  # fmt: skip
 
     def _theta(self, linear: Array, quadratic: Array) -> Array:

@@ -20,8 +20,9 @@ def export(
     """
     import hashlib
 
+    from sus2.potential.card import write_card
     from sus2.potential.mtp import format_mtp
-    from sus2.registry.load import load, write_card
+    from sus2.registry.load import load
 
     if target.suffix != ".mtp":
         raise Sus2Error(f"{target.name}: give the file the ending .mtp.")

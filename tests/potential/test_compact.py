@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 import sus2
 from sus2.cli.main import app
 from sus2.errors import PotentialFileError
+from sus2.potential.card import Card, write_card
 from sus2.potential.compact import format_compact, parse_compact, read_compact, rounded, write_compact
 from sus2.potential.mtp import ModelSpec, format_mtp, parse_mtp, read_mtp
 from sus2.potential.potential import Potential
-from sus2.registry.load import Card, load_bytes, write_card
+from sus2.registry.load import load_bytes
 from tests.contract.test_contract import ELEMENTS, crystal
 from tests.helpers_spec import extended, random_spec
 

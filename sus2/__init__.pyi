@@ -1,4 +1,5 @@
 # The public names of the package, read by type checkers and, at run time, by lazy_loader.
+from . import testing as testing
 from .comparison.compare import compare as compare
 from .comparison.compare_batch import compare_batch as compare_batch
 from .errors import Sus2Error as Sus2Error

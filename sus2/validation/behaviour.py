@@ -16,8 +16,8 @@ from ase.md.verlet import VelocityVerlet
 from sus2.checks import Check, Verdict, graded
 from sus2.potential.evaluation import Calculates
 from sus2.structures import elements_of
+from sus2.testing import measures
 from sus2.types import Array
-from sus2.units import EV_PER_A3_TO_GPA
 from sus2.validation.result import Curve
 
 WALL: Final = (0.5, 0.8)  # in units of the sum of covalent radii: a dimer must repel here
@@ -28,86 +28,37 @@ _DYNAMICS_ATOMS: Final = 32
 _DYNAMICS_K: Final = 300.0
 
 
-def _rattled(atoms: Atoms, seed: int, size: float = 0.05) -> Atoms:
-    out = atoms.copy()
-    out.positions += np.random.default_rng(seed).normal(scale=size, size=out.positions.shape)
-    return out
-
-
 def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
     """Forces and stress against fourth-order differences of the energy of a rattled crystal."""
     # One atom alone in its cell has no force, whatever the potential.
-    crystal, h = _rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed), 2e-3
-    weights = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * h)
-    rng = np.random.default_rng((seed, 1))
-    picked = [(int(rng.integers(len(crystal))), axis) for axis in range(3)]
-    moved, strained = [], []
-    for atom, axis in picked:
-        for step in (-2, -1, 1, 2):
-            copy = crystal.copy()
-            copy.positions[atom, axis] += step * h
-            moved.append(copy)
-    pairs = ((0, 0), (1, 2))
-    for a, b in pairs:
-        for step in (-2, -1, 1, 2):
-            e = np.zeros((3, 3))
-            e[a, b] += 0.5 * step * h
-            e[b, a] += 0.5 * step * h
-            strained.append(_deformed(crystal, np.eye(3) + e))
-    (now,) = potential.evaluate([crystal])
-    energies = np.array([r.energy_ev for r in potential.evaluate([*moved, *strained])]).reshape(-1, 4)
-    slopes = energies @ weights
-    force = max(abs(-s - now.forces_ev_per_a[i, x]) for s, (i, x) in zip(slopes, picked, strict=False))
-    stress = slopes[len(picked) :] / crystal.get_volume()
-    gap = max(abs(s - now.stress_ev_per_a3[k]) for s, k in zip(stress, (0, 3), strict=True)) * EV_PER_A3_TO_GPA
+    crystal = measures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed)
     return [
-        graded("Forces against energy", force, "eV/Å", pass_limit=1e-4, warn_limit=1e-2,
+        graded("Forces against energy", measures.force_slope_ev_per_a(crystal, potential, seed), "eV/Å",
+               pass_limit=1e-4, warn_limit=1e-2,
                meaning="Forces must be the slope of the energy, or dynamics heats up and relaxation goes astray."),
-        graded("Stress against energy", gap, "GPa", pass_limit=1e-2, warn_limit=0.1,
+        graded("Stress against energy", measures.stress_slope_gpa(crystal, potential), "GPa",
+               pass_limit=1e-2, warn_limit=0.1,
                meaning="The stress must be the slope of the energy under strain, or cells relax to a wrong size."),
     ]  # fmt: skip
 
 
-def _deformed(atoms: Atoms, deformation: Array) -> Atoms:
-    out = atoms.copy()
-    out.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
-    return out
-
-
 def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
-    """Rotation, order of the atoms, twice the cell, and two structures far apart."""
-    crystal = _rattled(atoms, seed)
-    rng = np.random.default_rng((seed, 2))
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    turn[:, 0] *= np.sign(np.linalg.det(turn))  # a turn, not a reflection
-    rotated = crystal.copy()
-    rotated.set_cell(crystal.cell.array @ turn.T)
-    rotated.positions = crystal.positions @ turn.T
-    order = np.arange(len(crystal))[::-1]
-    doubled = crystal.repeat((2, 1, 1))
-    a, b = (elements_of(crystal) * 2)[:2]
-    far = 2.5 * float(getattr(potential, "cutoff", 6.0))
-    isolated = [Atoms([a], [[0, 0, 0]]), Atoms([b], [[0, 0, 0]]), Atoms([a, b], [[0, 0, 0], [far, 0, 0]])]
-    now, turned, shuffled, twice, one, other, both = potential.evaluate(
-        [crystal, rotated, crystal[order], doubled, *isolated]
-    )
-    n = len(crystal)
-    spin = max(
-        abs(turned.energy_ev - now.energy_ev) / n,
-        float(np.abs(turned.forces_ev_per_a - now.forces_ev_per_a @ turn.T).max()),
-    )
-    shuffle = max(
-        abs(shuffled.energy_ev - now.energy_ev) / n,
-        float(np.abs(shuffled.forces_ev_per_a - now.forces_ev_per_a[order]).max()),
-    )
+    """Rotation and permutation invariance, size extensivity, and two atoms far apart."""
+    crystal = measures.rattled(atoms, seed)
+    rotated = measures.rotation(crystal, potential, seed)
+    reordered = measures.permutation(crystal, potential)
+    repeated = measures.extensivity(crystal, potential).energy_ev_per_atom
+    apart = measures.interaction_beyond_cutoff_ev(crystal, potential)
     meaning = "A potential that breaks this gives numbers that depend on how a file was written."
     return [
-        graded("Rotation invariance", spin, "eV, eV/Å", pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
-        graded("Permutation invariance", shuffle, "eV, eV/Å", pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
-        graded("Size extensivity", abs(twice.energy_ev / 2 - now.energy_ev) / n, "eV/atom", pass_limit=1e-8,
-               warn_limit=1e-4, meaning="Twice the crystal must have twice the energy."),
-        graded("Two atoms far apart", abs(both.energy_ev - one.energy_ev - other.energy_ev), "eV", pass_limit=1e-6,
-               warn_limit=1e-2, meaning="Beyond the cutoff atoms must not feel each other."),
+        graded("Rotation invariance", max(rotated.energy_ev_per_atom, rotated.force_ev_per_a), "eV, eV/Å",
+               pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
+        graded("Permutation invariance", max(reordered.energy_ev_per_atom, reordered.force_ev_per_a), "eV, eV/Å",
+               pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
+        graded("Size extensivity", repeated, "eV/atom", pass_limit=1e-8, warn_limit=1e-4,
+               meaning="Twice the crystal must have twice the energy."),
+        graded("Two atoms far apart", apart, "eV", pass_limit=1e-6, warn_limit=1e-2,
+               meaning="Beyond the cutoff atoms must not feel each other."),
     ]  # fmt: skip
 
 
@@ -126,8 +77,8 @@ def smoothness_checks(atoms: Atoms, potential: Calculates, points: int = 121, se
 
 def _strained_path(atoms: Atoms, potential: Calculates, points: int) -> tuple[float, float]:
     strain = np.linspace(-_PATH_STRAIN, _PATH_STRAIN, points)
-    found = potential.evaluate([_deformed(atoms, np.eye(3) * (1.0 + s)) for s in strain])
-    volumes = np.array([abs(_deformed(atoms, np.eye(3) * (1.0 + s)).get_volume()) for s in strain])
+    found = potential.evaluate([measures.deformed(atoms, np.eye(3) * (1.0 + s)) for s in strain])
+    volumes = np.array([abs(measures.deformed(atoms, np.eye(3) * (1.0 + s)).get_volume()) for s in strain])
     # dE/ds with r -> (1 + s) r is V tr(sigma) / (1 + s).
     slope = np.array([r.stress_ev_per_a3[:3].sum() for r in found]) * volumes / (1.0 + strain)
     return _roughness(strain, np.array([r.energy_ev for r in found]), slope, len(atoms))
@@ -197,7 +148,7 @@ def wall_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], dict[
 def wide_volume_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], Curve]:
     """Whether E(V) of the uniformly scaled crystal has one minimum over a wide range, and the curve."""
     ratio = np.linspace(*VOLUMES, 81)
-    found = potential.evaluate([_deformed(atoms, np.eye(3) * x ** (1 / 3)) for x in ratio])
+    found = potential.evaluate([measures.deformed(atoms, np.eye(3) * x ** (1 / 3)) for x in ratio])
     energy = np.array([r.energy_ev for r in found]) / len(atoms)
     curve = Curve(ratio * abs(atoms.get_volume()), energy * len(atoms))
     # Ends that are lower than their neighbours count: the energy still falls there.

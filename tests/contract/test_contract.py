@@ -11,7 +11,6 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from sus2.native import kernels
 from sus2.potential.batch import build_batch
@@ -21,6 +20,7 @@ from sus2.potential.graph import graph
 from sus2.potential.model import Sus2Model, energy_forces_virial
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.potential import Potential
+from sus2.testing import CONTRACT, SINGLE_PRECISION, Tolerances
 from tests.conftest import require
 from tests.helpers_spec import extended, random_spec
 
@@ -110,6 +110,18 @@ def stress_tensor(voigt: Array) -> Array:
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
+@pytest.mark.parametrize("law", CONTRACT)
+def test_the_public_contract(potential: Potential, backend: str, law: str) -> None:
+    exact = Tolerances(1e-10, 1e-10, 1e-10, force_slope_ev_per_a=1e-3, stress_slope_gpa=0.02, jump_ev=1e-3)
+    single = replace(SINGLE_PRECISION, force_slope_ev_per_a=0.5, stress_slope_gpa=20.0, jump_ev=1e-3)
+    CONTRACT[law](crystal(), potential, single if backend.endswith("32") else exact)
+
+
+def test_the_crystal_of_the_contract_has_forces(potential: Potential) -> None:
+    """Else nothing there is tested."""
+    assert np.abs(potential.evaluate([crystal()])[0].forces_ev_per_a).max() > 0.1
+
+
 def test_agrees_with_the_readable_model(potential: Potential, tol: float) -> None:
     structures = [crystal(1), Atoms("Ga", positions=[[0, 0, 0]]), crystal(2)]
     for a, b in zip(potential.evaluate(structures), by_model(potential.spec, structures), strict=True):
@@ -117,75 +129,6 @@ def test_agrees_with_the_readable_model(potential: Potential, tol: float) -> Non
         assert np.allclose(a.energies_ev, b.energies_ev, atol=tol)
         assert np.allclose(a.forces_ev_per_a, b.forces_ev_per_a, atol=tol)
         assert np.allclose(a.stress_ev_per_a3, b.stress_ev_per_a3, atol=tol, equal_nan=True)
-
-
-def test_shapes_and_sums(potential: Potential, tol: float) -> None:
-    atoms = crystal()
-    r = potential.evaluate([atoms])[0]
-    assert r.energies_ev.shape == (4,)
-    assert r.forces_ev_per_a.shape == (4, 3)
-    assert r.stress_ev_per_a3.shape == (6,)
-    assert r.energies_ev.sum() == pytest.approx(r.energy_ev, abs=1e-12)
-    assert np.allclose(r.forces_ev_per_a.sum(axis=0), 0.0, atol=tol)
-    assert np.abs(r.forces_ev_per_a).max() > 0.1  # else nothing below is tested
-
-
-def test_rotation(potential: Potential, tol: float) -> None:
-    atoms = crystal()
-    turn = Rotation.random(random_state=5).as_matrix()
-    turned = atoms.copy()
-    turned.set_cell(atoms.cell.array @ turn.T)
-    turned.positions = atoms.positions @ turn.T
-    a, b = potential.evaluate([atoms, turned])
-    assert b.energy_ev == pytest.approx(a.energy_ev, abs=tol)
-    assert np.allclose(b.forces_ev_per_a, a.forces_ev_per_a @ turn.T, atol=tol)
-    assert np.allclose(stress_tensor(b.stress_ev_per_a3), turn @ stress_tensor(a.stress_ev_per_a3) @ turn.T, atol=tol)
-
-
-def test_translation_and_wrapping(potential: Potential, tol: float) -> None:
-    atoms = crystal()
-    moved = atoms.copy()
-    moved.positions += [13.7, -5.1, 0.3]
-    wrapped = moved.copy()
-    wrapped.wrap()
-    a, b, c = potential.evaluate([atoms, moved, wrapped])
-    for other in (b, c):
-        assert other.energy_ev == pytest.approx(a.energy_ev, abs=tol)
-        assert np.allclose(other.forces_ev_per_a, a.forces_ev_per_a, atol=tol)
-
-
-def test_permutation(potential: Potential, tol: float) -> None:
-    atoms, order = crystal(), [2, 0, 3, 1]
-    a, b = potential.evaluate([atoms, atoms[order]])
-    assert np.allclose(b.energies_ev, a.energies_ev[order], atol=tol)
-    assert np.allclose(b.forces_ev_per_a, a.forces_ev_per_a[order], atol=tol)
-
-
-def test_batch_is_single_and_nothing_leaks(potential: Potential, tol: float) -> None:
-    structures = [crystal(k) for k in range(7)] + [Atoms("As", positions=[[0, 0, 0]])]
-    together = potential.evaluate(structures)
-    changed = [*structures[:3], crystal(99), *structures[4:]]
-    for k, (a, b) in enumerate(zip(together, potential.evaluate(changed), strict=True)):
-        single = potential.evaluate([structures[k]])[0]
-        assert a.energy_ev == pytest.approx(single.energy_ev, abs=tol)
-        assert np.allclose(a.forces_ev_per_a, single.forces_ev_per_a, atol=tol)
-        if k != 3:
-            assert b.energy_ev == pytest.approx(a.energy_ev, abs=tol)
-
-
-def test_input_is_not_modified(potential: Potential) -> None:
-    atoms = crystal()
-    before = atoms.copy()
-    potential.evaluate([atoms])
-    assert atoms == before
-    assert atoms.calc is None
-
-
-def test_supercell_is_extensive(potential: Potential, tol: float) -> None:
-    atoms = crystal()
-    a, b = potential.evaluate([atoms, atoms * (2, 1, 3)])
-    assert b.energy_ev == pytest.approx(6 * a.energy_ev, abs=20 * tol)
-    assert np.allclose(b.stress_ev_per_a3, a.stress_ev_per_a3, atol=tol)
 
 
 def test_atoms_without_neighbours(potential: Potential) -> None:

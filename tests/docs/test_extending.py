@@ -24,6 +24,7 @@ from sus2.cli import main as cli
 from sus2.errors import DataError, PotentialFileError
 from sus2.potential.card import read_card, write_card
 from sus2.registry.load import model_folders, models, pretrained_folder
+from sus2.testing import CONTRACT
 from sus2.training.data.sets import load_set, set_folder
 from sus2.training.teachers import build as teacher
 from sus2.training.teachers.ase_teacher import serve
@@ -256,3 +257,23 @@ def test_a_calculator_that_fails_is_told(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"calculator failed in structures-0000.npz"):
         serve({"PBE": EMT}, ["label", str(tmp_path), "--teacher", "PBE"])
     assert not list(tmp_path.glob("labels*"))
+
+
+# The test kit -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(files("testing.md")))
+def test_the_tests_of_the_page_pass(name: str, root: Path, tmp_path: Path) -> None:
+    (tmp_path / Path(name).name).write_text(files("testing.md")[name], encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
+
+
+def test_the_page_names_every_law() -> None:
+    text = (PAGES / "testing.md").read_text(encoding="utf-8")
+    for name, law in CONTRACT.items():
+        assert f"| {name} | `{law.__name__}` |" in text

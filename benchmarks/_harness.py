@@ -79,14 +79,16 @@ class Suite:
         if runs:
             for line in regressions(runs[-1], self.rows, self.calibration_gflops):
                 print(line)
-        runs.append({
-            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
-            "title": self.title,
-            "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
-            "torch": torch.__version__,
-            "calibration_gflops": round(self.calibration_gflops, 2),
-            "rows": [asdict(r) for r in self.rows],
-        })  # fmt: skip
+        runs.append(
+            {
+                "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
+                "title": self.title,
+                "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+                "torch": torch.__version__,
+                "calibration_gflops": round(self.calibration_gflops, 2),
+                "rows": [asdict(r) for r in self.rows],
+            }
+        )
         path.write_text(json.dumps(runs[-KEPT_RUNS:], indent=1) + "\n")
 
 

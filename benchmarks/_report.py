@@ -20,11 +20,14 @@ def cell(value: float) -> str:
 def tables(run: dict[str, Any]) -> list[str]:
     """Markdown of one run."""
     out = [
-        f"## {run['title']}", "",
+        f"## {run['title']}",
+        "",
         f"{run['date']} UTC, {run['machine']}, torch {run['torch']}; calibration (matrix product in numpy, one thread) "
-        f"{run['calibration_gflops']:.1f} GFLOP/s.", "",
-        "| | atoms | | | ratio |", "|---|--:|--:|---|---|",
-    ]  # fmt: skip
+        f"{run['calibration_gflops']:.1f} GFLOP/s.",
+        "",
+        "| | atoms | | | ratio |",
+        "|---|--:|--:|---|---|",
+    ]
     before = ""
     for r in run["rows"]:
         if r["table"] != before:
@@ -64,11 +67,13 @@ def figure(runs: list[dict[str, Any]]) -> go.Figure:
 def main() -> None:
     runs = [json.loads(path.read_text())[-1] for path in sorted(RESULTS.glob("*.json"))]
     text = [
-        "# Benchmarks", "",
+        "# Benchmarks",
+        "",
         "Made by `make bench`. One thread and best of several runs in processor time, unless a row says otherwise; two "
         "threads in wall time. Runs are kept in `benchmarks/results/`; each script says what became slower since its "
-        "last run, measured against its calibration.", "",
-    ]  # fmt: skip
+        "last run, measured against its calibration.",
+        "",
+    ]
     for run in runs:
         text += tables(run)
     (DOCS / "benchmarks.md").write_text("\n".join(text), encoding="utf-8")

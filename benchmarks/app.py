@@ -44,9 +44,12 @@ def server(port: int = 0, folder: str = "") -> Iterator[tuple[str, subprocess.Po
                 s.bind(("127.0.0.1", 0))
                 port = s.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=ROOT,
-            env={**os.environ, "SUS2_CACHE": cache}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, "SUS2_CACHE": cache},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         address = f"http://127.0.0.1:{port}"
         while process.poll() is None:
             try:
@@ -132,9 +135,11 @@ def _moved(page: Page, handle: object, numbers: str, at: int) -> float:
         began = time.perf_counter()
         handle.press("ArrowRight")  # type: ignore[attr-defined]
         page.wait_for_function(
-            "([q, k, old]) => document.querySelectorAll(q)[k]?.innerText !== old", arg=[numbers, at, before],
-            timeout=60_000, polling=10,
-        )  # fmt: skip
+            "([q, k, old]) => document.querySelectorAll(q)[k]?.innerText !== old",
+            arg=[numbers, at, before],
+            timeout=60_000,
+            polling=10,
+        )
         seconds.append(time.perf_counter() - began)
         page.locator(STILL).wait_for()
     return statistics.median(seconds)
@@ -149,7 +154,7 @@ def again() -> float:
     ):
         context = play.chromium.launch_persistent_context(
             profile, executable_path=shutil.which("chromium"), args=ARGUMENTS
-        )  # fmt: skip
+        )
         page = context.new_page()
         with server(folder=folder) as (address, _):
             for _ in range(4):

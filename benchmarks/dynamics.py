@@ -188,8 +188,17 @@ def conserve(
         temperatures.append(temperature)
         if keep and (time.monotonic() - saved > SAVE_SECONDS or step == steps):
             saved = time.monotonic()
-            save(path, numbers=numbers, positions=run.structures.positions, cell=run.structures.cells[0], step=step,
-                 velocities=run.velocities, sites=sites, energies=energies, temperatures=temperatures)  # fmt: skip
+            save(
+                path,
+                numbers=numbers,
+                positions=run.structures.positions,
+                cell=run.structures.cells[0],
+                step=step,
+                velocities=run.velocities,
+                sites=sites,
+                energies=energies,
+                temperatures=temperatures,
+            )
             each = 1e6 * (time.process_time() - began) / (step - first)
             print(f"{name}: {step * timestep_fs / 1000:.0f} ps, {each:.0f} us/step", flush=True)
     count = steps // KEEP_EVERY
@@ -202,11 +211,15 @@ def row(name: str, energies_ev: Array, temperatures_k: Array, moved_a: Array, ti
     crystal = crystal_of(name)
     found = drift(energies_ev / len(crystal), KEEP_EVERY * timestep_fs)
     return {
-        "potential": name, "crystal": crystal.get_chemical_formula("metal"), "atoms": len(crystal),
-        "picoseconds": len(energies_ev) * KEEP_EVERY * timestep_fs / 1000.0, "timestep_fs": timestep_fs,
-        "temperature_k": float(np.mean(temperatures_k)), **asdict(found),
+        "potential": name,
+        "crystal": crystal.get_chemical_formula("metal"),
+        "atoms": len(crystal),
+        "picoseconds": len(energies_ev) * KEEP_EVERY * timestep_fs / 1000.0,
+        "timestep_fs": timestep_fs,
+        "temperature_k": float(np.mean(temperatures_k)),
+        **asdict(found),
         "largest_displacement_a": float(np.linalg.norm(moved_a - moved_a.mean(axis=0), axis=1).max()),
-    }  # fmt: skip
+    }
 
 
 def so_far(name: str, *, timestep_fs: float = 1.0, temperature_k: float = 300.0) -> dict[str, object] | None:

@@ -212,12 +212,17 @@ def run(name: str, seeds: Sequence[int]) -> dict[str, object]:
             verdicts[said(potential, results[k])] += 1
             above += downhill(results[k]).verdict == "fail"
     return {
-        "potential": name, "crystals": len(cases), "extreme": sum(c.extreme for c in cases), **outcomes_of(outcomes),
+        "potential": name,
+        "crystals": len(cases),
+        "extreme": sum(c.extreme for c in cases),
+        **outcomes_of(outcomes),
         "median_steps": float(np.median(steps)) if steps else 0.0,
-        "checks_pass": verdicts["pass"], "checks_warn": verdicts["warn"], "checks_fail": verdicts["fail"],
+        "checks_pass": verdicts["pass"],
+        "checks_warn": verdicts["warn"],
+        "checks_fail": verdicts["fail"],
         "above_the_start": above,
         "faults": wrong,
-    }  # fmt: skip
+    }
 
 
 def outcomes_of(found: Counter[str]) -> dict[str, int]:

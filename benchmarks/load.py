@@ -78,8 +78,12 @@ class User:
         url = self.address.replace("http", "ws") + "/_stcore/stream"
         headers = {"Cookie": self.cookie}
         self.socket = await websockets.connect(
-            url, subprotocols=["streamlit"], max_size=None, additional_headers=headers, open_timeout=120  # type: ignore[list-item]
-        )  # fmt: skip
+            url,
+            subprotocols=["streamlit"],
+            max_size=None,
+            additional_headers=headers,
+            open_timeout=120,  # type: ignore[list-item]
+        )
         self.reader = asyncio.ensure_future(self._read())
 
     def _cookie(self) -> str:
@@ -206,9 +210,10 @@ class User:
     def _put(self, url: str, name: str, data: bytes) -> None:
         body = f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n'.encode()
         headers = {
-            "Content-Type": "multipart/form-data; boundary=b", "Cookie": self.cookie,
+            "Content-Type": "multipart/form-data; boundary=b",
+            "Cookie": self.cookie,
             "X-Xsrftoken": self.cookie.split("=", 1)[1],
-        }  # fmt: skip
+        }
         request = urllib.request.Request(self.address + url, body + data + b"\r\n--b--\r\n", headers, method="PUT")
         urllib.request.urlopen(request, timeout=120).close()
 

@@ -13,8 +13,17 @@ from ase.build import bulk
 
 import sus2
 
-SIZES = {1: None, 2: None, 8: (1, 1, 1), 64: (2, 2, 2), 512: (4, 4, 4), 4096: (8, 8, 8), 13824: (12, 12, 12),
-         32768: (16, 16, 16), 97336: (23, 23, 23)}  # fmt: skip
+SIZES = {
+    1: None,
+    2: None,
+    8: (1, 1, 1),
+    64: (2, 2, 2),
+    512: (4, 4, 4),
+    4096: (8, 8, 8),
+    13824: (12, 12, 12),
+    32768: (16, 16, 16),
+    97336: (23, 23, 23),
+}
 
 
 def peak_kb(*, reset: bool = False) -> float:
@@ -69,8 +78,10 @@ def main() -> None:
                     continue
                 done = subprocess.run(
                     [sys.executable, __file__, "--measure", name, str(count), str(int(calculator))],
-                    capture_output=True, text=True, check=True,
-                )  # fmt: skip
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
                 found = json.loads(done.stdout.splitlines()[-1])
                 suite.add(name, row, found["us"], "us/atom", size=count)
                 if count >= 4096:

@@ -31,14 +31,34 @@ import sus2
 ROOT = Path(__file__).resolve().parent.parent
 # Shannon radii (A), 12-coordinated A, 6-coordinated B and X.
 A = {"Na": 1.39, "K": 1.64, "Rb": 1.72, "Cs": 1.88, "Ca": 1.34, "Sr": 1.44, "Ba": 1.61, "La": 1.36}
-B = {"Mg": 0.72, "Ca": 1.00, "Sr": 1.18, "Ti": 0.605, "Zr": 0.72, "Hf": 0.71, "Nb": 0.64, "Ta": 0.64, "Al": 0.535,
-     "Sc": 0.745, "Ga": 0.62, "Zn": 0.74, "Y": 0.90}  # fmt: skip
+B = {
+    "Mg": 0.72,
+    "Ca": 1.00,
+    "Sr": 1.18,
+    "Ti": 0.605,
+    "Zr": 0.72,
+    "Hf": 0.71,
+    "Nb": 0.64,
+    "Ta": 0.64,
+    "Al": 0.535,
+    "Sc": 0.745,
+    "Ga": 0.62,
+    "Zn": 0.74,
+    "Y": 0.90,
+}
 X = {"O": 1.40, "F": 1.33, "Cl": 1.81, "Br": 1.96}
 CHARGE = {
-    **dict.fromkeys(("Na", "K", "Rb", "Cs"), 1), **dict.fromkeys(("Ca", "Sr", "Ba", "Mg", "Zn"), 2),
-    **dict.fromkeys(("La", "Al", "Sc", "Ga", "Y"), 3), **dict.fromkeys(("Ti", "Zr", "Hf"), 4), "Nb": 5, "Ta": 5,
-    "O": -2, "F": -1, "Cl": -1, "Br": -1,
-}  # fmt: skip
+    **dict.fromkeys(("Na", "K", "Rb", "Cs"), 1),
+    **dict.fromkeys(("Ca", "Sr", "Ba", "Mg", "Zn"), 2),
+    **dict.fromkeys(("La", "Al", "Sc", "Ga", "Y"), 3),
+    **dict.fromkeys(("Ti", "Zr", "Hf"), 4),
+    "Nb": 5,
+    "Ta": 5,
+    "O": -2,
+    "F": -1,
+    "Cl": -1,
+    "Br": -1,
+}
 IDEAL = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
 
 
@@ -96,9 +116,21 @@ def main() -> None:
         crystals, out = Path(folder) / "perovskites.xyz", Path(folder) / "results.db"
         write(crystals, perovskites(options.count, sus2.load(options.model).elements), format="extxyz")
         command = [
-            sys.executable, "-m", "sus2.cli", "screen", str(crystals), "--out", str(out), "-m", options.model,
-            "-p", options.properties, "--workers", str(options.workers), "--json",
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "sus2.cli",
+            "screen",
+            str(crystals),
+            "--out",
+            str(out),
+            "-m",
+            options.model,
+            "-p",
+            options.properties,
+            "--workers",
+            str(options.workers),
+            "--json",
+        ]
         wanted = options.count * len(options.properties.split(","))
         rng = random.Random(7)
         moments = sorted(rng.uniform(0.1, 0.9) for _ in range(options.kills))
@@ -139,9 +171,16 @@ def start(command: list[str], lines: Any = subprocess.DEVNULL) -> subprocess.Pop
 
 
 def report(
-    suite: Suite, options: argparse.Namespace, out: Path, summary: dict[str, Any], wall: float, wanted: int, lost: int,
-    changed: int, processor: float,
-) -> None:  # fmt: skip
+    suite: Suite,
+    options: argparse.Namespace,
+    out: Path,
+    summary: dict[str, Any],
+    wall: float,
+    wanted: int,
+    lost: int,
+    changed: int,
+    processor: float,
+) -> None:
     ((count, attempts, failed, seconds),) = query(
         out, "SELECT COUNT(*), COUNT(DISTINCT attempt), SUM(NOT ok), SUM(seconds) FROM results"
     )

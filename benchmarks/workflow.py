@@ -23,15 +23,27 @@ POTENTIAL = "sus2-universal-pbe"
 MAX_ANGLES = 100_000
 TABLE = "relax, EOS, elastic, phonon bands and DOS"
 CRYSTALS = {
-    "Si": bulk("Si", a=5.5), "Ge": bulk("Ge", a=5.8), "C": bulk("C", a=3.6), "SiC": bulk("SiC", "zincblende", a=4.4),
-    "GaAs": bulk("GaAs", "zincblende", a=5.8), "AlP": bulk("AlP", "zincblende", a=5.5),
-    "InSb": bulk("InSb", "zincblende", a=6.6), "GaN": bulk("GaN", "wurtzite", a=3.2, c=5.2),
-    "ZnO": bulk("ZnO", "wurtzite", a=3.3, c=5.3), "NaCl": bulk("NaCl", "rocksalt", a=5.7),
-    "LiF": bulk("LiF", "rocksalt", a=4.1), "MgO": bulk("MgO", "rocksalt", a=4.3),
-    "CaO": bulk("CaO", "rocksalt", a=4.9), "TiC": bulk("TiC", "rocksalt", a=4.4),
-    "CsCl": bulk("CsCl", "cesiumchloride", a=4.2), "Al": bulk("Al", a=4.1), "Cu": bulk("Cu", a=3.7),
-    "Ag": bulk("Ag", a=4.2), "Mo": bulk("Mo", a=3.2), "Mg": bulk("Mg", a=3.2, c=5.2),
-}  # fmt: skip
+    "Si": bulk("Si", a=5.5),
+    "Ge": bulk("Ge", a=5.8),
+    "C": bulk("C", a=3.6),
+    "SiC": bulk("SiC", "zincblende", a=4.4),
+    "GaAs": bulk("GaAs", "zincblende", a=5.8),
+    "AlP": bulk("AlP", "zincblende", a=5.5),
+    "InSb": bulk("InSb", "zincblende", a=6.6),
+    "GaN": bulk("GaN", "wurtzite", a=3.2, c=5.2),
+    "ZnO": bulk("ZnO", "wurtzite", a=3.3, c=5.3),
+    "NaCl": bulk("NaCl", "rocksalt", a=5.7),
+    "LiF": bulk("LiF", "rocksalt", a=4.1),
+    "MgO": bulk("MgO", "rocksalt", a=4.3),
+    "CaO": bulk("CaO", "rocksalt", a=4.9),
+    "TiC": bulk("TiC", "rocksalt", a=4.4),
+    "CsCl": bulk("CsCl", "cesiumchloride", a=4.2),
+    "Al": bulk("Al", a=4.1),
+    "Cu": bulk("Cu", a=3.7),
+    "Ag": bulk("Ag", a=4.2),
+    "Mo": bulk("Mo", a=3.2),
+    "Mg": bulk("Mg", a=3.2, c=5.2),
+}
 
 
 def ours(atoms: Atoms, potential: Potential) -> None:

@@ -10,10 +10,10 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from pages import _frame as frame
-from pages._takeaway import csv_text
+from pages._parts import frame
+from pages._parts.downloads import csv_text
 from sus2.errors import StoreError
-from sus2.jobs.queue import board
+from sus2.jobs.queue import job_queue
 
 COLUMNS = ("at", "page", "label", "formula", "model", "address", "seconds", "key")
 
@@ -64,7 +64,7 @@ def export(entries) -> bytes:
 
 
 def numbers(key: str) -> str | None:
-    answer = board().answer(key)
+    answer = job_queue().stored(key)
     if answer is None:
         return None
     try:
@@ -77,7 +77,7 @@ def numbers(key: str) -> str | None:
 
 def forget(ids: list[int] | None) -> None:
     try:
-        board().store.forget(frame.owner(), ids)
+        job_queue().store.forget(frame.owner(), ids)
     except StoreError as problem:
         st.session_state["history_problem"] = str(problem)
 
@@ -88,7 +88,7 @@ frame.title(
     "store is full, then those not used for longest go.",
 )
 with frame.guard():
-    store = board().store
+    store = job_queue().store
     if "history_problem" in st.session_state:
         frame.error(st.session_state.pop("history_problem"))
     if store is None:
@@ -99,18 +99,27 @@ with frame.guard():
         if not entries:
             nothing = "Nothing yet: open a page, and what it computes is listed here, with a link to the same view."
             st.info("Nothing here matches; use other words." if search else nothing)
-            st.page_link("pages/eos.py", label="Compute an equation of state", icon=":material/show_chart:")
+            st.page_link("pages/properties/eos.py", label="Compute an equation of state", icon=":material/show_chart:")
         else:
             chosen = show(entries)
             what = f"{len(chosen)} chosen" if chosen else "all"
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.download_button(
-                    f"Export {what} (zip)", lambda: export(chosen or entries), "history.zip", "application/zip",
-                    key="history_export", on_click="ignore", icon=":material/folder_zip:",
-                )  # fmt: skip
+                    f"Export {what} (zip)",
+                    lambda: export(chosen or entries),
+                    "history.zip",
+                    "application/zip",
+                    key="history_export",
+                    on_click="ignore",
+                    icon=":material/folder_zip:",
+                )
                 st.button(
-                    f"Delete {what}", key="history_delete", icon=":material/delete:", on_click=forget,
-                    args=([e.id for e in chosen] if chosen or search else None,), disabled=bool(search) and not chosen,
-                )  # fmt: skip
+                    f"Delete {what}",
+                    key="history_delete",
+                    icon=":material/delete:",
+                    on_click=forget,
+                    args=([e.id for e in chosen] if chosen or search else None,),
+                    disabled=bool(search) and not chosen,
+                )
             n, held = store.size()
             st.caption(f"The store holds {n} results, {held / 2**20:.1f} of {store.max_bytes / 2**20:.0f} MiB.")

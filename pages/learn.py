@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages import _frame as frame
-from pages._lessons import functionals, minimum, soft, sound, symmetry, universal
+from pages._parts import frame
+from pages.lessons import functionals, minimum, soft, sound, symmetry, universal
 
 LESSONS = (minimum, universal, symmetry, sound, soft, functionals)
 

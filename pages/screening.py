@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages import _frame as frame
+from pages._parts import frame
 from sus2.errors import StoreError, Sus2Error
 from sus2.figures.screening import parallel_figure, screening_figure
-from sus2.screening.columns import SCREEN_COLUMNS
+from sus2.screening.columns import screen_columns, word_titles
 from sus2.screening.read import ScreenRow, ScreenTable, as_table, column_of, read_atoms, read_screening, screens
 from sus2.settings import settings
 
@@ -23,11 +23,6 @@ UPLOADED = "uploaded file"
 MAX_AXES = 8
 USUAL = ("v0_a3_per_atom", "b0_gpa", "b0_prime", "k_vrh_gpa", "g_vrh_gpa", "nu_vrh")
 GROUPS = {"all alike": "", "by potential": "potential", "by formula": "formula", "by elements": "elements"}
-WORDS = {
-    "relaxed_space_group": "space group",
-    "elastically": "elastically",
-    "dynamically": "dynamically",
-}
 
 
 @st.cache_resource(show_spinner="Reading the database", max_entries=4)
@@ -54,9 +49,12 @@ def chosen() -> tuple[ScreenTable, Path | bytes] | None:
     # The names are what the server found in its own folder: a browser cannot name another file.
     name = left.selectbox("Database of this server", list(files), key="screen_file") if files else None
     uploaded = right.file_uploader(
-        "Or a database of your own", type=["db", "sqlite"], key="screen_upload", max_upload_size=limit,
+        "Or a database of your own",
+        type=["db", "sqlite"],
+        key="screen_upload",
+        max_upload_size=limit,
         help=f"The file that sus2 screen --out has written, at most {limit} MiB. It is read in memory and not kept.",
-    )  # fmt: skip
+    )
     if uploaded is not None:
         data = frame.contents(uploaded)
         if len(data) > limit * 2**20:
@@ -80,20 +78,25 @@ def filtered(table: ScreenTable) -> list[ScreenRow]:
         potentials = list(table.potentials)
         potential = third.multiselect("Potential", potentials, key="screen_potentials") if len(potentials) > 1 else []
         rows = [
-            row for row in rows
+            row
+            for row in rows
             if all(w.lower() in f"{row.name} {row.formula}".lower() for w in words)
-            and set(elements) <= set(row.elements) and (not potential or row.potential in potential)
-        ]  # fmt: skip
+            and set(elements) <= set(row.elements)
+            and (not potential or row.potential in potential)
+        ]
         places = st.columns(max(1, len(table.word_columns)))
         for place, column in zip(places, table.word_columns, strict=False):
             kinds = [k for k, _ in Counter(row.words.get(column, "") for row in table.rows).most_common() if k]
-            picked = place.multiselect(WORDS.get(column, column), kinds, key=f"screen_word_{column}")
+            picked = place.multiselect(word_titles().get(column, column), kinds, key=f"screen_word_{column}")
             if picked:
                 rows = [row for row in rows if row.words.get(column) in picked]
         limited = st.multiselect(
-            "Limits", list(table.columns), format_func=lambda c: SCREEN_COLUMNS[c].title, key="screen_limited",
+            "Limits",
+            list(table.columns),
+            format_func=lambda c: screen_columns()[c].title,
+            key="screen_limited",
             placeholder="numbers to set limits for",
-        )  # fmt: skip
+        )
         for column in limited:
             rows = within(rows, column, column_of(table.rows, column))
     return rows
@@ -102,7 +105,7 @@ def filtered(table: ScreenTable) -> list[ScreenRow]:
 def within(rows: list[ScreenRow], column: str, every: Any) -> list[ScreenRow]:
     low, high = float(np.nanmin(every)), float(np.nanmax(every))
     left, right = st.columns(2)
-    title = SCREEN_COLUMNS[column].title
+    title = screen_columns()[column].title
     least = left.number_input(f"{title}, at least", value=low, key=f"screen_low_{column}", format="%.5g")
     most = right.number_input(f"{title}, at most", value=high, key=f"screen_high_{column}", format="%.5g")
     # What is shown has fewer digits than what is kept.
@@ -113,7 +116,7 @@ def within(rows: list[ScreenRow], column: str, every: Any) -> list[ScreenRow]:
 def axis_of(place: Any, label: str, columns: tuple[str, ...], wanted: tuple[str, ...], key: str) -> str:
     first = next((columns.index(c) for c in wanted if c in columns), 0)
     return str(
-        place.selectbox(label, columns, first, format_func=lambda c: SCREEN_COLUMNS[c].title, key=f"screen_{key}")
+        place.selectbox(label, columns, first, format_func=lambda c: screen_columns()[c].title, key=f"screen_{key}")
     )
 
 
@@ -131,13 +134,21 @@ def show_scatter(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
         return None
     kinds = [" ".join(row.elements) if by == "elements" else str(getattr(row, by)) for row in rows] if by else None
     figure = screening_figure(
-        x=a, y=b, names=[f"{row.formula} {row.name}" for row in rows], groups=kinds, x_title=SCREEN_COLUMNS[x].title,
-        y_title=SCREEN_COLUMNS[y].title, mode=frame.mode(),
-    )  # fmt: skip
+        x=a,
+        y=b,
+        names=[f"{row.formula} {row.name}" for row in rows],
+        groups=kinds,
+        x_title=screen_columns()[x].title,
+        y_title=screen_columns()[y].title,
+        mode=frame.mode(),
+    )
     picked = frame.plot(
-        figure, key="screen_scatter", name="screening", pick=True,
-        alt=f"{SCREEN_COLUMNS[y].title} against {SCREEN_COLUMNS[x].title} of {count:,} structures",
-    )  # fmt: skip
+        figure,
+        key="screen_scatter",
+        name="screening",
+        pick=True,
+        alt=f"{screen_columns()[y].title} against {screen_columns()[x].title} of {count:,} structures",
+    )
     st.caption(f"{count:,} structures. Click a point to open its structure.")
     return rows[picked[0]] if picked and picked[0] < len(rows) else None
 
@@ -147,21 +158,27 @@ def show_parallel(rows: list[ScreenRow], table: ScreenTable) -> None:
         c for c in ("v0_a3_per_atom", "b0_gpa", "b0_prime", "k_vrh_gpa", "g_vrh_gpa", "nu_vrh") if c in table.columns
     ]
     axes = st.multiselect(
-        "Axes", table.columns, usual or list(table.columns[:MAX_AXES]), format_func=lambda c: SCREEN_COLUMNS[c].title,
-        key="screen_axes", max_selections=MAX_AXES,
-    )  # fmt: skip
+        "Axes",
+        table.columns,
+        usual or list(table.columns[:MAX_AXES]),
+        format_func=lambda c: screen_columns()[c].title,
+        key="screen_axes",
+        max_selections=MAX_AXES,
+    )
     if len(axes) < 2:
         st.info("Choose at least two axes.")
         return
-    numbers = {SCREEN_COLUMNS[c].title: column_of(rows, c) for c in axes}
+    numbers = {screen_columns()[c].title: column_of(rows, c) for c in axes}
     whole = int(np.all([np.isfinite(v) for v in numbers.values()], axis=0).sum())
     if not whole:
         st.info("No structure has all of these numbers.")
         return
     frame.plot(
-        parallel_figure(columns=numbers, mode=frame.mode()), key="screen_parallel", name="screening-axes",
+        parallel_figure(columns=numbers, mode=frame.mode()),
+        key="screen_parallel",
+        name="screening-axes",
         alt=f"Parallel axes of {', '.join(numbers)}: a line for each of {whole:,} structures",
-    )  # fmt: skip
+    )
     st.caption(
         f"{whole:,} structures that have all of these numbers. Drag along an axis to select, drag a title to move."
     )
@@ -173,19 +190,28 @@ def show_table(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
     columns: dict[str, Any] = {
         "name": st.column_config.TextColumn("name", pinned=True),
         "n_atoms": st.column_config.NumberColumn("atoms"),
-        **{c: st.column_config.TextColumn(WORDS.get(c, c)) for c in table.word_columns},
+        **{c: st.column_config.TextColumn(word_titles().get(c, c)) for c in table.word_columns},
     }
     for c in table.columns:
-        about = SCREEN_COLUMNS[c]
+        about = screen_columns()[c]
         columns[c] = st.column_config.NumberColumn(about.title, help=about.meaning, format=f"%.{about.digits}f")
     event = st.dataframe(
-        pd.DataFrame(content), hide_index=True, key="screen_table", column_config=columns, on_select="rerun",
+        pd.DataFrame(content),
+        hide_index=True,
+        key="screen_table",
+        column_config=columns,
+        on_select="rerun",
         selection_mode="single-row",
-    )  # fmt: skip
+    )
     st.download_button(
-        "Table (CSV)", lambda: csv_of(content), "screening.csv", "text/csv", key="screen_csv", on_click="ignore",
+        "Table (CSV)",
+        lambda: csv_of(content),
+        "screening.csv",
+        "text/csv",
+        key="screen_csv",
+        on_click="ignore",
         icon=":material/download:",
-    )  # fmt: skip
+    )
     st.caption("Select a row to open its structure.")
     picked = event["selection"]["rows"]
     return rows[picked[0]] if picked and picked[0] < len(rows) else None
@@ -204,8 +230,9 @@ def csv_of(content: list[dict[str, Any]]) -> str:
 def show_failures(rows: list[ScreenRow], table: ScreenTable) -> None:
     failed = [
         {"name": row.name, "formula": row.formula, "potential": row.potential, "property": prop, "reason": why}
-        for row in rows for prop, why in row.problems.items()
-    ]  # fmt: skip
+        for row in rows
+        for prop, why in row.problems.items()
+    ]
     unread = [{"name": name, "reason": why} for name, why in table.unreadable.items()]
     if failed:
         st.dataframe(pd.DataFrame(failed), hide_index=True, key="screen_failed")
@@ -241,7 +268,7 @@ def show_chosen(row: ScreenRow, source: Path | bytes) -> None:
     """One structure: its numbers, and the way to the other pages."""
     with st.container(border=True):
         st.markdown(f"**{frame.plain(row.formula)}** {frame.plain(row.name)}, {frame.plain(row.potential)}")
-        about = [SCREEN_COLUMNS[c] for c in row.numbers]
+        about = [screen_columns()[c] for c in row.numbers]
         values = [frame.number(v, a.digits) for v, a in zip(row.numbers.values(), about, strict=True)]
         st.markdown(
             ", ".join(
@@ -251,9 +278,13 @@ def show_chosen(row: ScreenRow, source: Path | bytes) -> None:
         for why in dict.fromkeys(row.problems.values()):
             st.caption(frame.plain(why))
         st.button(
-            "Take this structure", key="screen_open", on_click=open_crystal, args=(row, source),
-            icon=":material/deployed_code:", help="Make it the chosen crystal of all pages.",
-        )  # fmt: skip
+            "Take this structure",
+            key="screen_open",
+            on_click=open_crystal,
+            args=(row, source),
+            icon=":material/deployed_code:",
+            help="Make it the chosen crystal of all pages.",
+        )
         if "screen_problem" in st.session_state:
             frame.error(st.session_state["screen_problem"])
         elif st.session_state.get("crystal_key") == row.structure:
@@ -266,9 +297,9 @@ def links() -> None:
     with st.container(horizontal=True):
         for page, label, icon in (
             ("pages/structure.py", "Structure", ":material/deployed_code:"),
-            ("pages/eos.py", "Equation of state", ":material/show_chart:"),
-            ("pages/elasticity.py", "Elasticity", ":material/compress:"),
-            ("pages/phonons.py", "Phonons", ":material/waves:"),
+            ("pages/properties/eos.py", "Equation of state", ":material/show_chart:"),
+            ("pages/properties/elasticity.py", "Elasticity", ":material/compress:"),
+            ("pages/properties/phonons.py", "Phonons", ":material/waves:"),
         ):
             st.page_link(page, label=label, icon=icon, query_params=query)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages import _frame as frame
+from pages._parts import frame
 from sus2.figures.structure import structure_figure
 from sus2.structures import FORMATS, sample
 
@@ -54,6 +54,6 @@ st.markdown(
 )
 with st.container(horizontal=True):
     st.page_link("pages/structure.py", label="Look at the structure", icon=":material/deployed_code:")
-    st.page_link("pages/eos.py", label="Compute its equation of state", icon=":material/show_chart:")
-    st.page_link("pages/compare.py", label="Compare functionals", icon=":material/compare_arrows:")
-    st.page_link("pages/models.py", label="What the models know", icon=":material/grid_view:")
+    st.page_link("pages/properties/eos.py", label="Compute its equation of state", icon=":material/show_chart:")
+    st.page_link("pages/potentials/compare.py", label="Compare functionals", icon=":material/compare_arrows:")
+    st.page_link("pages/potentials/models.py", label="What the models know", icon=":material/grid_view:")

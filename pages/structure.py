@@ -9,8 +9,7 @@ import numpy as np
 import streamlit as st
 from ase import Atoms
 
-from pages import _edits
-from pages import _frame as frame
+from pages._parts import edits, frame
 from sus2.figures.structure import SMALLEST_FORCE_EV_PER_A, structure_figure
 from sus2.registry.distances import pair_distances
 from sus2.structures import CrystalInfo, describe, write_structure
@@ -72,9 +71,13 @@ def view_settings(name_sites: bool) -> tuple[tuple[int, int, int], dict[str, obj
             for axis in ("a", "b", "c")
         )
         label = st.selectbox(
-            "Labels", list(LABELS), 2 if name_sites else 0, key=f"labels_{name_sites}", width=130,
+            "Labels",
+            list(LABELS),
+            2 if name_sites else 0,
+            key=f"labels_{name_sites}",
+            width=130,
             help="Numbers count the atoms of the cell, in the order of its file.",
-        )  # fmt: skip
+        )
         bonds = st.toggle("Bonds", True, key="show_bonds", bind="query-params")
         forces = st.toggle("Forces", False, key="show_forces", bind="query-params", help="Of the chosen model.")
     return (a, b, c), {"bonds": bonds, "labels": LABELS[label]}, forces
@@ -191,7 +194,7 @@ with frame.guard():
     with side:
         facts_tab, edit_tab = st.tabs(["Crystal", "Edit"], key="structure_tabs")
         with edit_tab:
-            atoms, name_sites = _edits.panel(crystal)
+            atoms, name_sites = edits.panel(crystal)
         key = frame.content_key(atoms)
         info = crystal.info if key == frame.content_key(crystal.atoms) else info_of(key, atoms)
         with facts_tab:

@@ -173,8 +173,11 @@ class _Alias(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module of the new name itself."""
-        warnings.warn(f"{spec.name} is {self.target} now; the old name goes with the next release.",
-                      DeprecationWarning, stacklevel=2)  # fmt: skip
+        warnings.warn(
+            f"{spec.name} is {self.target} now; the old name goes with the next release.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
         alias = ModuleType(spec.name)
         for place in (*(f"sus2.{s}" for s in self.rest), self.target):
             alias.__dict__.update({k: v for k, v in vars(import_module(place)).items() if not k.startswith("__")})

@@ -29,15 +29,17 @@ def application(issuer: str) -> Starlette:
     waiting: dict[str, dict[str, str]] = {}
 
     async def discovery(_: Request) -> Response:
-        return JSONResponse({
-            "issuer": issuer,
-            "authorization_endpoint": f"{issuer}/authorize",
-            "token_endpoint": f"{issuer}/token",
-            "jwks_uri": f"{issuer}/keys",
-            "response_types_supported": ["code"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-        })  # fmt: skip
+        return JSONResponse(
+            {
+                "issuer": issuer,
+                "authorization_endpoint": f"{issuer}/authorize",
+                "token_endpoint": f"{issuer}/token",
+                "jwks_uri": f"{issuer}/keys",
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+            }
+        )
 
     async def authorize(request: Request) -> Response:
         asked = dict(request.query_params)
@@ -58,9 +60,14 @@ def application(issuer: str) -> Starlette:
         if "nonce" in asked:
             claims["nonce"] = asked["nonce"]
         signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
-        return JSONResponse({
-            "access_token": secrets.token_urlsafe(16), "token_type": "Bearer", "expires_in": 600, "id_token": signed,
-        })  # fmt: skip
+        return JSONResponse(
+            {
+                "access_token": secrets.token_urlsafe(16),
+                "token_type": "Bearer",
+                "expires_in": 600,
+                "id_token": signed,
+            }
+        )
 
     async def keys(_: Request) -> Response:
         return JSONResponse({"keys": [key.as_dict(private=False)]})

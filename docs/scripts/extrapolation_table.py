@@ -69,8 +69,9 @@ def main() -> None:
     for name in sys.argv[1:] or [n for n in FAMILIES if n in {c.name for c in sus2.models()}]:
         potential, family = sus2.load(name), FAMILIES[name]
         data = load_set(SET, potential.functional, family, "test")
-        near = np.flatnonzero(np.isin(data.kind, ("relaxed", "strain", "displaced", "volume"))
-                              & (np.abs(data.volume_ratio - 1.0) < 0.1))  # fmt: skip
+        near = np.flatnonzero(
+            np.isin(data.kind, ("relaxed", "strain", "displaced", "volume")) & (np.abs(data.volume_ratio - 1.0) < 0.1)
+        )
         rng = np.random.default_rng(0)
         inside = [data.to_atoms(int(i)) for i in rng.permutation(near)[:EACH]]
         relaxed = [data.to_atoms(int(i)) for i in rng.permutation(np.flatnonzero(data.kind == "relaxed"))[:EACH]]

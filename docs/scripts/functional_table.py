@@ -27,9 +27,17 @@ GROUND = {"Ag": "fcc", "Au": "fcc", "Ir": "fcc", "Pb": "fcc", "Pd": "fcc", "Pt":
 GROUND |= {"Mo": "bcc", "Nb": "bcc", "Ta": "bcc"}
 # GPa in r2SCAN at 0 K, H. Liu et al., J. Chem. Phys. 160, 024102 (2024), taken second-hand from a public compilation.
 B0_R2SCAN = {
-    "Ag": 104.4, "Au": 153.5, "Cu": 162.8, "Mo": 275.0, "Nb": 173.7, "Pd": 184.6, "Pt": 272.3, "Ta": 205.7,
-    "V": 193.8, "W": 331.2,
-}  # fmt: skip
+    "Ag": 104.4,
+    "Au": 153.5,
+    "Cu": 162.8,
+    "Mo": 275.0,
+    "Nb": 173.7,
+    "Pd": 184.6,
+    "Pt": 272.3,
+    "Ta": 205.7,
+    "V": 193.8,
+    "W": 331.2,
+}
 STRUCTURE = GROUND | {"Cu": "fcc", "V": "bcc", "W": "bcc"}
 
 

@@ -31,16 +31,18 @@ def dynamics(rows: list[dict[str, Any]]) -> list[str]:
     molten = [f"{r['crystal']} in {r['potential']}" for r in rows if r["largest_displacement_a"] > MELTED_A]
     lost = f", and the row speaks of energy conservation alone: {', '.join(molten)}" if molten else ""
     out = [
-        "### Dynamics at constant energy", "",
+        "### Dynamics at constant energy",
+        "",
         "Velocity Verlet with steps of 1 fs, 64 atoms near 300 K, float64 (`benchmarks/dynamics.py`). Drift: slope of "
         "a straight line through the total energy per atom, with the standard error from fifty block means; wanted: "
         "below 10^−5 eV/atom/ns. Fluctuation: standard deviation around that line, which belongs to the step (half the "
         "step, a quarter of it: `tests/contract/test_dynamics.py`). Largest: how far the atom that moved most is from "
         f"its site at the end; above {MELTED_A:g} Å the crystal did not survive{lost}. The soft crystals were taken "
-        "because their steps are cheaper than those of Al, NaCl, GaAs and Ag." + unfinished, "",
+        "because their steps are cheaper than those of Al, NaCl, GaAs and Ag." + unfinished,
+        "",
         "| potential | crystal | ps | K | drift (eV/atom/ns) | ± | fluctuation (eV/atom) | largest (Å) |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
-    ]  # fmt: skip
+    ]
     for r in rows:
         out.append(
             f"| {r['potential']} | {r['crystal']} | {r['picoseconds']:.0f} | {r['temperature_k']:.0f} | "
@@ -54,23 +56,34 @@ def relaxations(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     keys = (
-        "crystals", "extreme", "converged", "steps_used_up", "collapsed", "flew_apart", "refused", "wrong",
-        "checks_pass", "checks_warn", "checks_fail",
-    )  # fmt: skip
+        "crystals",
+        "extreme",
+        "converged",
+        "steps_used_up",
+        "collapsed",
+        "flew_apart",
+        "refused",
+        "wrong",
+        "checks_pass",
+        "checks_warn",
+        "checks_fail",
+    )
     total = {key: sum(int(r[key]) for r in rows) for key in keys}
     out = [
-        "### Random relaxations", "",
+        "### Random relaxations",
+        "",
         f"{total['crystals']:,} prototypes with random elements of each potential, strained, rattled and scaled, one "
         "in six beyond any training set (`benchmarks/honest_relaxations.py`). A result that says it converged is "
         "verified by the torch model, which shares no code with the kernels, and by five-point differences of its "
         "energies; all others say why they ended. **Silently wrong** is what is neither. The last three columns are "
         "what the checks say of those that converged: a minimum of the potential need not be a crystal that nature "
         "knows, and a way that ended above its start fails a check of its own "
-        f"({sum(r['above_the_start'] for r in rows)} of all).", "",
+        f"({sum(r['above_the_start'] for r in rows)} of all).",
+        "",
         "| potential | crystals | extreme | converged | steps used up | collapsed | flew apart | refused | silently "
         "wrong | checks pass | warn | fail |",
         "|---|" + "--:|" * 11,
-    ]  # fmt: skip
+    ]
     for r in rows:
         out.append(f"| {r['potential']} | " + " | ".join(str(r[key]) for key in keys) + " |")
     out.append("| **all** | " + " | ".join(f"**{total[key]}**" for key in keys) + " |")

@@ -118,13 +118,16 @@ def installed() -> list[Entry]:
 def page(entries: list[Entry]) -> str:
     """The text of docs/licences.md."""
     lines = [
-        "# Licences", "",
+        "# Licences",
+        "",
         "SUS2 Explorer is under the BSD 3-Clause licence ([LICENSE](../LICENSE)). This is everything that is installed",
         "with it in the environment of its tests; `python docs/scripts/licences.py` makes the page again. Nothing that",
         "the package, its app or sign-in needs is under the GPL or AGPL (`tests/docs/test_licences.py`): what is stays",
-        "an extra that you choose.", "",
-        "| package | version | licence | asked for by |", "|---|---|---|---|",
-    ]  # fmt: skip
+        "an extra that you choose.",
+        "",
+        "| package | version | licence | asked for by |",
+        "|---|---|---|---|",
+    ]
     for e in entries:
         name = f"[{e.name}]({e.home})" if e.home.startswith("http") else e.name
         asked = ", ".join("the package" if x == "" else f"extra `{x}`" for x in e.asked_by)

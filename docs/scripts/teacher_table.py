@@ -109,8 +109,12 @@ def main() -> None:
     print("| crystals | potential | group | crystals | failed | V0 (%) | B0 (%) | C (%) | Γ (THz) | (½ 0 0) (THz) |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for kind, family in FAMILIES.items():
-        candidates = [sus2.load(f"sus2-{k}-{f}") for k in dict.fromkeys((kind, "universal")) for f in ("pbe", "r2scan")
-                      if f"sus2-{k}-{f}" in shipped] + published()  # fmt: skip
+        candidates = [
+            sus2.load(f"sus2-{k}-{f}")
+            for k in dict.fromkeys((kind, "universal"))
+            for f in ("pbe", "r2scan")
+            if f"sus2-{k}-{f}" in shipped
+        ] + published()
         for p in candidates:
             functional = "r2SCAN" if p.name.endswith("r2scan") else "PBE"
             for group in ("seen", "unseen"):

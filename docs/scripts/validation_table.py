@@ -20,11 +20,23 @@ from sus2.errors import Sus2Error
 # C11, C12, C44 in GPa at room temperature (Li: 78 K), G. Simmons and H. Wang, Single Crystal Elastic Constants and
 # Calculated Aggregate Properties (MIT Press, 1971).
 MEASURED_C = {
-    "Li": (14.8, 12.5, 10.8), "Al": (107, 61, 28), "V": (228, 119, 43), "Cu": (168, 121, 75), "Nb": (247, 135, 29),
-    "Mo": (464, 161, 109), "Rh": (413, 194, 184), "Pd": (227, 176, 72), "Ag": (124, 94, 46), "Ta": (267, 161, 83),
-    "W": (523, 205, 161), "Ir": (580, 242, 256), "Pt": (347, 251, 77), "Au": (192, 163, 42), "Pb": (50, 42, 15),
+    "Li": (14.8, 12.5, 10.8),
+    "Al": (107, 61, 28),
+    "V": (228, 119, 43),
+    "Cu": (168, 121, 75),
+    "Nb": (247, 135, 29),
+    "Mo": (464, 161, 109),
+    "Rh": (413, 194, 184),
+    "Pd": (227, 176, 72),
+    "Ag": (124, 94, 46),
+    "Ta": (267, 161, 83),
+    "W": (523, 205, 161),
+    "Ir": (580, 242, 256),
+    "Pt": (347, 251, 77),
+    "Au": (192, 163, 42),
+    "Pb": (50, 42, 15),
     "Si": (166, 64, 80),
-}  # fmt: skip
+}
 # THz, neutron scattering at room temperature: Si, Nilsson and Nelin, Phys. Rev. B 6, 3777 (1972); Al, Stedman and
 # Nilsson, Phys. Rev. 145, 492 (1966); Cu, Svensson, Brockhouse and Rowe, Phys. Rev. 155, 619 (1967).
 MEASURED_F = {"Si": {"Γ": (15.5,), "X": (4.5, 12.3, 13.9)}, "Al": {"X": (5.8, 9.7)}, "Cu": {"X": (5.1, 7.2)}}

@@ -86,9 +86,10 @@ def settings_of(function: Callable[..., Any], values: Mapping[str, Any], given: 
     Raises Sus2Error for a name that the function does not have.
     """
     known = [
-        name for name, p in inspect.signature(function).parameters.items()
+        name
+        for name, p in inspect.signature(function).parameters.items()
         if p.kind is inspect.Parameter.KEYWORD_ONLY and name != "progress"
-    ]  # fmt: skip
+    ]
     out = dict(values)
     for item in given or ():
         name, equals, text = item.partition("=")

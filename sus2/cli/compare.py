@@ -22,7 +22,8 @@ def compare(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m",
+            "--model",
+            "-m",
             help="A model's name, an .mtp file with its card beside it, or an external model such as chgnet-pbe; give "
             "it two or more times. By default a shipped pair of functionals that knows all elements.",
         ),
@@ -38,7 +39,7 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name, its value as JSON.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """What the choice of the functional changes for a crystal: lattice, elasticity, phonons, energies."""
     from sus2.cli.common import progress_bar, settings_of
     from sus2.cli.common import structure as read

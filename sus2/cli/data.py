@@ -65,10 +65,14 @@ def build(
     from sus2.training.teachers.build import BuildPlan, build_set
 
     plan = BuildPlan(
-        name, seed=seed, limit=limit, bases_per_shard=bases_per_shard, dynamics_per_shard=dynamics_per_shard,
+        name,
+        seed=seed,
+        limit=limit,
+        bases_per_shard=bases_per_shard,
+        dynamics_per_shard=dynamics_per_shard,
         crystals="decorations" if decorations else "families",
         functionals=tuple(functional) if functional else ("PBE", "r2SCAN"),
-    )  # fmt: skip
+    )
     try:
         build_set(plan, typer.echo)
     except Sus2Error as error:

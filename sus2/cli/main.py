@@ -19,12 +19,13 @@ from sus2.cli.common import AsJson
 from sus2.cli.compare import compare
 from sus2.cli.data import data_app
 from sus2.cli.export import export
-from sus2.cli.properties import elastic, eos, phonons, relax, thermal
+from sus2.cli.properties import command_of
 from sus2.cli.screening import screen
 from sus2.cli.server import run_app, show_settings
 from sus2.cli.studies import ablate, limits, transfer
 from sus2.cli.train import train
 from sus2.errors import Sus2Error
+from sus2.properties.catalogue import catalogue
 from sus2.structures import samples
 
 app = typer.Typer(
@@ -46,8 +47,8 @@ app.command()(export)
 app.command("app")(run_app)
 app.command("settings")(show_settings)
 
-for command in (relax, eos, elastic, phonons, thermal):
-    app.command()(command)
+for entry in catalogue().values():
+    app.command(entry.name)(command_of(entry))
 
 
 def _version(asked: bool) -> None:

@@ -16,6 +16,7 @@ import typer
 
 from sus2.cli.common import AsJson, Elements, progress_bar, settings_of
 from sus2.errors import Sus2Error
+from sus2.properties.catalogue import catalogue
 
 Files = Annotated[
     list[str],
@@ -28,7 +29,7 @@ def screen(
     files: Files,
     out: Annotated[str, typer.Option("--out", "-o", help="Database: an SQLite file, or postgresql://user@host/name.")],
     properties: Annotated[
-        str, typer.Option("--properties", "-p", help="Of relax, eos, elastic, phonons, thermal, with commas.")
+        str, typer.Option("--properties", "-p", help=f"Of {', '.join(catalogue())}, with commas.")
     ] = "eos,elastic",
     model: Annotated[
         list[str] | None,
@@ -56,19 +57,26 @@ def screen(
     Exit code 1 where a structure could not be read or computed, 130 after Ctrl+C.
     """
     from sus2.screening.start import screen as run
-    from sus2.screening.work import FUNCTIONS
 
     names = [p.strip() for p in properties.split(",") if p.strip()]
-    settings = _settings(setting, FUNCTIONS)
+    settings = _settings(setting)
     potentials = None if not model else [_potential(m, elements) for m in model]
     stopped = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with _executor(scheduler) as executor, progress_bar("screening") as progress:
             summary = run(
-                files, potentials, properties=names, out=out, settings=settings, executor=executor,
-                workers=workers or _cores(), batch=batch, retry_failed=retry_failed, progress=progress,
+                files,
+                potentials,
+                properties=names,
+                out=out,
+                settings=settings,
+                executor=executor,
+                workers=workers or _cores(),
+                batch=batch,
+                retry_failed=retry_failed,
+                progress=progress,
                 on_outcome=_print_line if as_json else None,
-            )  # fmt: skip
+            )
     except KeyboardInterrupt:
         typer.echo("Stopped; what was finished is kept: the same command goes on from there.", err=True)
         raise typer.Exit(130) from None
@@ -90,13 +98,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _settings(given: Sequence[str] | None, functions: Any) -> dict[str, dict[str, Any]]:
+def _settings(given: Sequence[str] | None) -> dict[str, dict[str, Any]]:
+    known = catalogue()
     out: dict[str, dict[str, Any]] = {}
     for item in given or ():
         name, dot, rest = item.partition(".")
-        if not dot or name not in functions:
-            raise Sus2Error(f"--set {item}: give PROPERTY.NAME=VALUE with a property of {', '.join(functions)}.")
-        out.setdefault(name, {}).update(settings_of(functions[name], {}, [rest]))
+        if not dot or name not in known:
+            raise Sus2Error(f"--set {item}: give PROPERTY.NAME=VALUE with a property of {', '.join(known)}.")
+        out.setdefault(name, {}).update(settings_of(known[name].compute, {}, [rest]))
     return out
 
 

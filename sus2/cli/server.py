@@ -58,11 +58,14 @@ def show_settings(as_json: AsJson = False) -> None:
     values, sources = read_settings()
     rows = [
         {
-            "name": name, "value": getattr(values, name), "source": sources[name],
-            "variable": f"SUS2_{name.upper()}", "meaning": field.description,
+            "name": name,
+            "value": getattr(values, name),
+            "source": sources[name],
+            "variable": f"SUS2_{name.upper()}",
+            "meaning": field.description,
         }
         for name, field in Settings.model_fields.items()
-    ]  # fmt: skip
+    ]
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))

@@ -39,14 +39,16 @@ _BUILT = ("fcc", "bcc", "hcp", "diamond", "sc", "rhombohedral", "bct")
 # Structures of the Elements (Wiley, 1974); lengths in angstrom.
 _SPECIAL: Final[dict[str, tuple[str, int, tuple[tuple[float, float, float], ...], tuple[float, ...]]]] = {
     "B": (
-        "alpha-rhombohedral", 166, ((0.1188, -0.1188, -0.1088), (0.1967, -0.1967, 0.0244)),
+        "alpha-rhombohedral",
+        166,
+        ((0.1188, -0.1188, -0.1088), (0.1967, -0.1967, 0.0244)),
         (4.908, 4.908, 12.567, 90, 90, 120),
     ),
     "P": ("black", 64, ((0.0, 0.1017, 0.0806),), (3.3136, 10.478, 4.3763, 90, 90, 90)),
     "Ga": ("alpha", 64, ((0.0, 0.1549, 0.0810),), (4.523, 7.661, 4.524, 90, 90, 90)),
     "Se": ("trigonal", 152, ((0.2254, 0.0, 1 / 3),), (4.366, 4.366, 4.954, 90, 90, 120)),
     "Te": ("trigonal", 152, ((0.2636, 0.0, 1 / 3),), (4.457, 4.457, 5.929, 90, 90, 120)),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

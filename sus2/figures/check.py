@@ -34,10 +34,13 @@ def dimers_figure(
         energy = energy - energy[-1]
         lowest = min(lowest, float(energy.min()))
         fig.add_scatter(
-            x=np.asarray(x), y=energy, name=pair, mode="lines",
+            x=np.asarray(x),
+            y=energy,
+            name=pair,
+            mode="lines",
             line={"color": PALETTE[k % len(PALETTE)], "dash": DASHES[k // len(PALETTE) % len(DASHES)], "width": 2.5},
             hovertemplate=f"{pair} at %{{x:.2f}} Å: %{{y:.3f}} eV<extra></extra>",
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="Distance (Å)")
     fig.update_yaxes(title_text="Energy of two atoms (eV)", range=[1.15 * lowest, _HIGHEST_EV])
@@ -45,16 +48,25 @@ def dimers_figure(
 
 
 def wide_figure(
-    *, volumes_a3: ArrayLike, energies_ev: ArrayLike, n_atoms: int, volume0_a3: float, mode: Mode = "light",
+    *,
+    volumes_a3: ArrayLike,
+    energies_ev: ArrayLike,
+    n_atoms: int,
+    volume0_a3: float,
+    mode: Mode = "light",
     height: int = 400,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """E(V) per atom from its lowest value, far beyond the range of an equation of state."""
     v, e = np.asarray(volumes_a3, dtype=float), np.asarray(energies_ev, dtype=float)
     fig = Figure()
     fig.add_scatter(
-        x=v / volume0_a3, y=(e - e.min()) / n_atoms, mode="lines", line={"color": BLUE, "width": 2.5}, showlegend=False,
+        x=v / volume0_a3,
+        y=(e - e.min()) / n_atoms,
+        mode="lines",
+        line={"color": BLUE, "width": 2.5},
+        showlegend=False,
         hovertemplate="%{x:.2f} V₀: %{y:.3f} eV/atom<extra></extra>",
-    )  # fmt: skip
+    )
     fig.add_vline(x=1.0, line={"color": grid(mode), "width": 2})
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="Volume over that of the relaxed crystal")
@@ -69,9 +81,13 @@ def dynamics_figure(
     t, e = np.asarray(times_ps, dtype=float), np.asarray(energies_ev, dtype=float)
     fig = Figure()
     fig.add_scatter(
-        x=t, y=1e3 * (e - e[0]) if len(e) else e, mode="lines", line={"color": BLUE, "width": 2}, showlegend=False,
+        x=t,
+        y=1e3 * (e - e[0]) if len(e) else e,
+        mode="lines",
+        line={"color": BLUE, "width": 2},
+        showlegend=False,
         hovertemplate="%{x:.2f} ps: %{y:.3f} meV<extra></extra>",
-    )  # fmt: skip
+    )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="Time (ps)")
     fig.update_yaxes(title_text="Total energy from its start (meV)")
@@ -79,9 +95,15 @@ def dynamics_figure(
 
 
 def score_figure(
-    *, kind: str, x: ArrayLike, reference: ArrayLike, found: ArrayLike, potential: str, mode: Mode = "light",
+    *,
+    kind: str,
+    x: ArrayLike,
+    reference: ArrayLike,
+    found: ArrayLike,
+    potential: str,
+    mode: Mode = "light",
     height: int = 420,
-) -> go.Figure | None:  # fmt: skip
+) -> go.Figure | None:
     """Reference and potential in one plot; None where a table says more (a structure)."""
     if kind == "structure":
         return None
@@ -97,14 +119,21 @@ def score_figure(
         fig.update_yaxes(title_text="GPa")
         return fig
     curves = a.reshape(len(axis), -1).T, b.reshape(len(axis), -1).T
-    for name, lines, colour, marks in (("reference", curves[0], ORANGE, kind == "energies"),
-                                       (potential, curves[1], BLUE, False)):  # fmt: skip
+    for name, lines, colour, marks in (
+        ("reference", curves[0], ORANGE, kind == "energies"),
+        (potential, curves[1], BLUE, False),
+    ):
         for k, line in enumerate(lines):
             fig.add_scatter(
-                x=axis, y=line, name=name, showlegend=k == 0, mode="markers" if marks else "lines",
-                line={"color": colour, "width": 2}, marker={"color": colour, "size": 9},
+                x=axis,
+                y=line,
+                name=name,
+                showlegend=k == 0,
+                mode="markers" if marks else "lines",
+                line={"color": colour, "width": 2},
+                marker={"color": colour, "size": 9},
                 hovertemplate=f"%{{y:.3f}}<extra>{escape(name)}</extra>",
-            )  # fmt: skip
+            )
     style(fig, mode=mode, height=height)
     if kind == "bands":
         fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
@@ -124,9 +153,12 @@ def report_figures(*, report: ModelCheck, mode: Mode = "light") -> dict[str, go.
         out["Two atoms"] = dimers_figure(curves=curves, mode=mode)
     if report.wide is not None:
         out["Energy over a wide range of volumes"] = wide_figure(
-            volumes_a3=report.wide.x, energies_ev=report.wide.energies_ev, n_atoms=len(report.atoms),
-            volume0_a3=abs(report.atoms.get_volume()), mode=mode,
-        )  # fmt: skip
+            volumes_a3=report.wide.x,
+            energies_ev=report.wide.energies_ev,
+            n_atoms=len(report.atoms),
+            volume0_a3=abs(report.atoms.get_volume()),
+            mode=mode,
+        )
     if report.dynamics is not None:
         out["Dynamics at constant energy"] = dynamics_figure(
             times_ps=report.dynamics.x, energies_ev=report.dynamics.energies_ev, mode=mode

@@ -40,9 +40,15 @@ NO_TEMPLATE: Final = {"data": {"scatter": [{"type": "scatter"}]}}
 """What plotly's template "none" stands for."""
 _WITH_UNDERSCORE: Final = frozenset({"paper_bgcolor", "plot_bgcolor", "error_x", "error_y"})
 _SHORT: Final = {
-    "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4",
+    "int8": "i1",
+    "uint8": "u1",
+    "int16": "i2",
+    "uint16": "u2",
+    "int32": "i4",
+    "uint32": "u4",
+    "float32": "f4",
     "float64": "f8",
-}  # fmt: skip
+}
 
 
 def _plain(method: Callable[..., None]) -> Callable[..., Any]:

@@ -326,10 +326,14 @@ def _arrows(positions: Array, radii: Array, forces: Array, mode: Mode) -> list[P
     vertices = np.concatenate([*rings, tip[:, None]], axis=1)
     k = np.arange(_ARROW_SIDES)
     n = (k + 1) % _ARROW_SIDES
-    faces = [np.stack(f, 1) for r in (0, 1) for f in (
-        (k + r * _ARROW_SIDES, n + r * _ARROW_SIDES, k + (r + 1) * _ARROW_SIDES),
-        (n + r * _ARROW_SIDES, n + (r + 1) * _ARROW_SIDES, k + (r + 1) * _ARROW_SIDES),
-    )]  # fmt: skip
+    faces = [
+        np.stack(f, 1)
+        for r in (0, 1)
+        for f in (
+            (k + r * _ARROW_SIDES, n + r * _ARROW_SIDES, k + (r + 1) * _ARROW_SIDES),
+            (n + r * _ARROW_SIDES, n + (r + 1) * _ARROW_SIDES, k + (r + 1) * _ARROW_SIDES),
+        )
+    ]
     last = 3 * _ARROW_SIDES
     faces.append(np.stack([k + 2 * _ARROW_SIDES, n + 2 * _ARROW_SIDES, np.full_like(k, last)], 1))
     triangles = (np.arange(len(vectors))[:, None, None] * (last + 1) + np.concatenate(faces)[None]).reshape(-1, 3)

@@ -26,18 +26,28 @@ import numpy as np
 from ase import Atoms
 
 from sus2.errors import StoreError
+from sus2.properties.catalogue import catalogue
 
 Resolve = Callable[[dict[str, str]], Any]
 
 MAX_BYTES = 512 * 1024 * 1024
 # What zipfile, json, numpy and the constructors of our own dataclasses raise for bytes that make no sense.
 _DAMAGED = (
-    zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError, AttributeError, EOFError, OSError, ImportError,
-    RuntimeError, ArithmeticError, AssertionError, struct.error,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    OSError,
+    ImportError,
+    RuntimeError,
+    ArithmeticError,
+    AssertionError,
+    struct.error,
+)
 _ARRAY_KINDS = "biufcU"
-# Computed properties worth keeping with a result, because they cost more than reading it.
-_KEPT_PROPERTIES = ("imaginary_modes",)
 
 
 def pack(result: Any) -> bytes:
@@ -125,10 +135,15 @@ def _encode_dataclass(value: Any, arrays: list[np.ndarray]) -> Any:
     parts = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
     kept = {
         name: _encode(value.__dict__[name], arrays)
-        for name in _KEPT_PROPERTIES
+        for name in _kept()
         if isinstance(getattr(kind, name, None), cached_property) and name in getattr(value, "__dict__", {})
     }
     return {"$": "dataclass", "type": f"{kind.__module__}:{kind.__qualname__}", "fields": parts, "kept": kept}
+
+
+def _kept() -> frozenset[str]:
+    """Name the cached properties that are kept with a result, because they cost more than reading it."""
+    return frozenset(name for entry in catalogue().values() for name in entry.kept)
 
 
 def _atoms_parts(atoms: Atoms) -> dict[str, Any]:
@@ -227,8 +242,9 @@ def _dataclass(tree: dict[str, Any], inner: Callable[[Any], Any]) -> Any:
     out = object.__new__(found)
     for k, v in values.items():
         object.__setattr__(out, k, v)
+    kept = _kept()
     for k, v in tree["kept"].items():
-        if k in _KEPT_PROPERTIES:
+        if k in kept:
             out.__dict__[k] = inner(v)
     return out
 
@@ -243,9 +259,12 @@ def _phonopy(parts: dict[str, Any]) -> Any:
     from sus2.properties.phonons.backends import phonopy_of
 
     cell = Atoms(
-        parts["symbols"], cell=parts["cell"], scaled_positions=parts["scaled_positions"], masses=parts["masses"],
+        parts["symbols"],
+        cell=parts["cell"],
+        scaled_positions=parts["scaled_positions"],
+        masses=parts["masses"],
         pbc=True,
-    )  # fmt: skip
+    )
     made = phonopy_of(cell, parts["matrix"])
     made.force_constants = parts["force_constants"]
     return made

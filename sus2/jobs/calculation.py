@@ -1,7 +1,7 @@
-"""What is asked of a potential, as a value: a public function, its arguments, and a key for the answer.
+"""A calculation as a value: a public function, its arguments, and a key for the result.
 
-A question travels to a worker process, names a result in the store, and can be written as Python. Two questions have
-one key exactly where they have the same function, structures, weights, settings and code.
+A calculation travels to a worker process, names a result in the store, and can be written as Python. Two calculations
+have the same key exactly where they have the same function, structures, weights, settings and code.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOT_PHYSICS = ("figures", "training", "studies", "cli", "server", "_app", "pret
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class Calculation:
     """One call of a public function of this package.
 
     function: "module:name" below sus2; arguments: crystals (ase Atoms), PotentialRef, and plain values (numbers,
@@ -46,8 +46,8 @@ class Question:
     arguments: Mapping[str, Any]
 
     @classmethod
-    def of(cls, function: Callable[..., Any], **arguments: Any) -> Question:
-        """The question that function(**arguments) answers."""
+    def of(cls, function: Callable[..., Any], **arguments: Any) -> Calculation:
+        """The calculation that function(**arguments) answers."""
         return cls(f"{function.__module__}:{function.__qualname__}", arguments)
 
     @property
@@ -67,13 +67,15 @@ class Question:
         return str(found)
 
     def changed(self) -> dict[str, Any]:
-        """The arguments that are not the defaults: leaving one out and giving its default are one question."""
+        """The arguments that are not the defaults: leaving one out and giving its default are one calculation."""
         parameters = inspect.signature(_function(self.function)).parameters
         return {
-            k: v for k, v in self.arguments.items()
-            if k not in parameters or parameters[k].default is inspect.Parameter.empty
+            k: v
+            for k, v in self.arguments.items()
+            if k not in parameters
+            or parameters[k].default is inspect.Parameter.empty
             or _plain(v) != _plain(parameters[k].default)
-        }  # fmt: skip
+        }
 
     def references(self) -> Iterator[PotentialRef]:
         """The potentials among the arguments."""
@@ -85,8 +87,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The result of a question and where it came from.
+class StoredResult:
+    """The result of a calculation and where it came from.
 
     packed: the bytes of sus2.jobs.archive; created: seconds since 1970; seconds: of computing; machine: processor,
     versions.
@@ -99,20 +101,20 @@ class Answer:
     machine: Mapping[str, str]
 
     def result(self, references: Sequence[PotentialRef] = ()) -> Any:
-        """The result; references: the potentials of its question. Raises StoreError where it is damaged."""
+        """The result; references: the potentials of its calculation. Raises StoreError where it is damaged."""
         return archive.unpack(self.packed, lambda wanted: _resolve(wanted, references))
 
 
-def answer(question: Question, progress: Progress | None = None) -> Answer:
+def compute(calculation: Calculation, progress: Progress | None = None) -> StoredResult:
     """Compute the answer; raises Sus2Error for a function that does not exist, and all that the function raises."""
-    function = _function(question.function)
-    arguments = {k: _ready(v) for k, v in question.arguments.items()}
+    function = _function(calculation.function)
+    arguments = {k: _ready(v) for k, v in calculation.arguments.items()}
     if progress is not None and "progress" in inspect.signature(function).parameters:
         arguments["progress"] = progress
     started = time.perf_counter()
     result = function(**arguments)
     seconds = time.perf_counter() - started
-    return Answer(question.key, archive.pack(result), time.time(), seconds, machine())
+    return StoredResult(calculation.key, archive.pack(result), time.time(), seconds, machine())
 
 
 def machine() -> dict[str, str]:
@@ -158,7 +160,7 @@ def _plain(value: Any) -> Any:
         return {"map": [[str(k), _plain(v)] for k, v in value.items()]}
     if isinstance(value, Sequence):
         return [_plain(v) for v in value]
-    raise Sus2Error(f"A {type(value).__name__} cannot be part of a question.")
+    raise Sus2Error(f"A {type(value).__name__} cannot be part of a calculation.")
 
 
 def _leaves(value: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""The questions that the pages ask first: a server answers them before anybody comes, and keeps the answers."""
+"""The calculations that the pages ask first: a server answers them before anybody comes, and keeps the answers."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Any
 
 import sus2
 from sus2.comparison.compare import pair_of_functionals
-from sus2.jobs.calculation import Question
-from sus2.properties.phonons.report import phonon_report
+from sus2.jobs.calculation import Calculation
+from sus2.properties.catalogue import catalogue
 from sus2.registry.load import models
 from sus2.registry.recommendation import recommend_for
 from sus2.registry.reference import PotentialRef
 from sus2.structures import DEFAULT_SAMPLE, elements_of, sample
 
 
-def example_questions() -> list[Question]:
+def example_calculations() -> list[Calculation]:
     """What the pages of properties ask of the default sample and its best potential; none where none is installed."""
     atoms = sample(DEFAULT_SAMPLE).atoms()
     best = recommend_for(atoms)
     if best is None:
         return []
     reference = PotentialRef.of(best.card)
-    functions: list[Callable[..., Any]] = [sus2.eos, sus2.elastic, phonon_report, sus2.thermal, sus2.check]
-    asked = [Question.of(f, atoms=atoms, potential=reference) for f in functions]
+    functions: list[Callable[..., Any]] = [e.compute for e in catalogue().values() if e.page is not None]
+    functions.append(sus2.check)
+    asked = [Calculation.of(f, atoms=atoms, potential=reference) for f in functions]
     pair = pair_of_functionals(models(), elements_of(atoms), best.card.name)
     if pair is not None:
-        asked.append(Question.of(sus2.compare, atoms=atoms, potentials=[PotentialRef.of(card) for card in pair]))
+        asked.append(Calculation.of(sus2.compare, atoms=atoms, potentials=[PotentialRef.of(card) for card in pair]))
     return asked

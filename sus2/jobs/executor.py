@@ -2,7 +2,7 @@
 
 LocalExecutor keeps worker processes whose calculations report progress and can be stopped while they run;
 InlineExecutor runs in threads of this process; any other executor (dask.distributed's, for example) can take their
-place. JobBoard puts questions on an executor, one job for each key, and answers from the store.
+place. JobQueue puts calculations on an executor, one job for each key, and answers from the store.
 """
 
 from __future__ import annotations
@@ -89,9 +89,12 @@ class _Process:
         # One thread each: workers share the cores, and BLAS threads that wait for a busy core slow each other down.
         environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sus2.jobs.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**environment, **os.environ}, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "sus2.jobs.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**environment, **os.environ},
+            start_new_session=True,
+        )
         self._writing = threading.Lock()
 
     @property

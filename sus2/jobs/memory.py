@@ -19,8 +19,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
-from sus2.jobs.calculation import Question
+from sus2.jobs.calculation import Calculation
 from sus2.potential.compact import MAGIC, SUFFIX, cutoff_of_compact
+from sus2.properties.catalogue import catalogue, property_of
 from sus2.registry.load import weights_of
 from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
@@ -37,11 +38,13 @@ _DOS_POINTS: Final = 401
 _COPIES_IN_DOS: Final = 2.7
 _RESPONSE_BLOCKS: Final = 11.0
 _MAX_DISTANCE = re.compile(rb"^\s*max_dist\s*=\s*([0-9.eE+-]+)\s*$", re.MULTILINE)
-# What each public function does with memory.
-_PHONONS: Final = ("phonons", "follow_from", "phonopy_files", "thermal", "compare", "check", "check_phonons")
-_WITH_DOS: Final = ("phonon_report", "compare", "check")
-_ELASTIC: Final = ("elastic", "other_methods", "elastic_report")
-_SIMPLE: Final = ("relax", "eos", "compare_batch", "evaluate_many")
+# Functions that compute several properties; what one property does is in its entry of the catalogue.
+_SEVERAL: Final[dict[str, tuple[str, ...]]] = {
+    "compare": ("phonons", "dos"),
+    "check": ("phonons", "dos"),
+    "compare_batch": (),
+    "evaluate_many": (),
+}
 
 
 def peak_mib(
@@ -78,10 +81,10 @@ def check_memory(
         )
 
 
-def check_question(question: Question) -> None:
-    """The same for a question; raises Sus2Error."""
-    cutoffs = [cutoff_of(reference) for reference in question.references()]
-    check_memory(question.name, list(question.structures()), cutoffs, question.arguments)
+def check_calculation(calculation: Calculation) -> None:
+    """The same for a calculation; raises Sus2Error."""
+    cutoffs = [cutoff_of(reference) for reference in calculation.references()]
+    check_memory(calculation.name, list(calculation.structures()), cutoffs, calculation.arguments)
 
 
 def allowed_mib() -> float:
@@ -141,16 +144,18 @@ def _stated_cutoff(raw: bytes) -> float:
 
 def _kinds(function: str, options: Mapping[str, Any]) -> set[str] | None:
     finite = options.get("method", "exact") != "exact"
-    kinds = {
-        kind for kind, names in (("phonons", _PHONONS), ("dos", _WITH_DOS), ("elastic", _ELASTIC)) if function in names
-    }
-    if function in ("evaluate_many", "compare_batch"):
-        kinds |= {"elastic"} & set(options.get("properties", ()))
-        kinds |= {"phonons"} & set(options.get("properties", ()))
-    if function == "phonon_report":
-        kinds.add("phonons")
-    if not kinds and function not in _SIMPLE:
+    entry = property_of(function)
+    if entry is not None:
+        kinds = set(entry.memory.get(function, ()))
+    elif function in _SEVERAL:
+        kinds = set(_SEVERAL[function])
+    else:
         return None
+    if function == "evaluate_many":
+        wanted = [entry for name, entry in catalogue().items() if name in options.get("properties", ())]
+        kinds |= {kind for entry in wanted for kind in entry.memory.get(entry.function.partition(":")[2], ())}
+    if not options.get("dos", True):
+        kinds -= {"dos"}
     if finite:
         # Supercells with forces: their own cost is small beside that of phonopy's matrices.
         kinds = kinds - {"elastic"} | ({"finite"} if "phonons" in kinds else set())
@@ -203,7 +208,8 @@ def _mesh_points(atoms: Atoms, mesh: Any) -> float:
 
 
 def _reduces(function: str) -> bool:
-    return function in {*_PHONONS, *_WITH_DOS, *_ELASTIC}
+    entry = property_of(function)
+    return bool(entry.memory.get(function) if entry is not None else _SEVERAL.get(function))
 
 
 def _primitive(atoms: Atoms) -> Atoms:

@@ -1,4 +1,4 @@
-"""The questions of a server: one job for each key, whoever asks, on one executor, answered from the store."""
+"""The calculations of a server: one job for each key, whoever asks, on one executor, answered from the store."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from sus2.errors import CancelledError, StoreError, Sus2Error
 from sus2.jobs import executor as jobs
-from sus2.jobs.calculation import Answer, Question, answer
-from sus2.jobs.memory import check_question
+from sus2.jobs.calculation import Calculation, StoredResult, compute
+from sus2.jobs.memory import check_calculation
 from sus2.jobs.store import Store
 from sus2.native.kernels import cache_folder
 from sus2.settings import settings
@@ -25,17 +25,17 @@ MAX_ENDED = 500
 HOUR_S = 3600.0
 
 
-def run(question: Question) -> Answer:
-    """What a worker does with a question."""
-    return answer(question, jobs.report)
+def run(calculation: Calculation) -> StoredResult:
+    """What a worker does with a calculation."""
+    return compute(calculation, jobs.report)
 
 
 @dataclass(eq=False)
 class Job:
-    """A question on its way: who waits for it, how far it is, and how it ended. Times are of time.monotonic()."""
+    """A calculation on its way: who waits for it, how far it is, and how it ended. Times are of time.monotonic()."""
 
     key: str
-    question: Question
+    calculation: Calculation
     owners: set[str]
     submitted: float
     asked_by: str = ""
@@ -68,7 +68,7 @@ class Job:
         return (time.monotonic() - self.started) * (1.0 - self.fraction) / self.fraction
 
 
-class JobBoard:
+class JobQueue:
     """Questions of many owners on one executor, in turns, so that nobody waits for all jobs of another.
 
     executor: any concurrent.futures.Executor; slots: calculations at once; store: where answers are kept, None for
@@ -100,18 +100,18 @@ class JobBoard:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lines: OrderedDict[str, deque[Job]] = OrderedDict()
         self._running: set[str] = set()
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._results: OrderedDict[str, StoredResult] = OrderedDict()
         self._held = 0
 
     # ---- asking
 
-    def answer(self, key: str) -> Answer | None:
+    def stored(self, key: str) -> StoredResult | None:
         """The answer of that key, from memory or the store; None where there is none yet."""
         with self._lock:
             self.looked = time.monotonic()
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
         if self.store is None:
             return None
         try:
@@ -123,12 +123,12 @@ class JobBoard:
             self._keep(found)
         return found
 
-    def ask(self, question: Question, owner: str) -> Job:
-        """The job of a question: the one under way for whoever asked first, or a new one.
+    def submit(self, calculation: Calculation, owner: str) -> Job:
+        """The job of a calculation: the one under way for whoever asked first, or a new one.
 
         Raises Sus2Error where the owner has too many under way.
         """
-        key = question.key
+        key = calculation.key
         with self._lock:
             job = self._jobs.get(key)
             if job is not None and not job.over:
@@ -140,8 +140,8 @@ class JobBoard:
                     f"You have {busy} calculations under way, which is the limit; cancel one or wait for one to end."
                 )
             self._check_hour(owner)
-            check_question(question)
-            job = Job(key, question, {owner}, time.monotonic(), owner)
+            check_calculation(calculation)
+            job = Job(key, calculation, {owner}, time.monotonic(), owner)
             self._jobs[key] = job
             self._jobs.move_to_end(key)
             self._lines.setdefault(owner, deque()).append(job)
@@ -219,7 +219,7 @@ class JobBoard:
         while len(self._running) < self.slots and (job := self._pop()) is not None:
             job.status, job.started = "running", time.monotonic()
             self._running.add(job.key)
-            job.future = self.executor.submit(run, job.question)
+            job.future = self.executor.submit(run, job.calculation)
             limit = threading.Timer(self.max_seconds, self._too_long, (job,))
             limit.daemon = True
             limit.start()
@@ -245,11 +245,11 @@ class JobBoard:
         limit.cancel()
         error = jobs.error_of(future)
         if error is None:
-            found: Answer = future.result()
+            found: StoredResult = future.result()
             self._keep(found)
             if self.store is not None:
                 try:
-                    self.store.put(found, job.question.name)
+                    self.store.put(found, job.calculation.name)
                     self.store_problem = ""
                 except StoreError as problem:
                     self.store_problem = str(problem)
@@ -273,13 +273,13 @@ class JobBoard:
         for key in [k for k, j in self._jobs.items() if j.over][:-MAX_ENDED]:
             del self._jobs[key]
 
-    def _keep(self, found: Answer) -> None:
+    def _keep(self, found: StoredResult) -> None:
         with self._lock:
-            old = self._answers.pop(found.key, None)
+            old = self._results.pop(found.key, None)
             self._held += len(found.packed) - (0 if old is None else len(old.packed))
-            self._answers[found.key] = found
-            while self._held > MAX_KEPT_BYTES and len(self._answers) > 1:
-                _, gone = self._answers.popitem(last=False)
+            self._results[found.key] = found
+            while self._held > MAX_KEPT_BYTES and len(self._results) > 1:
+                _, gone = self._results.popitem(last=False)
                 self._held -= len(gone.packed)
 
 
@@ -291,7 +291,7 @@ def _stop(future: Future[Any], reason: str = "The calculation was cancelled.") -
 
 
 @lru_cache(maxsize=1)
-def board() -> JobBoard:
+def job_queue() -> JobQueue:
     """The board of this process, made with its settings at first use."""
     limits = settings()
     executor = jobs.LocalExecutor(limits.workers) if limits.workers else jobs.InlineExecutor()
@@ -301,9 +301,13 @@ def board() -> JobBoard:
             store = Store(cache_folder() / "results.db", max_bytes=limits.max_store_mb * 2**20)
         except StoreError as error:
             problem = str(error)
-    made = JobBoard(
-        executor, slots=max(1, limits.workers), store=store, max_jobs=limits.max_jobs, max_seconds=limits.max_seconds,
+    made = JobQueue(
+        executor,
+        slots=max(1, limits.workers),
+        store=store,
+        max_jobs=limits.max_jobs,
+        max_seconds=limits.max_seconds,
         max_hourly_seconds=limits.max_hourly_seconds,
-    )  # fmt: skip
+    )
     made.store_problem = problem
     return made

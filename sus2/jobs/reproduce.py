@@ -1,4 +1,4 @@
-"""A question written out, as Python and as a command, so that whoever has it gets the same numbers again."""
+"""A calculation written out, as Python and as a command, so that whoever has it gets the same numbers again."""
 
 from __future__ import annotations
 
@@ -11,53 +11,46 @@ from typing import Any
 from ase import Atoms
 
 import sus2
-from sus2.jobs.calculation import Question
+from sus2.jobs.calculation import Calculation
+from sus2.properties.catalogue import catalogue
 from sus2.registry.reference import PotentialRef
 from sus2.structures.crystal import content_key
 from sus2.structures.samples import samples
 
 # Crystals with more atoms are read from the file of the result instead of being written out.
 MAX_WRITTEN_ATOMS = 60
-COMMANDS = {
-    "relax": "relax",
-    "eos": "eos",
-    "elastic": "elastic",
-    "phonon_report": "phonons",
-    "thermal": "thermal",
-    "compare": "compare",
-    "check": "check",
-}
+_OTHER_COMMANDS = {"compare": "compare", "check": "check"}
 
 
-def as_python(question: Question, *, file: str, seen: str = "result") -> str:
-    """A script that asks the question again; file: where the JSON of the result lies, for large crystals; seen: what
+def as_python(calculation: Calculation, *, file: str, seen: str = "result") -> str:
+    """A script that asks the calculation again; file: where the JSON of the result lies, for large crystals; seen: what
     it prints."""
     imports: set[str] = {"import sus2"}
     lines: list[str] = []
     names: dict[str, str] = {}
-    for key, value in question.changed().items():
+    for key, value in calculation.changed().items():
         names[key] = _written(key, value, imports, lines, file)
-    public = question.name in sus2.__all__
+    public = calculation.name in sus2.__all__
     if not public:
-        imports.add(f"from {question.function.partition(':')[0]} import {question.name}")
-    call = f"{'sus2.' if public else ''}{question.name}({', '.join(f'{k}={v}' for k, v in names.items())})"
+        imports.add(f"from {calculation.function.partition(':')[0]} import {calculation.name}")
+    call = f"{'sus2.' if public else ''}{calculation.name}({', '.join(f'{k}={v}' for k, v in names.items())})"
     head = sorted(imports, key=lambda line: (not line.startswith("import"), line))
     return "\n".join([*head, "", *lines, f"result = {call}", f"print({seen})", ""])
 
 
-def as_command(question: Question, *, structure: str) -> str | None:
-    """The command that asks the question again, None where there is none for it.
+def as_command(calculation: Calculation, *, structure: str) -> str | None:
+    """The command that asks the calculation again, None where there is none for it.
 
     structure: the file that holds the crystal; samples go by their key. Settings that are not the defaults are given
     as --set NAME=JSON.
     """
-    command = COMMANDS.get(question.name)
-    arguments = question.changed()
+    command = _command(calculation.name)
+    arguments = calculation.changed()
     crystals = [v for v in arguments.values() if isinstance(v, Atoms)]
     if command is None or len(crystals) != 1 or any(isinstance(v, bytes) for v in arguments.values()):
         return None
     words = ["sus2", command, _sample(crystals[0]) or structure]
-    for reference in question.references():
+    for reference in calculation.references():
         words += ["--model", reference.name if reference.raw is None else f"{reference.name}.mtp"]
         if reference.raw is not None:
             words += ["--elements", ",".join(json.loads(reference.card_json)["elements"])]
@@ -65,6 +58,14 @@ def as_command(question: Question, *, structure: str) -> str | None:
         if not isinstance(value, Atoms | PotentialRef) and not _names_potentials(value):
             words += ["--set", f"{key}={json.dumps(value)}"]
     return shlex.join([*words, "--json"])
+
+
+def _command(function: str) -> str | None:
+    """Name the command of a function; helpers of a property have none."""
+    for entry in catalogue().values():
+        if function == entry.function.partition(":")[2] or function in entry.commands:
+            return entry.name
+    return _OTHER_COMMANDS.get(function)
 
 
 def _written(key: str, value: Any, imports: set[str], lines: list[str], file: str) -> str:

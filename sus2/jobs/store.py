@@ -1,7 +1,7 @@
 """Results that are kept: one SQLite file, shared by every server and session of a computer.
 
-Results are found by the key of their question alone, which nobody can guess; the history says who asked for what, and
-each owner sees only the own entries. Where the file cannot be used, the caller goes on without it.
+Results are found by the key of their calculation alone, which nobody can guess; the history lists who asked for what,
+and each owner sees only their own entries. Where the file cannot be used, the caller goes on without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sus2.errors import StoreError
-from sus2.jobs.calculation import Answer
+from sus2.jobs.calculation import StoredResult
 
 _BUSY_S = 10.0
 _VERSION = 1
@@ -74,7 +74,7 @@ class Store:
 
     # ---- results
 
-    def get(self, key: str) -> Answer | None:
+    def get(self, key: str) -> StoredResult | None:
         """The answer of that key, None where there is none (or only a damaged one)."""
         with self._open() as db:
             row = db.execute(
@@ -90,17 +90,23 @@ class Store:
         # A store that can only be read still answers.
         with contextlib.suppress(StoreError), self._open() as db:
             db.execute("UPDATE results SET used = (SELECT MAX(used) + 1 FROM results) WHERE key = ?", (key,))
-        return Answer(key, packed, created, seconds, json.loads(machine))
+        return StoredResult(key, packed, created, seconds, json.loads(machine))
 
-    def put(self, answer: Answer, name: str) -> None:
+    def put(self, result: StoredResult, name: str) -> None:
         """Keep an answer under the name of its function; too large a one is not kept."""
-        size = len(answer.packed)
+        size = len(result.packed)
         if size > self.max_bytes:
             return
         row = (
-            answer.key, name, answer.created, answer.seconds, json.dumps(dict(answer.machine)), size,
-            hashlib.sha256(answer.packed).hexdigest(), answer.packed,
-        )  # fmt: skip
+            result.key,
+            name,
+            result.created,
+            result.seconds,
+            json.dumps(dict(result.machine)),
+            size,
+            hashlib.sha256(result.packed).hexdigest(),
+            result.packed,
+        )
         with self._open() as db:
             db.execute(
                 "INSERT OR REPLACE INTO results (key, name, created, seconds, machine, bytes, digest, packed, used) "

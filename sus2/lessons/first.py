@@ -7,7 +7,7 @@ from typing import Any, Final
 from ase import Atoms
 
 import sus2
-from sus2.jobs.calculation import Question
+from sus2.jobs.calculation import Calculation
 from sus2.lessons.curves import energy_curve, fit_ranges
 from sus2.lessons.functionals import functional_change, functional_volumes
 from sus2.lessons.soft import soft_mode
@@ -59,7 +59,7 @@ def volumes_arguments(model: Any) -> dict[str, Any]:
     }
 
 
-def lesson_questions() -> list[Question]:
+def lesson_calculations() -> list[Calculation]:
     """What the six lessons ask at their first view; those whose potentials are not installed are left out."""
     cards = {card.name: card for card in models()}
 
@@ -83,11 +83,11 @@ def lesson_questions() -> list[Question]:
         (functional_volumes, lambda: volumes_arguments(model)),
         (functional_change, lambda: {"atoms": atoms("gaas"), "potentials": [model(name) for name in pair]}),
     ]
-    questions = []
+    calculations = []
     for function, arguments in asked:
         try:
-            questions.append(Question.of(function, **arguments()))
+            calculations.append(Calculation.of(function, **arguments()))
         except KeyError:
             # A card is missing: the lesson itself says so.
             continue
-    return questions
+    return calculations

@@ -1,4 +1,4 @@
-"""One run over many crystals: the same properties of each, and a reason for each that is missing."""
+"""The same properties of many crystals in one run, and a reason for each number that is missing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.properties.elastic.calculate import elastic
-from sus2.properties.elastic.result import Method
-from sus2.properties.eos.calculate import eos
+from sus2.properties import catalogue
+from sus2.properties.property import Property, Quantity
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
 from sus2.structures import describe, elements_of, to_atoms
@@ -30,72 +29,69 @@ if TYPE_CHECKING:
 
     from sus2.potential.evaluation import Calculates
 
-__all__ = ["COLUMNS", "PROPERTIES", "Column", "ManyResult", "ManyRow", "evaluate_many"]
+__all__ = ["PropertyRow", "PropertyTable", "columns", "evaluate_many", "properties"]
 
-PROPERTIES: Final[dict[str, str]] = {
-    "energy": "energy and forces, as given",
-    "relax": "relaxation",
-    "eos": "equation of state",
-    "elastic": "elastic constants",
-}
-"""Names of what evaluate_many computes, and what each means."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers: the property that it belongs to ("structure": as given), label and unit (empty for a plain
-    number) for people, digits after the point, and what it means."""
-
-    of: str
-    label: str
-    unit: str
-    digits: int
-    meaning: str
-
-    @property
-    def title(self) -> str:
-        """Label and unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-
-COLUMNS: Final[dict[str, Column]] = {
-    "volume_a3_per_atom": Column("structure", "volume", "Å³/atom", 3, "Of the cell as given."),
-    "density_g_per_cm3": Column("structure", "density", "g/cm³", 3, "As given."),
-    "shortest_distance_a": Column("structure", "shortest distance", "Å", 3, "Between two atoms, as given."),
-    "energy_ev_per_atom": Column(
-        "energy", "energy", "eV/atom", 4, "As given, on the scale of the potential: compare only equal elements."
+AS_GIVEN: Final = "energy"
+_GIVEN_COLUMNS: Final = (
+    Quantity("volume_a3_per_atom", "volume", "Volume", "Å³/atom", 3, "Volume of the given cell."),
+    Quantity("density_g_per_cm3", "density", "Density", "g/cm³", 3, "Density of the given crystal."),
+    Quantity(
+        "shortest_distance_a",
+        "shortest distance",
+        "Shortest distance",
+        "Å",
+        3,
+        "Shortest distance between two atoms of the given crystal.",
     ),
-    "max_force_ev_per_a": Column("energy", "largest force", "eV/Å", 4, "On an atom of the crystal as given."),
-    "pressure_gpa": Column("energy", "pressure", "GPa", 3, "Of the cell as given, positive where it wants to expand."),
-    "relaxed_energy_ev_per_atom": Column("relax", "relaxed energy", "eV/atom", 4, "At rest, at zero pressure."),
-    "relaxed_volume_a3_per_atom": Column("relax", "relaxed volume", "Å³/atom", 3, "At rest, at zero pressure."),
-    "volume_change_percent": Column("relax", "change of volume", "%", 2, "From the cell as given to the relaxed one."),
-    "relaxed_a_a": Column("relax", "relaxed a", "Å", 4, "First lattice vector of the relaxed cell."),
-    "relaxed_b_a": Column("relax", "relaxed b", "Å", 4, "Second lattice vector of the relaxed cell."),
-    "relaxed_c_a": Column("relax", "relaxed c", "Å", 4, "Third lattice vector of the relaxed cell."),
-    "relaxation_steps": Column("relax", "steps", "", 0, "Of the relaxation."),
-    "v0_a3_per_atom": Column("eos", "V₀", "Å³/atom", 3, "Volume at the minimum of the fitted E(V)."),
-    "b0_gpa": Column("eos", "B₀", "GPa", 2, "Bulk modulus of the fitted E(V)."),
-    "b0_gpa_error": Column("eos", "standard error of B₀", "GPa", 2, "Of the fit alone."),
-    "b0_prime": Column("eos", "B₀′", "", 2, "Derivative of the bulk modulus with pressure."),
-    "e0_ev_per_atom": Column("eos", "E₀", "eV/atom", 4, "Energy at the minimum of the fitted E(V)."),
-    "k_vrh_gpa": Column("elastic", "K", "GPa", 2, "Bulk modulus, mean of Voigt and Reuss."),
-    "g_vrh_gpa": Column("elastic", "G", "GPa", 2, "Shear modulus, mean of Voigt and Reuss."),
-    "e_vrh_gpa": Column("elastic", "E", "GPa", 2, "Young's modulus of a polycrystal."),
-    "nu_vrh": Column("elastic", "ν", "", 3, "Poisson's ratio of a polycrystal."),
-    "universal_anisotropy": Column("elastic", "anisotropy", "", 3, "Universal anisotropy, 0 where isotropic."),
-    "smallest_eigenvalue_gpa": Column(
-        "elastic", "smallest eigenvalue", "GPa", 2, "Of the elastic tensor; negative where the crystal is unstable."
+)
+_ENERGY_COLUMNS: Final = (
+    Quantity(
+        "energy_ev_per_atom",
+        "energy",
+        "Energy",
+        "eV/atom",
+        4,
+        "Energy of the given crystal on the potential's own scale: compare only crystals with the same elements.",
     ),
-}
-"""The columns of numbers, by name."""
+    Quantity(
+        "max_force_ev_per_a",
+        "largest force",
+        "Largest force",
+        "eV/Å",
+        4,
+        "Largest force on an atom as given.",
+    ),
+    Quantity(
+        "pressure_gpa",
+        "pressure",
+        "Pressure",
+        "GPa",
+        3,
+        "Pressure of the given cell, positive where the crystal expands on relaxation.",
+    ),
+)
+# Share of the time for a crystal, in relaxations: energies cost next to nothing.
+_ENERGY_COST: Final = 0.02
 
-# Share of the time of a structure, for the progress: energies cost next to nothing.
-_WEIGHTS: Final = {"energy": 0.02, "relax": 1.0, "eos": 1.0, "elastic": 2.0}
+
+def properties() -> dict[str, str]:
+    """List the names of what evaluate_many computes, and what each means."""
+    return {AS_GIVEN: "energy and forces, as given"} | {
+        name: entry.title for name, entry in catalogue.catalogue().items()
+    }
+
+
+def columns() -> dict[str, tuple[str, Quantity]]:
+    """List the columns of numbers by key: the property of each ("structure": as given) and its description."""
+    return (
+        {q.key: ("structure", q) for q in _GIVEN_COLUMNS}
+        | {q.key: (AS_GIVEN, q) for q in _ENERGY_COLUMNS}
+        | {key: (entry.name, q) for key, (entry, q) in catalogue.columns().items()}
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class ManyRow:
+class PropertyRow:
     """One crystal of many.
 
     name: as it was given; formula: reduced, and space_group as "Fd-3m (227)", both as given and empty where the
@@ -121,7 +117,7 @@ class ManyRow:
 
 
 @dataclass(frozen=True, eq=False)
-class ManyResult:
+class PropertyTable:
     """Properties of many crystals in one potential, in the order in which they were given.
 
     Energies are on the potential's own scale, so only those of the same elements can be compared.
@@ -130,16 +126,16 @@ class ManyResult:
     potential_name: str
     functional: str
     properties: tuple[str, ...]
-    rows: tuple[ManyRow, ...]
+    rows: tuple[PropertyRow, ...]
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of all columns of numbers, in the order of the properties."""
         found = {c for row in self.rows for c in row.values}
-        return tuple(c for c in COLUMNS if c in found)
+        return tuple(c for c in columns() if c in found)
 
     @property
-    def complete(self) -> tuple[ManyRow, ...]:
+    def complete(self) -> tuple[PropertyRow, ...]:
         """The rows from which nothing is missing."""
         return tuple(row for row in self.rows if row.complete)
 
@@ -149,7 +145,7 @@ class ManyResult:
 
     def table(self) -> list[dict[str, Any]]:
         """One flat dict per crystal: name, formula, space group, atoms, numbers (None if missing), words, problems."""
-        texts = [c for c in _TEXTS if any(c in row.texts for row in self.rows)]
+        texts = list(dict.fromkeys(c for row in self.rows for c in row.texts))
         return [
             {
                 "name": row.name,
@@ -200,7 +196,7 @@ def evaluate_many(
     *,
     properties: Sequence[str] = ("energy",),
     progress: Progress | None = None,
-) -> ManyResult:
+) -> PropertyTable:
     """The chosen properties of every crystal; one that fails says why and does not stop the others.
 
     structures: by name; properties: of PROPERTIES, each with the defaults of its own function, so that a row has the
@@ -208,13 +204,14 @@ def evaluate_many(
 
     Raises Sus2Error (no structures, an unknown property) and CancelledError (from progress).
     """
-    wanted = tuple(p for p in PROPERTIES if p in properties)
-    unknown = [p for p in properties if p not in PROPERTIES]
+    known = _known()
+    wanted = tuple(p for p in known if p in properties)
+    unknown = [p for p in properties if p not in known]
     if unknown or not wanted:
         raise Sus2Error(
-            f"There is no property '{unknown[0]}'; choose of {', '.join(PROPERTIES)}."
+            f"There is no property '{unknown[0]}'; choose of {', '.join(known)}."
             if unknown
-            else f"No property is chosen; choose of {', '.join(PROPERTIES)}."
+            else f"No property is chosen; choose of {', '.join(known)}."
         )
     if not structures:
         raise Sus2Error("There are no structures; give at least one.")
@@ -226,7 +223,7 @@ def evaluate_many(
         rows.append(_Row(name, potential, wanted, report).compute(structure))
     if progress is not None:
         progress("done", 1.0)
-    return ManyResult(potential.name, potential.functional, wanted, tuple(rows))
+    return PropertyTable(potential.name, potential.functional, wanted, tuple(rows))
 
 
 class _Row:
@@ -245,12 +242,12 @@ class _Row:
         self.relaxation: RelaxResult | None = None
         self.failure: Sus2Error | None = None
 
-    def compute(self, structure: Atoms | Structure) -> ManyRow:
+    def compute(self, structure: Atoms | Structure) -> PropertyRow:
         try:
             atoms = to_atoms(structure)
             info = describe(atoms)
         except Sus2Error as error:
-            return ManyRow(self.name, "", "", 0, {}, {}, {"structure": str(error)}, None, None)
+            return PropertyRow(self.name, "", "", 0, {}, {}, {"structure": str(error)}, None, None)
         group = f"{info.space_group_symbol} ({info.space_group_number})"
         self.values["volume_a3_per_atom"] = info.volume_a3 / info.n_atoms
         self.values["density_g_per_cm3"] = info.density_g_per_cm3
@@ -259,20 +256,26 @@ class _Row:
         if missing:
             self.problems["structure"] = f"{self.potential.name} does not know {', '.join(missing)}."
         else:
-            total = sum(_WEIGHTS[p] for p in self.properties)
+            entries = catalogue.catalogue()
+            costs = {name: entries[name].cost if name in entries else _ENERGY_COST for name in self.properties}
             done = 0.0
-            for name in self.properties:
-                self._property(name, atoms, done / total, _WEIGHTS[name] / total)
-                done += _WEIGHTS[name]
+            for name, cost in costs.items():
+                report = None
+                if self.progress is not None:
+                    report = _part(self.progress, "", done / sum(costs.values()), cost / sum(costs.values()))
+                self._property(name, entries.get(name), atoms, report)
+                done += cost
         relaxed = None if self.relaxation is None else self.relaxation.atoms
-        return ManyRow(
+        return PropertyRow(
             self.name, info.formula, group, info.n_atoms, self.values, self.texts, self.problems, atoms, relaxed
         )
 
-    def _property(self, name: str, atoms: Atoms, start: float, share: float) -> None:
-        report = None if self.progress is None else _part(self.progress, "", start, share)
+    def _property(self, name: str, entry: Property | None, atoms: Atoms, report: Progress | None) -> None:
         try:
-            getattr(self, f"_{name}")(atoms, report)
+            if entry is None:
+                self._energy(atoms)
+            else:
+                self._computed(entry, atoms, report)
         except CancelledError:
             raise
         except Sus2Error as error:
@@ -280,9 +283,9 @@ class _Row:
         except (ArithmeticError, ValueError) as error:
             # What numpy and scipy raise for numbers out of range, LinAlgError among them.
             words = " ".join(str(error).split())[:120].rstrip(".")
-            self.problems[name] = f"{PROPERTIES[name].capitalize()}: the numbers went out of range ({words})."
+            self.problems[name] = f"{_known()[name].capitalize()}: the numbers went out of range ({words})."
 
-    def _energy(self, atoms: Atoms, progress: Progress | None) -> None:
+    def _energy(self, atoms: Atoms) -> None:
         found = self.potential.evaluate([atoms])[0]
         forces = np.linalg.norm(found.forces_ev_per_a, axis=1)
         self.values["energy_ev_per_atom"] = found.energy_ev / len(atoms)
@@ -301,42 +304,23 @@ class _Row:
                 raise
         return self.relaxation
 
-    def _relax(self, atoms: Atoms, progress: Progress | None) -> None:
-        found = self._relaxed(atoms, progress)
-        n = len(atoms)
-        self.values["relaxed_energy_ev_per_atom"] = found.energy_ev / n
-        self.values["relaxed_volume_a3_per_atom"] = found.volume_a3 / n
-        self.values["volume_change_percent"] = found.volume_change_percent
-        for key, length in zip("abc", found.atoms.cell.lengths(), strict=True):
-            self.values[f"relaxed_{key}_a"] = float(length)
-        self.values["relaxation_steps"] = float(found.steps)
-        self.texts["relaxed_space_group"] = found.spacegroup_after
-        found.require_converged()
-
-    def _eos(self, atoms: Atoms, progress: Progress | None) -> None:
-        # eos() begins with just this relaxation.
-        first, rest = (None, None) if progress is None else (_part(progress, "", 0, 0.3), _part(progress, "", 0.3, 0.7))
-        centre = self._relaxed(atoms, first).require_converged().atoms
-        found = eos(centre, self.potential, relaxed=True, progress=rest)
-        self.values["v0_a3_per_atom"] = found.v0_a3_per_atom
-        self.values["b0_gpa"] = found.b0_gpa
-        self.values["b0_gpa_error"] = found.b0_gpa_error
-        self.values["b0_prime"] = found.b0_prime
-        self.values["e0_ev_per_atom"] = found.e0_ev_per_atom
-
-    def _elastic(self, atoms: Atoms, progress: Progress | None) -> None:
-        method: Method = "exact" if isinstance(self.potential, Potential) else "finite"
-        found = elastic(atoms, self.potential, method=method, cross_checks=False, progress=progress)
-        self.values["k_vrh_gpa"] = found.k_vrh_gpa
-        self.values["g_vrh_gpa"] = found.g_vrh_gpa
-        self.values["e_vrh_gpa"] = found.e_vrh_gpa
-        self.values["nu_vrh"] = found.nu_vrh
-        self.values["universal_anisotropy"] = found.universal_anisotropy
-        self.values["smallest_eigenvalue_gpa"] = float(found.eigenvalues_gpa[0])
-        self.texts["elastically"] = "stable" if found.stable else "unstable"
+    def _computed(self, entry: Property, atoms: Atoms, report: Progress | None) -> None:
+        settings = entry.for_potential(exact=isinstance(self.potential, Potential))
+        if entry.compute is relax:
+            result: Any = self._relaxed(atoms, report)
+        elif entry.begins_with_relaxation:
+            first, rest = (None, None) if report is None else (_part(report, "", 0, 0.3), _part(report, "", 0.3, 0.7))
+            centre = self._relaxed(atoms, first).require_converged().atoms
+            result = entry.compute(centre, self.potential, relaxed=True, progress=rest, **settings)
+        else:
+            result = entry.compute(atoms, self.potential, progress=report, **settings)
+        self.values |= entry.numbers(result)
+        self.texts |= {key: word for key, word in entry.words(result).items() if key not in self.texts}
+        if entry.check is not None:
+            entry.check(result)
 
 
-_TEXTS: Final = ("relaxed_space_group", "elastically")
+_known = properties
 
 
 def _part(progress: Progress, name: str, start: float, share: float) -> Callable[[str, float], None]:

@@ -1,31 +1,16 @@
-"""The columns of numbers of a screening."""
+"""The columns of a screening's tables."""
 
 from __future__ import annotations
 
-from typing import Final
+from sus2.properties.catalogue import catalogue, columns
+from sus2.properties.property import Quantity
 
-from sus2.properties.property_table import COLUMNS, Column
 
-PROPERTIES: Final = ("relax", "eos", "elastic", "phonons", "thermal")
+def screen_columns() -> dict[str, Quantity]:
+    """List the columns of numbers, by key."""
+    return {key: quantity for key, (_, quantity) in columns().items()}
 
-TEMPERATURE_K = 300.0
 
-SCREEN_COLUMNS: Final[dict[str, Column]] = {
-    **{name: column for name, column in COLUMNS.items() if column.of in PROPERTIES},
-    "debye_temperature_vrh_k": Column("elastic", "Debye temperature", "K", 1, "From the isotropic moduli."),
-    "lowest_frequency_thz": Column(
-        "phonons", "lowest frequency", "THz", 3, "On path and mesh; negative where a mode is imaginary."
-    ),
-    "highest_frequency_thz": Column("phonons", "highest frequency", "THz", 3, "On path and mesh."),
-    "zero_point_ev_per_atom": Column("phonons", "zero-point energy", "eV/atom", 4, "Harmonic; real modes only."),
-    "cv_300k_j_per_k_mol_atoms": Column(
-        "phonons", "Cᵥ at 300 K", "J/K/mol atoms", 2, "Harmonic heat capacity; real modes only."
-    ),
-    "thermal_expansion_300k_1e6_per_k": Column(
-        "thermal", "volume expansion at 300 K", "10⁻⁶/K", 2, "Quasi-harmonic, of the volume."
-    ),
-    "volume_300k_a3_per_atom": Column("thermal", "volume at 300 K", "Å³/atom", 3, "Quasi-harmonic."),
-    "bulk_modulus_300k_gpa": Column("thermal", "B at 300 K", "GPa", 2, "Isothermal, quasi-harmonic."),
-    "cp_300k_j_per_k_mol_atoms": Column("thermal", "Cₚ at 300 K", "J/K/mol atoms", 2, "Quasi-harmonic."),
-}
-"""The columns of numbers of a screening, by name."""
+def word_titles() -> dict[str, str]:
+    """List the titles of the columns of words, by key."""
+    return {c.key: c.title for entry in catalogue().values() for c in entry.categories}

@@ -150,10 +150,11 @@ def _archive(name: str, stream: IO[bytes]) -> Iterator[Item]:
 
 def _members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [
-        m for m in archive.infolist()
+        m
+        for m in archive.infolist()
         if not (m.is_dir() or _hidden(m.filename) or m.filename.startswith("__MACOSX"))
         and _wanted(Path(m.filename).name)
-    ]  # fmt: skip
+    ]
 
 
 # Frames -----------------------------------------------------------------------------------------------------------

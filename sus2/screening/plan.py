@@ -15,7 +15,7 @@ from sus2.registry.reference import PotentialRef
 from sus2.screening.files import Item
 from sus2.screening.store import ScreenStore
 from sus2.screening.tables import Outcome, Source
-from sus2.screening.work import Task, question
+from sus2.screening.work import Task, calculation
 from sus2.structures import content_key, elements_of
 
 CHUNK: Final = 64
@@ -72,7 +72,7 @@ class Plan:
         for key, atoms in crystals.items():
             references = self.references(atoms)
             for reference in references or [PotentialRef("none", "none")]:
-                keys = {p: question(p, atoms, reference, s).key for p, s in self.settings.items()}
+                keys = {p: calculation(p, atoms, reference, s).key for p, s in self.settings.items()}
                 keys = {p: k for p, k in keys.items() if k not in self.seen}
                 self.seen.update(keys.values())
                 task = Task(key, atoms, reference, keys)

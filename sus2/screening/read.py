@@ -18,7 +18,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import StoreError
-from sus2.screening.columns import SCREEN_COLUMNS
+from sus2.screening.columns import screen_columns
 from sus2.screening.tables import TABLES, VERSION, atoms_of
 from sus2.structures.crystal import check_crystal, to_atoms
 
@@ -63,7 +63,7 @@ class ScreenTable:
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of numbers that occur."""
         found = {c for row in self.rows for c in row.numbers}
-        return tuple(c for c in SCREEN_COLUMNS if c in found)
+        return tuple(c for c in screen_columns() if c in found)
 
     @property
     def word_columns(self) -> tuple[str, ...]:
@@ -159,11 +159,12 @@ def _whole(value: Any) -> int:
 
 
 def _numbers(text: Any) -> dict[str, float]:
-    content = _object(text)
+    content, known = _object(text), screen_columns()
     return {
-        k: float(v) for k, v in content.items()
-        if k in SCREEN_COLUMNS and isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
-    }  # fmt: skip
+        k: float(v)
+        for k, v in content.items()
+        if k in known and isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+    }
 
 
 def _texts(text: Any) -> dict[str, str]:
@@ -228,9 +229,7 @@ def _harden(db: sqlite3.Connection) -> None:
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL)
     deadline = time.monotonic() + MAX_SECONDS
     db.set_progress_handler(lambda: int(time.monotonic() > deadline), 20_000)
-    db.set_authorizer(
-        lambda action, *rest: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
-    )  # fmt: skip
+    db.set_authorizer(lambda action, *rest: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY)
 
 
 def _check(db: sqlite3.Connection) -> None:

@@ -68,9 +68,19 @@ class ScreenSummary:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         names = (
-            "out", "structures", "unreadable", "results", "reused", "computed", "failed", "failed_before", "wall_s",
-            "busy_s", "workers", "own_cpu_s",
-        )  # fmt: skip
+            "out",
+            "structures",
+            "unreadable",
+            "results",
+            "reused",
+            "computed",
+            "failed",
+            "failed_before",
+            "wall_s",
+            "busy_s",
+            "workers",
+            "own_cpu_s",
+        )
         return {name: getattr(self, name) for name in names} | {"complete": self.complete}
 
 
@@ -148,11 +158,19 @@ class Run:
             self._close()
         plan = self.plan
         return ScreenSummary(
-            out=self.store.shown, structures=plan.structures, unreadable=plan.unreadable, results=len(plan.seen),
-            reused=plan.reused["all"], computed=self.computed, failed=self.failed, failed_before=plan.reused["failed"],
-            wall_s=time.monotonic() - started, busy_s=self.busy_s, workers=workers,
+            out=self.store.shown,
+            structures=plan.structures,
+            unreadable=plan.unreadable,
+            results=len(plan.seen),
+            reused=plan.reused["all"],
+            computed=self.computed,
+            failed=self.failed,
+            failed_before=plan.reused["failed"],
+            wall_s=time.monotonic() - started,
+            busy_s=self.busy_s,
+            workers=workers,
             own_cpu_s=time.process_time() - processor,
-        )  # fmt: skip
+        )
 
     def _workers(self) -> int:
         """How many calculations the executor runs at a time."""
@@ -350,9 +368,11 @@ class Run:
         if self.progress is None:
             return
         plan = self.plan
-        waiting = len({t.structure for t in self.ready} | {
-            t.structure for b in (*self.again, *self.suspects, *self.flying.values()) for t in b.tasks
-        } | {t.structure for t in plan.elsewhere})  # fmt: skip
+        waiting = len(
+            {t.structure for t in self.ready}
+            | {t.structure for b in (*self.again, *self.suspects, *self.flying.values()) for t in b.tasks}
+            | {t.structure for t in plan.elsewhere}
+        )
         total = self.count if self.count is not None else plan.items_read
         done = max(0, plan.items_read - waiting)
         words = f"{done:,} of {total:,}" if self.count is not None else f"{done:,}"

@@ -14,17 +14,16 @@ from ase import Atoms
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
+from sus2.properties.catalogue import catalogue
 from sus2.registry.load import load, models
 from sus2.registry.recommendation import recommend_for
 from sus2.registry.reference import PotentialRef
-from sus2.screening.columns import SCREEN_COLUMNS
 from sus2.screening.files import items_of
 from sus2.screening.plan import Plan
 from sus2.screening.run import OnOutcome, Progress, Run, ScreenSummary
 from sus2.screening.store import ScreenStore
-from sus2.screening.work import DEFAULTS, FUNCTIONS
 
-__all__ = ["FUNCTIONS", "SCREEN_COLUMNS", "ScreenSummary", "reference_of", "screen"]
+__all__ = ["ScreenSummary", "reference_of", "screen"]
 
 
 def screen(
@@ -58,14 +57,15 @@ def screen(
     Raises Sus2Error: unknown property or setting, no such path or potential, a database that cannot be used, an
     executor that is lost. What was finished is kept, also on KeyboardInterrupt.
     """
-    wanted = tuple(p for p in FUNCTIONS if p in properties)
-    unknown = [p for p in properties if p not in FUNCTIONS]
+    known = catalogue()
+    wanted = tuple(p for p in known if p in properties)
+    unknown = [p for p in properties if p not in known]
     if unknown or not wanted:
         what = f"There is no property '{unknown[0]}'" if unknown else "No property is chosen"
-        raise Sus2Error(f"{what}; choose of {', '.join(FUNCTIONS)}.")
+        raise Sus2Error(f"{what}; choose of {', '.join(known)}.")
     if batch is not None and batch < 1:
         raise Sus2Error(f"A batch has at least 1 structure, not {batch}.")
-    chosen = {p: {**DEFAULTS.get(p, {}), **dict((settings or {}).get(p, {}))} for p in wanted}
+    chosen = {p: {**known[p].settings, **(settings or {}).get(p, {})} for p in wanted}
     items, count = items_of(structures)
     references = _references(potentials)
     store = ScreenStore(out)
@@ -110,7 +110,7 @@ def _reference(potential: Any) -> PotentialRef:
 
 
 def reference_of(potential: Potential) -> PotentialRef:
-    """How a question names a loaded potential."""
+    """How a calculation names a loaded potential."""
     if any(card.identity == potential.card.identity for card in models()):
         return PotentialRef.of(potential.card, precision=potential.precision)
     raise Sus2Error(f"{potential.name} is no shipped potential: give PotentialRef.of(card, its file's bytes).")

@@ -1,6 +1,6 @@
 """The database of a screening: structures, where they came from, results, runs; SQLite or PostgreSQL.
 
-A result has the key of its question (sus2.jobs.calculation), so that it is never computed twice. Each write is one
+A result has the key of its calculation (sus2.jobs.calculation), so that it is never computed twice. Each write is one
 transaction that is on disk when it returns. A run claims what it is going to compute, so that several runs on one
 database share the work; claims of a run that is dead are void.
 """
@@ -127,10 +127,19 @@ class ScreenStore:
         run = uuid.uuid4().hex
         host, process = host_name(), process_name(os.getpid())
         with self._begin() as db:
-            db.execute(RUNS.insert().values(
-                id=run, started=time.time(), host=host, process=process, beat=0, computed=0, failed=0, repeated=0,
-                machine=dict(machine),
-            ))  # fmt: skip
+            db.execute(
+                RUNS.insert().values(
+                    id=run,
+                    started=time.time(),
+                    host=host,
+                    process=process,
+                    beat=0,
+                    computed=0,
+                    failed=0,
+                    repeated=0,
+                    machine=dict(machine),
+                )
+            )
             for other, owner in db.execute(
                 select(RUNS.c.id, RUNS.c.process).where(RUNS.c.ended.is_(None), RUNS.c.host == host)
             ).all():
@@ -220,13 +229,25 @@ class ScreenStore:
         """Keep outcomes in one transaction; returns how many were there already (and stay as they were)."""
         rows = [
             {
-                "key": o.key, "structure": o.structure, "potential": o.potential, "identity": o.identity,
-                "property": o.property, "settings": dict(settings.get(o.property, {})), "code": code, "ok": o.ok,
-                "reason": o.reason, "numbers": dict(o.numbers), "words": dict(o.words), "seconds": o.seconds,
-                "created": time.time(), "run": run, "attempt": o.attempt, "worker": o.worker,
+                "key": o.key,
+                "structure": o.structure,
+                "potential": o.potential,
+                "identity": o.identity,
+                "property": o.property,
+                "settings": dict(settings.get(o.property, {})),
+                "code": code,
+                "ok": o.ok,
+                "reason": o.reason,
+                "numbers": dict(o.numbers),
+                "words": dict(o.words),
+                "seconds": o.seconds,
+                "created": time.time(),
+                "run": run,
+                "attempt": o.attempt,
+                "worker": o.worker,
             }
             for o in outcomes
-        ]  # fmt: skip
+        ]
         for attempt in range(_TRIES):
             try:
                 return self._put(run, rows)
@@ -243,12 +264,15 @@ class ScreenStore:
             for part in _parts([r["key"] for r in rows]):
                 db.execute(CLAIMS.delete().where(CLAIMS.c.key.in_(part)))
             db.execute(
-                RUNS.update().where(RUNS.c.id == run).values(
-                    beat=RUNS.c.beat + 1, computed=RUNS.c.computed + len(rows),
+                RUNS.update()
+                .where(RUNS.c.id == run)
+                .values(
+                    beat=RUNS.c.beat + 1,
+                    computed=RUNS.c.computed + len(rows),
                     failed=RUNS.c.failed + sum(not r["ok"] for r in rows),
                     repeated=RUNS.c.repeated + len(rows) - kept,
                 )
-            )  # fmt: skip
+            )
         return len(rows) - kept
 
 

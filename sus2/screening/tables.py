@@ -23,41 +23,62 @@ VERSION = "1"
 METADATA = MetaData()
 ABOUT = Table("about", METADATA, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False))
 STRUCTURES = Table(
-    "structures", METADATA,
-    Column("key", String(40), primary_key=True), Column("formula", Text, nullable=False),
-    Column("elements", Text, nullable=False), Column("n_atoms", Integer, nullable=False),
+    "structures",
+    METADATA,
+    Column("key", String(40), primary_key=True),
+    Column("formula", Text, nullable=False),
+    Column("elements", Text, nullable=False),
+    Column("n_atoms", Integer, nullable=False),
     Column("atoms", JSON, nullable=False),
-)  # fmt: skip
+)
 SOURCES = Table(
-    "sources", METADATA,
-    Column("name", Text, primary_key=True), Column("digest", String(64), nullable=False),
-    Column("structure", String(40), index=True), Column("problem", Text, nullable=False),
-)  # fmt: skip
+    "sources",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("structure", String(40), index=True),
+    Column("problem", Text, nullable=False),
+)
 RESULTS = Table(
-    "results", METADATA,
-    Column("key", String(64), primary_key=True), Column("structure", String(40), nullable=False, index=True),
-    Column("potential", Text, nullable=False), Column("identity", String(80), nullable=False),
-    Column("property", String(20), nullable=False), Column("settings", JSON, nullable=False),
-    Column("code", Text, nullable=False), Column("ok", Boolean, nullable=False),
-    Column("reason", Text, nullable=False), Column("numbers", JSON, nullable=False),
-    Column("words", JSON, nullable=False), Column("seconds", Float, nullable=False),
-    Column("created", Float, nullable=False), Column("run", String(32), nullable=False),
-    Column("attempt", String(32), nullable=False, unique=True), Column("worker", Text, nullable=False),
-)  # fmt: skip
+    "results",
+    METADATA,
+    Column("key", String(64), primary_key=True),
+    Column("structure", String(40), nullable=False, index=True),
+    Column("potential", Text, nullable=False),
+    Column("identity", String(80), nullable=False),
+    Column("property", String(20), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("numbers", JSON, nullable=False),
+    Column("words", JSON, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("run", String(32), nullable=False),
+    Column("attempt", String(32), nullable=False, unique=True),
+    Column("worker", Text, nullable=False),
+)
 RUNS = Table(
-    "runs", METADATA,
-    Column("id", String(32), primary_key=True), Column("started", Float, nullable=False),
-    Column("ended", Float), Column("host", Text, nullable=False), Column("process", Text, nullable=False),
-    Column("beat", Integer, nullable=False), Column("computed", Integer, nullable=False),
-    Column("failed", Integer, nullable=False), Column("repeated", Integer, nullable=False),
+    "runs",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("started", Float, nullable=False),
+    Column("ended", Float),
+    Column("host", Text, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("beat", Integer, nullable=False),
+    Column("computed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("repeated", Integer, nullable=False),
     Column("machine", JSON, nullable=False),
-)  # fmt: skip
+)
 CLAIMS = Table(
     "claims",
     METADATA,
     Column("key", String(64), primary_key=True),
     Column("run", String(32), nullable=False, index=True),
-)  # fmt: skip
+)
 TABLES: Mapping[str, Table] = dict(METADATA.tables)
 
 
@@ -65,7 +86,7 @@ TABLES: Mapping[str, Table] = dict(METADATA.tables)
 class Outcome:
     """One property of one structure in one potential: its numbers, or the reason why there are none.
 
-    key: of its question; numbers: column -> number with the unit in the name; seconds: of computing.
+    key: of its calculation; numbers: column -> number with the unit in the name; seconds: of computing.
     """
 
     key: str
@@ -122,9 +143,12 @@ def atoms_of(plain: Any) -> Atoms:
     try:
         content = json.loads(plain) if isinstance(plain, str) else plain
         return Atoms(
-            numbers=content["numbers"], cell=content["cell"], positions=content["positions"], pbc=content["pbc"],
+            numbers=content["numbers"],
+            cell=content["cell"],
+            positions=content["positions"],
+            pbc=content["pbc"],
             masses=content.get("masses"),
-        )  # fmt: skip
+        )
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise StoreError("A structure in the database is damaged.") from None
 

@@ -40,22 +40,22 @@ PAGES_NEED = (
 
 
 def prepare() -> None:
-    """What the first visitor would otherwise wait for: workers, slow imports, and the answers to the first questions.
+    """Do what the first visitor would otherwise wait for: workers, slow imports, and the first calculations.
 
     The workers compute while this process imports.
     """
-    from sus2.jobs.examples import example_questions
-    from sus2.jobs.queue import board
+    from sus2.jobs.examples import example_calculations
+    from sus2.jobs.queue import job_queue
 
     try:
-        jobs = board()
-        questions = example_questions()
-        for question in questions:
-            if jobs.answer(question.key) is None:
-                jobs.ask(question, "examples")
+        jobs = job_queue()
+        calculations = example_calculations()
+        for calculation in calculations:
+            if jobs.stored(calculation.key) is None:
+                jobs.submit(calculation, "examples")
         for name in PAGES_NEED:
             import_module(name)
-        for reference in {r for question in questions for r in question.references()}:
+        for reference in {r for calculation in calculations for r in calculation.references()}:
             reference.load()
     except Sus2Error as problem:
         # The pages meet the same problem and say it where it matters.
@@ -63,19 +63,19 @@ def prepare() -> None:
 
 
 def prepare_lessons() -> None:
-    """Answer what the lessons ask first, one question at a time and only while nobody uses the server."""
-    from sus2.jobs.queue import board
-    from sus2.lessons.first import lesson_questions
+    """Answer what the lessons ask first, one calculation at a time and only while nobody uses the server."""
+    from sus2.jobs.queue import job_queue
+    from sus2.lessons.first import lesson_calculations
 
-    jobs = board()
+    jobs = job_queue()
     mine = jobs.looked
     try:
-        for question in lesson_questions():
+        for calculation in lesson_calculations():
             while not jobs.idle or (jobs.looked != mine and time.monotonic() - jobs.looked < UNUSED_S):
                 time.sleep(1.0)
-            known, mine = jobs.answer(question.key), jobs.looked
+            known, mine = jobs.stored(calculation.key), jobs.looked
             if known is None:
-                jobs.ask(question, "lessons").ended.wait()
+                jobs.submit(calculation, "lessons").ended.wait()
     except Sus2Error as problem:
         print(problem, file=sys.stderr)
 

@@ -78,16 +78,17 @@ def learned(graph: str, share: float, effort: Effort) -> dict[str, Any]:
     """One training; errors near equilibrium on what it saw and on held-out compositions."""
     material = load_material(
         _config(graph), "PBE", effort.seed, lambda data: some_compositions(data, share, effort.seed)
-    )  # fmt: skip
+    )
     space, x = material.start()
     x = train(material, space, x, effort, steps=space.scaled_steps(BLOCK_RATES))
     spec = space.unpack(x)
     seen = np.flatnonzero(near_equilibrium(material.train))[:_MEASURED]
     held = np.flatnonzero(near_equilibrium(material.test))
     found: dict[str, Any] = {
-        "parameters": space.size, "structures": len(material.train),
+        "parameters": space.size,
+        "structures": len(material.train),
         "compositions": len(np.unique(material.train.composition)),
-    }  # fmt: skip
+    }
     for name, data, chosen in (("seen", material.train, seen), ("held_out", material.test, held)):
         e = material.measure(spec, material.objective(data.subset(chosen)))
         found |= {

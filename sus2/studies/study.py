@@ -64,8 +64,10 @@ class Material:
         order = np.random.default_rng((seed, 11)).permutation(len(train))
         self.train = train.subset(order)
         self.test = test
-        self.chunks = [self.objective(self.train.subset(np.arange(k, min(k + CHUNK, len(train)))))
-                       for k in range(0, len(train), CHUNK)]  # fmt: skip
+        self.chunks = [
+            self.objective(self.train.subset(np.arange(k, min(k + CHUNK, len(train)))))
+            for k in range(0, len(train), CHUNK)
+        ]
         self.held_out = self.objective(test)
         self.elements_alone = self.objective(_ground_states(train))
 
@@ -73,9 +75,14 @@ class Material:
         """The loss of a set with the weights of the configuration."""
         c = self.config
         return Objective(
-            data, c.elements, c.cutoff_a, LossWeights(**c.weights.model_dump()), threads=1, single_precision=True,
+            data,
+            c.elements,
+            c.cutoff_a,
+            LossWeights(**c.weights.model_dump()),
+            threads=1,
+            single_precision=True,
             linear_map=self.linear_map,
-        )  # fmt: skip
+        )
 
     def start(self, chunks: int | None = None) -> tuple[ParameterSpace, Array]:
         """Random radial weights, references fitted to the labels, the linear part solved exactly."""
@@ -149,9 +156,13 @@ def ordinary(data: TrainingSet) -> TrainingSet:
 
 
 def descend(
-    loss: Callable[[Array, int], Array], x: Array, parts: int, steps: Array, effort: Effort,
+    loss: Callable[[Array, int], Array],
+    x: Array,
+    parts: int,
+    steps: Array,
+    effort: Effort,
     trainable: NDArray[np.bool_] | None = None,
-) -> Array:  # fmt: skip
+) -> Array:
     """Adam from x: `loss(x, k)` gives the gradient on minibatch k of `parts`, taken in random order again and again."""
     rng = np.random.default_rng((effort.seed, 12))
     moments = (np.zeros_like(x), np.zeros_like(x))
@@ -167,9 +178,15 @@ def descend(
 
 
 def train(
-    material: Material, space: ParameterSpace, x: Array, effort: Effort, *, chunks: int | None = None,
-    trainable: NDArray[np.bool_] | None = None, steps: Array | None = None,
-) -> Array:  # fmt: skip
+    material: Material,
+    space: ParameterSpace,
+    x: Array,
+    effort: Effort,
+    *,
+    chunks: int | None = None,
+    trainable: NDArray[np.bool_] | None = None,
+    steps: Array | None = None,
+) -> Array:
     """Descend on the first chunks of a material; `steps` are those of steps_of where not given."""
     some: Sequence[Objective] = material.chunks[:chunks]
 
@@ -221,10 +238,18 @@ def study_config(graph: str = "l2k2", scaling_map: str = "LK", **changes: Any) -
 
     return TrainConfig.model_validate(
         {
-            "name": "study", "functional": "PBE", "elements": METALS, "graph": graph, "scaling_map": scaling_map,
-            "cutoff_a": 6.0, "min_distance_a": 1.2, "element_space": "factorised", "dtype": "float32",
+            "name": "study",
+            "functional": "PBE",
+            "elements": METALS,
+            "graph": graph,
+            "scaling_map": scaling_map,
+            "cutoff_a": 6.0,
+            "min_distance_a": 1.2,
+            "element_space": "factorised",
+            "dtype": "float32",
             "sources": [Source(kind="distilled", name="tensornet-matpes", families=("a",)).model_dump()],
             "weights": {"energy_ev_per_atom": 0.01, "virial_ev_per_atom": 0.03},
             "stages": [{"kind": "project"}],
-        } | changes
-    )  # fmt: skip
+        }
+        | changes
+    )

@@ -44,8 +44,11 @@ METHODS: Final[Mapping[int, str]] = {
 SIZES: Final = (100, 300, 1000, 3000, 10_000)
 # What the paper finds for methods 1 to 4 (CHGNet, 240,000 structures): energy, force and formation energy.
 PAPER: Final[Mapping[int, tuple[float, float, float]]] = {
-    1: (27.0, 45.0, 43.0), 2: (26.0, 54.0, 52.0), 3: (26.0, 52.0, 40.0), 4: (17.0, 38.0, 29.0)
-}  # fmt: skip
+    1: (27.0, 45.0, 43.0),
+    2: (26.0, 54.0, 52.0),
+    3: (26.0, 52.0, 40.0),
+    4: (17.0, 38.0, 29.0),
+}
 _OWN: Final = ("pair", "species", "shift")  # element-wise coefficients
 
 
@@ -152,14 +155,23 @@ class TransferStudy:
         before = agreement(raw[0][compound], raw[1][compound])
         after = agreement(formation[0][compound], formation[1][compound])
         rows = [
-            {"formula": atoms[i].get_chemical_formula(), "raw_pbe_ev_per_atom": float(raw[0][i]),
-             "raw_r2scan_ev_per_atom": float(raw[1][i]), "formation_pbe_ev_per_atom": float(formation[0][i]),
-             "formation_r2scan_ev_per_atom": float(formation[1][i])}
+            {
+                "formula": atoms[i].get_chemical_formula(),
+                "raw_pbe_ev_per_atom": float(raw[0][i]),
+                "raw_r2scan_ev_per_atom": float(raw[1][i]),
+                "formation_pbe_ev_per_atom": float(formation[0][i]),
+                "formation_r2scan_ev_per_atom": float(formation[1][i]),
+            }
             for i in compound[:: max(1, len(compound) // 400)]
-        ]  # fmt: skip
-        summary = {"crystals": float(before.n), "raw_pearson_r": before.pearson_r, "raw_mae_ev_per_atom": before.mae,
-                   "formation_pearson_r": after.pearson_r, "formation_mae_ev_per_atom": after.mae,
-                   "shift_residual_ev_per_atom": regression.rms_residual_ev_per_atom}  # fmt: skip
+        ]
+        summary = {
+            "crystals": float(before.n),
+            "raw_pearson_r": before.pearson_r,
+            "raw_mae_ev_per_atom": before.mae,
+            "formation_pearson_r": after.pearson_r,
+            "formation_mae_ev_per_atom": after.mae,
+            "shift_residual_ev_per_atom": regression.rms_residual_ev_per_atom,
+        }
         return dict(regression.shifts_ev), rows, summary
 
 

@@ -134,11 +134,23 @@ def archives() -> Iterator[tuple[str, str, Make]]:
         "hundred megabytes": lambda: b"PK\x03\x04" + bytes(100 * 2**20),
     }
     for path in (
-        "../../../evil.cif", "/etc/passwd", "/tmp/evil.cif", "C:\\evil.cif", "..\\..\\evil.cif", "a/../../b.cif",
+        "../../../evil.cif",
+        "/etc/passwd",
+        "/tmp/evil.cif",
+        "C:\\evil.cif",
+        "..\\..\\evil.cif",
+        "a/../../b.cif",
         "~/x.cif",
-        "x\0.cif", "a" * 60_000, "con.cif", ".hidden", "__MACOSX/._a", "a//b///c.cif", "\u202egpj.cif", "x\ny.cif",
+        "x\0.cif",
+        "a" * 60_000,
+        "con.cif",
+        ".hidden",
+        "__MACOSX/._a",
+        "a//b///c.cif",
+        "\u202egpj.cif",
+        "x\ny.cif",
         *MARKUP,
-    ):  # fmt: skip
+    ):
         # zipfile cuts names at a NUL and turns the separators of its own system; the record is patched instead.
         made[f"name {path[:20]!r}"] = lambda path=path: _named(path, content)
     for name, data in pickles():

@@ -163,11 +163,22 @@ def potential() -> bytes:
 @cache
 def card() -> bytes:
     """A card with every kind of value."""
-    return Card(
-        name="mine", functional="PBE", elements=("Si",), summary="x", errors={"energy_mae_mev_per_atom": 1.0},
-        properties={"Si": {"a0_a": 5.43}}, reference_energies_ev={"Si": -5.4}, shortest_distances_a={"Si-Si": 2.0},
-        repulsion=(0.3, 0.6), limits="none",
-    ).model_dump_json(indent=1).encode()  # fmt: skip
+    return (
+        Card(
+            name="mine",
+            functional="PBE",
+            elements=("Si",),
+            summary="x",
+            errors={"energy_mae_mev_per_atom": 1.0},
+            properties={"Si": {"a0_a": 5.43}},
+            reference_energies_ev={"Si": -5.4},
+            shortest_distances_a={"Si-Si": 2.0},
+            repulsion=(0.3, 0.6),
+            limits="none",
+        )
+        .model_dump_json(indent=1)
+        .encode()
+    )
 
 
 @cache
@@ -179,9 +190,11 @@ def training() -> Mapping[str, tuple[str, bytes]]:
     header = xyz[1].replace("pos:R:3", "pos:R:3:forces:R:3") + ' energy=-10.84 stress="0 0 0 0 0 0 0 0 0"'
     made = Structure(Lattice(np.asarray(si.cell)), ["Si", "Si"], si.get_scaled_positions()).as_dict()
     entry = {
-        "structure": made, "group": "bulk", "num_atoms": 2,
+        "structure": made,
+        "group": "bulk",
+        "num_atoms": 2,
         "outputs": {"energy": -10.8, "forces": [[0.0] * 3] * 2, "virial_stress": [1.0] * 6},
-    }  # fmt: skip
+    }
     return {
         "cfg": ("train.cfg", (CFG * 2).encode()),
         "extxyz": ("train.extxyz", f"{xyz[0]}\n{header}\n{rows}".encode()),

@@ -13,12 +13,32 @@ from tests.bad_input.bases import MINIMAL_CIF, structures
 Make = Callable[[], bytes]
 
 MARKUP = (
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<b>bold</b>", "**bold** _it_ `code`", "# title",
-    "[link](javascript:alert(1))", "![p](http://example.invalid/p.png)", "$\\int_0^1 x\\,dx$", "~~s~~ :red[x] :smile:",
-    "<svg/onload=alert(1)>", "javascript:alert(1)", "&lt;script&gt;", "{{7*7}}", "%s%n%x", "\u202egnp.exe",
-    "'; DROP TABLE results; --", "=HYPERLINK(\"http://example.invalid\")", "| a | b |", "<!--", "]]>", "\\u003cscript",
-    ":material/error: x", "<iframe src='data:text/html,x'>", "$$x$$", "http://example.invalid",
-)  # fmt: skip
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<b>bold</b>",
+    "**bold** _it_ `code`",
+    "# title",
+    "[link](javascript:alert(1))",
+    "![p](http://example.invalid/p.png)",
+    "$\\int_0^1 x\\,dx$",
+    "~~s~~ :red[x] :smile:",
+    "<svg/onload=alert(1)>",
+    "javascript:alert(1)",
+    "&lt;script&gt;",
+    "{{7*7}}",
+    "%s%n%x",
+    "\u202egnp.exe",
+    "'; DROP TABLE results; --",
+    '=HYPERLINK("http://example.invalid")',
+    "| a | b |",
+    "<!--",
+    "]]>",
+    "\\u003cscript",
+    ":material/error: x",
+    "<iframe src='data:text/html,x'>",
+    "$$x$$",
+    "http://example.invalid",
+)
 """Names that a browser, Markdown, LaTeX, a shell, SQL or a spreadsheet would take for more than text."""
 HOSTILE_YAML = (
     "!!python/object/apply:os.system ['touch CANARY']",
@@ -26,9 +46,8 @@ HOSTILE_YAML = (
     "!!python/name:os.system",
     "!!python/module:os",
     "!!python/object/apply:subprocess.check_output [['touch', 'CANARY']]",
-    "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-        f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
-    ),
+    "a: &a [x,x,x,x,x,x,x,x,x]\n"
+    + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
     "a: &a {b: *a}",
     "<<: &x {<<: *x}",
     "[" * 20_000,
@@ -46,7 +65,7 @@ HOSTILE_YAML = (
     "a: !!int '" + "9" * 5000 + "'",
     "\t- x",
     "a: |\n" + " x\n" * 100_000,
-)  # fmt: skip
+)
 
 
 def poscar(cell: str, rows: str = "0 0 0", names: str = "Si", counts: str = "1", mode: str = "Direct") -> bytes:
@@ -68,20 +87,32 @@ def cif(changes: dict[str, str], tail: str = "") -> bytes:
 def _cells() -> Iterator[tuple[str, bytes]]:
     cubic = "5 0 0\n0 5 0\n0 0 5"
     for name, cell in {
-        "huge": "1e6 0 0\n0 1e6 0\n0 0 1e6", "long": "500 0 0\n0 500 0\n0 0 500",
+        "huge": "1e6 0 0\n0 1e6 0\n0 0 1e6",
+        "long": "500 0 0\n0 500 0\n0 0 500",
         "endless": "1e308 0 0\n0 1e308 0\n0 0 1e308",
-        "zero": "0 0 0\n0 0 0\n0 0 0", "flat": "5 0 0\n0 5 0\n5 5 0", "thin": "5 0 0\n0 5 0\n0 0 0.51",
-        "needle": "400 0 0\n0 0.6 0\n0 0 0.6", "sheared": "5 0 0\n499 5 0\n0 499 5",
+        "zero": "0 0 0\n0 0 0\n0 0 0",
+        "flat": "5 0 0\n0 5 0\n5 5 0",
+        "thin": "5 0 0\n0 5 0\n0 0 0.51",
+        "needle": "400 0 0\n0 0.6 0\n0 0 0.6",
+        "sheared": "5 0 0\n499 5 0\n0 499 5",
         "left-handed": "0 5 0\n5 0 0\n0 0 5",
-        "negative": "-5 0 0\n0 -5 0\n0 0 -5", "tiny": "1e-300 0 0\n0 1e-300 0\n0 0 1e-300",
+        "negative": "-5 0 0\n0 -5 0\n0 0 -5",
+        "tiny": "1e-300 0 0\n0 1e-300 0\n0 0 1e-300",
         "nan": "nan 0 0\n0 5 0\n0 0 5",
-        "almost flat": "5 0 0\n0 5 0\n5 5 1e-9", "denormal": "5 0 0\n0 5 0\n0 1e-310 5",
-    }.items():  # fmt: skip
+        "almost flat": "5 0 0\n0 5 0\n5 5 1e-9",
+        "denormal": "5 0 0\n0 5 0\n0 1e-310 5",
+    }.items():
         yield f"cell {name}", poscar(cell)
     for name, row in {
-        "far": "1e300 0 0", "beyond": "1e19 0 0", "just far": "1e15 0.5 0", "nan": "nan 0 0", "inf": "inf 0 0",
-        "minus zero": "-0 -0.0 -0e5", "integers": "9223372036854775808 0 0", "complex": "1j 0 0",
-    }.items():  # fmt: skip
+        "far": "1e300 0 0",
+        "beyond": "1e19 0 0",
+        "just far": "1e15 0.5 0",
+        "nan": "nan 0 0",
+        "inf": "inf 0 0",
+        "minus zero": "-0 -0.0 -0e5",
+        "integers": "9223372036854775808 0 0",
+        "complex": "1j 0 0",
+    }.items():
         yield f"position {name}", poscar(cubic, row)
         yield f"cartesian {name}", poscar(cubic, row, mode="Cartesian")
     yield "overlapping", poscar(cubic, "0 0 0\n0.01 0 0", counts="2")
@@ -119,9 +150,17 @@ def _extended() -> Iterator[tuple[str, bytes]]:
     for pbc in ("T T F", "F F F", "T", "T T T T", "1 1 1", "x y z", "", "True False maybe"):
         yield f"pbc {pbc}", xyz(row, extra=f'pbc="{pbc}"')
     for fields in (
-        "species:S:1:pos:R:3", "pos:R:3:species:S:1", "species:S:1", "pos:R:999999999999", "species:S:-1:pos:R:3",
-        "species:S:1:pos:R:3:" * 500, "::::", "species:S:99999:pos:R:3", "species:S:1:pos:R", "pos:R:3:species",
-    ):  # fmt: skip
+        "species:S:1:pos:R:3",
+        "pos:R:3:species:S:1",
+        "species:S:1",
+        "pos:R:999999999999",
+        "species:S:-1:pos:R:3",
+        "species:S:1:pos:R:3:" * 500,
+        "::::",
+        "species:S:99999:pos:R:3",
+        "species:S:1:pos:R",
+        "pos:R:3:species",
+    ):
         yield f"properties {fields[:30]}", xyz(row, extra=f"Properties={fields}")
     for lattice in ("", "1 2 3", "5 0 0 0 5 0 0 0 nan", "5 " * 9, "5,0,0,0,5,0,0,0,5", "x" * 9, "5 0 0 0 5 0 0 0 5 0"):
         yield f"lattice {lattice[:20]}", xyz(row, lattice)
@@ -189,11 +228,24 @@ def _cif() -> Iterator[tuple[str, bytes]]:
     for length in ("0", "-5", "1e-9", "1e308", "nan", "?", ".", "5.64(99999999)", "(5)", "5..6", "'5'"):
         yield f"length {length}", cif({"5.64(2)": length})
     operations = (
-        "x,y,z", "x+1/0,y,z", "x/0,y,z", "y,y,y", "2**99999999*x,y,z", "x,y", "x,y,z,w", "__import__('os'),y,z",
+        "x,y,z",
+        "x+1/0,y,z",
+        "x/0,y,z",
+        "y,y,y",
+        "2**99999999*x,y,z",
+        "x,y",
+        "x,y,z,w",
+        "__import__('os'),y,z",
         "1e999,y,z",
-        "x+(((((1,y,z", "lambda:0,y,z", "x,y,z+1/3+1/3+1/3+1/99999", "-x,-y,-z", "exec(1),y,z", "0,0,0", "X,Y,Z",
+        "x+(((((1,y,z",
+        "lambda:0,y,z",
+        "x,y,z+1/3+1/3+1/3+1/99999",
+        "-x,-y,-z",
+        "exec(1),y,z",
+        "0,0,0",
+        "X,Y,Z",
         "½x,y,z",
-    )  # fmt: skip
+    )
     for operation in operations:
         tail = f"loop_\n_symmetry_equiv_pos_as_xyz\n'{operation}'\n'-x,-y,z'\n"
         yield f"operation {operation[:20]}", cif({}, tail)
@@ -228,32 +280,54 @@ def _json() -> Iterator[tuple[str, bytes]]:
     yield "many keys", ("{" + ",".join(f'"{k}":{k}' for k in range(200_000)) + "}").encode()
     yield "a long number", b'{"numbers": [' + b"9" * 100_000 + b'], "positions": [[0,0,0]]}'
     for content in (
-        [], {}, [[]], [{}], "x", 1, None, [None], {"sites": []}, {"sites": None}, {"sites": {}}, {"sites": "abc"},
-        {"structure": {"structure": {}}}, {"crystal": {}}, {"crystal": {"symbols": "Si",
-        "cell_a": 5, "positions_a": 0}},
+        [],
+        {},
+        [[]],
+        [{}],
+        "x",
+        1,
+        None,
+        [None],
+        {"sites": []},
+        {"sites": None},
+        {"sites": {}},
+        {"sites": "abc"},
+        {"structure": {"structure": {}}},
+        {"crystal": {}},
+        {"crystal": {"symbols": "Si", "cell_a": 5, "positions_a": 0}},
         {"crystal": {"symbols": [], "cell_a": np.eye(3).tolist(), "positions_a": []}},
         {"numbers": [14], "positions": [[0, 0, 0]], "cell": [[5, 0], [0, 5]]},
-        {"numbers": 14, "positions": [0, 0, 0], "cell": 5}, {"numbers": [1e300], "positions": [[0, 0, 0]]},
-        {"numbers": [14.5], "positions": [[0, 0, 0]]}, {"numbers": [-1], "positions": [[0, 0, 0]]},
-        {"numbers": ["Si"], "positions": [[0, 0, 0]]}, {"numbers": [True], "positions": [[0, 0, 0]], "cell": [5, 5, 5]},
+        {"numbers": 14, "positions": [0, 0, 0], "cell": 5},
+        {"numbers": [1e300], "positions": [[0, 0, 0]]},
+        {"numbers": [14.5], "positions": [[0, 0, 0]]},
+        {"numbers": [-1], "positions": [[0, 0, 0]]},
+        {"numbers": ["Si"], "positions": [[0, 0, 0]]},
+        {"numbers": [True], "positions": [[0, 0, 0]], "cell": [5, 5, 5]},
         {"numbers": {"__ndarray__": [[10**12], "float64", [14]]}, "positions": {"__ndarray__": [[1, 3], "O", [0] * 3]}},
         {"numbers": {"__ndarray__": [[-1], "x", [14]]}, "positions": {"__ndarray__": [[3, -1], "x", [0] * 3]}},
-        {"numbers": {"__ndarray__": "abc"}, "positions": {}}, {"numbers": {"__complex_ndarray__": 1}, "positions": []},
+        {"numbers": {"__ndarray__": "abc"}, "positions": {}},
+        {"numbers": {"__complex_ndarray__": 1}, "positions": []},
         {"1": {"numbers": [14], "positions": [[0, 0, 0]], "cell": np.eye(3).tolist(), "pbc": [[True]]}},
         {"numbers": [14], "positions": [[0, 0, 0]], "cell": (5 * np.eye(3)).tolist(), "pbc": "TTT"},
         {"numbers": [14], "positions": [[0, 0, 0]], "cell": (5 * np.eye(3)).tolist(), "pbc": [float("nan")] * 3},
         {"@module": "os", "@class": "system", "@version": "1", "sites": [], "lattice": {}},
         {"__class__": "os.system", "sites": [{"species": [{"element": {"__reduce__": 1}}]}]},
         {"py/object": "os.system", "py/reduce": [{"py/type": "os.system"}, ["touch CANARY"]]},
-    ):  # fmt: skip
+    ):
         yield f"json {json.dumps(content)[:25]} {json.dumps(content)[-40:]}", json.dumps(content).encode()
     base = json.loads(structures()["pymatgen"][1])
     for name, change in {
-        "occu 0.5": {"occu": 0.5}, "occu nan": {"occu": float("nan")}, "occu null": {"occu": None},
+        "occu 0.5": {"occu": 0.5},
+        "occu nan": {"occu": float("nan")},
+        "occu null": {"occu": None},
         "D": {"element": "D"},
-        "Zn2+": {"element": "Zn2+", "oxidation_state": 2}, "dummy": {"element": "X0+"}, "list": {"element": ["Zn"]},
-        "markup": {"element": MARKUP[0]}, "huge": {"occu": 10**400}, "true": {"element": True},
-    }.items():  # fmt: skip
+        "Zn2+": {"element": "Zn2+", "oxidation_state": 2},
+        "dummy": {"element": "X0+"},
+        "list": {"element": ["Zn"]},
+        "markup": {"element": MARKUP[0]},
+        "huge": {"occu": 10**400},
+        "true": {"element": True},
+    }.items():
         site = base["sites"][0] | {"species": [base["sites"][0]["species"][0] | change]}
         yield f"site {name}", json.dumps(base | {"sites": [site, *base["sites"][1:]]}).encode()
     for name, value in {

@@ -97,8 +97,13 @@ def _potentials() -> Iterator[Case]:
     for key, value in {
         "L = 2": ("L = 20", "L = -1", "L = 99999999999", "L = 2.0"),
         "species_count = 1": ("species_count = 0", "species_count = 1024", "species_count = 1000000000"),
-        "max_dist = 4": ("max_dist = 0", "max_dist = -4", "max_dist = 100.", "max_dist = 1e308 #",
-        "max_dist = 1e-300 #"),
+        "max_dist = 4": (
+            "max_dist = 0",
+            "max_dist = -4",
+            "max_dist = 100.",
+            "max_dist = 1e308 #",
+            "max_dist = 1e-300 #",
+        ),
         "radial_funcs_count = 6": ("radial_funcs_count = 10000", "radial_funcs_count = 7", "radial_funcs_count = 0"),
         "radial_basis_size = 6": ("radial_basis_size = 1000", "radial_basis_size = 1"),
         "alpha_moments_count = ": ("alpha_moments_count = 9999", "alpha_moments_count = -", "alpha_moments_count = 1#"),
@@ -106,15 +111,16 @@ def _potentials() -> Iterator[Case]:
         "potential_name = random": tuple(f"potential_name = {word}" for word in MARKUP),
         "scal_coeffs = {": ("scal_coeffs = {1e308, ", "scal_coeffs = {-", "scal_coeffs = {nan, ", "scal_coeffs = {{"),
         "MTP": ("MTP\n" * 5, "mtp", "\ufeffMTP", "MTP\r", "SUS2-SH"),
-    }.items():  # fmt: skip
+    }.items():
         for new in value:
             yield Case("potential", f"{key} to {new[:30]}", "mine.mtp", changed(key, new))
     for name, make in {
         "all coefficients huge": lambda: text.replace("e+00", "e+300").replace("e-01", "e+299").encode(),
         "all coefficients tiny": lambda: text.replace("e+00", "e-300").encode(),
         "braces": lambda: b"MTP\nversion = 1.1.0\nalpha_index_basic = " + b"{" * 2_000_000,
-        "many rows": lambda: text.replace("alpha_index_times = {",
-        "alpha_index_times = {" + "{0,0,0,0}," * 400_000).encode(),
+        "many rows": lambda: text.replace(
+            "alpha_index_times = {", "alpha_index_times = {" + "{0,0,0,0}," * 400_000
+        ).encode(),
         "many lines": lambda: (text + "x\n" * 1_000_000).encode(),
         "newlines": lambda: b"\n" * 5_000_000,
         "a long line": lambda: b"MTP\nversion = " + b"1" * 5_000_000,
@@ -122,7 +128,7 @@ def _potentials() -> Iterator[Case]:
         "without coefficients": lambda: "\n".join(
             line for line in text.splitlines() if "coeffs" not in line and "\t\t" not in line
         ).encode(),
-    }.items():  # fmt: skip
+    }.items():
         yield Case("potential", name, "mine.mtp", make)
     for name, data in pickles():
         yield Case("potential", name, "mine.mtp", lambda data=data: data)
@@ -150,12 +156,16 @@ def _cards() -> Iterator[Case]:
                 "card", f"{key} = {content[:1]}{value!s:.20}", "mine.json", lambda content=content: content.encode()
             )
     for name, text in {
-        "deep": "[" * 100_000, "deep object": '{"name":' * 50_000, "extra": '{"name": "x", "__class__": "os.system"}',
-        "twice": '{"name": "a", "name": "b", "functional": "PBE", "elements": ["Si"]}', "number": "9" * 10_000,
+        "deep": "[" * 100_000,
+        "deep object": '{"name":' * 50_000,
+        "extra": '{"name": "x", "__class__": "os.system"}',
+        "twice": '{"name": "a", "name": "b", "functional": "PBE", "elements": ["Si"]}',
+        "number": "9" * 10_000,
         "surrogate": '{"name": "\\ud800", "functional": "PBE", "elements": ["Si"]}',
         "controls": '{"name": "\\u0000\\u001b[31m", "functional": "\\n\\n", "elements": ["Si"]}',
-        "long key": json.dumps({"k" * 100_000: 1}), "newline key": json.dumps({**base, "a\nb": 1}),
-    }.items():  # fmt: skip
+        "long key": json.dumps({"k" * 100_000: 1}),
+        "newline key": json.dumps({**base, "a\nb": 1}),
+    }.items():
         yield Case("card", name, "mine.json", lambda text=text: text.encode())
     for word in MARKUP:
         named = json.dumps(base | {"name": word, "summary": word, "limits": word, "elements": [word]})
@@ -167,13 +177,18 @@ def _training() -> Iterator[Case]:
 
     cfg = bases.CFG
     texts = {
-        "huge size": cfg.replace("    2\n", f"    {10**12}\n", 1), "negative size": cfg.replace("    2\n",
-        "    -2\n", 1),
-        "no types": cfg.replace("1 0 0.0", "1 9 0.0"), "nan": cfg.replace("1.3575", "nan"),
-        "never ended": "BEGIN_CFG\n" * 100_000, "ended": "END_CFG\n", "nothing": "",
+        "huge size": cfg.replace("    2\n", f"    {10**12}\n", 1),
+        "negative size": cfg.replace("    2\n", "    -2\n", 1),
+        "no types": cfg.replace("1 0 0.0", "1 9 0.0"),
+        "nan": cfg.replace("1.3575", "nan"),
+        "never ended": "BEGIN_CFG\n" * 100_000,
+        "ended": "END_CFG\n",
+        "nothing": "",
         "only begin": "BEGIN_CFG\nEND_CFG\n",
-        "size alone": "BEGIN_CFG\nSize\nEND_CFG\n", "long": cfg * 1500, "markup": cfg.replace("VASP", MARKUP[0]),
-    }  # fmt: skip
+        "size alone": "BEGIN_CFG\nSize\nEND_CFG\n",
+        "long": cfg * 1500,
+        "markup": cfg.replace("VASP", MARKUP[0]),
+    }
     for name, text in texts.items():
         yield Case("training", f"cfg {name}", "train.cfg", lambda text=text: text.encode())
     yield Case("training", "gzip bomb", "train.cfg.gz", lambda: gzip.compress(bytes(600 * 2**20), 1))

@@ -36,16 +36,23 @@ def run_kind(kind: str, folder: Path) -> list[Outcome]:
     here = folder / kind
     here.mkdir()
     environment = {
-        **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "PYTHONWARNINGS": "ignore",
-    }  # fmt: skip
+    }
     found: list[Outcome] = []
     first = 0
     while True:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.bad_input.worker", kind, str(first)], cwd=here, env=environment,
-            capture_output=True, text=True, timeout=WALL_SECONDS,
-        )  # fmt: skip
+            [sys.executable, "-m", "tests.bad_input.worker", kind, str(first)],
+            cwd=here,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=WALL_SECONDS,
+        )
         begun = None
         for line in done.stdout.splitlines():
             content = json.loads(line)

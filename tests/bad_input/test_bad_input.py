@@ -105,9 +105,13 @@ def test_the_watch_over_the_readers_sees_what_they_must_not_do(tmp_path: Path) -
     here = tmp_path / "here"
     here.mkdir()
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=here, capture_output=True, text=True, timeout=300,
+        [sys.executable, str(script)],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == -27, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     found = {line["name"]: line for line in lines if "case" in line}
@@ -198,11 +202,19 @@ def test_a_file_larger_than_memory_is_not_read(tmp_path: Path) -> None:
         with (tmp_path / name).open("wb") as file:
             file.truncate(64 * 2**30)
         done = subprocess.run(
-            [sys.executable, "-c", "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30));"
-             "sys.argv[0] = 'sus2'; from sus2.cli.main import main; main()", *command],
-            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-c",
+                "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30));"
+                "sys.argv[0] = 'sus2'; from sus2.cli.main import main; main()",
+                *command,
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert done.returncode == 2, done.stderr
         assert "MiB" in sentence(done.stderr.strip())
 
@@ -214,10 +226,14 @@ def test_a_file_larger_than_memory_is_not_read(tmp_path: Path) -> None:
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     readers = (
-        lambda: read_structure("x", data), lambda: parse_card(data), lambda: read_reference(data),
-        lambda: parse_mtp(data.decode("latin-1")), lambda: archive.unpack(data, lambda _: None),
-        lambda: read_cfg(data.decode("latin-1"), ["Si"], name="x"), lambda: read_json(data.decode("latin-1"), name="x"),
-    )  # fmt: skip
+        lambda: read_structure("x", data),
+        lambda: parse_card(data),
+        lambda: read_reference(data),
+        lambda: parse_mtp(data.decode("latin-1")),
+        lambda: archive.unpack(data, lambda _: None),
+        lambda: read_cfg(data.decode("latin-1"), ["Si"], name="x"),
+        lambda: read_json(data.decode("latin-1"), name="x"),
+    )
     for read in readers:
         try:
             read()
@@ -235,17 +251,36 @@ json_values = st.recursive(
 structure_json = st.fixed_dictionaries(
     {},
     optional={
-        "sites": json_values | st.lists(st.fixed_dictionaries({}, optional={
-            "species": json_values | st.lists(st.fixed_dictionaries({}, optional={
-                "element": st.sampled_from(["Si", "D", "Xx"]) | json_values, "occu": st.just(1) | json_values})),
-            "abc": st.lists(st.floats(), min_size=3, max_size=3) | json_values, "xyz": json_values,
-        }), max_size=3),
+        "sites": json_values
+        | st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "species": json_values
+                    | st.lists(
+                        st.fixed_dictionaries(
+                            {},
+                            optional={
+                                "element": st.sampled_from(["Si", "D", "Xx"]) | json_values,
+                                "occu": st.just(1) | json_values,
+                            },
+                        )
+                    ),
+                    "abc": st.lists(st.floats(), min_size=3, max_size=3) | json_values,
+                    "xyz": json_values,
+                },
+            ),
+            max_size=3,
+        ),
         "lattice": json_values | st.fixed_dictionaries({}, optional={"matrix": json_values, "pbc": json_values}),
         "numbers": json_values | st.lists(st.integers(-1, 130), max_size=3),
-        "positions": json_values, "cell": json_values, "pbc": json_values, "structure": json_values,
+        "positions": json_values,
+        "cell": json_values,
+        "pbc": json_values,
+        "structure": json_values,
         "crystal": json_values,
     },
-)  # fmt: skip
+)
 
 
 @examples(max_examples=200)

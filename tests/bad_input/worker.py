@@ -47,13 +47,34 @@ MAX_SENTENCE = 500
 MAX_COMPUTED = 16
 """Atoms up to which a crystal that was accepted is also computed."""
 _FORBIDDEN = (
-    "pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
+    "pickle.find_class",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.fork",
+    "os.forkpty",
     "subprocess.Popen",
-    "socket.connect", "socket.bind", "socket.getaddrinfo", "os.remove", "os.rename", "os.mkdir", "os.rmdir",
+    "socket.connect",
+    "socket.bind",
+    "socket.getaddrinfo",
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
     "os.symlink",
-    "os.link", "os.chmod", "os.chown", "os.truncate", "shutil.", "ctypes.dlopen", "urllib.Request", "webbrowser.open",
-    "os.putenv", "code.__new__", "marshal.load",
-)  # fmt: skip
+    "os.link",
+    "os.chmod",
+    "os.chown",
+    "os.truncate",
+    "shutil.",
+    "ctypes.dlopen",
+    "urllib.Request",
+    "webbrowser.open",
+    "os.putenv",
+    "code.__new__",
+    "marshal.load",
+)
 _armed: list[str] | None = None
 _folder = str(Path.cwd())
 
@@ -212,9 +233,16 @@ def _result(case: Case, data: bytes) -> str:
 
 
 READERS: dict[str, Callable[[Case, bytes], str]] = {
-    "structure": _structure, "archive": _archive, "potential": _potential, "card": _card, "config": _config,
-    "training": _training, "reference": _reference, "born": _born, "result": _result,
-}  # fmt: skip
+    "structure": _structure,
+    "archive": _archive,
+    "potential": _potential,
+    "card": _card,
+    "config": _config,
+    "training": _training,
+    "reference": _reference,
+    "born": _born,
+    "result": _result,
+}
 
 
 def _read(case: Case, data: bytes) -> tuple[str, str]:
@@ -278,11 +306,21 @@ def main(kind: str, first: int) -> None:
         own = {case.filename} if kind in ("config", "training") else set()
         allowed = {f"writes {Path(_folder, name)}" for name in own}
         new = {p.name for p in Path(_folder).iterdir()} - own
-        print(json.dumps({
-            "case": k, "name": case.name, "outcome": outcome, "reason": reason[:4000], "seconds": seconds,
-            "mib": (_status("VmHWM") - before) / 1024, "bytes": len(data),
-            "events": [e for e in done if e not in allowed] + [f"left {name}" for name in new],
-        }), flush=True)  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "case": k,
+                    "name": case.name,
+                    "outcome": outcome,
+                    "reason": reason[:4000],
+                    "seconds": seconds,
+                    "mib": (_status("VmHWM") - before) / 1024,
+                    "bytes": len(data),
+                    "events": [e for e in done if e not in allowed] + [f"left {name}" for name in new],
+                }
+            ),
+            flush=True,
+        )
 
 
 def _no_pickle(*arguments: Any, **options: Any) -> Any:

@@ -334,9 +334,12 @@ def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:
     assert c.summary["sus2-metals-r2scan"] in page
     assert page.count("plotly-graph-div") >= 4
     done = subprocess.run(
-        [sys.executable, "-m", "sus2.cli", "compare", "cu", "-m", "sus2-metals-pbe"], cwd=root, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "sus2.cli", "compare", "cu", "-m", "sus2-metals-pbe"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "two" in done.stderr
 

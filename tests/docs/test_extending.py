@@ -78,7 +78,7 @@ def test_a_property_is_a_question_and_its_answer_is_kept(
     kept = space["found"].result()  # type: ignore[attr-defined]
     assert type(kept) is module.EinsteinResult
     np.testing.assert_array_equal(kept.frequencies_thz, direct.frequencies_thz)
-    assert capsys.readouterr().out.startswith(space["question"].key[:8])  # type: ignore[attr-defined]
+    assert capsys.readouterr().out.startswith(space["calculation"].key[:8])  # type: ignore[attr-defined]
 
 
 def test_a_property_is_a_command_with_the_same_numbers(package: dict[str, str]) -> None:
@@ -96,11 +96,11 @@ def test_a_property_is_a_command_with_the_same_numbers(package: dict[str, str]) 
 
 
 def test_the_page_of_the_example_holds_no_physics(package: dict[str, str]) -> None:
-    code = package["pages/einstein.py"]
-    compile(code, "pages/einstein.py", "exec")
+    code = package["pages/properties/einstein.py"]
+    compile(code, "pages/properties/einstein.py", "exec")
     assert "numpy" not in code
     for name in re.findall(r"frame\.(\w+)", code):
-        frame = (PAGES.parent.parent / "pages" / "_frame.py").read_text(encoding="utf-8")
+        frame = (PAGES.parent.parent / "pages" / "_parts" / "frame.py").read_text(encoding="utf-8")
         assert re.search(rf"\b{name}\b", frame), name
 
 

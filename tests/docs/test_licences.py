@@ -58,16 +58,18 @@ def test_the_page_names_all_that_is_needed(licences: ModuleType, root: Path) -> 
         ("License-Expression: GPL-2.0-only OR MIT", "GPL-2.0-only OR MIT", False),
         (
             "Classifier: License :: OSI Approved :: GNU General Public License v3 (GPLv3)",
-            "GNU General Public License v3 (GPLv3)", True,
+            "GNU General Public License v3 (GPLv3)",
+            True,
         ),
         (
             "Classifier: License :: OSI Approved :: GNU Lesser General Public License v3 (LGPLv3)",
-            "GNU Lesser General Public License v3 (LGPLv3)", False,
+            "GNU Lesser General Public License v3 (LGPLv3)",
+            False,
         ),
         ("License: BSD", "BSD", False),
         ("Summary: says nothing", "unknown", False),
     ],
-)  # fmt: skip
+)
 def test_licences_are_read_from_metadata(
     metadata: str, licence: str, binding: bool, licences: ModuleType, tmp_path: Path
 ) -> None:

@@ -100,8 +100,9 @@ def test_the_command_line_of_the_wheel(outside: Path, wheel: Path) -> None:
     before = {p for p in _packages(outside).rglob("*") if "__pycache__" not in p.parts}
     where = _run(
         [outside / "environment" / "bin" / "python", "-c", "import sus2; print(sus2.__file__)"],
-        cwd=outside, env=_environment(outside),
-    )  # fmt: skip
+        cwd=outside,
+        env=_environment(outside),
+    )
     assert where.startswith(str(outside)), "the wheel is hidden by another sus2"
     listed = [c["name"] for c in json.loads(_sus2(outside, "models", "--json"))]
     cards = {Path(n).stem for n in zipfile.ZipFile(wheel).namelist() if re.fullmatch(r"sus2/pretrained/[^/]+\.yaml", n)}
@@ -125,9 +126,13 @@ def test_the_compiled_kernels_are_built_in_the_cache_and_not_needed(outside: Pat
     # Where nothing can be written (not even by root), the same numbers come from torch, without a word.
     nowhere = {"SUS2_CACHE": "/proc/nowhere"} if Path("/proc").is_dir() else {"CXX": "/no/compiler"}
     done = subprocess.run(
-        [python, "-c", report], cwd=outside, env=_environment(outside, **nowhere), capture_output=True, text=True,
+        [python, "-c", report],
+        cwd=outside,
+        env=_environment(outside, **nowhere),
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     assert (done.stdout.strip(), done.stderr) == ("False", "")
     energies = []
     for more in ({}, nowhere):

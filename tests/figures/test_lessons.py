@@ -33,9 +33,17 @@ X = np.linspace(0.1, 2.0, 20)
 @pytest.mark.parametrize("mode", MODES)
 def test_the_valley_has_its_slope_and_its_pressure(mode: Mode) -> None:
     fig = minimum_figure(
-        volumes_a3=X, energies_ev=(X - 1) ** 2, pressures_gpa=2 - 2 * X, v0_a3=1.0, at_volume_a3=1.5,
-        at_energy_ev=0.25, at_pressure_gpa=-1.0, slope_ev_per_a3=1.0, highest_ev=1.0, mode=mode,
-    )  # fmt: skip
+        volumes_a3=X,
+        energies_ev=(X - 1) ** 2,
+        pressures_gpa=2 - 2 * X,
+        v0_a3=1.0,
+        at_volume_a3=1.5,
+        at_energy_ev=0.25,
+        at_pressure_gpa=-1.0,
+        slope_ev_per_a3=1.0,
+        highest_ev=1.0,
+        mode=mode,
+    )
     tangent = next(t for t in fig.data if t.name == "its slope")
     assert np.diff(tangent.y)[0] / np.diff(tangent.x)[0] == pytest.approx(1.0)
     assert np.mean(tangent.y) == pytest.approx(0.25)
@@ -46,9 +54,14 @@ def test_the_valley_has_its_slope_and_its_pressure(mode: Mode) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_numbers_beyond_the_axis_are_marked(mode: Mode) -> None:
     fig = ranges_figure(
-        ranges_percent=[0.1, 1, 10], curves={"float64": [4, 4, 5], "float32": [-90, 4, np.inf]}, right=4.0,
-        label="B", limits=(0.0, 8.0), chosen_percent=1.0, mode=mode,
-    )  # fmt: skip
+        ranges_percent=[0.1, 1, 10],
+        curves={"float64": [4, 4, 5], "float32": [-90, 4, np.inf]},
+        right=4.0,
+        label="B",
+        limits=(0.0, 8.0),
+        chosen_percent=1.0,
+        mode=mode,
+    )
     wrong = fig.data[1]
     assert list(wrong.y) == [0, 4, 8]
     assert list(wrong.marker.symbol) == ["triangle-down", "circle", "triangle-up"]
@@ -132,9 +145,12 @@ def test_imaginary_bands_lie_on_a_wash(mode: Mode) -> None:
 def test_the_ball_lies_in_the_well() -> None:
     u = np.linspace(-1, 1, 41)
     fig = well_figure(
-        amplitudes_a=u, energies_mev_per_atom=u**4 - u**2, at_amplitude_a=0.5, at_energy_mev_per_atom=-0.1875,
+        amplitudes_a=u,
+        energies_mev_per_atom=u**4 - u**2,
+        at_amplitude_a=0.5,
+        at_energy_mev_per_atom=-0.1875,
         parabola_mev_per_atom_a2=-1.0,
-    )  # fmt: skip
+    )
     low, high = fig.layout.yaxis.range
     assert low < -0.25
     assert high > 0.05
@@ -143,9 +159,14 @@ def test_the_ball_lies_in_the_well() -> None:
 
 def test_functionals_at_rest_and_their_errors() -> None:
     fig = functional_figure(
-        volumes_a3=X, highest_thz=[5 - X, 6 - X], names=("PBE", "r2SCAN"), own_a3=(1.2, 1.0), own_thz=(3.8, 5.0),
-        given_a3=1.1, at_volume_a3=1.5,
-    )  # fmt: skip
+        volumes_a3=X,
+        highest_thz=[5 - X, 6 - X],
+        names=("PBE", "r2SCAN"),
+        own_a3=(1.2, 1.0),
+        own_thz=(3.8, 5.0),
+        given_a3=1.1,
+        at_volume_a3=1.5,
+    )
     here = fig.data[-1]
     np.testing.assert_allclose(here.y, [3.5, 4.5], atol=1e-9)
     bars = errors_figure(labels=["a", "b"], names=("PBE", "r2SCAN"), errors_percent=[[1, 2], [3, 4]], title="%")

@@ -67,12 +67,20 @@ def test_phonons_that_come_back_compute_as_before(method: Any, silicon: Potentia
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
     | hnp.arrays(st.sampled_from([np.float64, np.int64, np.bool_, np.complex128]), hnp.array_shapes(max_side=3)),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
-    | st.lists(inner, max_size=4).map(tuple),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(), inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+    ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @given(plain)

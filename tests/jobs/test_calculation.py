@@ -18,7 +18,7 @@ from ase import Atoms
 
 import sus2
 from sus2.errors import StoreError, Sus2Error
-from sus2.jobs.calculation import Question, answer
+from sus2.jobs.calculation import Calculation, compute
 from sus2.jobs.reproduce import as_command, as_python
 from sus2.potential.mtp import format_mtp
 from sus2.properties.phonons.report import phonon_report
@@ -31,8 +31,8 @@ CARDS = {c.name: c for c in models()}
 SI = PotentialRef.of(CARDS["si-mlearn-pbe"])
 
 
-def asked(**changes: Any) -> Question:
-    return Question.of(sus2.eos, **{"atoms": sample("si").atoms(), "potential": SI, **changes})
+def asked(**changes: Any) -> Calculation:
+    return Calculation.of(sus2.eos, **{"atoms": sample("si").atoms(), "potential": SI, **changes})
 
 
 def test_the_key_names_what_the_answer_depends_on() -> None:
@@ -45,11 +45,17 @@ def test_the_key_names_what_the_answer_depends_on() -> None:
     keys = [
         q.key
         for q in (
-            asked(), asked(atoms=moved), asked(atoms=heavy), asked(potential=other), asked(potential=single),
-            asked(n_points=13), asked(volume_range=0.08), asked(model="vinet"),
-            Question.of(sus2.elastic, atoms=sample("si").atoms(), potential=SI),
+            asked(),
+            asked(atoms=moved),
+            asked(atoms=heavy),
+            asked(potential=other),
+            asked(potential=single),
+            asked(n_points=13),
+            asked(volume_range=0.08),
+            asked(model="vinet"),
+            Calculation.of(sus2.elastic, atoms=sample("si").atoms(), potential=SI),
         )
-    ]  # fmt: skip
+    ]
     assert len(set(keys)) == len(keys)
 
 
@@ -78,7 +84,7 @@ def test_the_code_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_only_public_functions_of_this_package_are_called(path: str) -> None:
     with pytest.raises(Sus2Error, match="no function of this package"):
-        answer(Question(path, {}))
+        compute(Calculation(path, {}))
 
 
 def test_a_value_that_has_no_key_is_refused() -> None:
@@ -87,7 +93,7 @@ def test_a_value_that_has_no_key_is_refused() -> None:
 
 
 def test_an_answer_is_the_result_of_the_function() -> None:
-    found = answer(asked(n_points=9))
+    found = compute(asked(n_points=9))
     direct = sus2.eos(sample("si").atoms(), sus2.load("si-mlearn-pbe"), n_points=9)
     assert found.result().to_dict() == direct.to_dict()
     assert found.seconds > 0
@@ -96,7 +102,7 @@ def test_an_answer_is_the_result_of_the_function() -> None:
 
 def test_errors_of_the_function_come_through() -> None:
     with pytest.raises(sus2.Sus2Error, match="Xe"):
-        answer(asked(atoms=Atoms("Xe", cell=[6.0] * 3, pbc=True)))
+        compute(asked(atoms=Atoms("Xe", cell=[6.0] * 3, pbc=True)))
 
 
 def own() -> PotentialRef:
@@ -112,7 +118,7 @@ def test_a_potential_of_ones_own_travels_with_the_question() -> None:
 
 
 def test_a_result_whose_potential_is_not_there_says_so() -> None:
-    found = answer(Question.of(sus2.phonons, atoms=sample("si").atoms(), potential=SI))
+    found = compute(Calculation.of(sus2.phonons, atoms=sample("si").atoms(), potential=SI))
     with pytest.raises(StoreError, match="needs the potential"):
         replace(found, packed=rewritten(found.packed, SI.identity, "0" * 64)).result()
 
@@ -142,30 +148,39 @@ def crystals() -> dict[str, Atoms]:
 @pytest.mark.parametrize("which", ["sample", "own", "large"])
 def test_the_python_text_gives_the_same_digits(which: str, tmp_path: Path, root: Path) -> None:
     atoms = crystals()[which]
-    question = asked(atoms=atoms, n_points=7, volume_range=0.05)
+    calculation = asked(atoms=atoms, n_points=7, volume_range=0.05)
     (tmp_path / "r.json").write_text(json.dumps(document(atoms)))
-    script = as_python(question, file="r.json", seen="result.volumes_a3.tolist(), result.energies_ev.tolist()")
+    script = as_python(calculation, file="r.json", seen="result.volumes_a3.tolist(), result.energies_ev.tolist()")
     found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path,
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(root)},
-    )  # fmt: skip
-    result = answer(question).result()
+    )
+    result = compute(calculation).result()
     assert found.stdout.strip() == f"{result.volumes_a3.tolist()} {result.energies_ev.tolist()}"
 
 
 @pytest.mark.parametrize("which", ["sample", "own", "large"])
 def test_the_command_gives_the_same_digits(which: str, tmp_path: Path, root: Path) -> None:
     atoms = crystals()[which]
-    question = asked(atoms=atoms, n_points=7, relax_ions=False)
+    calculation = asked(atoms=atoms, n_points=7, relax_ions=False)
     (tmp_path / "r.json").write_text(json.dumps(document(atoms)))
-    command = as_command(question, structure="r.json")
+    command = as_command(calculation, structure="r.json")
     assert command is not None
     found = subprocess.run(
-        command.replace("sus2", f"{sys.executable} -m sus2.cli", 1), shell=True, capture_output=True, text=True,
-        check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)},
-    )  # fmt: skip
+        command.replace("sus2", f"{sys.executable} -m sus2.cli", 1),
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
     shown = json.loads(found.stdout)
-    expected = answer(question).result().to_dict()
+    expected = compute(calculation).result().to_dict()
     assert {k: shown[k] for k in expected} == expected
 
 
@@ -181,9 +196,9 @@ def document(atoms: Atoms) -> dict[str, Any]:
 
 
 def test_what_no_command_can_ask_has_none() -> None:
-    follow = Question.of(phonon_report, atoms=sample("si").atoms(), potential=SI, born="text")
+    follow = Calculation.of(phonon_report, atoms=sample("si").atoms(), potential=SI, born="text")
     assert as_command(follow, structure="x.json") is not None
-    many = Question.of(sus2.compare_batch, structures={"a": sample("si").atoms()}, potentials=[SI, SI])
+    many = Calculation.of(sus2.compare_batch, structures={"a": sample("si").atoms()}, potentials=[SI, SI])
     assert as_command(many, structure="x.json") is None
     assert "sus2.compare_batch(structures=structures" in as_python(many, file="x.json")
 

@@ -135,7 +135,7 @@ def test_workers_end_with_the_executor() -> None:
 
 @pytest.mark.parametrize("call", [calls.process_id, calls.step_until_stopped])
 def test_a_worker_whose_asker_is_gone_ends_without_a_word(call: object) -> None:
-    # Its answers are closed before its questions: it meets the loss while it answers, or reports.
+    # Its answers are closed before its calculations: it meets the loss while it answers, or reports.
     worker = subprocess.Popen(
         [sys.executable, "-m", "sus2.jobs.worker"],
         stdin=subprocess.PIPE,

@@ -21,8 +21,8 @@ from sus2.cli.main import app as command_line
 from sus2.errors import Sus2Error
 from sus2.jobs import executor as jobs
 from sus2.jobs import memory as limits
-from sus2.jobs.calculation import Question
-from sus2.jobs.queue import JobBoard
+from sus2.jobs.calculation import Calculation
+from sus2.jobs.queue import JobQueue
 from sus2.potential.card import read_card
 from sus2.properties.phonons.report import phonon_report
 from sus2.registry.load import pretrained_folder
@@ -73,11 +73,18 @@ def silicon(*repeats: int) -> Atoms:
 @pytest.mark.parametrize(
     ("function", "repeats", "method"),
     [
-        ("relax", (4, 4, 4), ""), ("eos", (2, 2, 2), ""), ("elastic", (2, 2, 2), ""), ("elastic", (3, 3, 3), ""),
-        ("elastic", (4, 4, 3), ""), ("phonon_report", (1, 1, 1), ""), ("phonon_report", (2, 2, 1), ""),
-        ("thermal", (1, 1, 1), ""), ("phonon_report", (1, 1, 1), "finite"), ("compare", (1, 1, 1), ""),
+        ("relax", (4, 4, 4), ""),
+        ("eos", (2, 2, 2), ""),
+        ("elastic", (2, 2, 2), ""),
+        ("elastic", (3, 3, 3), ""),
+        ("elastic", (4, 4, 3), ""),
+        ("phonon_report", (1, 1, 1), ""),
+        ("phonon_report", (2, 2, 1), ""),
+        ("thermal", (1, 1, 1), ""),
+        ("phonon_report", (1, 1, 1), "finite"),
+        ("compare", (1, 1, 1), ""),
     ],
-)  # fmt: skip
+)
 def test_the_estimate_is_right_within_a_factor_of_two(
     function: str, repeats: tuple[int, int, int], method: str, tmp_path: Path
 ) -> None:
@@ -86,10 +93,13 @@ def test_the_estimate_is_right_within_a_factor_of_two(
     path = tmp_path / "si.cif"
     path.write_text(write_structure(atoms, "cif"))
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, function, str(path), method], cwd=tmp_path,
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, function, str(path), method],
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     measured = float(done.stdout)
     cutoffs = [5.0, 6.0] if function == "compare" else [5.0]
@@ -151,22 +161,22 @@ def test_the_cutoff_is_read_without_loading_the_potential() -> None:
 def test_the_board_refuses_it_before_it_starts(limit: pytest.MonkeyPatch) -> None:
     limit.setenv("SUS2_MAX_MEMORY_MB", "1024")
     card = read_card(pretrained_folder() / "si-mlearn-pbe.json")
-    started: list[Question] = []
+    started: list[Calculation] = []
 
     class Hand(jobs.InlineExecutor):
         def submit(self, fn: Any, *args: Any, **kwargs: Any) -> Future[Any]:
             started.append(args[0])
             return Future()
 
-    board = JobBoard(Hand(), slots=1, max_jobs=4, max_seconds=600)
+    queue = JobQueue(Hand(), slots=1, max_jobs=4, max_seconds=600)
     reference = PotentialRef.of(card)
     with pytest.raises(Sus2Error, match="memory"):
-        board.ask(Question.of(sus2.elastic, atoms=silicon(4, 4, 4), potential=reference), "me")
+        queue.submit(Calculation.of(sus2.elastic, atoms=silicon(4, 4, 4), potential=reference), "me")
     with pytest.raises(Sus2Error, match="memory"):
-        board.ask(Question.of(phonon_report, atoms=silicon(4, 4, 4), potential=reference), "me")
+        queue.submit(Calculation.of(phonon_report, atoms=silicon(4, 4, 4), potential=reference), "me")
     assert not started
-    assert board.idle
-    board.ask(Question.of(sus2.relax, atoms=silicon(4, 4, 4), potential=reference), "me")
+    assert queue.idle
+    queue.submit(Calculation.of(sus2.relax, atoms=silicon(4, 4, 4), potential=reference), "me")
     assert len(started) == 1
 
 

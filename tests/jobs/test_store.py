@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from sus2.errors import StoreError
-from sus2.jobs.calculation import Answer
+from sus2.jobs.calculation import StoredResult
 from sus2.jobs.store import Store
 
 
-def an_answer(key: str, size: int = 100) -> Answer:
-    return Answer(key, os.urandom(size), 1.7e9, 1.5, {"sus2": "0"})
+def an_answer(key: str, size: int = 100) -> StoredResult:
+    return StoredResult(key, os.urandom(size), 1.7e9, 1.5, {"sus2": "0"})
 
 
 def note(store: Store, owner: str, key: str, **changes: str) -> None:
@@ -189,11 +189,11 @@ def test_forgetting_takes_only_what_is_ones_own(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys
-from sus2.jobs.calculation import Answer
+from sus2.jobs.calculation import StoredResult
 from sus2.jobs.store import Store
 store = Store(sys.argv[1], max_bytes=10_000_000)
 for k in range(60):
-    store.put(Answer(f"{sys.argv[2]}{k}", b"x" * 1000, 0.0, 1.0, {}), "eos")
+    store.put(StoredResult(f"{sys.argv[2]}{k}", b"x" * 1000, 0.0, 1.0, {}), "eos")
     store.remember("o", f"{sys.argv[2]}{k}", page="p", label="l", formula="f", model="m", address="a")
 """
 

@@ -13,7 +13,7 @@ from ase.build import bulk, molecule
 
 import sus2
 from sus2.errors import CancelledError, Sus2Error
-from sus2.properties.property_table import COLUMNS, PROPERTIES, ManyResult, evaluate_many
+from sus2.properties.property_table import PropertyTable, columns, evaluate_many, properties
 from sus2.structures import sample
 from sus2.units import EV_PER_A3_TO_GPA
 from tests.helpers_potential import emt
@@ -22,12 +22,12 @@ METALS = {"copper": bulk("Cu", "fcc", 3.7), "gold": bulk("Au", "fcc", 4.1, cubic
 
 
 @pytest.fixture(scope="module")
-def everything() -> ManyResult:
+def everything() -> PropertyTable:
     return evaluate_many({"si": sample("si").atoms(), "primitive": bulk("Si")}, sus2.load("si-mlearn-pbe"),
-                         properties=tuple(PROPERTIES))  # fmt: skip
+                         properties=tuple(properties()))  # fmt: skip
 
 
-def test_the_numbers_are_those_of_each_function(everything: ManyResult) -> None:
+def test_the_numbers_are_those_of_each_function(everything: PropertyTable) -> None:
     potential = sus2.load("si-mlearn-pbe")
     for row, atoms in zip(everything.rows, (sample("si").atoms(), bulk("Si")), strict=True):
         v = row.values
@@ -46,21 +46,21 @@ def test_the_numbers_are_those_of_each_function(everything: ManyResult) -> None:
         assert row.complete
 
 
-def test_supercells_of_one_crystal_agree(everything: ManyResult) -> None:
+def test_supercells_of_one_crystal_agree(everything: PropertyTable) -> None:
     for name in ("relaxed_energy_ev_per_atom", "v0_a3_per_atom", "b0_gpa", "g_vrh_gpa"):
         a, b = everything.column(name)
         assert a == pytest.approx(b, rel=1e-3)
 
 
-def test_every_column_has_its_words(everything: ManyResult) -> None:
-    assert set(everything.columns) == set(COLUMNS)
-    assert {c.of for c in COLUMNS.values()} == {"structure", *PROPERTIES}
-    assert all(c.meaning.endswith(".") for c in COLUMNS.values())
+def test_every_column_has_its_words(everything: PropertyTable) -> None:
+    assert set(everything.columns) == set(columns())
+    assert {of for of, _ in columns().values()} == {"structure", *properties()}
+    assert all(c.meaning.endswith(".") for _, c in columns().values())
 
 
 def test_only_what_was_asked_for() -> None:
     found = evaluate_many(METALS, emt())
-    assert set(found.columns) == {c for c in COLUMNS if COLUMNS[c].of in ("structure", "energy")}
+    assert set(found.columns) == {c for c, (of, _) in columns().items() if of in ("structure", "energy")}
     assert found.rows[0].relaxed is None
 
 
@@ -106,7 +106,7 @@ def test_export_is_read_back() -> None:
 def test_numbers_that_do_not_exist_are_null() -> None:
     row = evaluate_many(METALS, emt()).rows[0]
     row.values["pressure_gpa"] = math.nan
-    result = ManyResult("x", "y", ("energy",), (row,))
+    result = PropertyTable("x", "y", ("energy",), (row,))
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["rows"][0]["values"]["pressure_gpa"] is None
     assert result.table()[0]["pressure_gpa"] is None
 

@@ -98,7 +98,7 @@ def test_settings_reach_the_functions_and_make_other_results(inline: Executor, o
     expected = [sus2.eos(*crystals.values(), potential, **o).b0_gpa for o in ({}, options)]
     found = [v for (v,) in rows(out, "SELECT json_extract(numbers, '$.b0_gpa') FROM results ORDER BY created")]
     assert found == pytest.approx(expected, rel=1e-8)
-    # The default, said aloud, is no other question.
+    # The default, said aloud, is no other calculation.
     same = screen(crystals, MODEL, properties=["eos"], settings={"eos": {"n_points": 11}}, out=out, executor=inline)
     assert same.computed == 0
 
@@ -309,7 +309,7 @@ def test_two_runs_on_one_database_share_the_work(out: Path) -> None:
 
 def claim_of_another(out: Path, crystals: dict[str, Atoms], host: str) -> tuple[ScreenStore, str]:
     """A run that has claimed these crystals and shows no sign of life."""
-    from sus2.screening.work import question
+    from sus2.screening.work import calculation
 
     store = ScreenStore(out)
     other = store.begin_run({})
@@ -318,7 +318,7 @@ def claim_of_another(out: Path, crystals: dict[str, Atoms], host: str) -> tuple[
 
         db.execute(RUNS.update().values(host=host, process="1 1"))
     reference = PotentialRef.of(sus2.load(MODEL).card)
-    store.claim(other, [question("relax", a, reference, {}).key for a in crystals.values()])
+    store.claim(other, [calculation("relax", a, reference, {}).key for a in crystals.values()])
     return store, other
 
 
@@ -528,11 +528,16 @@ def test_files_folders_patterns_archives(tmp_path: Path) -> None:
     assert "no format" in str(found.pop("/set/bad.cif"))
     assert found.pop("si") == round(float(sample("si").atoms().cell.volume), 3)
     assert found == {
-        "/set/POSCAR_b": vb, "/set/deep/one.cif": va,
-        "/set/many.xyz #1": va, "/set/many.xyz #2": vb, "/set/many.xyz #3": vc,
+        "/set/POSCAR_b": vb,
+        "/set/deep/one.cif": va,
+        "/set/many.xyz #1": va,
+        "/set/many.xyz #2": vb,
+        "/set/many.xyz #3": vc,
         "/set.zip/x/one.vasp": vc,
-        "/set.zip/x/many.extxyz #1": va, "/set.zip/x/many.extxyz #2": vb, "/set.zip/x/many.extxyz #3": vc,
-    }  # fmt: skip
+        "/set.zip/x/many.extxyz #1": va,
+        "/set.zip/x/many.extxyz #2": vb,
+        "/set.zip/x/many.extxyz #3": vc,
+    }
     assert count == (3 + 1 + 1 + 1) + 2 + 1
 
 

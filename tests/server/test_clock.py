@@ -1,4 +1,4 @@
-"""A clock that jumps: the store, its history and the board go by the order of things, not by the time of day."""
+"""A clock that jumps: the store, its history and the queue go by the order of things, not by the time of day."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from ase.build import bulk
 
 import sus2
-from sus2.jobs.calculation import Answer, Question
-from sus2.jobs.queue import JobBoard
+from sus2.jobs.calculation import Calculation, StoredResult
+from sus2.jobs.queue import JobQueue
 from sus2.jobs.store import Store
 from sus2.potential.card import read_card
 from sus2.registry.load import pretrained_folder
@@ -39,8 +39,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return hand
 
 
-def answer(key: str, created: float, size: int = 100) -> Answer:
-    return Answer(key, bytes(size), created, 1.0, {})
+def answer(key: str, created: float, size: int = 100) -> StoredResult:
+    return StoredResult(key, bytes(size), created, 1.0, {})
 
 
 def remember(store: Store, key: str, label: str) -> None:
@@ -103,21 +103,21 @@ class Hand(Executor):
 def test_a_job_outlives_a_jump_of_the_clock(clock: Clock, tmp_path: Path) -> None:
     card = read_card(pretrained_folder() / "si-mlearn-pbe.json")
     hand, store = Hand(), Store(tmp_path / "s.db", max_bytes=10_000)
-    board = JobBoard(hand, slots=1, store=store, max_jobs=4, max_seconds=600)
-    questions = [
-        Question.of(sus2.relax, atoms=bulk("Si"), potential=PotentialRef.of(card), fmax=10.0**-k) for k in (1, 2)
+    queue = JobQueue(hand, slots=1, store=store, max_jobs=4, max_seconds=600)
+    calculations = [
+        Calculation.of(sus2.relax, atoms=bulk("Si"), potential=PotentialRef.of(card), fmax=10.0**-k) for k in (1, 2)
     ]
-    first, second = (board.ask(q, "me") for q in questions)
+    first, second = (queue.submit(q, "me") for q in calculations)
     clock.now += 10 * YEAR_S
     assert first.status == "running"
     assert not first.over
-    assert board.place(second) == 0
-    hand.futures[0].set_result(answer(questions[0].key, clock.now))
+    assert queue.place(second) == 0
+    hand.futures[0].set_result(answer(calculations[0].key, clock.now))
     assert first.status == "done"
     clock.now -= 20 * YEAR_S
-    hand.futures[1].set_result(answer(questions[1].key, clock.now))
+    hand.futures[1].set_result(answer(calculations[1].key, clock.now))
     assert second.status == "done"
     assert first.started is not None
     assert first.seconds_left is None or first.seconds_left >= 0.0
-    fresh = JobBoard(Hand(), slots=1, store=store, max_jobs=4, max_seconds=600)
-    assert all(fresh.answer(q.key) is not None for q in questions)
+    fresh = JobQueue(Hand(), slots=1, store=store, max_jobs=4, max_seconds=600)
+    assert all(fresh.stored(q.key) is not None for q in calculations)

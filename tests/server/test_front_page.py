@@ -67,9 +67,11 @@ def test_who_asks_for_a_page_gets_ours_whole(parts: int) -> None:
 def test_everything_else_is_left_alone() -> None:
     script = b"x" * len(GIVEN.encode())
     for body, asked, method in (
-        (script, WANTS_PAGE, "GET"), (b"short", WANTS_PAGE, "GET"), (GIVEN.encode(), [(b"accept", b"*/*")], "GET"),
+        (script, WANTS_PAGE, "GET"),
+        (b"short", WANTS_PAGE, "GET"),
+        (GIVEN.encode(), [(b"accept", b"*/*")], "GET"),
         (GIVEN.encode(), WANTS_PAGE, "POST"),
-    ):  # fmt: skip
+    ):
         headers, got, _ = answer(body, asked=asked, method=method, parts=2)
         assert got == body
         assert headers[b"etag"] == b'"new"'

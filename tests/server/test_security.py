@@ -115,14 +115,17 @@ async def session(address: str, sizes: list[int], *, declared: bool) -> list[int
 
 def put(address: str, identity: str, k: int, size: int, declared: bool) -> int:
     cookie = next(
-        c for c in get(address)[1].get_all("Set-Cookie") or get(f"{address}/_stcore/health")[1].get_all("Set-Cookie")
+        c
+        for c in get(address)[1].get_all("Set-Cookie") or get(f"{address}/_stcore/health")[1].get_all("Set-Cookie")
         if "xsrf" in c
-    ).split(";")[0]  # fmt: skip
+    ).split(";")[0]
     start = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
     body = start + b"x" * size + b"\r\n--b--\r\n"
     headers = {
-        "Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie, "X-Xsrftoken": cookie.split("=", 1)[1],
-    }  # fmt: skip
+        "Content-Type": "multipart/form-data; boundary=b",
+        "Cookie": cookie,
+        "X-Xsrftoken": cookie.split("=", 1)[1],
+    }
     data: Any = body if declared else (body[i : i + MIB] for i in range(0, len(body), MIB))
     url = f"{address}/_stcore/upload_file/{identity}/file-{k}"
     try:
@@ -152,8 +155,12 @@ def test_a_foreign_name_for_this_computer_gets_no_session(address: str, host: st
         uri = f"ws://{host}:{port}/_stcore/stream"
         try:
             async with websockets.connect(
-                uri, host="127.0.0.1", port=int(port), subprotocols=["streamlit"], origin=f"http://{host}:{port}"  # type: ignore[arg-type,list-item]
-            ):  # fmt: skip
+                uri,
+                host="127.0.0.1",
+                port=int(port),
+                subprotocols=["streamlit"],
+                origin=f"http://{host}:{port}",  # type: ignore[arg-type,list-item]
+            ):
                 return True
         except websockets.InvalidHandshake:
             return False
@@ -211,7 +218,11 @@ def test_a_header_of_the_application_gives_way() -> None:
 
 def test_the_address_is_localhost_unless_told_otherwise(root: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sus2.cli", "app", "--help"], cwd=root, capture_output=True, text=True, check=True,
+        [sys.executable, "-m", "sus2.cli", "app", "--help"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, "COLUMNS": "200", "TERM": "dumb"},
-    )  # fmt: skip
+    )
     assert re.search(r"--address.*\[default: localhost\]", done.stdout, re.S)

@@ -33,22 +33,22 @@ def test_what_is_set_aside_is_freed_once_nobody_needs_it() -> None:
 
 
 class Board:
-    """As much of a job board as the answers to lessons need; a visitor looks once after the first of them."""
+    """As much of a job queue as the answers to lessons need; a visitor looks once after the first of them."""
 
     def __init__(self) -> None:
         self.idle, self.looked, self.now = True, 0.0, 0.0
         self.asked: list[tuple[str, float]] = []
 
-    def answer(self, key: str) -> None:
+    def stored(self, key: str) -> None:
         self.looked = self.now
 
-    def ask(self, question: SimpleNamespace, owner: str) -> SimpleNamespace:
-        self.asked.append((question.key, self.now))
+    def submit(self, calculation: SimpleNamespace, owner: str) -> SimpleNamespace:
+        self.asked.append((calculation.key, self.now))
 
         def wait() -> None:
             self.now += 1.0
-            if question.key == "first":
-                self.answer("of a visitor")
+            if calculation.key == "first":
+                self.stored("of a visitor")
 
         return SimpleNamespace(ended=SimpleNamespace(wait=wait))
 
@@ -58,9 +58,9 @@ class Board:
 
 def test_lessons_wait_until_nobody_uses_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = Board()
-    monkeypatch.setattr("sus2.jobs.queue.board", lambda: jobs)
-    questions = [SimpleNamespace(key=key) for key in ("first", "second", "third")]
-    monkeypatch.setattr("sus2.lessons.first.lesson_questions", lambda: questions)
+    monkeypatch.setattr("sus2.jobs.queue.job_queue", lambda: jobs)
+    calculations = [SimpleNamespace(key=key) for key in ("first", "second", "third")]
+    monkeypatch.setattr("sus2.lessons.first.lesson_calculations", lambda: calculations)
     monkeypatch.setattr("sus2.server.serve.time", SimpleNamespace(sleep=jobs.sleep, monotonic=lambda: jobs.now))
     prepare_lessons()
     assert jobs.asked == [("first", 0.0), ("second", 1.0 + UNUSED_S), ("third", 2.0 + UNUSED_S)]

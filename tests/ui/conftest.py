@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from sus2.jobs import queue as board
+from sus2.jobs import queue as jobs_queue
 from sus2.native.kernels import available, cache_folder
 from sus2.settings import settings
 from tests.conftest import require
@@ -41,12 +41,12 @@ def app(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     for name, value in (("WORKERS", "0"), ("PATIENCE_MS", "120000"), ("MAX_STORE_MB", "0")):
         monkeypatch.setenv(f"SUS2_{name}", value)
     settings.cache_clear()
-    board.board.cache_clear()
+    jobs_queue.job_queue.cache_clear()
     st.cache_resource.clear()
     yield AppTest.from_file(str(root / "app.py"), default_timeout=120)
-    board.board().close()
+    jobs_queue.job_queue().close()
     settings.cache_clear()
-    board.board.cache_clear()
+    jobs_queue.job_queue.cache_clear()
 
 
 @pytest.fixture
@@ -54,18 +54,23 @@ def kept(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     """The app with a store of its own."""
     available()  # compiled where it always is, before the folder changes
     monkeypatch.setenv("SUS2_MAX_STORE_MB", "64")
-    monkeypatch.setattr(board, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(jobs_queue, "cache_folder", lambda: tmp_path)
     settings.cache_clear()
-    board.board.cache_clear()
+    jobs_queue.job_queue.cache_clear()
     yield app
-    board.board().close()
-    board.board.cache_clear()
+    jobs_queue.job_queue().close()
+    jobs_queue.job_queue.cache_clear()
 
 
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +83,12 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)], cwd=root,
+        [sys.executable, "-m", "sus2.cli", "app", "--port", str(port)],
+        cwd=root,
         env={**os.environ, "SUS2_CACHE": str(cache)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 90
     ready = False

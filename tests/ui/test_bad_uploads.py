@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages._widgets import plain
+from pages._parts.widgets import plain
 from sus2.potential.card import Card
 from sus2.registry.load import pretrained_folder
 from tests.bad_input import bases
@@ -21,12 +21,29 @@ POSCAR = bases.structures()["poscar"][1]
 # What takes text as Markdown or HTML.
 RENDERED = ("markdown", "caption", "error", "warning", "info", "success", "title", "header", "subheader", "html")
 CHOSEN = (
-    "cells: cell nan", "cells: cell thin", "cells: cell left-handed", "cells: the same place", "cells: counts 1000000",
-    "extended: pbc T T F", "extended: a comment of braces", "cif: occupancy 0.5", "cif: symbol D", "cif: symbol Na9+",
-    "cif: operation __import__('os'),y,z", "cif: thousands of operations", "json: deep list", "json: occu",
-    "bytes: in utf-16", "bytes: NUL bytes", "bytes: only a byte-order mark", "bytes: five megabytes of newlines",
-    "pickles: pickle 0", "pickles: pickle 2 as a trajectory", "a thousand atoms", "hundred megabytes of text",
-)  # fmt: skip
+    "cells: cell nan",
+    "cells: cell thin",
+    "cells: cell left-handed",
+    "cells: the same place",
+    "cells: counts 1000000",
+    "extended: pbc T T F",
+    "extended: a comment of braces",
+    "cif: occupancy 0.5",
+    "cif: symbol D",
+    "cif: symbol Na9+",
+    "cif: operation __import__('os'),y,z",
+    "cif: thousands of operations",
+    "json: deep list",
+    "json: occu",
+    "bytes: in utf-16",
+    "bytes: NUL bytes",
+    "bytes: only a byte-order mark",
+    "bytes: five megabytes of newlines",
+    "pickles: pickle 0",
+    "pickles: pickle 2 as a trajectory",
+    "a thousand atoms",
+    "hundred megabytes of text",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +131,7 @@ def test_files_of_the_corpus_end_as_a_sentence_or_a_crystal(app: AppTest) -> Non
 
 def test_many_files_whose_names_are_markup(app: AppTest) -> None:
     app.run()
-    app.switch_page("pages/batch.py").run()
+    app.switch_page("pages/many_structures.py").run()
     good = [(f"{word}.vasp", POSCAR, "text/plain") for word in MARKUP[:12]]
     bad = [(f"{word}.cif", b"nothing", "text/plain") for word in MARKUP[12:]]
     app.main.file_uploader[0].set_value(good + bad)
@@ -127,7 +144,7 @@ def test_many_files_whose_names_are_markup(app: AppTest) -> None:
 def test_a_potential_and_its_names_with_markup(app: AppTest) -> None:
     raw = bases.potential().replace(b"potential_name = random", f"potential_name = {MARKUP[0]}".encode())
     app.run()
-    app.switch_page("pages/models.py").run()
+    app.switch_page("pages/potentials/models.py").run()
     app.file_uploader(key="own_file").set_value((f"{MARKUP[1]}.mtp", raw, "text/plain"))
     app.text_input(key="own_elements").set_value("Si")
     app.text_input(key="own_functional").set_value(MARKUP[2])
@@ -143,11 +160,13 @@ def test_a_potential_and_its_names_with_markup(app: AppTest) -> None:
 def test_damaged_weights_are_refused_on_the_models_page(app: AppTest, how: str) -> None:
     raw = (pretrained_folder() / "si-mlearn-pbe.mtp").read_bytes()
     damaged = {
-        "truncated": raw[: len(raw) // 2], "bit": raw[:200] + bytes([raw[200] ^ 0x80]) + raw[201:],
-        "nan": raw.replace(b"species_coeffs = {", b"species_coeffs = {nan, ", 1), "pickle": b"cos\nsystem\n(S'x'\ntR.",
-    }[how]  # fmt: skip
+        "truncated": raw[: len(raw) // 2],
+        "bit": raw[:200] + bytes([raw[200] ^ 0x80]) + raw[201:],
+        "nan": raw.replace(b"species_coeffs = {", b"species_coeffs = {nan, ", 1),
+        "pickle": b"cos\nsystem\n(S'x'\ntR.",
+    }[how]
     app.run()
-    app.switch_page("pages/models.py").run()
+    app.switch_page("pages/potentials/models.py").run()
     app.file_uploader(key="own_file").set_value(("mine.mtp", damaged, "text/plain"))
     app.text_input(key="own_elements").set_value("Si")
     next(b for b in app.button if b.label == "Load").click()

@@ -28,9 +28,20 @@ pytestmark = pytest.mark.browser
 DESKTOP = {"width": 1280, "height": 1000}
 PHONE = {"width": 400, "height": 800}
 PAGES = (
-    "", "structure", "history", "eos", "elasticity", "phonons", "thermal", "many", "compare", "check", "transfer",
-    "models", "learn",
-)  # fmt: skip
+    "",
+    "structure",
+    "history",
+    "eos",
+    "elasticity",
+    "phonons",
+    "thermal",
+    "many",
+    "compare",
+    "check",
+    "transfer",
+    "models",
+    "learn",
+)
 
 
 @pytest.fixture
@@ -170,12 +181,12 @@ def test_what_is_downloaded_reads_back_and_reproduces(
     # Also the plots of tabs that were never opened.
     assert {f.stem for f in (tmp_path / "plots").iterdir()} == {"eos_curve", "eos_pressure", "eos_relaxed"}
     assert "<script" in (tmp_path / "plots.html").read_text(encoding="utf-8")
-    script = (tmp_path / "again.py").read_text().replace(
-        "print(", "import json\nprint(json.dumps(result.to_dict()), end='') if True else print("
-    )  # fmt: skip
-    again = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
-    )  # fmt: skip
+    script = (
+        (tmp_path / "again.py")
+        .read_text()
+        .replace("print(", "import json\nprint(json.dumps(result.to_dict()), end='') if True else print(")
+    )
+    again = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
     assert json.loads(again.stdout) == document["result"]
 
     # What is folded is there once it is unfolded, and not before.

@@ -18,12 +18,21 @@ from tests.helpers_spec import random_spec
 SILICON = write_structure(bulk("Si", "diamond", a=5.43, cubic=True), "cif").encode()
 
 
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+
+def script(page: str) -> str:
+    """The script of a page by its name, relative to app.py."""
+    (path,) = [p for folder in (".", "properties", "potentials") for p in (PAGES / folder).glob(f"{page}.py")]
+    return f"pages/{path.relative_to(PAGES).as_posix()}"
+
+
 def opened(app: AppTest, page: str, **query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
     if page:
-        app.switch_page(f"pages/{page}.py").run()
+        app.switch_page(script(page)).run()
     assert not app.exception
     return app
 
@@ -43,13 +52,15 @@ def upload(app: AppTest, name: str, data: bytes) -> AppTest:
 
 
 def pages(root: Path) -> list[str]:
-    return sorted(p.stem for p in (root / "pages").glob("[!_]*.py"))
+    return sorted(
+        p.stem for folder in (".", "properties", "potentials") for p in (root / "pages" / folder).glob("[!_]*.py")
+    )
 
 
 def test_every_page_opens_with_something_to_see(app: AppTest, root: Path) -> None:
     app.run()
     for name in pages(root):
-        app.switch_page(f"pages/{name}.py").run()
+        app.switch_page(script(name)).run()
         assert not app.exception, name
         assert not app.error, name
         assert app.title, name
@@ -67,7 +78,7 @@ def test_the_equation_of_state_page_shows_the_numbers_of_the_function(app: AppTe
 def test_the_choice_stays_between_pages(app: AppTest) -> None:
     opened(app, "structure")
     app.sidebar.selectbox[0].set_value("cu").run()
-    app.switch_page("pages/eos.py").run()
+    app.switch_page("pages/properties/eos.py").run()
     assert app.session_state["crystal_key"] == "cu"
     assert app.query_params["crystal"] == "cu"
 

@@ -27,7 +27,7 @@ def opened(app: AppTest, model: str = "si-mlearn-pbe") -> AppTest:
     app.query_params["crystal"] = "si"
     app.query_params["model"] = model
     app.run()
-    app.switch_page("pages/batch.py").run()
+    app.switch_page("pages/many_structures.py").run()
     assert not app.exception
     assert not app.error
     return app
@@ -138,7 +138,7 @@ def test_nothing_to_compute(app: AppTest) -> None:
 def test_the_files_stay_on_a_page_change(app: AppTest) -> None:
     upload(opened(app), FILES[:1])
     app.switch_page("pages/structure.py").run()
-    app.switch_page("pages/batch.py").run()
+    app.switch_page("pages/many_structures.py").run()
     assert not app.exception
     assert list(table(app, "energy_ev_per_atom").index) == ["si.cif"]
 

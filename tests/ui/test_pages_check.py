@@ -7,7 +7,7 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from pages._widgets import check_rows, checks_line, plain
+from pages._parts.widgets import check_rows, checks_line, plain
 from sus2.checks import Check, Verdict
 from sus2.structures.samples import sample
 from tests.ui.test_pages import opened

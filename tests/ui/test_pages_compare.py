@@ -8,7 +8,7 @@ from ase.calculators.emt import EMT
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from pages import _frame as frame
+from pages._parts import frame
 from sus2.comparison.compare_batch import ordered_alloys
 from sus2.potential.card import Card
 from sus2.registry import external
@@ -21,7 +21,7 @@ PAIR = ("sus2-metals-pbe", "sus2-metals-r2scan")
 def opened(app: AppTest, crystal: str) -> AppTest:
     app.query_params["crystal"] = crystal
     app.run()
-    app.switch_page("pages/compare.py").run()
+    app.switch_page("pages/potentials/compare.py").run()
     assert not app.exception
     assert not app.error
     return app
@@ -32,7 +32,7 @@ def shown(app: AppTest) -> str:
 
 
 def plain(text: str) -> str:
-    from pages._frame import plain as escaped
+    from pages._parts.frame import plain as escaped
 
     return escaped(text)
 

@@ -6,14 +6,14 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from tests.ui.test_pages import open_tab
+from tests.ui.test_pages import open_tab, script
 
 
 def opened(app: AppTest, page: str) -> AppTest:
     app.query_params["crystal"] = "si"
     app.query_params["model"] = "si-mlearn-pbe"
     app.run()
-    app.switch_page(f"pages/{page}.py").run()
+    app.switch_page(script(page)).run()
     assert not app.exception
     assert not app.error
     return app

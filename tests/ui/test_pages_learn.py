@@ -12,10 +12,10 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from sus2.jobs.calculation import Question
-from sus2.jobs.queue import Job, JobBoard
+from sus2.jobs.calculation import Calculation
+from sus2.jobs.queue import Job, JobQueue
 from sus2.lessons.curves import energy_curve, equation_of, fit_ranges
-from sus2.lessons.first import lesson_questions
+from sus2.lessons.first import lesson_calculations
 from sus2.lessons.functionals import functional_change
 from sus2.lessons.pairs import shared_scaling
 from sus2.lessons.soft import soft_mode, wrong_cell
@@ -79,15 +79,15 @@ def test_every_lesson_is_a_link_and_complete(app: AppTest, root: Path, lesson: i
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_server_knows_what_a_lesson_asks_first(app: AppTest, lesson: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {q.key for q in lesson_questions()}
-    asked: list[Question] = []
-    ask = JobBoard.ask
+    known = {q.key for q in lesson_calculations()}
+    asked: list[Calculation] = []
+    ask = JobQueue.submit
 
-    def noted(board: JobBoard, question: Question, owner: str) -> Job:
-        asked.append(question)
-        return ask(board, question, owner)
+    def noted(queue: JobQueue, calculation: Calculation, owner: str) -> Job:
+        asked.append(calculation)
+        return ask(queue, calculation, owner)
 
-    monkeypatch.setattr(JobBoard, "ask", noted)
+    monkeypatch.setattr(JobQueue, "submit", noted)
     opened(app, lesson)
     assert asked
     assert {q.key for q in asked} <= known, [q.function for q in asked if q.key not in known]

@@ -9,7 +9,7 @@ import streamlit as st
 from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
-from sus2.jobs import queue as board
+from sus2.jobs import queue as jobs_queue
 from sus2.potential.mtp import format_mtp
 from sus2.settings import settings
 from sus2.structures import write_structure
@@ -78,7 +78,7 @@ def test_the_history_is_ones_own(kept: AppTest, monkeypatch: pytest.MonkeyPatch)
     opened(other, "history")
     assert any("Nothing yet" in i.value for i in other.info)
     assert other.session_state["owner"] != kept.session_state["owner"]
-    store = board.board().store
+    store = jobs_queue.job_queue().store
     assert store is not None
     (entry,) = store.history(kept.session_state["owner"])
     store.forget(other.session_state["owner"], [entry.id])

@@ -42,18 +42,27 @@ def eos_overlay(
         colour = PALETTE[k % len(PALETTE)]
         fig.add_trace(
             scatter(
-                x=np.asarray(line_v), y=1e3 * np.asarray(line_e), mode="lines", name=name, legendgroup=name,
+                x=np.asarray(line_v),
+                y=1e3 * np.asarray(line_e),
+                mode="lines",
+                name=name,
+                legendgroup=name,
                 line={"color": colour, "width": 2.5, "dash": DASHES[k % len(DASHES)]},
                 hovertemplate=f"%{{y:.2f}} meV/atom at %{{x:.3f}} Å³/atom<extra>{name}</extra>",
             )
-        )  # fmt: skip
+        )
         fig.add_trace(
             scatter(
-                x=np.asarray(v), y=1e3 * np.asarray(e), mode="markers", name=name, legendgroup=name, showlegend=False,
+                x=np.asarray(v),
+                y=1e3 * np.asarray(e),
+                mode="markers",
+                name=name,
+                legendgroup=name,
+                showlegend=False,
                 marker={"color": paper(mode), "size": 9, "line": {"color": colour, "width": 2}},
                 hovertemplate=f"%{{y:.2f}} meV/atom at %{{x:.3f}} Å³/atom<extra>{name}</extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="volume (Å³/atom)")
     fig.update_yaxes(title_text="E − E<sub>0</sub> (meV/atom)", zeroline=True, zerolinewidth=2)
@@ -89,25 +98,40 @@ def bands_overlay(
             scatter(
                 x=joined(x[part] for _ in range(y.shape[1]) for part in segments),
                 y=joined(y[part, branch] for branch in range(y.shape[1]) for part in segments),
-                mode="lines", name=name, legendgroup=name, line=line,
+                mode="lines",
+                name=name,
+                legendgroup=name,
+                line=line,
                 hovertemplate=f"%{{y:.2f}} {unit}<extra>{name}</extra>",
             ),
-            row=1, col=1,
-        )  # fmt: skip
+            row=1,
+            col=1,
+        )
         if name in dos:
             axis, density = (np.asarray(a, dtype=float) for a in dos[name])
             fig.add_trace(
                 scatter(
-                    x=density / factor, y=factor * axis, mode="lines", name=name, legendgroup=name, showlegend=False,
-                    line=line, hovertemplate=f"%{{y:.2f}} {unit}: %{{x:.3f}}<extra>{name}</extra>",
+                    x=density / factor,
+                    y=factor * axis,
+                    mode="lines",
+                    name=name,
+                    legendgroup=name,
+                    showlegend=False,
+                    line=line,
+                    hovertemplate=f"%{{y:.2f}} {unit}: %{{x:.3f}}<extra>{name}</extra>",
                 ),
-                row=1, col=2,
-            )  # fmt: skip
+                row=1,
+                col=2,
+            )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(
-        tickvals=[place for place, _ in ticks], ticktext=[label for _, label in ticks], showgrid=False,
-        range=[x.min(), x.max()], row=1, col=1,
-    )  # fmt: skip
+        tickvals=[place for place, _ in ticks],
+        ticktext=[label for _, label in ticks],
+        showgrid=False,
+        range=[x.min(), x.max()],
+        row=1,
+        col=1,
+    )
     fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, row=1, col=2)
     fig.update_yaxes(title_text=f"Frequency ({unit})", row=1, col=1)
     fig.update_layout(hovermode="closest")
@@ -127,10 +151,13 @@ def bars_figure(
     for k, (name, row) in enumerate(values.items()):
         fig.add_trace(
             bar(
-                x=list(labels), y=list(row), name=name, marker={"color": PALETTE[k % len(PALETTE)]},
+                x=list(labels),
+                y=list(row),
+                name=name,
+                marker={"color": PALETTE[k % len(PALETTE)]},
                 hovertemplate=f"%{{x}}: %{{y:.4g}} {unit}<extra>{name}</extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_layout(barmode="group", bargap=0.25)
     fig.update_yaxes(title_text=unit, zeroline=True, zerolinewidth=2)
@@ -154,17 +181,24 @@ def effects_figure(
     for name, row, colour in (("change of the cell", cell, ORANGE), ("force constants in one cell", forces, BLUE)):
         fig.add_trace(
             bar(
-                y=list(labels), x=row, orientation="h", name=name, marker={"color": colour},
+                y=list(labels),
+                x=row,
+                orientation="h",
+                name=name,
+                marker={"color": colour},
                 hovertemplate=f"%{{y}}: %{{x:+.1f}} %<extra>{name}</extra>",
             )
-        )  # fmt: skip
+        )
     fig.add_trace(
         scatter(
-            y=list(labels), x=cell + forces, mode="markers", name="both",
+            y=list(labels),
+            x=cell + forces,
+            mode="markers",
+            name="both",
             marker={"color": paper(mode), "size": 11, "symbol": "diamond", "line": {"color": ink(mode), "width": 2}},
             hovertemplate="%{y}: %{x:+.1f} %<extra>both</extra>",
         )
-    )  # fmt: skip
+    )
     style(fig, mode=mode, height=height)
     fig.update_layout(barmode="relative", bargap=0.35)
     fig.update_xaxes(title_text="difference (%)", zeroline=True, zerolinewidth=2, zerolinecolor=ink(mode))
@@ -187,13 +221,18 @@ def thermal_overlay(
         for column, values in enumerate(columns, 1):
             fig.add_trace(
                 scatter(
-                    x=t, y=np.asarray(values, dtype=float), mode="lines", name=name, legendgroup=name,
+                    x=t,
+                    y=np.asarray(values, dtype=float),
+                    mode="lines",
+                    name=name,
+                    legendgroup=name,
                     showlegend=column == 1,
                     line={"color": PALETTE[k % len(PALETTE)], "width": 2.5, "dash": DASHES[k % len(DASHES)]},
                     hovertemplate=f"%{{y:.3f}} at %{{x:.0f}} K<extra>{name}</extra>",
                 ),
-                row=1, col=column,
-            )  # fmt: skip
+                row=1,
+                col=column,
+            )
     style(fig, mode=mode, height=height)
     for column, title in enumerate(titles, 1):
         fig.update_yaxes(title_text=title, row=1, col=column)
@@ -222,19 +261,31 @@ def scatter_figure(
         ends = [ends[0] - margin, ends[1] + margin]
         fig.add_trace(
             scatter(
-                x=ends, y=ends, mode="lines", line={"color": ink(mode), "width": 1, "dash": "dash"},
-                name="equal", showlegend=column == 1, hoverinfo="skip",
+                x=ends,
+                y=ends,
+                mode="lines",
+                line={"color": ink(mode), "width": 1, "dash": "dash"},
+                name="equal",
+                showlegend=column == 1,
+                hoverinfo="skip",
             ),
-            row=1, col=column,
-        )  # fmt: skip
+            row=1,
+            col=column,
+        )
         fig.add_trace(
             scatter(
-                x=x, y=y, mode="markers", text=list(labels), name="structures", showlegend=False,
+                x=x,
+                y=y,
+                mode="markers",
+                text=list(labels),
+                name="structures",
+                showlegend=False,
                 marker={"color": BLUE, "size": 9, "line": {"color": paper(mode), "width": 1}},
                 hovertemplate=f"%{{text}}: %{{x:.3f}}, %{{y:.3f}} eV/atom<extra>{title}</extra>",
             ),
-            row=1, col=column,
-        )  # fmt: skip
+            row=1,
+            col=column,
+        )
         fig.update_xaxes(title_text=f"{names[0]} (eV/atom)", row=1, col=column)
         fig.update_yaxes(title_text=f"{names[1]} (eV/atom)" if column == 1 else "", row=1, col=column)
     style(fig, mode=mode, height=height)

@@ -108,10 +108,14 @@ def comparison_html(*, comparison: Comparison) -> str:
             n = d.digits
             percent = "" if d.percent is None else f"{d.percent:+.1f}"
             cells = (
-                f"{d.reference:.{n}f}", f"{d.value:.{n}f}", f"{d.own:+.{n}f}", percent,
+                f"{d.reference:.{n}f}",
+                f"{d.value:.{n}f}",
+                f"{d.own:+.{n}f}",
+                percent,
                 "" if d.fixed is None else f"{d.fixed:+.{n}f}",
-                "" if d.error is None else f"{d.error:.{n}f}", d.unit,
-            )  # fmt: skip
+                "" if d.error is None else f"{d.error:.{n}f}",
+                d.unit,
+            )
             body = "".join(
                 f"<td style='{difference_colour(d.percent) if k == 3 else ''}'>{escape(text.replace('-', '−'))}</td>"
                 for k, text in enumerate(cells)

@@ -57,34 +57,50 @@ def minimum_figure(
     fig = subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.07)
     fig.add_trace(
         scatter(
-            x=v, y=e, mode="lines", name="energy", line={"color": ink(mode), "width": 3},
+            x=v,
+            y=e,
+            mode="lines",
+            name="energy",
+            line={"color": ink(mode), "width": 3},
             hovertemplate="%{y:.3f} eV/atom at %{x:.2f} Å³/atom<extra></extra>",
         ),
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
     reach = 0.14 * np.ptp(v)
     ends = np.array([-reach, reach])
     fig.add_trace(
         scatter(
-            x=at_volume_a3 + ends, y=at_energy_ev + slope_ev_per_a3 * ends, mode="lines", name="its slope",
-            line={"color": ORANGE, "width": 3.5}, hoverinfo="skip",
+            x=at_volume_a3 + ends,
+            y=at_energy_ev + slope_ev_per_a3 * ends,
+            mode="lines",
+            name="its slope",
+            line={"color": ORANGE, "width": 3.5},
+            hoverinfo="skip",
         ),
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
     fig.add_trace(
         scatter(
-            x=v, y=p, mode="lines", name="pressure", line={"color": GREEN, "width": 3},
+            x=v,
+            y=p,
+            mode="lines",
+            name="pressure",
+            line={"color": GREEN, "width": 3},
             hovertemplate="%{y:.1f} GPa at %{x:.2f} Å³/atom<extra></extra>",
         ),
-        row=2, col=1,
-    )  # fmt: skip
+        row=2,
+        col=1,
+    )
     for row, y in ((1, at_energy_ev), (2, at_pressure_gpa)):
         fig.add_trace(
             scatter(
                 x=[at_volume_a3], y=[y], mode="markers", showlegend=False, marker=marker(mode, 13), hoverinfo="skip"
             ),
-            row=row, col=1,
-        )  # fmt: skip
+            row=row,
+            col=1,
+        )
         fig.add_vline(x=v0_a3, line={"color": ink(mode), "width": 1, "dash": "dot"}, row=row, col=1)
     for low, high, colour in ((v.min(), v0_a3, VERMILION), (v0_a3, v.max(), BLUE)):
         for row in (1, 2):
@@ -96,10 +112,16 @@ def minimum_figure(
         (v.max(), 0.98, "drawn together", "right", BLUE),
     ):
         fig.add_annotation(
-            x=x, y=y, yref="y2 domain", text=f"<i>{text}</i>", showarrow=False, xanchor=anchor,
+            x=x,
+            y=y,
+            yref="y2 domain",
+            text=f"<i>{text}</i>",
+            showarrow=False,
+            xanchor=anchor,
             yanchor="bottom" if y < 0.5 else "top",
-            font={"color": colour}, xshift=6 if anchor == "left" else -6,
-        )  # fmt: skip
+            font={"color": colour},
+            xshift=6 if anchor == "left" else -6,
+        )
     low, high = float(p.min()), float(np.interp(0.8 * v0_a3, v, p))
     fig.update_yaxes(title_text="E − E<sub>0</sub> (eV/atom)", range=[-0.06 * highest_ev, highest_ev], row=1, col=1)
     fig.update_yaxes(title_text="pressure (GPa)", range=[1.35 * low, 1.5 * high], row=2, col=1)
@@ -128,26 +150,43 @@ def b0_prime_figure(
     for value, row in family.items():
         fig.add_trace(
             scatter(
-                x=x, y=np.asarray(row, dtype=float), mode="lines", showlegend=False,
-                line={"color": grid(mode), "width": 2}, hovertemplate=f"B₀′ = {value:g}<extra></extra>",
+                x=x,
+                y=np.asarray(row, dtype=float),
+                mode="lines",
+                showlegend=False,
+                line={"color": grid(mode), "width": 2},
+                hovertemplate=f"B₀′ = {value:g}<extra></extra>",
             )
-        )  # fmt: skip
+        )
         fig.add_annotation(
-            x=x[0], y=float(np.asarray(row)[0]), text=f"{value:g}", showarrow=False, xanchor="right", xshift=-4,
+            x=x[0],
+            y=float(np.asarray(row)[0]),
+            text=f"{value:g}",
+            showarrow=False,
+            xanchor="right",
+            xshift=-4,
             font={"size": 12},
-        )  # fmt: skip
+        )
     fig.add_trace(
         scatter(
-            x=x, y=np.asarray(chosen_gpa, dtype=float), mode="lines", name=f"B₀′ = {chosen:.1f}",
-            line={"color": VERMILION, "width": 3.5}, hovertemplate="%{y:.1f} GPa at V/V₀ = %{x:.3f}<extra></extra>",
+            x=x,
+            y=np.asarray(chosen_gpa, dtype=float),
+            mode="lines",
+            name=f"B₀′ = {chosen:.1f}",
+            line={"color": VERMILION, "width": 3.5},
+            hovertemplate="%{y:.1f} GPa at V/V₀ = %{x:.3f}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     fig.add_trace(
         scatter(
-            x=x[::3], y=np.asarray(pressures_gpa, dtype=float)[::3], mode="markers", name=f"computed (B₀′ = {own:.2f})",
-            marker=marker(mode, 8), hovertemplate="%{y:.1f} GPa at V/V₀ = %{x:.3f}<extra>computed</extra>",
+            x=x[::3],
+            y=np.asarray(pressures_gpa, dtype=float)[::3],
+            mode="markers",
+            name=f"computed (B₀′ = {own:.2f})",
+            marker=marker(mode, 8),
+            hovertemplate="%{y:.1f} GPa at V/V₀ = %{x:.3f}<extra>computed</extra>",
         )
-    )  # fmt: skip
+    )
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="V / V<sub>0</sub>", range=[x.min() - 0.03, x.max()])
@@ -181,12 +220,16 @@ def ranges_figure(
         symbols = np.where(y > limits[1], "triangle-up", np.where(y < limits[0], "triangle-down", "circle"))
         fig.add_trace(
             scatter(
-                x=x, y=inside, customdata=y, mode="lines+markers", name=name,
+                x=x,
+                y=inside,
+                customdata=y,
+                mode="lines+markers",
+                name=name,
                 line={"color": (BLUE, VERMILION)[k % 2], "width": 2.5, "dash": ("solid", "dot")[k % 2]},
                 marker={"size": 10, "symbol": symbols.tolist()},
                 hovertemplate="%{customdata:.4g} from ± %{x:g} %<extra>" + name + "</extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="range of volumes (± %)", type="log", tickvals=[0.1, 0.3, 1, 3, 10, 30])
     pad = 0.04 * (limits[1] - limits[0])
@@ -213,31 +256,44 @@ def universal_figure(
         # The curves are too thin and too many for the legend.
         fig.add_trace(
             scatter(
-                x=[None], y=[None], mode="lines", name=group, legendgroup=group,
+                x=[None],
+                y=[None],
+                mode="lines",
+                name=group,
+                legendgroup=group,
                 line={"color": GROUP_COLOURS[group], "width": 4},
             )
-        )  # fmt: skip
+        )
     for label, group, x, y in curves:
         chosen = label == highlighted
         fig.add_trace(
             scatter(
-                x=np.asarray(x, dtype=float), y=np.asarray(y, dtype=float), mode="lines", name=group,
-                legendgroup=group, showlegend=False, opacity=1.0 if chosen else 0.6,
+                x=np.asarray(x, dtype=float),
+                y=np.asarray(y, dtype=float),
+                mode="lines",
+                name=group,
+                legendgroup=group,
+                showlegend=False,
+                opacity=1.0 if chosen else 0.6,
                 line={
-                    "color": GROUP_COLOURS.get(group, SKY), "width": 5 if chosen else 1.7,
+                    "color": GROUP_COLOURS.get(group, SKY),
+                    "width": 5 if chosen else 1.7,
                     "dash": "dot" if group == "beyond the cutoff" else "solid",
                 },
                 hovertemplate=f"{label}: %{{y:.3f}} at %{{x:.2f}}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     if line is not None:
         fig.add_trace(
             scatter(
-                x=np.asarray(line[0], dtype=float), y=np.asarray(line[1], dtype=float), mode="lines", name="universal",
+                x=np.asarray(line[0], dtype=float),
+                y=np.asarray(line[1], dtype=float),
+                mode="lines",
+                name="universal",
                 line={"color": ink(mode), "width": 3, "dash": "dash"},
                 hovertemplate="%{y:.3f} at %{x:.2f}<extra>universal</extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text=x_title, range=[-0.45, 2.0], zeroline=False)
     fig.update_yaxes(title_text=y_title, range=[-1.05, -0.35], zeroline=False)
@@ -266,10 +322,15 @@ def diagonal_figure(
     fig = Figure()
     fig.add_trace(
         scatter(
-            x=[low, high], y=[low, high], mode="lines", name=line, showlegend=bool(line), hoverinfo="skip",
+            x=[low, high],
+            y=[low, high],
+            mode="lines",
+            name=line,
+            showlegend=bool(line),
+            hoverinfo="skip",
             line={"color": ink(mode), "width": 1.5, "dash": "dash"},
         )
-    )  # fmt: skip
+    )
     span = [float(np.log10(low)), float(np.log10(high))] if logarithmic else [low, high]
     places = np.column_stack([np.log10(a), np.log10(b)] if logarithmic else [a, b]) / (span[1] - span[0])
     shown = _sparse(places)
@@ -279,12 +340,19 @@ def diagonal_figure(
         texts = [name if s else "" for name, s, m in zip(labels, shown, mine, strict=True) if m]
         fig.add_trace(
             scatter(
-                x=a[mine], y=b[mine], text=texts, customdata=names, mode="markers+text", name=kind,
-                textposition="top center", textfont={"size": 12, "color": ink(mode)}, showlegend=groups is not None,
+                x=a[mine],
+                y=b[mine],
+                text=texts,
+                customdata=names,
+                mode="markers+text",
+                name=kind,
+                textposition="top center",
+                textfont={"size": 12, "color": ink(mode)},
+                showlegend=groups is not None,
                 marker={"size": 9, "color": GROUP_COLOURS.get(kind, SKY)},
                 hovertemplate="%{customdata}: %{y:.3g} against %{x:.3g}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     kind = "log" if logarithmic else "linear"
     ticks = {"tickvals": [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]} if logarithmic else {}
@@ -320,21 +388,29 @@ def pairs_figure(
     if line is not None:
         fig.add_trace(
             scatter(
-                x=np.asarray(line[0], dtype=float), y=np.asarray(line[1], dtype=float), mode="lines",
-                name="shared by all pairs", line={"color": grid(mode), "width": 11}, hoverinfo="skip",
+                x=np.asarray(line[0], dtype=float),
+                y=np.asarray(line[1], dtype=float),
+                mode="lines",
+                name="shared by all pairs",
+                line={"color": grid(mode), "width": 11},
+                hoverinfo="skip",
             )
-        )  # fmt: skip
+        )
     y = np.asarray(values, dtype=float)
     places = np.broadcast_to(np.asarray(x, dtype=float), y.shape)
     colours = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
     for k, name in enumerate(pairs):
         fig.add_trace(
             scatter(
-                x=places[k], y=y[k], mode="lines", name=name,
-                line={"color": colours[k % len(colours)], "width": 2.6}, showlegend=line is None,
+                x=places[k],
+                y=y[k],
+                mode="lines",
+                name=name,
+                line={"color": colours[k % len(colours)], "width": 2.6},
+                showlegend=line is None,
                 hovertemplate=f"{name}: %{{y:.3f}} at %{{x:.2f}}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_layout(margin={"t": 75})
     fig.update_xaxes(title_text=x_title)
@@ -359,10 +435,14 @@ def two_curves_figure(
         e = np.asarray(values, dtype=float)
         fig.add_trace(
             scatter(
-                x=v, y=e, mode="lines", name=name, line={"color": colour, "width": 3, "dash": dash},
+                x=v,
+                y=e,
+                mode="lines",
+                name=name,
+                line={"color": colour, "width": 3, "dash": dash},
                 hovertemplate="%{y:.3f} eV/atom at %{x:.2f} Å³/atom<extra></extra>",
             )
-        )  # fmt: skip
+        )
         if np.isfinite(place):
             fig.add_vline(x=place, line={"color": colour, "width": 1.5, "dash": "dot"})
     style(fig, mode=mode, height=height)

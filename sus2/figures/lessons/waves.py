@@ -24,17 +24,24 @@ def stress_figure(
     fig = Figure()
     fig.add_trace(
         bar(
-            x=_VOIGT, y=computed, name="computed in the strained cell", marker={"color": BLUE}, width=0.62,
+            x=_VOIGT,
+            y=computed,
+            name="computed in the strained cell",
+            marker={"color": BLUE},
+            width=0.62,
             hovertemplate="σ<sub>%{x}</sub> = %{y:.3f} GPa<extra></extra>",
         )
-    )  # fmt: skip
+    )
     fig.add_trace(
         scatter(
-            x=_VOIGT, y=linear, mode="markers", name="C times the strain",
+            x=_VOIGT,
+            y=linear,
+            mode="markers",
+            name="C times the strain",
             marker={"symbol": "line-ew", "size": 34, "line": {"width": 4, "color": ORANGE}},
             hovertemplate="C·e: %{y:.3f} GPa<extra></extra>",
         )
-    )  # fmt: skip
+    )
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
     style(fig, mode=mode, height=height)
     both = np.concatenate([computed, linear])
@@ -55,20 +62,24 @@ def pattern_figure(*, nonzero: ArrayLike, independent: int, mode: Mode = "light"
     ):
         fig.add_trace(
             scatter(
-                x=columns[mask], y=rows[mask], mode="markers", name=kind,
+                x=columns[mask],
+                y=rows[mask],
+                mode="markers",
+                name=kind,
                 marker={"symbol": symbol, "size": size, "color": colour},
                 text=[f"C{r + 1}{c + 1}" for r, c in zip(rows[mask], columns[mask], strict=True)],
                 hovertemplate=f"%{{text}}: {kind}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     ticks = {"tickvals": list(range(6)), "ticktext": list(_VOIGT), "showgrid": False, "zeroline": False}
     fig.update_xaxes(range=[-0.6, 5.6], side="bottom", constrain="domain", **ticks)
     fig.update_yaxes(range=[5.6, -0.6], scaleanchor="x", constrain="domain", **ticks)
     fig.update_layout(
         title={"text": f"{independent} independent constants", "x": 0.5, "xanchor": "center", "font": {"size": 17}},
-        margin={"t": 45}, showlegend=False,
-    )  # fmt: skip
+        margin={"t": 45},
+        showlegend=False,
+    )
     return fig
 
 
@@ -94,23 +105,36 @@ def sound_figure(
         end = min(q[-1], top / v[k])
         fig.add_trace(
             scatter(
-                x=[0.0, end], y=[0.0, end * v[k]], mode="lines", name="from the elastic constants",
-                legendgroup="sound", showlegend=k == 2, hoverinfo="skip",
+                x=[0.0, end],
+                y=[0.0, end * v[k]],
+                mode="lines",
+                name="from the elastic constants",
+                legendgroup="sound",
+                showlegend=k == 2,
+                hoverinfo="skip",
                 line={"color": colour, "width": 2, "dash": "dash"},
             )
-        )  # fmt: skip
+        )
         fig.add_trace(
             scatter(
-                x=np.concatenate([[0.0], q]), y=np.concatenate([[0.0], f[:, k]]), mode="lines", name=name,
+                x=np.concatenate([[0.0], q]),
+                y=np.concatenate([[0.0], f[:, k]]),
+                mode="lines",
+                name=name,
                 line={"color": colour, "width": 3.5, "dash": dash},
                 hovertemplate=f"{name}: %{{y:.2f}} THz<extra></extra>",
             )
-        )  # fmt: skip
+        )
     fig.add_trace(
         scatter(
-            x=[q[at]] * 3, y=f[at], mode="markers", showlegend=False, marker=marker(mode), hoverinfo="skip",
+            x=[q[at]] * 3,
+            y=f[at],
+            mode="markers",
+            showlegend=False,
+            marker=marker(mode),
+            hoverinfo="skip",
         )
-    )  # fmt: skip
+    )
     fig.add_vline(x=float(q[at]), line={"color": ink(mode), "width": 1, "dash": "dot"})
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="1 / wavelength (1/Å)", range=[0, 1.02 * q[-1]])
@@ -132,17 +156,24 @@ def chain_figure(
     fig = Figure()
     fig.add_trace(
         scatter(
-            x=q[::3], y=np.asarray(branch_thz, dtype=float)[::3], mode="markers", name="the crystal",
-            marker=marker(mode, 9), hovertemplate="%{y:.3f} THz<extra>crystal</extra>",
+            x=q[::3],
+            y=np.asarray(branch_thz, dtype=float)[::3],
+            mode="markers",
+            name="the crystal",
+            marker=marker(mode, 9),
+            hovertemplate="%{y:.3f} THz<extra>crystal</extra>",
         )
-    )  # fmt: skip
+    )
     fig.add_trace(
         scatter(
-            x=np.concatenate([[0.0], q]), y=np.concatenate([[0.0], np.asarray(chain_thz, dtype=float)]), mode="lines",
+            x=np.concatenate([[0.0], q]),
+            y=np.concatenate([[0.0], np.asarray(chain_thz, dtype=float)]),
+            mode="lines",
             name=f"chain, springs to {neighbours} plane{'s' if neighbours > 1 else ''}",
-            line={"color": VERMILION, "width": 3}, hovertemplate="%{y:.3f} THz<extra>chain</extra>",
+            line={"color": VERMILION, "width": 3},
+            hovertemplate="%{y:.3f} THz<extra>chain</extra>",
         )
-    )  # fmt: skip
+    )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="1 / wavelength (1/Å)", range=[0, 1.02 * q[-1]])
     fig.update_yaxes(title_text="frequency (THz)", rangemode="tozero")
@@ -175,16 +206,21 @@ def two_bands_figure(
             scatter(
                 x=joined(x[part] for _ in range(y.shape[1]) for part in segments),
                 y=joined(y[part, branch] for branch in range(y.shape[1]) for part in segments),
-                mode="lines", name=name, legendgroup=name, showlegend=True,
+                mode="lines",
+                name=name,
+                legendgroup=name,
+                showlegend=True,
                 line={"color": colour, "width": 2.3, "dash": dash},
                 hovertemplate=f"%{{y:.2f}} THz<extra>{name}</extra>",
             )
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(
-        tickvals=[place for place, _ in ticks], ticktext=[label for _, label in ticks], showgrid=False,
+        tickvals=[place for place, _ in ticks],
+        ticktext=[label for _, label in ticks],
+        showgrid=False,
         range=[x.min(), x.max()],
-    )  # fmt: skip
+    )
     fig.update_yaxes(title_text="frequency (THz)")
     return fig
 
@@ -206,22 +242,34 @@ def well_figure(
     fig = Figure()
     fig.add_trace(
         scatter(
-            x=x, y=parabola_mev_per_atom_a2 * x**2, mode="lines", name="from the frequency alone",
-            line={"color": ORANGE, "width": 2, "dash": "dash"}, hoverinfo="skip",
+            x=x,
+            y=parabola_mev_per_atom_a2 * x**2,
+            mode="lines",
+            name="from the frequency alone",
+            line={"color": ORANGE, "width": 2, "dash": "dash"},
+            hoverinfo="skip",
         )
-    )  # fmt: skip
+    )
     fig.add_trace(
         scatter(
-            x=x, y=y, mode="lines", name="energy along the mode", line={"color": BLUE, "width": 3.5},
+            x=x,
+            y=y,
+            mode="lines",
+            name="energy along the mode",
+            line={"color": BLUE, "width": 3.5},
             hovertemplate="%{y:.2f} meV/atom at %{x:.2f} Å<extra></extra>",
         )
-    )  # fmt: skip
+    )
     fig.add_trace(
         scatter(
-            x=[at_amplitude_a], y=[at_energy_mev_per_atom], mode="markers", showlegend=False,
-            marker={**marker(mode, 18), "color": VERMILION}, hoverinfo="skip",
+            x=[at_amplitude_a],
+            y=[at_energy_mev_per_atom],
+            mode="markers",
+            showlegend=False,
+            marker={**marker(mode, 18), "color": VERMILION},
+            hoverinfo="skip",
         )
-    )  # fmt: skip
+    )
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="largest displacement (Å)", range=[x.min(), x.max()])
@@ -246,24 +294,37 @@ def functional_figure(
     fig = Figure()
     fig.add_vline(x=given_a3, line={"color": GREEN, "width": 2, "dash": "dash"})
     fig.add_annotation(
-        x=given_a3, y=0.03, yref="y domain", text="measured", showarrow=False, font={"color": GREEN}, xanchor="left",
+        x=given_a3,
+        y=0.03,
+        yref="y domain",
+        text="measured",
+        showarrow=False,
+        font={"color": GREEN},
+        xanchor="left",
         xshift=4,
-    )  # fmt: skip
+    )
     fig.add_vline(x=at_volume_a3, line={"color": ink(mode), "width": 1.5, "dash": "dot"})
     for k, (name, colour, dash) in enumerate(zip(names, (BLUE, VERMILION), ("solid", "dash"), strict=True)):
         fig.add_trace(
             scatter(
-                x=v, y=f[k], mode="lines", name=name, line={"color": colour, "width": 3, "dash": dash},
+                x=v,
+                y=f[k],
+                mode="lines",
+                name=name,
+                line={"color": colour, "width": 3, "dash": dash},
                 hovertemplate=f"{name}: %{{y:.2f}} THz at %{{x:.2f}} Å³/atom<extra></extra>",
             )
-        )  # fmt: skip
+        )
         fig.add_trace(
             scatter(
-                x=[own_a3[k]], y=[own_thz[k]], mode="markers", name=f"{name} at rest",
+                x=[own_a3[k]],
+                y=[own_thz[k]],
+                mode="markers",
+                name=f"{name} at rest",
                 marker={"size": 15, "color": colour, "symbol": ("circle", "diamond")[k]},
                 hovertemplate=f"{name} at rest: %{{y:.2f}} THz<extra></extra>",
             )
-        )  # fmt: skip
+        )
     here = [float(np.interp(at_volume_a3, v, row)) for row in f]
     fig.add_trace(
         scatter(
@@ -291,18 +352,25 @@ def errors_figure(
     for k, label in enumerate(labels):
         fig.add_trace(
             scatter(
-                x=e[:, k], y=[label] * 2, mode="lines", showlegend=False, hoverinfo="skip",
+                x=e[:, k],
+                y=[label] * 2,
+                mode="lines",
+                showlegend=False,
+                hoverinfo="skip",
                 line={"color": grid(mode), "width": 6},
             )
-        )  # fmt: skip
+        )
     for row, name, colour, symbol in zip(e, names, (BLUE, VERMILION), ("circle", "diamond"), strict=True):
         fig.add_trace(
             scatter(
-                x=row, y=list(labels), mode="markers", name=name,
+                x=row,
+                y=list(labels),
+                mode="markers",
+                name=name,
                 marker={"color": colour, "size": 13, "symbol": symbol},
                 hovertemplate=f"%{{y}}, {name}: %{{x:+.2f}} %<extra></extra>",
             )
-        )  # fmt: skip
+        )
     fig.add_vline(x=0.0, line={"color": ink(mode), "width": 1.5})
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text=title)

@@ -91,18 +91,31 @@ def bands_figure(
         )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(
-        tickvals=[place for place, _ in ticks], ticktext=[label for _, label in ticks], showgrid=False,
-        range=[x.min(), x.max()], row=1, col=1,
-    )  # fmt: skip
+        tickvals=[place for place, _ in ticks],
+        ticktext=[label for _, label in ticks],
+        showgrid=False,
+        range=[x.min(), x.max()],
+        row=1,
+        col=1,
+    )
     fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, row=1, col=2)
     fig.update_yaxes(title_text=f"Frequency ({unit})", row=1, col=1)
     if note:
         lines = textwrap.wrap(note, 100)
         fig.update_layout(margin={"b": 75 + 20 * len(lines)})
         fig.add_annotation(
-            text="<br>".join(lines), xref="paper", yref="paper", x=0, y=0, yshift=-48, xanchor="left", yanchor="top",
-            align="left", showarrow=False, font={"size": 13, "color": ink(mode)},
-        )  # fmt: skip
+            text="<br>".join(lines),
+            xref="paper",
+            yref="paper",
+            x=0,
+            y=0,
+            yshift=-48,
+            xanchor="left",
+            yanchor="top",
+            align="left",
+            showarrow=False,
+            font={"size": 13, "color": ink(mode)},
+        )
     return fig
 
 

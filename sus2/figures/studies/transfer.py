@@ -13,21 +13,33 @@ from sus2.figures.theme import BLUE, ORANGE, PALETTE, Mode, grid, ink, style
 
 
 def methods_figure(
-    *, names: Sequence[str], ours: Sequence[float], paper: Sequence[float | None], label: str, mode: Mode = "light",
+    *,
+    names: Sequence[str],
+    ours: Sequence[float],
+    paper: Sequence[float | None],
+    label: str,
+    mode: Mode = "light",
     height: int = 380,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """One bar for each method, and the paper's figure beside it where there is one (another model and data set)."""
     fig = Figure()
     fig.add_bar(
-        x=list(names), y=list(ours), name="this study", marker_color=BLUE, text=[f"{v:.0f}" for v in ours],
+        x=list(names),
+        y=list(ours),
+        name="this study",
+        marker_color=BLUE,
+        text=[f"{v:.0f}" for v in ours],
         hovertemplate="%{x}: %{y:.1f}<extra>this study</extra>",
-    )  # fmt: skip
+    )
     if any(v is not None for v in paper):
         fig.add_bar(
-            x=list(names), y=list(paper), name="Huang et al. 2025 (CHGNet)", marker_color=ORANGE,
+            x=list(names),
+            y=list(paper),
+            name="Huang et al. 2025 (CHGNet)",
+            marker_color=ORANGE,
             text=["" if v is None else f"{v:.0f}" for v in paper],
             hovertemplate="%{x}: %{y:.0f}<extra>Huang et al.</extra>",
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_yaxes(title_text=label)
     fig.update_layout(bargap=0.35)
@@ -41,10 +53,14 @@ def scaling_figure(
     fig = Figure()
     for k, (name, (x, y)) in enumerate(curves.items()):
         fig.add_scatter(
-            x=np.asarray(x), y=np.asarray(y), name=name, mode="lines+markers",
-            line={"color": PALETTE[k % len(PALETTE)], "width": 2.5}, marker={"size": 9},
+            x=np.asarray(x),
+            y=np.asarray(y),
+            name=name,
+            mode="lines+markers",
+            line={"color": PALETTE[k % len(PALETTE)], "width": 2.5},
+            marker={"size": 9},
             hovertemplate=f"%{{x:,}} structures: %{{y:.1f}}<extra>{name}</extra>",
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(type="log", title_text="r2SCAN structures trained on", dtick=1)
     fig.update_yaxes(type="log", title_text=label)
@@ -63,36 +79,54 @@ def shifts_figure(
     """Shift of each element's energy from one functional to the other, eV per atom; one element can be marked."""
     fig = Figure(
         bar(
-            x=list(shifts_ev), y=list(shifts_ev.values()),
+            x=list(shifts_ev),
+            y=list(shifts_ev.values()),
             marker_color=[ORANGE if e == chosen else BLUE for e in shifts_ev],
             hovertemplate="%{x}: %{y:.2f} eV/atom<extra></extra>",
         )
-    )  # fmt: skip
+    )
     style(fig, mode=mode, height=height)
     fig.update_yaxes(title_text="r2SCAN − PBE (eV/atom)")
     return fig
 
 
 def agreement_figure(
-    *, raw: tuple[ArrayLike, ArrayLike], referenced: tuple[ArrayLike, ArrayLike], names: Sequence[str],
-    marked: Sequence[bool], mode: Mode = "light", height: int = 420,
-) -> go.Figure:  # fmt: skip
+    *,
+    raw: tuple[ArrayLike, ArrayLike],
+    referenced: tuple[ArrayLike, ArrayLike],
+    names: Sequence[str],
+    marked: Sequence[bool],
+    mode: Mode = "light",
+    height: int = 420,
+) -> go.Figure:
     """r2SCAN against PBE energies of the same crystals, raw and as formation energies; some crystals marked."""
     fig = subplots(rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=("Raw", "Formation energies"))
     colours = [ORANGE if m else BLUE for m in marked]
     for column, (x, y) in enumerate((raw, referenced), 1):
         a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         fig.add_scatter(
-            x=a, y=b, mode="markers", marker={"color": colours, "size": 6, "opacity": 0.7}, text=list(names),
-            hovertemplate="%{text}<br>PBE %{x:.3f}, r2SCAN %{y:.3f} eV/atom<extra></extra>", showlegend=False,
-            row=1, col=column,
-        )  # fmt: skip
+            x=a,
+            y=b,
+            mode="markers",
+            marker={"color": colours, "size": 6, "opacity": 0.7},
+            text=list(names),
+            hovertemplate="%{text}<br>PBE %{x:.3f}, r2SCAN %{y:.3f} eV/atom<extra></extra>",
+            showlegend=False,
+            row=1,
+            col=column,
+        )
         ends = [float(min(a.min(), b.min())), float(max(a.max(), b.max()))]
         if column == 2:
             fig.add_scatter(
-                x=ends, y=ends, mode="lines", line={"color": grid(mode), "width": 2}, showlegend=False,
-                hoverinfo="skip", row=1, col=2,
-            )  # fmt: skip
+                x=ends,
+                y=ends,
+                mode="lines",
+                line={"color": grid(mode), "width": 2},
+                showlegend=False,
+                hoverinfo="skip",
+                row=1,
+                col=2,
+            )
         fig.update_xaxes(title_text="PBE (eV/atom)", row=1, col=column)
     style(fig, mode=mode, height=height)
     fig.update_layout(margin={"t": 50})
@@ -102,35 +136,58 @@ def agreement_figure(
 
 
 def ablation_figure(
-    *, names: Sequence[str], inside: Sequence[float], outside: Sequence[float], labels: tuple[str, str], title: str,
-    mode: Mode = "light", height: int = 400,
-) -> go.Figure:  # fmt: skip
+    *,
+    names: Sequence[str],
+    inside: Sequence[float],
+    outside: Sequence[float],
+    labels: tuple[str, str],
+    title: str,
+    mode: Mode = "light",
+    height: int = 400,
+) -> go.Figure:
     """Two bars for each variant: errors inside what training has seen, and outside it."""
     fig = Figure()
     for name, values, colour in ((labels[0], inside, BLUE), (labels[1], outside, ORANGE)):
         fig.add_bar(
-            x=list(names), y=list(values), name=name, marker_color=colour, text=[f"{v:.0f}" for v in values],
+            x=list(names),
+            y=list(values),
+            name=name,
+            marker_color=colour,
+            text=[f"{v:.0f}" for v in values],
             hovertemplate=f"%{{x}}: %{{y:.1f}}<extra>{name}</extra>",
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_yaxes(title_text=title)
     return fig
 
 
 def size_figure(
-    *, names: Sequence[str], parameters: ArrayLike, energy: ArrayLike, force: ArrayLike, mode: Mode = "light",
+    *,
+    names: Sequence[str],
+    parameters: ArrayLike,
+    energy: ArrayLike,
+    force: ArrayLike,
+    mode: Mode = "light",
     height: int = 400,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """Errors against the number of parameters, one point for each graph."""
     fig = subplots(rows=1, cols=2, horizontal_spacing=0.14)
     for column, (values, label, colour) in enumerate(
         ((energy, "Energy MAE (meV/atom)", BLUE), (force, "Force MAE (meV/Å)", ORANGE)), 1
     ):
         fig.add_scatter(
-            x=np.asarray(parameters), y=np.asarray(values), mode="lines+markers+text", text=list(names),
-            textposition="top center", line={"color": colour}, marker={"size": 9}, showlegend=False,
-            hovertemplate="%{text}: %{x} parameters, %{y:.1f}<extra></extra>", row=1, col=column,
-        )  # fmt: skip
+            x=np.asarray(parameters),
+            y=np.asarray(values),
+            mode="lines+markers+text",
+            text=list(names),
+            textposition="top center",
+            line={"color": colour},
+            marker={"size": 9},
+            showlegend=False,
+            hovertemplate="%{text}: %{x} parameters, %{y:.1f}<extra></extra>",
+            row=1,
+            col=column,
+        )
         fig.update_xaxes(title_text="Parameters", row=1, col=column)
         fig.update_yaxes(title_text=label, row=1, col=column)
     style(fig, mode=mode, height=height)
@@ -138,9 +195,13 @@ def size_figure(
 
 
 def limits_figure(
-    *, curves: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]], lines: Mapping[str, float], label: str,
-    mode: Mode = "light", height: int = 440,
-) -> go.Figure:  # fmt: skip
+    *,
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]],
+    lines: Mapping[str, float],
+    label: str,
+    mode: Mode = "light",
+    height: int = 440,
+) -> go.Figure:
     """Errors against the number of compositions; curves: name -> (numbers, errors on trained ones, on held-out ones).
 
     lines: name -> an error to compare with, drawn across.
@@ -149,17 +210,26 @@ def limits_figure(
     for k, (name, (x, seen, held)) in enumerate(curves.items()):
         for values, dash, what in ((held, "solid", "held out"), (seen, "dot", "trained on")):
             fig.add_scatter(
-                x=np.asarray(x), y=np.asarray(values), name=f"{name}, {what}", mode="lines+markers", legendgroup=name,
-                line={"color": PALETTE[k % len(PALETTE)], "width": 2.5, "dash": dash}, marker={"size": 8},
+                x=np.asarray(x),
+                y=np.asarray(values),
+                name=f"{name}, {what}",
+                mode="lines+markers",
+                legendgroup=name,
+                line={"color": PALETTE[k % len(PALETTE)], "width": 2.5, "dash": dash},
+                marker={"size": 8},
                 hovertemplate=f"%{{x:,}} compositions: %{{y:.1f}}<extra>{name}, {what}</extra>",
-            )  # fmt: skip
+            )
     everywhere = np.concatenate([np.asarray(x) for x, _, _ in curves.values()])
     ends = [int(everywhere.min()), int(everywhere.max())]
     for name, value in lines.items():
         fig.add_scatter(
-            x=ends, y=[float(value)] * 2, name=name, mode="lines", hovertemplate=f"{name}: %{{y:.1f}}<extra></extra>",
+            x=ends,
+            y=[float(value)] * 2,
+            name=name,
+            mode="lines",
+            hovertemplate=f"{name}: %{{y:.1f}}<extra></extra>",
             line={"color": ink(mode), "width": 1.5, "dash": "dash"},
-        )  # fmt: skip
+        )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(type="log", title_text="Compositions trained on")
     fig.update_yaxes(type="log", title_text=label)

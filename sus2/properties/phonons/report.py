@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,33 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, eq=False)
 class PhononReport:
-    """phonons: for whatever else is asked; bands along the SeeK-path; dos on the mesh; thermal: None where a mode is
-    imaginary."""
+    """The phonons of a crystal and what is usually shown of them.
+
+    Attributes
+    ----------
+    phonons : PhononResult
+        For whatever else is asked.
+    bands : BandStructure
+        Frequencies along a path; of `phonon_report` that of SeeK-path.
+    """
 
     phonons: PhononResult
     bands: BandStructure
-    dos: PhononDos
-    thermal: PhononThermal | None
+
+    @cached_property
+    def dos(self) -> PhononDos:
+        """Density of states on the mesh."""
+        return self.phonons.dos()
+
+    @cached_property
+    def thermal(self) -> PhononThermal | None:
+        """Harmonic thermal functions; None where a mode is imaginary."""
+        return self.phonons.thermal() if self.phonons.stable else None
+
+    @cached_property
+    def at_300_k(self) -> PhononThermal:
+        """Thermal functions of the real modes at 300 K."""
+        return self.phonons.thermal([300.0])
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers and lists only, with units in the names, for JSON."""
@@ -69,23 +90,52 @@ def phonon_report(
     relaxed: bool = False,
     method: Method = "exact",
     mesh: float | Sequence[int] = MESH_LENGTH_A,
+    supercell: ArrayLike | None = None,
     displacement_a: float = 0.01,
     born: str | None = None,
+    dos: bool = True,
     progress: Progress | None = None,
 ) -> PhononReport:
-    """Phonons with bands, density of states and, where the crystal is stable, thermal functions; see sus2.phonons."""
+    """Compute phonons with bands, density of states and, where the crystal is stable, thermal functions.
+
+    Parameters
+    ----------
+    atoms : Atoms or Structure
+        The crystal.
+    potential : Calculates
+        A potential.
+    relaxed, method, mesh, supercell, displacement_a, born
+        As in `sus2.phonons`.
+    dos : bool
+        Compute density of states and thermal functions now, not when they are first read.
+    progress : callable, optional
+        Called with a stage and the fraction done; may raise CancelledError.
+
+    Returns
+    -------
+    PhononReport
+        The phonons with their bands.
+    """
     tell = progress or (lambda stage, fraction: None)
     result = phonons(
-        atoms, potential, relaxed=relaxed, method=method, mesh=mesh, displacement_a=displacement_a, born=born,
+        atoms,
+        potential,
+        relaxed=relaxed,
+        method=method,
+        mesh=mesh,
+        supercell=supercell,
+        displacement_a=displacement_a,
+        born=born,
         progress=lambda stage, fraction: tell(stage, 0.5 * fraction),
-    )  # fmt: skip
+    )
     tell("bands", 0.5)
-    bands = result.band_structure()
-    tell("modes on the mesh", 0.6)
-    stable = result.stable
-    tell("density of states", 0.8)
-    dos = result.dos()
-    return PhononReport(result, bands, dos, result.thermal() if stable else None)
+    report = PhononReport(result, result.band_structure())
+    if dos:
+        tell("modes on the mesh", 0.6)
+        _ = report.thermal
+        tell("density of states", 0.8)
+        _ = report.dos
+    return report
 
 
 def follow_from(

@@ -1,0 +1,69 @@
+"""What the pages share, in one name: `from pages._parts import frame`."""
+
+from __future__ import annotations
+
+from pages._parts.downloads import provenance, take_away
+from pages._parts.results import Shown, ask, owner
+from pages._parts.selection import Crystal, Model, add_model, choose_crystal, crystal, keep_crystal, model, models
+from pages._parts.sidebar import sidebar
+from pages._parts.uploads import contents
+from pages._parts.widgets import (
+    Drawing,
+    checks,
+    downloads,
+    drawings,
+    error,
+    facts,
+    folded,
+    formula_html,
+    guard,
+    mode,
+    number,
+    plain,
+    plot,
+    plot_of,
+    quantity,
+    space_group_html,
+    table,
+    tabs,
+    title,
+)
+from sus2.structures import content_key
+
+__all__ = [
+    "Crystal",
+    "Drawing",
+    "Model",
+    "Shown",
+    "add_model",
+    "ask",
+    "checks",
+    "choose_crystal",
+    "content_key",
+    "contents",
+    "crystal",
+    "downloads",
+    "drawings",
+    "error",
+    "facts",
+    "folded",
+    "formula_html",
+    "guard",
+    "keep_crystal",
+    "mode",
+    "model",
+    "models",
+    "number",
+    "owner",
+    "plain",
+    "plot",
+    "plot_of",
+    "provenance",
+    "quantity",
+    "sidebar",
+    "space_group_html",
+    "table",
+    "tabs",
+    "take_away",
+    "title",
+]

@@ -1,0 +1,206 @@
+"""The panel at the left, and the address that opens the same view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages._parts.results import calculation_title, owner
+from pages._parts.selection import (
+    HASH,
+    Crystal,
+    Model,
+    box_key,
+    choose_crystal,
+    crystal,
+    file_chosen,
+    listed,
+    model_chosen,
+    models,
+    renew,
+    sample_chosen,
+    uploads,
+)
+from pages._parts.sign_in import signed_in_panel
+from pages._parts.widgets import error, formula_html, guard, plain, space_group_html
+from sus2.jobs.queue import job_queue
+from sus2.registry.load import Recommendation
+from sus2.registry.recommendation import recommend_for
+from sus2.settings import settings
+from sus2.structures import DEFAULT_SAMPLE, FORMATS, elements_of, sample, samples
+
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding-top: 3rem; max-width: 1200px;}
+[data-testid="stSidebarHeader"] {height: 2.2rem; margin-bottom: 0;}
+</style>"""
+
+
+def sidebar() -> None:
+    """The structure and model panels; called once by the router, on every page."""
+    st.html(_STYLE)
+    _read_address()
+    with st.sidebar:
+        keys = [s.key for s in samples()]
+        now = st.session_state["crystal_key"]
+        box = box_key("sample_box")
+        st.selectbox(
+            "Crystal",
+            keys,
+            format_func=_sample_label,
+            index=keys.index(now) if now in keys else None,
+            key=box,
+            on_change=sample_chosen,
+            args=(box,),
+            placeholder="Choose a sample",
+        )
+        box = box_key("upload_box")
+        st.file_uploader(
+            "or upload one",
+            key=box,
+            on_change=file_chosen,
+            args=(box,),
+            help=f"{', '.join(FORMATS)}; recognised by content. The file stays on this server, in memory.",
+            max_upload_size=settings().max_upload_mb,
+        )
+        if "upload_error" in st.session_state:
+            error(st.session_state["upload_error"])
+        with guard():
+            chosen = crystal()
+            info = chosen.info
+            st.markdown(
+                f"**{plain(chosen.label)}**  \n{formula_html(info.formula)} · {space_group_html(info)} · "
+                f"{info.n_atoms} {'atom' if info.n_atoms == 1 else 'atoms'}",
+                unsafe_allow_html=True,
+            )
+            st.session_state["crystal_label"] = chosen.label
+            _model_panel(chosen)
+        _footer()
+        signed_in_panel()
+    _write_address()
+
+
+def _footer() -> None:
+    under_way = job_queue().under_way(owner())
+    if under_way:
+        names = [calculation_title(j.calculation.name) for j in under_way]
+        st.caption(f"Running: {', '.join(names)}")
+    if problem := job_queue().store_problem:
+        st.caption(f":material/warning: {plain(problem)}")
+    st.segmented_control(
+        "Save plots as",
+        ["svg", "png"],
+        default="svg",
+        format_func=str.upper,
+        key="plot_format",
+        required=True,
+        persist_state="session",
+        help="What the camera above each plot saves.",
+    )
+
+
+def _sample_label(key: str) -> str:
+    s = sample(key)
+    return f"{s.name} · {s.prototype}" if s.prototype.lower() not in s.name.lower() else s.name
+
+
+def _best(chosen: Crystal, covering: Sequence[Model]) -> Recommendation | None:
+    """The potential that fits the crystal best, found once for each crystal and list of potentials."""
+    key = (chosen.key, tuple(m.card.identity for m in covering))
+    if st.session_state.get("best_for") != key:
+        st.session_state["best_for"] = key
+        st.session_state["best_model"] = recommend_for(chosen.atoms, [m.card for m in covering])
+    found: Recommendation | None = st.session_state["best_model"]
+    return found
+
+
+def _model_panel(chosen: Crystal) -> None:
+    available = models()
+    if not available:
+        st.session_state["model_name"] = None
+        st.info("No model is installed: load your own potential on the Models page.")
+        return
+    covering = [m for m in available if not m.missing(chosen.atoms)]
+    best = _best(chosen, covering)
+    if best is not None:
+        covering.sort(key=lambda m: m.name != best.card.name)
+    ordered = covering + [m for m in available if m not in covering]
+    names = [m.name for m in ordered]
+    wanted = st.session_state.pop("wanted_model", None)
+    before = st.session_state.get("model_name")
+    if wanted in names:
+        st.session_state["model_name"] = wanted
+    current = st.session_state.get("model_name")
+    if current not in names or (current not in [m.name for m in covering] and covering and _crystal_changed(chosen)):
+        st.session_state["model_name"] = names[0]
+    st.session_state["model_crystal"] = chosen.key
+
+    def label(name: str) -> str:
+        missing = next(m for m in available if m.name == name).missing(chosen.atoms)
+        return f"{name} (without {listed(missing)})" if missing else name
+
+    name = st.session_state["model_name"]
+    if name != before or st.session_state.get("model_names") != names:
+        renew("model_box")
+        st.session_state["model_names"] = names
+    box = box_key("model_box")
+    st.selectbox(
+        "Model",
+        names,
+        index=names.index(name),
+        format_func=label,
+        key=box,
+        on_change=model_chosen,
+        args=(box,),
+        help="Models that know all elements come first.",
+    )
+    now = next(m for m in available if m.name == name)
+    st.caption(f"{plain(now.card.functional)} · {_elements_label(now.elements)}")
+    if best is not None:
+        here = now.name == best.card.name
+        st.caption(f"{'Chosen' if here else 'For this crystal'}: {best.reason}")
+    if not covering:
+        st.warning(f"No model knows all of {listed(elements_of(chosen.atoms))}.")
+
+
+def _crystal_changed(chosen: Crystal) -> bool:
+    return st.session_state.get("model_crystal") != chosen.key
+
+
+def _elements_label(elements: Sequence[str]) -> str:
+    return " ".join(elements) if len(elements) <= 8 else f"{len(elements)} elements"
+
+
+def _read_address() -> None:
+    """At the first run of a session, take the choice from the address."""
+    if "crystal_key" in st.session_state:
+        return
+    key = st.query_params.get("crystal", DEFAULT_SAMPLE)
+    if HASH.fullmatch(key):
+        if uploads().get(key) is None:
+            st.session_state["upload_error"] = (
+                "The link names a crystal that this server no longer keeps; upload its file again."
+            )
+            key = DEFAULT_SAMPLE
+        else:
+            st.session_state.setdefault("own_crystals", {})[key] = uploads().get(key)
+    elif key not in {s.key for s in samples()}:
+        st.session_state["upload_error"] = f"The link names a sample '{key[:40]}', which does not exist; choose one."
+        key = DEFAULT_SAMPLE
+    problem = st.session_state.get("upload_error")
+    choose_crystal(key)
+    if problem:
+        st.session_state["upload_error"] = problem
+    wanted = st.query_params.get("model")
+    if wanted in {m.name for m in models()}:
+        st.session_state["model_name"] = wanted
+        st.session_state["model_crystal"] = key
+
+
+def _write_address() -> None:
+    now = {"crystal": st.session_state["crystal_key"]}
+    if st.session_state.get("model_name"):
+        now["model"] = st.session_state["model_name"]
+    for name, value in now.items():
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value

@@ -1,0 +1,239 @@
+"""Lesson 5: an imaginary mode and the phase it leads to."""
+
+from __future__ import annotations
+
+import streamlit as st
+from ase import Atoms
+from ase.build import bulk
+from ase.spacegroup import crystal
+
+from pages._parts import frame
+from pages.lessons import parts
+from sus2.figures.lessons.waves import two_bands_figure, well_figure
+from sus2.figures.structure import structure_figure
+from sus2.lessons.first import neighborite
+from sus2.lessons.soft import SoftMode, soft_mode, wrong_cell
+
+TITLE = "An imaginary mode"
+
+
+def _fluorite() -> Atoms:
+    made = crystal(
+        ("Zr", "O"), [(0, 0, 0), (0.25,) * 3], spacegroup=225, cellpar=[5.1] * 3 + [90] * 3, primitive_cell=True
+    )
+    return Atoms(made.numbers, positions=made.positions, cell=made.cell, pbc=True)
+
+
+EXAMPLES = (
+    parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=neighborite),
+    parts.Example("Molybdenum, fcc", "sus2-metals-pbe", build=lambda: bulk("Mo", "fcc", a=4.0)),
+    parts.Example("Hafnium, bcc", "sus2-universal-pbe", build=lambda: bulk("Hf", "bcc", a=3.54)),
+    parts.Example("Zirconia, cubic", "sus2-ionic-pbe", build=_fluorite),
+)
+# What is known of these crystals, to judge the model by.
+KNOWN = {
+    "NaMgF₃, cubic": "Neighborite is cubic only above about 1170 K; below, its octahedra tilt about two axes (Pbnm).",
+    "Molybdenum, fcc": "Molybdenum is body-centred at all temperatures; its fcc form is known from calculations only.",
+    "Hafnium, bcc": "Hafnium is body-centred only above about 2010 K, held there by heat; below, planes shuffle along "
+    "the mode at N and it is hexagonal close-packed (Burgers).",
+    "Zirconia, cubic": "Zirconia is cubic above about 2640 K, then tetragonal P4₂/nmc, and monoclinic below about "
+    "1440 K.",
+}
+STABLE = parts.Example("Strontium titanate", "sus2-ionic-pbe", "srtio3")
+
+
+def show() -> None:
+    st.markdown(
+        "The square of a frequency is a curvature: how fast the energy rises when atoms are moved along the mode. If "
+        "it *falls*, the square is negative and the frequency imaginary; it is drawn below zero. Such a crystal does "
+        "not vibrate: it stands on a ridge, and the mode points downhill. Follow it, and you arrive at the phase that "
+        "the crystal would rather be. Heat can hold it on the ridge; that is how many phase transitions work."
+    )
+    example = parts.choose(EXAMPLES, key="l5_crystal")
+    body, foot = st.container(), st.container()
+    with foot:
+        found = parts.kept("soft", soft_mode, atoms=example.atoms(), potential=parts.model(example.model))
+    if found is not None:
+        with body:
+            _well(found, example)
+            _phase(found, example)
+            _bands(found, example)
+    _questions(found)
+    _break()
+    parts.links(
+        (
+            ("phonons", "Its modes in motion", "waves", example.key(), example.model),
+            ("phonons", "Strontium titanate", "waves", STABLE.sample, STABLE.model),
+            ("check", "Is the model right here? Check it", "fact_check", example.key(), example.model),
+        )
+    )
+
+
+@parts.live
+def _well(found: SoftMode, example: parts.Example) -> None:
+    reach = float(found.amplitudes_a[-1])
+    amplitude = st.slider(
+        "Largest displacement (Å)", -reach, reach, 0.0, 0.02, key=f"l5_amplitude_{EXAMPLES.index(example)}"
+    )
+    energy = found.energy_mev_per_atom(amplitude)
+    parts.numbers(
+        (
+            (f"Frequency at {found.mode.label}", f"{abs(found.mode.frequency_thz):.2f} i", "THz", ""),
+            (
+                "from forces in a supercell",
+                f"{abs(found.curvature_thz):.2f}{' i' if found.curvature_thz < 0 else ''}",
+                "THz",
+                "",
+            ),
+            ("Energy here", parts.signed(energy, 2), "meV/atom", ""),
+            (
+                f"Floor of the well, at {found.well_amplitude_a:.2f} Å",
+                parts.signed(-found.well_mev_per_atom, 2),
+                "meV/atom",
+                "",
+            ),
+        )
+    )
+    # The curvature of the energy per atom at zero that the frequency stands for, from the points next to it.
+    middle = len(found.amplitudes_a) // 2
+    step = found.amplitudes_a[middle + 1]
+    left, right = st.columns([3, 2])
+    with left:
+        frame.plot(
+            well_figure(
+                amplitudes_a=found.amplitudes_a,
+                energies_mev_per_atom=found.energies_mev_per_atom,
+                at_amplitude_a=amplitude,
+                at_energy_mev_per_atom=energy,
+                parabola_mev_per_atom_a2=float(found.energies_mev_per_atom[[middle - 1, middle + 1]].mean()) / step**2,
+                mode=frame.mode(),
+            ),
+            key="l5_well",
+            alt=f"Energy of {example.label} along its imaginary mode",
+            name="lesson-well",
+        )
+    with right:
+        frame.plot(
+            structure_figure(atoms=found.displaced(amplitude), mode=frame.mode(), height=400),
+            key="l5_structure",
+            alt=f"{example.label} displaced along its imaginary mode by {amplitude:.2f} Å",
+            name="lesson-displaced",
+        )
+
+
+def _phase(found: SoftMode, example: parts.Example) -> None:
+    f = found.followed
+    if not f.lower:
+        st.warning(f.summary)
+        return
+    lowest = abs(found.followed_lowest_thz)
+    further = (
+        "All its frequencies are real: the way down ends here."
+        if found.followed_lowest_thz > -0.05
+        else f"It has an imaginary mode itself ({lowest:.1f} i THz): in this model the way goes on."
+    )
+    st.markdown(
+        "**Where it leads.** With cell and atoms set free from the bottom of the well, the crystal becomes "
+        f"**{f.spacegroup_relaxed}**, {f.gain_mev_per_atom:.1f} meV/atom below {f.spacegroup_parent}. {further}"
+    )
+    st.caption(f"Known: {KNOWN[example.label]}")
+
+
+def _bands(found: SoftMode, example: parts.Example) -> None:
+    with st.expander("The bands it comes from", expanded=False):
+        path = found.bands.path
+        frame.plot(
+            two_bands_figure(
+                distance_per_a=path.distance_per_a,
+                segments=path.segments,
+                ticks=path.ticks,
+                bands_thz={example.label: found.bands.frequencies_thz},
+                mode=frame.mode(),
+            ),
+            key="l5_bands",
+            alt=f"Phonon bands of {example.label} with imaginary frequencies below zero",
+            name="lesson-soft-bands",
+        )
+
+
+def _questions(found: SoftMode | None) -> None:
+    depth = (
+        ""
+        if found is None
+        else (
+            f" This well is {found.well_mev_per_atom:.1f} meV/atom deep before the cell relaxes, {found.well_k:.0f} K "
+            "times Boltzmann's constant."
+        )
+    )
+    parts.questions(
+        (
+            (
+                "Why is the well symmetric in the amplitude, and when is it not?",
+                "Moving by +u and by −u gives mirror images of one crystal, so their energies are equal; the new "
+                "phase has two (or more) equal domains. Where no symmetry turns +u into −u the well tilts, and the "
+                "transition jumps.",
+            ),
+            (
+                "The frequency tells the curvature on the ridge. Does it tell how deep the well is?",
+                "No. The dashed parabola knows only the ridge; what stops the fall are higher powers of the "
+                "amplitude, and beyond "
+                "them the relaxation of the cell. A barely imaginary mode can end in a deep valley." + depth,
+            ),
+            (
+                "Two programs give an imaginary mode for a crystal that is stable in nature. Name four reasons.",
+                "The model is wrong there; the crystal was not relaxed (break it, below); the supercell was too "
+                "small (lesson 4); or nature is warm: the real crystal is held on the ridge by its own vibrations.",
+            ),
+            (
+                "Why must the amplitude be followed in a supercell?",
+                "A mode at q = M or X repeats only after two cells: neighbours move in opposite senses. In the "
+                "primitive cell alone it cannot even be drawn.",
+            ),
+        )
+    )
+
+
+def _break() -> None:
+    with parts.break_it(
+        f"**No relaxation before phonons.** Take the lattice constant of {STABLE.label.lower()} from somewhere else, "
+        "from experiment, from another functional, from memory, and compute phonons without relaxing the crystal in "
+        "this model."
+    ):
+        _wrong()
+
+
+@parts.live
+def _wrong() -> None:
+    off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 3.0, 0.5, key="l5_off")
+    study = wrong_cell(STABLE.atoms(), parts.model(STABLE.model).load(), strain_percent=off)
+    low, high = study.lowest_thz, study.highest_thz
+    parts.numbers(
+        (
+            ("Lowest frequency, relaxed", _imaginary(low[0]), "THz", "right"),
+            ("in your cell", _imaginary(low[1]), "THz", "wrong"),
+            ("Highest, relaxed", parts.plain(high[0], 1), "THz", "right"),
+            ("in your cell", parts.plain(high[1], 1), "THz", "wrong"),
+            ("Pressure you forgot", parts.plain(study.pressure_gpa, 1), "GPa", "wrong"),
+        )
+    )
+    path = study.rest.path
+    frame.plot(
+        two_bands_figure(
+            distance_per_a=path.distance_per_a,
+            segments=path.segments,
+            ticks=path.ticks,
+            bands_thz={"relaxed": study.rest.frequencies_thz, "your cell": study.wrong.frequencies_thz},
+            mode=frame.mode(),
+        ),
+        key="l5_wrong",
+        alt=f"Phonons of {STABLE.label}, relaxed and in a wrong cell",
+        name="lesson-unrelaxed",
+    )
+    st.caption(
+        "The same trick used on purpose: films grown on a substrate with a larger lattice constant do become "
+        "ferroelectric."
+    )
+
+
+def _imaginary(frequency: float) -> str:
+    return f"{abs(frequency):.2f} i" if frequency < -0.02 else f"{abs(frequency):.2f}"

@@ -1,0 +1,413 @@
+"""Compare: what the choice of the functional, or of the potential, changes for this crystal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+import sus2
+from pages._parts import frame
+from sus2.comparison.compare import pair_of_functionals
+from sus2.comparison.compare_batch import compare_batch, ordered_alloys
+from sus2.comparison.references import read_free_atoms
+from sus2.errors import Sus2Error
+from sus2.figures.comparison.compare import difference_colour, scatter_figure
+from sus2.figures.comparison.report import comparison_figures, comparison_html
+from sus2.figures.properties.phonons import FREQUENCY_UNITS
+from sus2.registry.external import installed
+from sus2.registry.reference import PotentialRef
+from sus2.structures import elements_of, read_structure
+
+AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button
+DEFAULT_ALLOYS = 4  # elements of the example batch
+CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"}
+
+
+@dataclass(frozen=True, eq=False)
+class External(frame.Model):
+    """A model of others, where its package is installed."""
+
+    def reference(self, precision: str = "float64"):
+        return PotentialRef.external(self.name)
+
+
+def chosen_models(crystal) -> list:
+    """The potentials to compare, the first is the reference; a pair of functionals by default."""
+    available = frame.models() + [External(card) for card in installed()]
+    covering = [m for m in available if not m.missing(crystal.atoms)]
+    if len(covering) < 2:
+        return covering
+    names = [m.name for m in covering]
+    # The choice made by hand stays as long as it fits the crystal.
+    kept = [n for n in st.session_state.get("compare_chosen", []) if n in names]
+    if len(kept) < 2:
+        now = st.session_state.get("model_name") or ""
+        pair = pair_of_functionals([m.card for m in covering], elements_of(crystal.atoms), now)
+        kept = [c.name for c in pair] if pair else names[:2]
+    functionals = {m.name: m.card.functional for m in covering}
+    wanted = st.multiselect(
+        "Potentials; the first is the reference",
+        names,
+        default=kept,
+        format_func=lambda n: f"{n} · {functionals[n]}",
+        key=f"compare_models_{'_'.join(names)}",
+    )
+    st.session_state["compare_chosen"] = wanted
+    return [next(m for m in covering if m.name == n) for n in wanted]
+
+
+def settings_panel() -> dict:
+    with st.expander("More settings"):
+        fixed = st.radio(
+            "The one fixed cell",
+            ["first", "given"],
+            format_func={"first": "the relaxed cell of the first potential", "given": "the cell as given"}.__getitem__,
+            horizontal=True,
+            key="compare_fixed",
+            bind="query-params",
+        )
+        expansion = st.checkbox(
+            "Thermal expansion (quasi-harmonic, slower)", False, key="compare_expansion", bind="query-params"
+        )
+        file = st.file_uploader(
+            "Energies of free atoms, for cohesive energies",
+            key="compare_atoms",
+            max_upload_size=1,
+            help="CSV with the columns Element, PBE, r2SCAN (or the names of the potentials), in eV, on the scale of "
+            "the data that the potentials were fitted to.",
+        )
+    free = None if file is None else read_free_atoms(frame.contents(file).decode("utf-8", errors="replace"))
+    return {"fixed_cell": fixed, "quasi_harmonic": expansion, "free_atoms_ev": free}
+
+
+def difference_table(comparison, rows, label: str) -> None:
+    """The rows with the size of each difference as its colour."""
+    shown = []
+    for d in rows:
+        n = d.digits
+        judged = {True: "below it", False: "above it", None: ""}[d.below_error]
+        shown.append(
+            {
+                "quantity": d.label,
+                "unit": d.unit,
+                comparison.labels[0]: frame.number(d.reference, n),
+                label: frame.number(d.value, n),
+                "difference": signed(d.own, n),
+                "%": "" if d.percent is None else signed(d.percent, 1),
+                "in one fixed cell": "" if d.fixed is None else signed(d.fixed, n),
+                "from the cell": "" if d.volume_effect is None else signed(d.volume_effect, n),
+                "stated error": "" if d.error is None else f"± {frame.number(d.error, n)}, {judged}",
+                "source of the error": d.error_source,
+            }
+        )
+    colours = [difference_colour(d.percent) for d in rows]
+    table = (
+        pd.DataFrame(shown).style.apply(lambda _: colours, subset=["difference"]).apply(lambda _: colours, subset=["%"])
+    )
+    st.dataframe(table, hide_index=True, key=f"compare_table_{label}", height=36 * (len(shown) + 1))
+
+
+def signed(value: float, digits: int) -> str:
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
+
+
+def show(shown, crystal) -> None:
+    c = shown.result
+    for name, label in zip(c.names[1:], c.labels[1:], strict=True):
+        st.markdown(frame.plain(c.summary[name]))
+        tiles(c, name, label)
+    frame.tabs(
+        {
+            "Plots": lambda: show_figures(c, crystal),
+            "All numbers": lambda: show_numbers(c),
+            "Energies and their zeros": lambda: show_energies(c),
+        },
+        key="compare_tab",
+        keep=["compare_cells", "compare_unit"],
+    )
+    if c.problems:
+        with st.expander(f"What could not be computed ({len(c.problems)})", expanded=True):
+            for problem in c.problems:
+                st.markdown(f"- {frame.plain(problem)}")
+    stem = f"{crystal.file_name}-compare"
+    frame.take_away(
+        shown,
+        crystal,
+        stem=stem,
+        content=lambda: {"comparison": c.to_dict()},
+        files=[("Differences (CSV)", f"{stem}.csv", "text/csv", c.to_csv)],
+        seen="result.summary",
+    )
+    st.download_button(
+        "Report (HTML, one page)",
+        lambda: comparison_html(comparison=c),
+        f"{stem}.html",
+        "text/html",
+        key="compare_html",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def show_numbers(c) -> None:
+    for name, label in zip(c.names[1:], c.labels[1:], strict=True):
+        difference_table(c, c.differences[name], label)
+    st.caption(
+        f"The fixed cell is the {c.fixed_cell}, with the atoms at rest in it: what differs there is due to the "
+        "force constants, the rest comes with the change of the cell. The stated error is that of the difference, "
+        "from the cards of the potentials; a difference below it means nothing."
+    )
+
+
+def tiles(c, name: str, label: str) -> None:
+    by_key = {d.key: d for d in c.differences[name]}
+    columns = st.columns(4)
+    for column, key in zip(
+        columns, ("volume_a3_per_atom", "k_vrh_gpa", "g_vrh_gpa", "mean_frequency_thz"), strict=True
+    ):
+        d = by_key.get(key)
+        if d is None or d.percent is None:
+            continue
+        ends = f"{frame.number(d.reference, d.digits)} → {frame.number(d.value, d.digits)} {d.unit}"
+        error = "error not stated" if d.error is None else f"stated error ± {frame.number(d.error, d.digits)} {d.unit}"
+        with column.container(border=True):
+            st.markdown(d.label, help=f"{c.labels[0]} → {label}. Error of the difference: {d.error_source}.")
+            st.markdown(
+                f"<span style='font-size:1.55rem;font-weight:600'>{signed(d.percent, 1)}"
+                "<span style='font-size:1rem;font-weight:400'> %</span></span>",
+                unsafe_allow_html=True,
+            )
+            st.caption(f"{ends}  \n{error}")
+
+
+def show_figures(c, crystal) -> None:
+    left, right = st.columns([3, 1])
+    cells = left.segmented_control(
+        "Cells", list(CELLS), format_func=CELLS.__getitem__, default="own", key="compare_cells"
+    )
+    unit = right.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="compare_unit") or "THz"
+    found = comparison_figures(comparison=c, cells=cells or "own", unit=unit, mode=frame.mode())
+    told = {
+        "eos": ("Energy against volume", "Energy against volume, each above its own minimum"),
+        "bands": ("Phonons at the same wave vectors", "Phonon bands and densities of states"),
+        "effects": ("Where the differences come from", "Shares of the cell and of the force constants"),
+        "elastic": ("Elastic constants", "Elastic constants and moduli"),
+        "thermal": ("Vibrational free energy, entropy, heat capacity", "Thermal functions against temperature"),
+    }
+    for key, (title, alt) in told.items():
+        if key in found:
+            st.markdown(f"**{title}**")
+            names = " and ".join(c.names)
+            frame.plot(
+                found[key],
+                key=f"compare_{key}",
+                alt=f"{alt} of {c.formula} from {names}",
+                name=f"{crystal.file_name}-{key}",
+            )
+
+
+def show_energies(c) -> None:
+    e = c.energies
+    if e is None:
+        st.info("Energies were not asked for.")
+        return
+    st.markdown(
+        "Each functional has its own zero of energy, so raw energies of two functionals are never subtracted here. "
+        "What can be compared is the energy against the elements, each relaxed in the same potential."
+    )
+    rows = []
+    for k, name in enumerate(c.names):
+        formation, cohesive = e.formation_ev_per_atom[k], e.cohesive_ev_per_atom[k]
+        rows.append(
+            {
+                "potential": name,
+                "raw energy (eV/atom)": frame.number(e.raw[k].ev_per_atom, 4),
+                "shift of its scale": "" if k == 0 else signed(e.raw_shift_ev_per_atom(k), 4),
+                "explained by the elements": explained(c, k),
+                "formation energy (eV/atom)": "" if formation is None else signed(formation, 4),
+                "referenced difference": referenced(e, k),
+                "cohesive energy (eV/atom)": "" if cohesive is None else frame.number(cohesive, 3),
+            }
+        )
+    frame.table(rows, key="compare_energies")
+    elements = []
+    for references in e.references:
+        for r in references.found.values():
+            volume = "" if r.volume_a3_per_atom is None else frame.number(r.volume_a3_per_atom, 3)
+            elements.append(
+                {
+                    "potential": references.potential,
+                    "element": r.element,
+                    "structure": r.structure,
+                    "from": r.source,
+                    "energy (eV/atom)": frame.number(r.energy_ev_per_atom, 4),
+                    "volume (Å³/atom)": volume,
+                }
+            )
+    if elements:
+        st.markdown("**Elemental references**")
+        frame.table(elements, key="compare_references")
+
+
+def explained(c, k: int) -> str:
+    shift = None if k == 0 else c.energies.reference_shift_ev_per_atom(k, c.own[0].atoms)
+    return "" if shift is None else signed(shift, 4)
+
+
+def referenced(energies, k: int) -> str:
+    difference = None if k == 0 else energies.referenced_difference_ev_per_atom(k)
+    return "" if difference is None else signed(difference, 4)
+
+
+# Many structures ------------------------------------------------------------------------------------------------
+
+
+def show_batch(models) -> None:
+    st.markdown(
+        "Upload many structures, or take ordered alloys of some elements, to see how the energies of two functionals "
+        "agree before and after they are referred to their elements."
+    )
+    pair = models[:2]
+    common = [e for e in pair[0].elements if e in pair[1].elements]
+    files = st.file_uploader("Structures", accept_multiple_files=True, key="compare_files")
+    elements: list[str] = []
+    if not files and "compare_read" not in st.session_state:
+        elements = st.multiselect(
+            "or ordered alloys (B2, L1₂) of", common, default=example_elements(common), key="compare_elements"
+        )
+    relaxed = st.toggle("Take the structures as they are, without relaxing them", False, key="compare_relaxed")
+    if files:
+        st.session_state["compare_read"] = read_all(files)
+    kept = st.session_state.get("compare_read")
+    if kept and not files:
+        # The other tab was open in between: the box is empty, what it read is still here.
+        st.button("Forget the files", key="compare_forget", on_click=forget_files, icon=":material/close:")
+    structures, unread = kept or (ordered_alloys(elements), {})
+    for name, problem in unread.items():
+        frame.error(f"{name}: {problem}")
+    if len(structures) < 2:
+        st.info("Choose at least two structures, or two elements that crystallise in fcc, bcc or hcp.")
+        return
+    found = frame.ask(
+        compare_batch,
+        auto=not kept and len(structures) <= 3 * DEFAULT_ALLOYS * (DEFAULT_ALLOYS - 1) // 2,
+        note=f"{len(structures)} structures in {pair[0].name} and {pair[1].name}.",
+        structures=structures,
+        potentials=pair,
+        relaxed=relaxed,
+    )
+    if found is not None:
+        show_agreement(found.result, pair)
+
+
+def forget_files() -> None:
+    st.session_state.pop("compare_read", None)
+
+
+def example_elements(common: list[str]) -> list[str]:
+    """A few familiar metals where the potentials know them."""
+    familiar = [e for e in ("Al", "Cu", "Pd", "Ag", "Pt", "Au", "Mg", "Ti") if e in common]
+    return (familiar or common)[:DEFAULT_ALLOYS]
+
+
+def read_all(files) -> tuple[dict, dict[str, str]]:
+    """Structures by file name, and the sentence of each file that cannot be read."""
+    structures, unread = {}, {}
+    for file in files:
+        try:
+            structures[file.name] = read_structure(file.name, frame.contents(file))
+        except Sus2Error as problem:
+            unread[file.name] = str(problem)
+    return structures, unread
+
+
+def show_agreement(b, pair) -> None:
+    names = tuple(m.card.functional if m.card.functional else m.name for m in pair)
+    panels = [("raw", *b.raw_ev_per_atom)]
+    if b.after is not None:
+        panels.append(("against the elements", *b.formation_ev_per_atom))
+    frame.plot(
+        scatter_figure(panels=panels, names=names, labels=b.labels, mode=frame.mode()),
+        key="compare_scatter",
+        alt="Energies of the second functional against the first, before and after referencing",
+        name="functionals",
+    )
+    ways = [("raw", b.before), ("against the elements", b.after), ("shifts fitted to these", b.after_regression)]
+    frame.table(
+        [
+            {
+                "energies": way,
+                "structures": a.n,
+                "Pearson r": frame.number(a.pearson_r, 4),
+                "mean absolute difference (meV/atom)": frame.number(1e3 * a.mae, 1),
+                "rms difference (meV/atom)": frame.number(1e3 * a.rmse, 1),
+                "slope": frame.number(a.slope, 3),
+            }
+            for way, a in ways
+            if a is not None
+        ],
+        key="compare_agreement",
+    )
+    st.markdown("**Elemental shifts** (eV per atom of the element): fitted to these structures, and of the elements")
+    frame.table(
+        [
+            {
+                "element": e,
+                "fitted": signed(s, 3),
+                "from the relaxed elements": signed(b.reference_shifts_ev[e], 3) if e in b.reference_shifts_ev else "",
+            }
+            for e, s in b.regression.shifts_ev.items()
+        ],
+        key="compare_shifts",
+    )
+    rest = frame.number(1e3 * b.regression.rms_residual_ev_per_atom, 1)
+    text = f"The fitted shifts leave {rest} meV/atom (rms) of the raw difference."
+    if not b.regression.determined:
+        text += " These compositions do not tell all shifts apart, so single shifts mean nothing."
+    st.caption(text)
+    for label, problem in b.left_out.items():
+        st.markdown(f"- {frame.plain(label)} is left out: {frame.plain(problem)}")
+    frame.downloads(
+        [
+            ("Energies (CSV)", "functionals.csv", "text/csv", b.to_csv),
+            ("Everything (JSON)", "functionals.json", "application/json", lambda: json.dumps(b.to_dict(), indent=1)),
+        ],
+        key="compare_batch",
+    )
+
+
+def show_one(models, crystal) -> None:
+    values = settings_panel()
+    found = frame.ask(
+        sus2.compare,
+        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+        page="Compare",
+        atoms=crystal.atoms,
+        potentials=models,
+        **values,
+    )
+    if found is not None:
+        show(found, crystal)
+
+
+frame.title(
+    "Compare",
+    "What the choice of the functional changes for this crystal: lattice, stiffness, vibrations and energies of two or "
+    "more potentials, each in its own relaxed cell and all in one fixed cell.",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    models = chosen_models(crystal)
+    if len(models) < 2:
+        known = " and ".join(m.name for m in models) or "No model"
+        st.info(f"{known} alone cannot be compared: two models must know {', '.join(elements_of(crystal.atoms))}.")
+        st.button("Compare PBE and r2SCAN for copper", on_click=frame.choose_crystal, args=("cu",), key="compare_cu")
+    else:
+        frame.tabs(
+            {"This crystal": lambda: show_one(models, crystal), "Many structures": lambda: show_batch(models)},
+            key="compare_what",
+        )

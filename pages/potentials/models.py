@@ -1,0 +1,182 @@
+"""Models: what each potential knows, how wrong it is, where not to trust it; and loading one's own."""
+
+from __future__ import annotations
+
+import re
+
+import streamlit as st
+
+from pages._parts import frame
+from sus2.errors import Sus2Error
+from sus2.figures.elements import elements_figure
+
+ERRORS = re.compile(r"_(ev|mev|gpa|a|thz|percent)(_per_[a-z0-9]+)?$")
+UNITS = {"ev": "eV", "mev": "meV", "gpa": "GPa", "a": "Å", "thz": "THz", "percent": "%", "atom": "atom", "a3": "Å³"}
+
+
+def quantity(key: str, value: float) -> tuple[str, str]:
+    """'force_mae_mev_per_a': 51.2 -> ('force mae', '51.2 meV/Å')."""
+    match = ERRORS.search(key)
+    name = key[: match.start()] if match else key
+    unit = UNITS[match.group(1)] if match else ""
+    if match and match.group(2):
+        per = match.group(2).removeprefix("_per_")
+        unit += f"/{UNITS.get(per, per)}"
+    words = [w.upper() if w in ("mae", "rmse") else w for w in name.split("_")]
+    return " ".join(words), f"{value:.4g} {unit}".strip()
+
+
+def card(model: frame.Model, crystal: frame.Crystal) -> None:
+    c = model.card
+    st.subheader(c.name)
+    st.markdown(
+        f"**{frame.plain(c.functional)}** · {len(c.elements)} {'element' if len(c.elements) == 1 else 'elements'}"
+        + (" · your own, kept for this session" if model.is_own else "")
+    )
+    if c.summary:
+        st.markdown(frame.plain(c.summary))
+    frame.plot(
+        elements_figure(covered=c.elements, highlighted=crystal.info.elements, mode=frame.mode()),
+        key=f"elements_{c.name}",
+        alt=f"Periodic table of the {len(c.elements)} elements that {c.name} covers",
+        name=f"{c.name}-elements",
+    )
+    st.caption(f"Filled: elements that the model knows. Framed: elements of {crystal.info.formula}.")
+    if c.limits != "not stated":
+        st.warning(f"**Where not to trust it.** {frame.plain(c.limits)}")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Errors: train, on its data; test and unseen, held out**")
+        if c.errors:
+            rows = [quantity(k, v) for k, v in c.errors.items()]
+            frame.table([{"error": name, "value": value} for name, value in rows], key=f"errors_{c.name}")
+        else:
+            st.markdown("The card states none.")
+    with right:
+        st.markdown("**Crystals, measured with this model**")
+        if c.properties:
+            frame.table(
+                [
+                    {"crystal": crystal_name, "quantity": name, "value": value}
+                    for crystal_name, entries in c.properties.items()
+                    for name, value in (quantity(k, v) for k, v in entries.items())
+                ],
+                key=f"properties_{c.name}",
+            )
+        else:
+            st.markdown("The card states none.")
+
+    def origin() -> None:
+        for label, text in (
+            ("training data", c.data),
+            ("teacher", c.teacher),
+            ("licence", c.licence),
+            ("SHA-256 of the file", c.sha256),
+            ("version", c.version),
+        ):
+            if text:
+                st.markdown(f"*{label}*: {frame.plain(text)}")
+        if c.command:
+            st.code(c.command, language="bash")
+
+    frame.folded("Data, licence and how it was made", origin, key=f"fold_{c.name}")
+
+
+def own_model_form() -> None:
+    st.markdown(
+        "An `.mtp` file of the SUS2 kind. The file does not name its elements, so give them in the order of its types. "
+        "It is checked first and kept for this session only."
+    )
+    with st.form("own_model", border=True):
+        uploaded = st.file_uploader("Potential file (.mtp)", key="own_file", max_upload_size=64)
+        left, right = st.columns(2)
+        elements = left.text_input("Elements in type order", key="own_elements", placeholder="Ga As")
+        functional = right.text_input("Functional of its data", key="own_functional", placeholder="PBE")
+        pressed = st.form_submit_button("Load", type="primary")
+    if not pressed:
+        return
+    if uploaded is None:
+        frame.error("Choose an .mtp file first.")
+        return
+    symbols = re.findall(r"[A-Za-z]+", elements)
+    if not symbols:
+        frame.error("Give the elements in the order of the types in the file, for example: Ga As.")
+        return
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", uploaded.name.removesuffix(".mtp"))[:60] or "own"
+    try:
+        model = frame.add_model(frame.contents(uploaded), name=name, elements=symbols, functional=functional)
+    except Sus2Error as problem:
+        frame.error(str(problem))
+        return
+    st.session_state["loaded_model"] = model.name
+    st.session_state["wanted_model"] = model.name
+    st.rerun()
+
+
+# What the table of all models shows of a card's errors: held-out ones before those on the training data.
+COMPARED = {
+    "energy (meV/atom)": ("test_near_equilibrium_energy_mae_mev_per_atom", "test_energy_mae_mev_per_atom"),
+    "forces (meV/Å)": ("test_near_equilibrium_force_mae_mev_per_a", "test_force_mae_mev_per_a"),
+    "volume V₀ (%)": ("unseen_crystals_v0_percent", "seen_crystals_v0_percent"),
+    "bulk modulus (%)": ("unseen_crystals_b0_percent", "seen_crystals_b0_percent"),
+    "elastic constants (%)": ("unseen_crystals_c_percent", "seen_crystals_c_percent"),
+    "frequencies at Γ (THz)": ("unseen_crystals_gamma_thz", "seen_crystals_gamma_thz"),
+}
+
+
+def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
+    rows = []
+    for m in known:
+        missing = m.missing(crystal.atoms)
+        row = {
+            "model": m.name,
+            "functional": m.card.functional,
+            "elements": len(m.elements),
+            f"knows {crystal.info.formula}": f"without {' '.join(missing)}" if missing else "yes",
+            "trained on": "DFT" if m.card.teacher == "none" and m.card.errors else m.card.teacher,
+        }
+        for label, keys in COMPARED.items():
+            found = next((m.card.errors[k] for k in keys if k in m.card.errors), None)
+            row[label] = "not stated" if found is None else f"{found:.3g}"
+        rows.append(row)
+    frame.table(rows, key="models_table")
+    st.caption(
+        "Mean absolute errors of energies and forces on held-out structures near equilibrium, and medians over "
+        "crystals of held-out compositions where the card has them, against the data or the teacher that it was "
+        "trained on. An error against experiment adds that of the functional."
+    )
+    one = next((m for m in known if m.is_own and not m.missing(crystal.atoms)), None)
+    if one is not None:
+        st.markdown(
+            f"**{frame.plain(one.name)}** is your own. What it says about {crystal.info.formula} beside a shipped "
+            "model, number by number:"
+        )
+        st.page_link("pages/potentials/compare.py", label="Compare it", icon=":material/compare_arrows:")
+        st.page_link("pages/potentials/check.py", label="Check whether it is sane", icon=":material/fact_check:")
+
+
+frame.title(
+    "Models",
+    "Every model carries a card: what it was trained on, how wrong it was on data it had not seen, and where not to "
+    "trust it.",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    known = {m.name: m for m in frame.models()}
+    if "loaded_model" in st.session_state:
+        st.success(f"{frame.plain(st.session_state.pop('loaded_model'))} is loaded and chosen.")
+    cards, together, own = st.tabs(["Cards", "Side by side", "Load your own"])
+    with cards:
+        if known:
+            chosen = st.session_state.get("model_name")
+            names = list(known)
+            name = st.selectbox(
+                "Card", names, index=names.index(chosen) if chosen in names else 0, key=f"card_of_{chosen}", width=420
+            )
+            card(known[name], crystal)
+        else:
+            st.info("No model is installed yet.")
+    with together:
+        side_by_side(list(known.values()), crystal)
+    with own:
+        own_model_form()

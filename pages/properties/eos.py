@@ -1,0 +1,279 @@
+"""Equation of state: E(V) of the relaxed crystal, its fits, and P(V)."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import streamlit as st
+
+import sus2
+from pages._parts import frame
+from sus2.figures.properties.eos import eos_figure, pressure_figure
+from sus2.figures.structure import structure_figure
+from sus2.properties.eos.checks import check_eos
+from sus2.properties.eos.equations import MODELS
+from sus2.registry.checks import check_applicability
+
+AUTO_ATOMS = 12  # samples up to this size are computed without waiting for the button
+
+
+def settings_panel() -> tuple[str, dict[str, object]]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        equation = st.selectbox(
+            "Equation",
+            list(MODELS),
+            format_func=lambda n: MODELS[n].label,
+            key="eos_equation",
+            width=260,
+            bind="query-params",
+        )
+        percent = st.slider(
+            "Range of volumes (± %)",
+            2,
+            20,
+            6,
+            key="eos_range",
+            help="In volume, not in length: ±6 % of the volume is about ±2 % of the lattice constant.",
+            width=260,
+            bind="query-params",
+        )
+        points = st.slider("Points", 7, 25, 11, 2, key="eos_points", width=200, bind="query-params")
+    with st.expander("More settings"):
+        ions = st.checkbox("Relax the atoms at each volume", True, key="eos_ions", bind="query-params")
+        shape = st.checkbox("Relax the shape of the cell at each volume", True, key="eos_shape", bind="query-params")
+        symmetry = st.checkbox("Keep the symmetry", True, key="eos_symmetry", bind="query-params")
+        fmax = st.select_slider(
+            "Largest force left (eV/Å)",
+            [1e-2, 1e-3, 1e-4],
+            1e-3,
+            format_func=lambda x: f"{x:g}",
+            key="eos_fmax",
+            bind="query-params",
+        )
+    return equation, {
+        "n_points": points,
+        "volume_range": percent / 100,
+        "relax_ions": ions,
+        "relax_shape": shape,
+        "symmetry": symmetry,
+        "fmax": fmax,
+    }
+
+
+def points_csv(result) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["volume_a3", "energy_ev", "pressure_gpa", f"residual_{result.model}_ev"])
+    for row in zip(result.volumes_a3, result.energies_ev, result.pressures_gpa, result.residual_ev, strict=True):
+        writer.writerow([repr(float(x)) for x in row])
+    return out.getvalue()
+
+
+def show(shown, equation, crystal, model) -> None:
+    result = shown.result
+    fit = result.fits.get(equation, result.fit)
+    if fit.model != equation:
+        st.warning(f"{MODELS[equation].label} cannot be fitted to these points; {MODELS[fit.model].label} is shown.")
+    n = result.n_atoms
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(4),
+        (
+            (
+                "Volume V₀",
+                frame.number(fit.v0_a3 / n, 3, fit.v0_a3_error / n),
+                "Å³/atom",
+                "Where the energy is lowest: the volume at zero pressure and temperature, without zero-point motion.",
+            ),
+            (
+                "Bulk modulus B₀",
+                frame.number(fit.b0_gpa, 2, fit.b0_gpa_error),
+                "GPa",
+                "Resistance to compression: the curvature of E(V) at its minimum times the volume.",
+            ),
+            (
+                "B₀′ = dB/dP",
+                frame.number(fit.b0_prime, 2, fit.b0_prime_error),
+                "",
+                "How fast the crystal stiffens under pressure; about 4 for most crystals.",
+            ),
+            (
+                "Energy E₀",
+                frame.number(fit.e0_ev / n, 4, fit.e0_ev_error / n),
+                "eV/atom",
+                "On the model's own scale: its zero depends on the data it was fitted to, so only differences between "
+                "structures of the same elements in the same model mean something.",
+            ),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, value, unit, meaning)
+
+    at_v0 = result.atoms_at_v0
+
+    def made() -> dict[str, frame.Drawing]:
+        return plots(result, fit, at_v0, crystal)
+
+    frame.drawings(made())
+    frame.tabs(
+        {
+            "Energy": lambda: show_energy(made),
+            "Pressure": lambda: show_pressure(result, fit, made),
+            "Relaxed structure": lambda: show_relaxed(result, at_v0, crystal, made),
+            "All fits": lambda: show_fits(result),
+        },
+        key="eos_tab",
+        keep=["eos_all"],
+    )
+    checks = [*check_eos(result), *check_applicability(at_v0, model.load())]
+    frame.checks(checks, key="eos_checks")
+    frame.take_away(
+        shown,
+        crystal,
+        stem=f"{crystal.file_name}-eos",
+        content=lambda: {"equation": fit.model, "result": result.to_dict()},
+        files=[("Points (CSV)", f"{crystal.file_name}-eos.csv", "text/csv", lambda: points_csv(result))],
+        relaxed=at_v0,
+        checks=checks,
+        seen=f'result.fits["{fit.model}"]',
+    )
+
+
+def plots(result, fit, at_v0, crystal) -> dict[str, frame.Drawing]:
+    n, mode, formula = result.n_atoms, frame.mode(), crystal.info.formula
+    shown = list(result.fits) if st.session_state.get("eos_all") else None
+    return {
+        "eos_curve": frame.Drawing(
+            lambda: eos_figure(
+                volumes_a3=result.volumes_a3,
+                energies_ev=result.energies_ev,
+                fits=result.fits,
+                chosen=fit.model,
+                n_atoms=n,
+                shown=shown,
+                mode=mode,
+            ),
+            f"Energy against volume of {formula} with its fit and residuals",
+            f"{crystal.file_name}-eos",
+        ),
+        "eos_pressure": frame.Drawing(
+            lambda: pressure_figure(
+                volumes_a3=result.volumes_a3, pressures_gpa=result.pressures_gpa, fit=fit, n_atoms=n, mode=mode
+            ),
+            f"Pressure against volume of {formula}",
+            f"{crystal.file_name}-pressure",
+        ),
+        "eos_relaxed": frame.Drawing(
+            lambda: structure_figure(atoms=at_v0, mode=mode, height=360),
+            f"Relaxed unit cell of {formula}",
+            f"{crystal.file_name}-relaxed",
+        ),
+    }
+
+
+def show_energy(made) -> None:
+    st.toggle("Show all four equations", False, key="eos_all")
+    frame.plot_of(made(), "eos_curve")
+
+
+def show_pressure(result, fit, made) -> None:
+    st.markdown(
+        "Points come from the stress of the potential, the curve from the fit to its energies: two ways to one "
+        f"pressure. They differ by at most **{result.pressure_deviation_gpa:.3g} GPa** here."
+    )
+    frame.plot_of(made(), "eos_pressure")
+    squeeze(result, fit)
+
+
+def show_fits(result) -> None:
+    n = result.n_atoms
+    frame.table(
+        [
+            {
+                "equation": MODELS[name].label,
+                "V₀ (Å³/atom)": frame.number(f.v0_a3 / n, 4, f.v0_a3_error / n),
+                "B₀ (GPa)": frame.number(f.b0_gpa, 2, f.b0_gpa_error),
+                "B₀′": frame.number(f.b0_prime, 3, f.b0_prime_error),
+                "E₀ (eV/atom)": frame.number(f.e0_ev / n, 5, f.e0_ev_error / n),
+                "rms residual (meV/atom)": f"{1e3 * f.rms_residual_ev / n:.4f}",
+                "source": MODELS[name].citation,
+            }
+            for name, f in result.fits.items()
+        ],
+        key="eos_fits",
+    )
+    st.caption(
+        f"The equations differ by at most {result.b0_spread_percent:.1f} % in B₀. Standard errors measure the fit "
+        "to the computed points alone, not the error of the potential."
+    )
+
+
+def squeeze(result, fit) -> None:
+    """What the fit says at a volume that a slider sets."""
+    widest = int(100 * (result.volumes_a3.max() / fit.v0_a3 - 1.0))
+    narrowest = -int(100 * (1.0 - result.volumes_a3.min() / fit.v0_a3))
+    percent = st.slider(
+        "Volume (% away from V₀)", float(narrowest), float(widest), 0.0, 0.1, key=f"eos_squeeze_{narrowest}_{widest}"
+    )
+    v, n = fit.v0_a3 * (1.0 + percent / 100.0), result.n_atoms
+    pressure, modulus = float(fit.pressure_gpa(v)), float(fit.bulk_modulus_gpa(v))
+    lift = 1e3 * (float(fit.energy_ev(v)) - fit.e0_ev) / n
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(4),
+        (
+            ("Volume", frame.number(v / n, 3), "Å³/atom", "Of the fitted curve, at the slider."),
+            ("Pressure", frame.number(pressure, 2), "GPa", "What it takes to hold this volume; below zero it pulls."),
+            ("Bulk modulus there", frame.number(modulus, 1), "GPa", "−V dP/dV at this volume: it grows as B₀′ says."),
+            ("Energy above E₀", frame.number(lift, 2), "meV/atom", "The work of getting there."),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, value, unit, meaning)
+
+
+def show_relaxed(result, at_v0, crystal, made) -> None:
+    view, facts = st.columns([1, 1])
+    with view:
+        frame.plot_of(made(), "eos_relaxed")
+    with facts:
+        before, after = crystal.atoms.cell.cellpar(), at_v0.cell.cellpar()
+        frame.table(
+            [
+                {
+                    "": name,
+                    "as given": f"{x:.4f} {unit}",
+                    "relaxed": f"{y:.4f} {unit}",
+                    "change": f"{100 * (y / x - 1):+.2f} %".replace("-", "−"),
+                }
+                for name, unit, x, y in zip("abcαβγ", ["Å"] * 3 + ["°"] * 3, before, after, strict=True)
+            ],
+            key="eos_cell",
+        )
+        r = result.relaxation
+        if r is not None:
+            kept = "kept" if r.symmetry_kept else f"changed from {r.spacegroup_before} to {r.spacegroup_after}"
+            st.markdown(
+                f"Converged in {r.steps} steps; largest force left {r.max_force_ev_per_a:.1e} eV/Å, largest stress "
+                f"{r.max_stress_gpa:.1e} GPa; symmetry {kept}."
+            )
+
+
+frame.title(
+    "Equation of state",
+    "The crystal is relaxed, then compressed and stretched step by step. The curve of its energy gives the equilibrium "
+    "volume, the bulk modulus and how that changes with pressure.",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    model = frame.model(crystal.atoms)
+    equation, values = settings_panel()
+    found = frame.ask(
+        sus2.eos,
+        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+        page="Equation of state",
+        atoms=crystal.atoms,
+        potential=model,
+        **values,
+    )
+    if found is not None:
+        show(found, equation, crystal, model)

@@ -1,0 +1,306 @@
+"""Phonons: bands and density of states, thermal functions, modes in motion, soft modes followed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+
+import numpy as np
+import streamlit as st
+
+import sus2
+from pages._parts import frame
+from sus2.figures.properties.phonons import FREQUENCY_UNITS, bands_figure, mode_figure, thermal_figure
+from sus2.properties.phonons.checks import check_phonons
+from sus2.properties.phonons.follow_mode import mode_motion
+from sus2.properties.phonons.report import follow_from, phonon_report, phonopy_files
+from sus2.registry.checks import check_applicability
+
+ROOM_K = 300
+AUTO_ATOMS = 4  # samples up to this size are computed without waiting for the button
+METHODS = {
+    "exact": "Exact second derivatives, from the primitive cell alone",
+    "finite": "Finite displacements in a supercell (phonopy)",
+}
+
+
+def settings_panel() -> dict[str, object]:
+    method = st.selectbox(
+        "Method",
+        list(METHODS),
+        format_func=METHODS.__getitem__,
+        key="phonon_method",
+        width=520,
+        bind="query-params",
+    )
+    values: dict[str, object] = {"method": method}
+    with st.expander("More settings"):
+        values["mesh"] = float(
+            st.slider(
+                "Mesh: length of the periodic box it stands for (Å)",
+                20,
+                120,
+                60,
+                10,
+                key="phonon_mesh",
+                bind="query-params",
+            )
+        )
+        if method == "finite":
+            values["displacement_a"] = st.select_slider(
+                "Displacement (Å)", [0.001, 0.003, 0.01, 0.03], 0.01, key="phonon_displacement", bind="query-params"
+            )
+        born = st.file_uploader("BORN file of phonopy, for LO-TO splitting", key="phonon_born", max_upload_size=1)
+        if born is not None:
+            values["born"] = frame.contents(born).decode("utf-8", errors="replace")
+    return values
+
+
+def bands_csv(bands) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    branches = bands.frequencies_thz.shape[1]
+    writer.writerow(["q1", "q2", "q3", "distance_per_a", *(f"branch_{k}_thz" for k in range(branches))])
+    path = bands.path
+    for q, d, row in zip(path.q_fractional, path.distance_per_a, bands.frequencies_thz, strict=True):
+        writer.writerow([repr(float(x)) for x in (*q, d, *row)])
+    return out.getvalue()
+
+
+def as_zip(files) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def show(shown, crystal, model, values) -> None:
+    report = shown.result
+    result, bands, thermal = report.phonons, report.bands, report.thermal
+    if result.stable:
+        st.success(result.stability)
+    else:
+        st.warning(result.stability)
+
+    def made() -> dict[str, frame.Drawing]:
+        return plots(report, crystal)
+
+    frame.drawings(made())
+    frame.tabs(
+        {
+            "Bands and density of states": lambda: show_bands(report, crystal, made),
+            "Modes in motion": lambda: show_motion(result, bands, crystal, model),
+            "Thermal functions": lambda: show_heat(thermal, crystal, made),
+        },
+        key="phonon_tab",
+        keep=["phonon_unit", "phonon_point", "phonon_branch", "phonon_temperature", "phonon_motion_amplitude"],
+    )
+    finite = None
+    if values["method"] == "exact":
+        finite = frame.ask(
+            sus2.phonons,
+            auto=False,
+            name="phonon_finite",
+            button="Compare methods",
+            note="With finite displacements in a supercell; the checks below then say how far they agree.",
+            atoms=result.atoms,
+            potential=model,
+            relaxed=True,
+            method="finite",
+        )
+    checks = [
+        *check_phonons(result, finite.result if finite else None, bands=bands),
+        *check_applicability(result.atoms, model.load()),
+    ]
+    frame.checks(checks, key="phonon_checks")
+    stem = f"{crystal.file_name}-phonons"
+    frame.take_away(
+        shown,
+        crystal,
+        stem=stem,
+        content=lambda: {"result": report.to_dict()},
+        files=[("Bands (CSV)", f"{stem}.csv", "text/csv", lambda: bands_csv(bands))],
+        relaxed=result.atoms,
+        checks=checks,
+        seen="result.bands.frequencies_thz",
+    )
+    files = frame.ask(
+        phonopy_files,
+        auto=False,
+        button="Prepare files",
+        note="phonopy.yaml, FORCE_CONSTANTS, band.yaml and mesh.yaml, for viewers.",
+        atoms=result.atoms,
+        potential=model,
+        **values,
+    )
+    if files is not None:
+        names = ", ".join(files.result)
+        frame.downloads(
+            [(f"{names} (zip)", f"{stem}-phonopy.zip", "application/zip", lambda: as_zip(files.result))], key=stem
+        )
+
+
+def plots(report, crystal) -> dict[str, frame.Drawing]:
+    result, bands, dos, thermal = report.phonons, report.bands, report.dos, report.thermal
+    mode, formula = frame.mode(), crystal.info.formula
+    unit = st.session_state.get("phonon_unit") or "THz"
+    t = float(st.session_state.get("phonon_temperature", ROOM_K))
+    made = {
+        "phonon_bands": frame.Drawing(
+            lambda: bands_figure(
+                distance_per_a=bands.path.distance_per_a,
+                segments=bands.path.segments,
+                ticks=bands.path.ticks,
+                frequencies_thz=bands.frequencies_thz,
+                dos_frequencies_thz=dos.frequencies_thz,
+                dos_total_per_thz=dos.total_per_thz,
+                dos_projected_per_thz=dos.projected_per_thz,
+                unit=unit,
+                note=result.note,
+                pick=True,
+                mode=mode,
+            ),
+            f"Phonon bands and density of states of {formula}",
+            f"{crystal.file_name}-phonons",
+        )
+    }
+    if thermal is not None:
+        z = thermal.formula_units
+        made["phonon_thermal"] = frame.Drawing(
+            lambda: thermal_figure(
+                temperatures_k=thermal.temperatures_k,
+                helmholtz_kj_per_mol=thermal.helmholtz_kj_per_mol / z,
+                entropy_j_per_k_mol=thermal.entropy_j_per_k_mol / z,
+                heat_capacity_j_per_k_mol=thermal.heat_capacity_j_per_k_mol / z,
+                chosen_k=t,
+                per="formula units",
+                mode=mode,
+            ),
+            f"Thermal functions of {formula} against temperature",
+            f"{crystal.file_name}-thermal",
+        )
+    return made
+
+
+def show_bands(report, crystal, made) -> None:
+    result, bands, dos = report.phonons, report.bands, report.dos
+    st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit")
+    picked = frame.plot_of(made(), "phonon_bands", pick=True)
+    st.caption(
+        f"Path of SeeK-path, 200 points; density of states on a mesh of {' × '.join(map(str, dos.mesh))}. "
+        "Imaginary frequencies are drawn below zero. Click a point of a band to see that mode move."
+    )
+    if picked is not None:
+        point, branch = picked
+        q = bands.path.q_fractional[point]
+        st.subheader(f"Mode {branch + 1} at q = ({', '.join(f'{x:.3f}' for x in q)})".replace("-", "−"))
+        show_mode(result, q, branch, crystal, key="phonon_picked", name=f"q of point {point + 1}")
+
+
+def show_motion(result, bands, crystal, model) -> None:
+    points = dict(special_points(bands.path))
+    left, right = st.columns(2)
+    name = left.selectbox("Point", list(points), key="phonon_point")
+    q = points[name]
+    frequencies = result.frequencies_thz([q])[0]
+    branch = right.selectbox(
+        "Mode",
+        range(len(frequencies)),
+        len(frequencies) - 1,
+        key="phonon_branch",
+        format_func=lambda k: f"{k + 1}: {frequencies[k]:.2f} THz".replace("-", "−"),
+    )
+    show_mode(result, q, branch, crystal, key="phonon_motion", name=name)
+    if frequencies[branch] > -0.05:
+        return
+    st.markdown("This mode is soft: the energy falls along it, so the crystal wants another structure.")
+    found = frame.ask(
+        follow_from,
+        auto=False,
+        button="Follow it",
+        note="Displaces the atoms along it and relaxes them.",
+        atoms=result.atoms,
+        potential=model,
+        q_fractional=list(q),
+        branch=int(branch),
+        method=result.method,
+    )
+    if found is None:
+        return
+    followed = found.result
+    st.success(followed.summary) if followed.lower else st.warning(followed.summary)
+    if followed.lower and st.button(
+        "Take the lower phase as the crystal",
+        key="phonon_lower",
+        on_click=take_phase,
+        args=(followed.atoms, f"{crystal.label}, {followed.spacegroup_relaxed}"),
+    ):
+        st.rerun()  # the whole page, not its tabs alone
+
+
+def take_phase(atoms, label) -> None:
+    frame.choose_crystal(frame.keep_crystal(label, atoms))
+
+
+def show_mode(result, q, branch, crystal, *, key, name) -> None:
+    amplitude = st.slider("Largest displacement (Å)", 0.05, 0.8, 0.3, 0.05, key=f"{key}_amplitude")
+    atoms, u = mode_motion(result, q, branch)
+    frame.plot(
+        mode_figure(atoms=atoms, displacements=u, amplitude_a=amplitude, mode=frame.mode()),
+        key=key,
+        alt=f"Atoms of {crystal.info.formula} moving in mode {branch + 1} at {name}",
+        name=f"{crystal.file_name}-mode",
+    )
+
+
+def special_points(path) -> list[tuple[str, list[float]]]:
+    """Labelled points of the path, each once."""
+    seen: dict[str, list[float]] = {}
+    for part, (first, last) in zip(path.segments, path.segment_labels, strict=True):
+        seen.setdefault(first, [float(x) for x in path.q_fractional[part.start]])
+        seen.setdefault(last, [float(x) for x in path.q_fractional[part.stop - 1]])
+    return list(seen.items())
+
+
+def show_heat(thermal, crystal, made) -> None:
+    if thermal is None:
+        st.info("Thermal functions need real frequencies everywhere; follow the soft mode to a stable phase first.")
+        return
+    t = st.slider("Temperature (K)", 0, 1000, ROOM_K, 10, key="phonon_temperature")
+    k = int(np.argmin(np.abs(thermal.temperatures_k - t)))
+    z = thermal.formula_units
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(3),
+        (
+            ("Free energy F", thermal.helmholtz_kj_per_mol[k] / z, "kJ/mol", "Harmonic, zero-point energy included."),
+            ("Entropy S", thermal.entropy_j_per_k_mol[k] / z, "J/K/mol", "Of the vibrations alone."),
+            ("Heat capacity Cv", thermal.heat_capacity_j_per_k_mol[k] / z, "J/K/mol", "At constant volume."),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, frame.number(float(value), 3), unit, meaning)
+    frame.plot_of(made(), "phonon_thermal")
+    st.caption(f"Per mole of formula units of {crystal.info.formula}; acoustic modes at Γ are left out.")
+
+
+frame.title(
+    "Phonons",
+    "How the atoms vibrate: exact frequencies at any wave vector from the primitive cell alone, no supercell needed. "
+    "The crystal is relaxed first.",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    model = frame.model(crystal.atoms)
+    values = settings_panel()
+    found = frame.ask(
+        phonon_report,
+        auto=crystal.is_sample and len(crystal.atoms) <= 2 * AUTO_ATOMS,
+        page="Phonons",
+        atoms=crystal.atoms,
+        potential=model,
+        **values,
+    )
+    if found is not None:
+        show(found, crystal, model, values)

@@ -1,0 +1,228 @@
+"""Thermal properties in the quasi-harmonic approximation."""
+
+from __future__ import annotations
+
+import csv
+import io
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+import sus2
+from pages._parts import frame
+from sus2.figures.properties.thermal import free_energy_figure, gruneisen_figure, temperature_figure
+
+AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
+EQUATIONS = {"vinet": "Vinet", "birch_murnaghan": "Birch-Murnaghan", "murnaghan": "Murnaghan"}
+DULONG_PETIT_J_PER_K_MOL = 24.943  # 3R per mole of atoms
+COLUMNS = (
+    "temperatures_k",
+    "volumes_t_a3",
+    "thermal_expansion_per_k",
+    "bulk_modulus_gpa",
+    "cp_j_per_k_mol",
+    "cv_j_per_k_mol",
+    "gibbs_ev",
+    "gruneisen",
+    "gruneisen_modes_average",
+)
+
+
+TABS = {
+    "Volume": ("thermal_volume",),
+    "Thermal expansion": ("thermal_expansion",),
+    "Bulk modulus": ("thermal_bulk-modulus",),
+    "Heat capacity": ("thermal_heat-capacity",),
+    "Grüneisen": ("thermal_gruneisen", "thermal_modes"),
+    "Free energy": ("thermal_free",),
+}
+MODES_MEAN = "How fast each frequency falls with volume, −d ln ω/d ln V; negative modes make crystals shrink."
+
+
+def settings_panel() -> dict[str, object]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        highest = st.slider(
+            "Highest temperature (K)", 200, 2000, 1000, 100, key="thermal_highest", width=260, bind="query-params"
+        )
+        low, high = st.slider(
+            "Volumes (% from the static one)",
+            -15,
+            25,
+            (-4, 8),
+            key="thermal_range",
+            help="Crystals expand, so the range reaches further up than down. V(T) must stay inside.",
+            width=300,
+            bind="query-params",
+        )
+        points = st.slider("Number of volumes", 7, 15, 9, key="thermal_points", width=200, bind="query-params")
+    with st.expander("More settings"):
+        mesh = st.slider(
+            "Mesh: length of the periodic box it stands for (Å)",
+            20,
+            100,
+            60,
+            10,
+            key="thermal_mesh",
+            bind="query-params",
+        )
+        equation = st.selectbox(
+            "Equation of state",
+            list(EQUATIONS),
+            format_func=EQUATIONS.__getitem__,
+            key="thermal_eos",
+            bind="query-params",
+        )
+    return {
+        "volume_range": (low / 100, high / 100),
+        "n_volumes": points,
+        "temperatures_k": None if highest == 1000 else [float(t) for t in range(0, highest + 1, 10)],
+        "mesh": float(mesh),
+        "equation": equation,
+    }
+
+
+def curves_csv(result) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in zip(*(getattr(result, name) for name in COLUMNS), strict=True):
+        writer.writerow([repr(float(x)) for x in row])
+    return out.getvalue()
+
+
+def plots(result, crystal) -> dict[str, frame.Drawing]:
+    mode, n, formula = frame.mode(), result.n_atoms, crystal.info.formula
+    thermodynamic = np.where(result.temperatures_k >= 20.0, result.gruneisen, np.nan)
+    limit = ("Dulong and Petit, 3R", DULONG_PETIT_J_PER_K_MOL)
+    expansion = {"linear": 1e6 * result.linear_expansion_per_k, "volume": 1e6 * result.thermal_expansion_per_k}
+    capacities = {"Cp": result.cp_j_per_k_mol / n, "Cv at V(T)": result.cv_j_per_k_mol / n}
+    gruneisen = {"from thermal expansion": thermodynamic, "mean over modes": result.gruneisen_modes_average}
+    made = {}
+    for name, curves, label, unit, line in (
+        ("volume", {"V(T)": result.volumes_t_a3 / n}, "volume", "Å³/atom", None),
+        ("expansion", expansion, "thermal expansion", "10⁻⁶/K", None),
+        ("bulk-modulus", {"B(T)": result.bulk_modulus_gpa}, "isothermal bulk modulus", "GPa", None),
+        ("heat-capacity", capacities, "heat capacity", "J/(K mol of atoms)", limit),
+        ("gruneisen", gruneisen, "Grüneisen parameter", "", None),
+    ):
+        made[f"thermal_{name}"] = frame.Drawing(
+            partial(
+                temperature_figure,
+                temperatures_k=result.temperatures_k,
+                curves=curves,
+                label=label,
+                unit=unit,
+                limit=line,
+                mode=mode,
+            ),
+            f"{label} of {formula} against temperature",
+            f"{crystal.file_name}-{name}",
+        )
+    made["thermal_modes"] = frame.Drawing(
+        lambda: gruneisen_figure(
+            frequencies_thz=result.mode_frequencies_thz, gruneisen=result.mode_gruneisen, mode=mode
+        ),
+        f"Mode Grüneisen parameters of {formula}",
+        f"{crystal.file_name}-mode-gruneisen",
+    )
+    made["thermal_free"] = frame.Drawing(
+        lambda: free_energy_figure(
+            volumes_a3=result.volumes_a3,
+            free_energies_ev=result.free_energies_ev,
+            temperatures_k=result.temperatures_k,
+            volumes_t_a3=result.volumes_t_a3,
+            gibbs_ev=result.gibbs_ev,
+            n_atoms=n,
+            mode=mode,
+        ),
+        f"Free energy of {formula} against volume at several temperatures",
+        f"{crystal.file_name}-free-energy",
+    )
+    return made
+
+
+def free_energy_words(result) -> str:
+    return (
+        f"{len(result.volumes_a3)} volumes, phonons on a mesh of {' × '.join(map(str, result.mesh))}, ions and shape "
+        f"of the cell relaxed at each; {EQUATIONS[result.equation]} fit by phonopy. Acoustic modes at Γ are left out."
+    )
+
+
+def show(shown, crystal) -> None:
+    result = shown.result
+    if result.note:
+        st.warning(frame.plain(result.note))
+    n = result.n_atoms
+    hottest = int(result.temperatures_k[-1])
+    # A key of its own for each axis: the kept value of a longer one would lie outside.
+    t = float(st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}"))
+    for column, (label, value, unit, meaning) in zip(
+        st.columns(4),
+        (
+            ("Volume", frame.number(result.at("volumes_t_a3", t) / n, 3), "Å³/atom", "Of lowest free energy."),
+            (
+                "Expansion α",
+                frame.number(1e6 * result.at("thermal_expansion_per_k", t) / 3, 2),
+                "10⁻⁶/K",
+                "Linear thermal expansion, the mean over directions: a third of the volume's.",
+            ),
+            (
+                "Bulk modulus B",
+                frame.number(result.at("bulk_modulus_gpa", t), 1),
+                "GPa",
+                "Isothermal, with zero-point motion and heat.",
+            ),
+            (
+                "Heat capacity Cp",
+                frame.number(result.at("cp_j_per_k_mol", t) / n, 2),
+                "J/(K mol)",
+                "At constant pressure, per mole of atoms.",
+            ),
+        ),
+        strict=True,
+    ):
+        frame.quantity(column, label, value, unit, meaning)
+    made = frame.drawings(plots(result, crystal))
+    told = {"thermal_modes": MODES_MEAN, "thermal_free": free_energy_words(result)}
+
+    def draw(keys) -> None:
+        for key in keys:
+            frame.plot_of(made, key)
+            if key in told:
+                st.caption(told[key])
+
+    frame.tabs({tab: partial(draw, keys) for tab, keys in TABS.items()}, key="thermal_tab")
+    frame.checks(result.checks, key="thermal_checks")
+    frame.take_away(
+        shown,
+        crystal,
+        stem=f"{crystal.file_name}-quasi-harmonic",
+        content=lambda: {"result": result.to_dict()},
+        files=[("Curves (CSV)", f"{crystal.file_name}-quasi-harmonic.csv", "text/csv", lambda: curves_csv(result))],
+        relaxed=result.atoms,
+        checks=result.checks,
+        seen='result.at("thermal_expansion_per_k", 300), result.at("bulk_modulus_gpa", 300)',
+    )
+
+
+frame.title(
+    "Thermal properties",
+    "What heat does to the crystal: its expansion, stiffness and heat capacity from the free energy of exact phonons "
+    "at several volumes (the quasi-harmonic approximation).",
+)
+with frame.guard():
+    crystal = frame.crystal()
+    model = frame.model(crystal.atoms)
+    values = settings_panel()
+    found = frame.ask(
+        sus2.thermal,
+        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
+        note="The heaviest calculation here: phonons at every volume.",
+        page="Thermal properties",
+        atoms=crystal.atoms,
+        potential=model,
+        **values,
+    )
+    if found is not None:
+        show(found, crystal)

@@ -1,0 +1,315 @@
+"""How a property is described, so that everything that lists properties can read one description."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def always(result: Any) -> bool:
+    """Compare this quantity for every result."""
+    return True
+
+
+def never(result: Any) -> bool:
+    """Compare this quantity for no result."""
+    return False
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a result.
+
+    Attributes
+    ----------
+    key : str
+        Name in tables, databases and JSON, with the unit at its end (``b0_gpa``).
+    symbol : str
+        Short name, for the heading of a column.
+    label : str
+        Name in words, for a row.
+    unit : str
+        Unit as people write it; empty for a pure number.
+    digits : int
+        Digits after the decimal point.
+    meaning : str
+        One sentence that explains the quantity.
+    read : callable, optional
+        ``read(result)`` gives the number; by default the attribute called `key`.
+    error : callable, optional
+        ``error(result)`` gives its standard error, where there is one.
+    headline : bool
+        Whether the page of the property shows it above the figures.
+    tabulated : bool
+        Whether tables of many crystals have a column for it.
+    compared : callable
+        ``compared(result)`` tells whether potentials are compared by it.
+    """
+
+    key: str
+    symbol: str
+    label: str
+    unit: str
+    digits: int
+    meaning: str
+    read: Callable[[Any], float] | None = None
+    error: Callable[[Any], float] | None = None
+    headline: bool = False
+    tabulated: bool = True
+    compared: Callable[[Any], bool] = always
+
+    @property
+    def title(self) -> str:
+        """Symbol and unit, the heading of a column."""
+        return f"{self.symbol} ({self.unit})" if self.unit else self.symbol
+
+    def of(self, result: Any) -> float:
+        """Read the number from a result."""
+        return float(getattr(result, self.key) if self.read is None else self.read(result))
+
+
+@dataclass(frozen=True)
+class Category:
+    """What a result says in one word, such as "stable": a column of text.
+
+    Attributes
+    ----------
+    key : str
+        Name in tables, databases and JSON.
+    title : str
+        Heading of the column.
+    read : callable
+        ``read(result)`` gives the word.
+    """
+
+    key: str
+    title: str
+    read: Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An argument of the function that has an option of its own on the command line.
+
+    Attributes
+    ----------
+    name : str
+        Name of the argument; the option is ``--name`` with hyphens.
+    kind : type
+        Type of the value.
+    default : object
+        Its default, the function's own.
+    help : str
+        One sentence.
+    short : str
+        A second, shorter name of the option.
+    shown : bool
+        Whether it is no argument of the function, but of the text that is printed.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    short: str = ""
+    shown: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the app.
+
+    Attributes
+    ----------
+    title : str
+        Name in the navigation and heading.
+    icon : str
+        Name of a Material symbol.
+    about : str
+        One or two sentences below the heading.
+    script : str
+        Its script below ``pages/``, without the ending; empty for the page that every property has.
+    max_auto_atoms : int
+        Samples of at most so many atoms are computed without waiting for the button.
+    """
+
+    title: str
+    icon: str
+    about: str
+    script: str = ""
+    max_auto_atoms: int = 8
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that a result can be saved as.
+
+    Attributes
+    ----------
+    label : str
+        What the button says.
+    ending : str
+        Ending of the file's name.
+    mime : str
+        Media type.
+    write : callable
+        ``write(result)`` gives the content.
+    """
+
+    label: str
+    ending: str
+    mime: str
+    write: Callable[[Any], str]
+
+
+def _as_dict(result: Any) -> dict[str, Any]:
+    found: dict[str, Any] = result.to_dict()
+    return found
+
+
+def _nothing(result: Any) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, eq=False)
+class Property:
+    """Everything that the program needs to know of a property to offer it everywhere.
+
+    Attributes
+    ----------
+    name : str
+        Its name, which is also its command and the path of its page.
+    title : str
+        What it is, in the middle of a sentence.
+    function : str
+        ``module:function`` that computes it; called as ``f(atoms, potential, *, progress, **settings)``.
+    help : str
+        Help text of the command.
+    quantities : tuple of Quantity
+        Its numbers.
+    categories : tuple of Category
+        Its words.
+    more : callable, optional
+        ``more(result)`` gives further quantities and their numbers, which depend on the crystal (elastic constants).
+    options : tuple of Option
+        Options of the command.
+    settings : mapping
+        Settings for tables of many crystals, where they are not the function's own defaults.
+    finite : str
+        Value of the setting ``method`` for potentials without exact second derivatives; empty where there is no such
+        setting.
+    begins_with_relaxation : bool
+        Whether the function begins with ``sus2.relax`` and its defaults, so that one relaxation serves several.
+    together : str
+        ``module:function`` that prepares many crystals at once (see `sus2.properties.together`); empty where each is
+        computed alone.
+    memory : mapping
+        Function name -> parts of the memory estimate (see `sus2.jobs.memory`), for the property's function and for
+        those that go with it.
+    cost : float
+        Time for one crystal, in relaxations.
+    commands : tuple of str
+        Further functions that the command reproduces.
+    relaxed : callable, optional
+        ``relaxed(result)`` gives the relaxed crystal.
+    content : callable
+        ``content(result)`` gives the JSON of the command.
+    lines : callable
+        ``lines(result)`` gives lines of text for the command, below the quantities.
+    show : callable, optional
+        ``show(result, **options)`` gives all lines of text, in place of the quantities.
+    write_files : callable, optional
+        ``write_files(result, folder)`` writes the files of other programs; the command's ``--output`` is a folder then.
+    check : callable, optional
+        ``check(result)`` raises the error of a result that is not to be used.
+    downloads : tuple of Download
+        Files of the page.
+    seen : str
+        The expression that the script which reproduces a result prints.
+    page : Page, optional
+        Its page; None where it has none.
+    kept : tuple of str
+        Cached properties of its results that are stored with them, as they take longer to compute than to read.
+    """
+
+    name: str
+    title: str
+    function: str
+    help: str
+    quantities: tuple[Quantity, ...]
+    categories: tuple[Category, ...] = ()
+    more: Callable[[Any], Mapping[Quantity, float]] | None = None
+    options: tuple[Option, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    finite: str = ""
+    begins_with_relaxation: bool = False
+    together: str = ""
+    memory: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    cost: float = 1.0
+    commands: tuple[str, ...] = ()
+    relaxed: Callable[[Any], Atoms] | None = None
+    content: Callable[[Any], dict[str, Any]] = _as_dict
+    lines: Callable[[Any], list[str]] = _nothing
+    show: Callable[..., list[str]] | None = None
+    write_files: Callable[[Any, Any], object] | None = None
+    check: Callable[[Any], object] | None = None
+    downloads: tuple[Download, ...] = ()
+    seen: str = "result"
+    page: Page | None = None
+    kept: tuple[str, ...] = ()
+
+    @cached_property
+    def compute(self) -> Callable[..., Any]:
+        """The function itself; its module is imported at first use, as it may import torch."""
+        return _found(self.function)
+
+    @cached_property
+    def prepare(self) -> Callable[..., Any] | None:
+        """The function of `together`."""
+        return _found(self.together) if self.together else None
+
+    def numbers(self, result: Any) -> dict[str, float]:
+        """Read the numbers of tables, by key."""
+        return {q.key: q.of(result) for q in self.quantities if q.tabulated}
+
+    def words(self, result: Any) -> dict[str, str]:
+        """Read the words of tables, by key."""
+        return {c.key: c.read(result) for c in self.categories}
+
+    def compared(self, result: Any) -> dict[Quantity, float]:
+        """Read the finite numbers by which potentials are compared."""
+        found = {q: q.of(result) for q in self.quantities if q.compared(result)}
+        if self.more is not None:
+            found |= self.more(result)
+        return {q: value for q, value in found.items() if math.isfinite(value)}
+
+    def for_potential(self, *, exact: bool, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Settings for tables: the property's own, and over them those given.
+
+        Parameters
+        ----------
+        exact : bool
+            Whether the potential has exact second derivatives.
+        given : mapping, optional
+            Settings that go before.
+
+        Returns
+        -------
+        dict
+            Arguments of the function.
+        """
+        method = {"method": self.finite} if self.finite and not exact else {}
+        return {**self.settings, **method, **(given or {})}
+
+
+def _found(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

@@ -1,0 +1,1 @@
+"""Relaxation as a property: the crystal at rest."""

@@ -1,0 +1,127 @@
+"""What the program says of quasi-harmonic properties."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sus2.properties.property import Download, Option, Page, Property, Quantity
+
+if TYPE_CHECKING:
+    from sus2.properties.thermal.result import ThermalResult
+
+ROOM_K = 300.0
+_CURVES = (
+    "temperatures_k",
+    "volumes_t_a3",
+    "thermal_expansion_per_k",
+    "bulk_modulus_gpa",
+    "cp_j_per_k_mol",
+    "cv_j_per_k_mol",
+    "gibbs_ev",
+    "gruneisen",
+    "gruneisen_modes_average",
+)
+
+
+def curves_csv(result: ThermalResult) -> str:
+    """Write the curves against temperature as CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_CURVES)
+    for row in zip(*(getattr(result, name) for name in _CURVES), strict=True):
+        writer.writerow([repr(float(x)) for x in row])
+    return out.getvalue()
+
+
+def quantities_at(temperature_k: float) -> tuple[Quantity, ...]:
+    """Describe the quantities at a temperature, K."""
+    t = f"{temperature_k:g}"
+
+    def reached(result: ThermalResult) -> bool:
+        return float(result.temperatures_k[-1]) >= temperature_k
+
+    return (
+        Quantity(
+            f"thermal_expansion_{t}k_1e6_per_k",
+            f"α (volume) at {t} K",
+            f"Volume expansion α, {t} K",
+            "10⁻⁶/K",
+            2,
+            "Quasi-harmonic thermal expansion of the volume, (1/V) dV/dT; three times the mean linear expansion.",
+            lambda r: 1e6 * r.at("thermal_expansion_per_k", temperature_k),
+            headline=True,
+            compared=reached,
+        ),
+        Quantity(
+            f"volume_{t}k_a3_per_atom",
+            f"V at {t} K",
+            f"Volume, {t} K",
+            "Å³/atom",
+            3,
+            "Volume of lowest quasi-harmonic free energy.",
+            lambda r: r.at("volumes_t_a3", temperature_k) / r.n_atoms,
+            headline=True,
+            compared=reached,
+        ),
+        Quantity(
+            f"bulk_modulus_{t}k_gpa",
+            f"B at {t} K",
+            f"Bulk modulus B, {t} K",
+            "GPa",
+            1,
+            "Isothermal bulk modulus with zero-point and thermal motion.",
+            lambda r: r.at("bulk_modulus_gpa", temperature_k),
+            headline=True,
+            compared=reached,
+        ),
+        Quantity(
+            f"cp_{t}k_j_per_k_mol_atoms",
+            f"Cₚ at {t} K",
+            f"Heat capacity Cₚ, {t} K",
+            "J/K/mol atoms",
+            2,
+            "Quasi-harmonic heat capacity at constant pressure, per mole of atoms.",
+            lambda r: float(np.interp(temperature_k, r.temperatures_k, np.asarray(r.cp_j_per_k_mol_atoms))),
+            headline=True,
+            compared=reached,
+        ),
+    )
+
+
+def _show(result: ThermalResult, temperature: float = ROOM_K) -> list[str]:
+    lines = [f"{temperature:g} K. {result.note}".rstrip()]
+    for label, name, unit in (
+        ("V", "volumes_t_a3", f"Å³ for {len(result.atoms)} atoms"),
+        ("alpha", "thermal_expansion_per_k", "1/K (volume)"),
+        ("B", "bulk_modulus_gpa", "GPa"),
+        ("Cp", "cp_j_per_k_mol", "J/K/mol"),
+    ):
+        lines.append(f"  {label:<6}{result.at(name, temperature):>16.6g}  {unit}")
+    return lines
+
+
+ENTRY = Property(
+    name="thermal",
+    title="thermal properties",
+    function="sus2.properties.thermal.calculate:thermal",
+    help="Quasi-harmonic volume, expansion, bulk modulus and heat capacity.",
+    quantities=quantities_at(ROOM_K),
+    options=(Option("temperature", float, ROOM_K, "Temperature to print, K.", shown=True),),
+    memory={"thermal": ("phonons",)},
+    cost=12.0,
+    relaxed=lambda t: t.atoms,
+    show=_show,
+    downloads=(Download("Curves (CSV)", "csv", "text/csv", curves_csv),),
+    seen='result.at("thermal_expansion_per_k", 300), result.at("bulk_modulus_gpa", 300)',
+    page=Page(
+        "Thermal properties",
+        "thermostat",
+        "Thermal expansion, stiffness and heat capacity from the free energy of exact phonons at several volumes (the "
+        "quasi-harmonic approximation).",
+        "properties/thermal",
+    ),
+)

@@ -13,7 +13,7 @@ from sus2.errors import Sus2Error
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from sus2.comparison.compare import Comparison
+    from sus2.comparison.result import Comparison
     from sus2.potential.evaluation import Calculates
 
 

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
-from sus2.comparison.energies import EnergyScales, energy_scales
-from sus2.comparison.export import comparison_dict, differences_csv
-from sus2.comparison.rows import BandAgreement, Difference, band_agreement, differences, quantities
-from sus2.comparison.words import summary_of
+from sus2.comparison.energies import energy_scales
+from sus2.comparison.result import Comparison, Mode, Side
 from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Error, UnknownElementError
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.properties.elastic.calculate import elastic
-from sus2.properties.elastic.result import ElasticResult
-from sus2.properties.eos.calculate import eos
-from sus2.properties.eos.result import EosResult
+from sus2.properties.catalogue import catalogue
 from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.qpath import QPath
-from sus2.properties.phonons.result import BandStructure, PhononDos, PhononResult, PhononThermal
-from sus2.properties.thermal.calculate import thermal
-from sus2.properties.thermal.result import ThermalResult
+from sus2.properties.phonons.report import PhononReport
+from sus2.properties.phonons.result import BandStructure, PhononResult
+from sus2.properties.property import Property
 from sus2.registry.load import ranking
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
@@ -38,142 +30,16 @@ from sus2.units import EV_PER_A3_TO_GPA
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ["PROPERTIES", "Comparison", "EnergyScales", "Side", "compare", "pair_of_functionals"]
+__all__ = ["PROPERTIES", "compare", "pair_of_functionals"]
 
-Array = NDArray[np.float64]
-Mode = Literal["own", "fixed"]
 T = TypeVar("T")
 
 PROPERTIES = ("eos", "elastic", "phonons", "energies")
+"""What is compared by default: properties of the catalogue, and "energies"."""
 FMAX_EV_PER_A = 1e-4
 STRESS_GPA = 1e-3
-ZERO_EV_PER_ATOM = 1e-4
 # Two relaxed cells that differ by more than this are not the same crystal on one path.
 _SAME_CELL = (0.15, 8.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """One potential in one cell: its own relaxed one (mode "own") or the fixed one, with the ions at rest.
-
-    atoms: the standard primitive cell; energy_ev_per_atom on the potential's own scale; what was not asked for or
-    could not be computed is None, the reasons are in problems. The equation of state belongs to the own cell alone.
-    """
-
-    potential: Calculates
-    mode: Mode
-    atoms: Atoms
-    relaxation: RelaxResult
-    energy_ev_per_atom: float
-    pressure_gpa: float
-    eos: EosResult | None
-    elastic: ElasticResult | None
-    phonons: PhononResult | None
-    bands: BandStructure | None
-    dos: PhononDos | None
-    thermal: PhononThermal | None
-    quasi_harmonic: ThermalResult | None
-    problems: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.potential.name
-
-    @cached_property
-    def quantities(self) -> dict[str, float]:
-        """Every number of this side, units in the keys."""
-        return quantities(self)
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Two or more potentials for one crystal; differences are against the first.
-
-    own, fixed: a Side of each potential in its own relaxed cell and in the one fixed cell; path: the q-path of all
-    bands; fixed_cell: what that cell is, in words; problems: what could not be computed, one sentence each.
-    """
-
-    formula: str
-    potentials: tuple[Calculates, ...]
-    own: tuple[Side, ...]
-    fixed: tuple[Side, ...]
-    fixed_cell: str
-    path: QPath | None
-    energies: EnergyScales | None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(p.name for p in self.potentials)
-
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """Short names: the functionals where they differ from each other, else the names."""
-        functionals = tuple(p.functional for p in self.potentials)
-        return functionals if len(set(functionals)) == len(functionals) else self.names
-
-    @cached_property
-    def differences(self) -> dict[str, tuple[Difference, ...]]:
-        """Rows of each other potential against the first."""
-        extra: list[dict[str, float]] = [{} for _ in self.potentials]
-        if self.energies is not None:
-            # An element in its ground state is its own reference.
-            single = len(set(self.own[0].atoms.numbers.tolist())) == 1
-            for k, e in enumerate(self.energies.formation_ev_per_atom):
-                if e is not None and not (single and abs(e) < ZERO_EV_PER_ATOM):
-                    extra[k]["formation_energy_ev_per_atom"] = e
-            for k, e in enumerate(self.energies.cohesive_ev_per_atom):
-                extra[k] |= {} if e is None else {"cohesive_energy_ev_per_atom": e}
-        return {
-            self.names[k]: differences(
-                (self.potentials[0], self.potentials[k]),
-                (self.own[0].quantities | extra[0], self.own[k].quantities | extra[k]),
-                (self.fixed[0].quantities, self.fixed[k].quantities) if self.fixed else ({}, {}),
-                self.formula,
-            )
-            for k in range(1, len(self.potentials))
-        }
-
-    @cached_property
-    def band_agreement(self) -> dict[str, dict[Mode, BandAgreement]]:
-        """Agreement of all frequencies on the path with the first potential's, in both modes."""
-        out: dict[str, dict[Mode, BandAgreement]] = {}
-        for k, name in enumerate(self.names[1:], 1):
-            out[name] = {}
-            sides: tuple[tuple[Mode, tuple[Side, ...]], ...] = (("own", self.own), ("fixed", self.fixed))
-            for mode, row in sides:
-                first, other = (row[0].bands, row[k].bands) if row else (None, None)
-                found = band_agreement(first, other) if first is not None and other is not None else None
-                if found is not None:
-                    out[name][mode] = found
-        return out
-
-    @cached_property
-    def summary(self) -> dict[str, str]:
-        """What changes from the first potential to each other one: a paragraph made from these numbers."""
-        lowest = [s.quantities.get("min_frequency_thz") for s in self.own]
-        return {
-            name: summary_of(
-                formula=self.formula,
-                functionals=(self.labels[0], self.labels[k]),
-                rows=self.differences[name],
-                bands=self.band_agreement[name],
-                lowest_thz=(lowest[0], lowest[k]),
-            )
-            for k, name in enumerate(self.names[1:], 1)
-        }
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        notes = self.energies.notes if self.energies is not None else ()
-        return tuple(dict.fromkeys([p for s in (*self.own, *self.fixed) for p in s.problems] + list(notes)))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Numbers, lists and texts, with units in the names, for JSON."""
-        return comparison_dict(self)
-
-    def to_csv(self) -> str:
-        """The rows of all differences as CSV."""
-        return differences_csv(self.names[0], self.differences)
 
 
 def compare(
@@ -188,23 +54,54 @@ def compare(
     mesh: float = MESH_LENGTH_A,
     progress: Progress | None = None,
 ) -> Comparison:
-    """One crystal in two or more potentials: lattice, E(V), elasticity, phonons on one q-path, thermal, energies.
+    """Compare one crystal in two or more potentials: lattice, properties, phonons on one q-path, energies.
 
-    Each property is computed twice: with every potential in its own relaxed cell, and with all in one fixed cell
-    ("first": the relaxed cell of the first potential; "given": the cell of atoms) with the ions relaxed in it. The
-    difference at the fixed cell is that of the force constants, the rest is the change of the cell.
+    Each property is computed twice: with every potential in its own relaxed cell, and with all in one fixed cell with
+    the ions relaxed in it. The difference at the fixed cell is that of the force constants, the rest is the change of
+    the cell. A property that fails for one potential is left out with a sentence in `problems`.
 
-    properties: any of PROPERTIES; free_atoms_ev: functional or name of a potential -> element -> energy of the free
-    atom, for cohesive energies; quasi_harmonic: thermal expansion too (takes longer); points, mesh: as in phonons.
-    SUS2 potentials give exact second derivatives, others finite differences.
+    Parameters
+    ----------
+    atoms : Atoms or Structure
+        The crystal.
+    potentials : sequence of Calculates
+        Two or more potentials with different names; the first is the reference. SUS2 potentials give exact second
+        derivatives, others finite differences.
+    properties : sequence of str
+        Names of the catalogue, and "energies".
+    fixed_cell : {"first", "given"}
+        The one fixed cell: the relaxed cell of the first potential, or the cell of `atoms`.
+    free_atoms_ev : mapping, optional
+        Functional or name of a potential -> element -> energy of the free atom in eV, for cohesive energies.
+    quasi_harmonic : bool
+        Compute quasi-harmonic properties too; the same as "thermal" among `properties`.
+    points : int
+        Number of wave vectors on the path of the band structures.
+    mesh : float
+        Mesh of wave vectors, as in `sus2.phonons`.
+    progress : callable, optional
+        Called with a stage and the fraction done; may raise CancelledError.
 
-    A property that fails for one potential is left out with a sentence in `problems`. Raises Sus2Error (fewer than two
-    potentials, equal names, unknown property), StructureError, UnknownElementError, ConvergenceError (a potential
-    cannot hold the crystal), CancelledError (from progress).
+    Returns
+    -------
+    Comparison
+        The sides, their differences and a summary.
+
+    Raises
+    ------
+    Sus2Error
+        If there are fewer than two potentials, two of one name, or an unknown property.
+    StructureError
+        If `atoms` is no crystal that can be used.
+    UnknownElementError
+        If a potential does not know an element.
+    ConvergenceError
+        If a potential cannot hold the crystal.
     """
     start = to_atoms(atoms)
     check_crystal(start)
-    _check_arguments(start, potentials, properties, fixed_cell)
+    wanted = [*properties, *(["thermal"] if quasi_harmonic and "thermal" not in properties else [])]
+    _check_arguments(start, potentials, wanted, fixed_cell)
     start.set_constraint()
     start = standardise(start, "primitive", symprec=1e-3)
     steps = _Steps(progress, 2 * len(potentials) + ("energies" in properties) * len(potentials))
@@ -213,17 +110,18 @@ def compare(
     for p in potentials:
         report = steps.next(f"{p.name}, own cell")
         relaxed = _held(start, p, report)
-        own.append(_side(p, "own", relaxed, properties, shared, quasi_harmonic, points, mesh, report))
-        if shared is None and own[-1].phonons is not None and own[-1].bands is not None:
-            shared = own[-1].bands.path, own[-1].phonons.atoms
+        own.append(_side(p, "own", relaxed, wanted, shared, points, mesh, report))
+        found = own[-1].results.get("phonons")
+        if shared is None and found is not None:
+            shared = found.bands.path, found.phonons.atoms
     cell = own[0].atoms if fixed_cell == "first" else start
     fixed: list[Side] = []
     for p in potentials:
         report = steps.next(f"{p.name}, fixed cell")
         relaxed = _held(cell, p, report, cell=False)
-        fixed.append(_side(p, "fixed", relaxed, properties, shared, False, points, mesh, report))
+        fixed.append(_side(p, "fixed", relaxed, wanted, shared, points, mesh, report))
     energies = None
-    if "energies" in properties:
+    if "energies" in wanted:
         energies = energy_scales([(s.potential, s.relaxation) for s in own], free_atoms_ev or {}, steps.next)
     steps.done()
     return Comparison(
@@ -258,15 +156,16 @@ def _side(
     potential: Calculates,
     mode: Mode,
     relaxation: RelaxResult,
-    properties: Sequence[str],
+    wanted: Sequence[str],
     shared: tuple[QPath, Atoms] | None,
-    quasi_harmonic: bool,
     points: int,
     mesh: float,
     progress: Progress | None,
 ) -> Side:
     atoms = relaxation.atoms
-    method: Literal["exact", "finite"] = "exact" if isinstance(potential, Potential) else "finite"
+    where = "its own cell" if mode == "own" else "the fixed cell"
+    exact = isinstance(potential, Potential)
+    results: dict[str, Any] = {}
     problems: list[str] = []
 
     def attempt(what: str, work: Callable[[], T]) -> T | None:
@@ -275,36 +174,30 @@ def _side(
         except CancelledError:
             raise
         except Sus2Error as error:
-            where = "its own cell" if mode == "own" else "the fixed cell"
             problems.append(f"{potential.name}, {what} in {where}: {error}")
             return None
 
-    curve = tensor = waves = bands = dos = heat = expansion = None
-    if "eos" in properties and mode == "own":
-        curve = attempt("equation of state", lambda: eos(atoms, potential, relaxed=True, progress=progress))
-    if "elastic" in properties:
-        tensor = attempt(
-            "elasticity",
-            lambda: elastic(atoms, potential, relaxed=True, method=method, cross_checks=False, progress=progress),
-        )
-    if "phonons" in properties:
-        waves = attempt(
-            "phonons",
-            lambda: phonons(atoms, potential, relaxed=True, method=method, mesh=mesh, progress=progress),
-        )
-    if waves is not None:
-        bands = attempt("bands", lambda: _bands(waves, shared, points))
-        dos = waves.dos()
-        found = waves.thermal()
-        # Imaginary modes have no free energy, so thermal functions without them would be wrong.
-        heat = (
-            found if found.imaginary_fraction == 0 and (bands is None or bands.frequencies_thz.min() > -0.05) else None
-        )
-        if heat is None:
-            where = "its own cell" if mode == "own" else "the fixed cell"
+    def computed(entry: Property) -> Any:
+        settings = entry.for_potential(exact=exact)
+        if entry.name != "phonons":
+            return entry.compute(atoms, potential, relaxed=True, progress=progress, **settings)
+        method: Literal["exact", "finite"] = "exact" if exact else "finite"
+        waves = phonons(atoms, potential, relaxed=True, method=method, mesh=mesh, progress=progress)
+        report = PhononReport(waves, _bands(waves, shared, points))
+        _ = report.dos  # computed here, so that it is stored with the result
+        if report.harmonic:
+            _ = report.thermal
+        else:
             problems.append(f"{potential.name}, {where}: no thermal functions. {waves.stability}")
-    if quasi_harmonic and heat is not None:
-        expansion = attempt("thermal expansion", lambda: thermal(atoms, potential, relaxed=True, progress=progress))
+        return report
+
+    for name, entry in catalogue().items():
+        if name in wanted and (mode == "own" or entry.in_fixed_cell):
+            if name == "thermal" and "phonons" in results and not results["phonons"].harmonic:
+                continue
+            found = attempt(entry.title, lambda entry=entry: computed(entry))  # type: ignore[misc]
+            if found is not None:
+                results[name] = found
     stress = potential.evaluate([atoms])[0].stress_ev_per_a3 * EV_PER_A3_TO_GPA
     return Side(
         potential=potential,
@@ -313,13 +206,7 @@ def _side(
         relaxation=relaxation,
         energy_ev_per_atom=relaxation.energy_ev / len(atoms),
         pressure_gpa=-float(stress[:3].mean()),
-        eos=curve,
-        elastic=tensor,
-        phonons=waves,
-        bands=bands,
-        dos=dos,
-        thermal=heat,
-        quasi_harmonic=expansion,
+        results=results,
         problems=tuple(problems),
     )
 
@@ -379,9 +266,10 @@ def _check_arguments(
     names = [p.name for p in potentials]
     if len(set(names)) < len(names):
         raise Sus2Error(f"Potentials need different names to be told apart, not {', '.join(names)}.")
-    unknown = [x for x in properties if x not in PROPERTIES]
+    known = [*(name for name in catalogue() if name != "relax"), "energies"]
+    unknown = [x for x in properties if x not in known]
     if unknown:
-        raise Sus2Error(f"The properties are {', '.join(PROPERTIES)}, not '{unknown[0]}'.")
+        raise Sus2Error(f"The properties are {', '.join(known)}, not '{unknown[0]}'.")
     if fixed_cell not in ("first", "given"):
         raise Sus2Error(f"fixed_cell must be 'first' or 'given', not '{fixed_cell}'.")
     for p in potentials:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -45,6 +46,19 @@ class EnergyScales:
         """Formation energy of potential k minus that of the first."""
         a, b = self.formation_ev_per_atom[0], self.formation_ev_per_atom[k]
         return None if a is None or b is None else b - a
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to numbers, lists and texts for JSON, with units in the names."""
+        every = range(len(self.raw))
+        return {
+            "raw_ev_per_atom": [r.ev_per_atom for r in self.raw],
+            "raw_shift_ev_per_atom": [self.raw_shift_ev_per_atom(k) for k in every],
+            "formation_ev_per_atom": list(self.formation_ev_per_atom),
+            "cohesive_ev_per_atom": list(self.cohesive_ev_per_atom),
+            "referenced_difference_ev_per_atom": [self.referenced_difference_ev_per_atom(k) for k in every],
+            "references": [r.to_dict() for r in self.references],
+            "notes": list(self.notes),
+        }
 
 
 def energy_scales(

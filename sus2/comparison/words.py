@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sus2.comparison.rows import BandAgreement, Difference
+    from sus2.comparison.differences import BandAgreement, Difference
 
 Mode = Literal["own", "fixed"]
 # Below these a change is called none: percent of a volume or lattice, of a modulus, of the frequencies.
@@ -145,8 +145,8 @@ def _energies(formation: Difference | None, cohesive: Difference | None) -> str:
 def _largest(rows: Sequence[Difference]) -> str:
     # Told already, or large in percent only because it is near zero.
     told = {"volume_a3_per_atom", "v0_a3_per_atom", "k_vrh_gpa", "g_vrh_gpa", "formation_energy_ev_per_atom"}
-    told |= {"cohesive_energy_ev_per_atom", "min_frequency_thz", "pressure_gpa", "universal_anisotropy"}
-    told |= {"helmholtz_kj_per_mol_atoms", "b0_prime"}
+    told |= {"cohesive_energy_ev_per_atom", "lowest_frequency_thz", "pressure_gpa", "universal_anisotropy"}
+    told |= {"helmholtz_300k_kj_per_mol_atoms", "b0_prime"}
     ranked = sorted(
         (d for d in rows if d.percent is not None and d.key not in told), key=lambda d: -abs(d.percent or 0)
     )

@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from sus2.comparison.compare import Comparison, compare
+from sus2.comparison.compare import compare
+from sus2.comparison.result import Comparison
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
@@ -172,7 +173,7 @@ def functional_change(
             highest[k, j] = waves.band_structure(60).frequencies_thz.max()
     scales = found.energies
     formation = (None, None) if scales is None else scales.formation_ev_per_atom
-    curves = [s.eos for s in found.own]
+    curves = [s.results.get("eos") for s in found.own]
     return FunctionalChange(
         formula=found.formula,
         n_elements=len(set(given.get_chemical_symbols())),

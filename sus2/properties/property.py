@@ -207,6 +207,8 @@ class Property:
         setting.
     begins_with_relaxation : bool
         Whether the function begins with ``sus2.relax`` and its defaults, so that one relaxation serves several.
+    in_fixed_cell : bool
+        Whether it has a meaning in a cell that is not relaxed in the potential.
     together : str
         ``module:function`` that prepares many crystals at once (see `sus2.properties.together`); empty where each is
         computed alone.
@@ -250,6 +252,7 @@ class Property:
     settings: Mapping[str, Any] = field(default_factory=dict)
     finite: str = ""
     begins_with_relaxation: bool = False
+    in_fixed_cell: bool = True
     together: str = ""
     memory: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cost: float = 1.0

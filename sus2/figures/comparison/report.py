@@ -21,9 +21,9 @@ from sus2.figures.properties.phonons import FrequencyUnit
 from sus2.figures.theme import Mode
 
 if TYPE_CHECKING:
-    from sus2.comparison.compare import Comparison, Side
+    from sus2.comparison.result import Comparison, Side
 
-_EFFECTS = ("k_vrh_gpa", "g_vrh_gpa", "mean_frequency_thz", "max_frequency_thz", "debye_temperature_k")
+_EFFECTS = ("k_vrh_gpa", "g_vrh_gpa", "mean_frequency_thz", "highest_frequency_thz", "debye_temperature_k")
 
 
 def comparison_figures(
@@ -36,17 +36,18 @@ def comparison_figures(
     c = comparison
     sides = dict(zip(c.labels, c.own if cells == "own" else c.fixed, strict=True))
     out: dict[str, go.Figure] = {}
-    curves = {name: _eos_curve(s) for name, s in zip(c.labels, c.own, strict=True) if s.eos is not None}
+    curves = {name: _eos_curve(s) for name, s in zip(c.labels, c.own, strict=True) if "eos" in s.results}
     if len(curves) > 1:
         out["eos"] = eos_overlay(curves=curves, mode=mode)
-    bands = {name: s.bands.frequencies_thz for name, s in sides.items() if s.bands is not None}
+    waves = {n: s.results["phonons"] for n, s in sides.items() if "phonons" in s.results}
+    bands = {n: r.bands.frequencies_thz for n, r in waves.items()}
     if c.path is not None and len(bands) > 1:
         out["bands"] = bands_overlay(
             distance_per_a=c.path.distance_per_a,
             segments=c.path.segments,
             ticks=c.path.ticks,
             bands_thz=bands,
-            dos={n: (s.dos.frequencies_thz, s.dos.total_per_thz) for n, s in sides.items() if s.dos is not None},
+            dos={n: (r.dos.frequencies_thz, r.dos.total_per_thz) for n, r in waves.items()},
             unit=unit,
             mode=mode,
         )
@@ -67,7 +68,7 @@ def comparison_figures(
             forces_percent=[s * (d.fixed or 0.0) for s, d in zip(scale, rows, strict=True)],
             mode=mode,
         )
-    heat = {n: s.thermal for n, s in sides.items() if s.thermal is not None}
+    heat = {n: r.thermal for n, r in waves.items() if r.harmonic and r.thermal is not None}
     if len(heat) > 1:
         out["thermal"] = thermal_overlay(
             temperatures_k=next(iter(heat.values())).temperatures_k,
@@ -135,8 +136,7 @@ def comparison_html(*, comparison: Comparison) -> str:
 
 
 def _eos_curve(side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    assert side.eos is not None
-    e = side.eos
+    e = side.results["eos"]
     v = np.linspace(e.volumes_a3.min(), e.volumes_a3.max(), 161)
     n = e.n_atoms
     return e.volumes_a3 / n, (e.energies_ev - e.e0_ev) / n, v / n, (e.fit.energy_ev(v) - e.e0_ev) / n

@@ -91,6 +91,7 @@ ENTRY = Property(
         Option("volume_range", float, 0.06, "Largest change of the volume, as a fraction of it."),
     ),
     begins_with_relaxation=True,
+    in_fixed_cell=False,
     together="sus2.properties.together:equations_of_state",
     memory={"eos": ()},
     relaxed=lambda e: e.atoms_at_v0,

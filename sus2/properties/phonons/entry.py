@@ -55,8 +55,7 @@ def _unstable(report: PhononReport) -> bool:
 
 
 def _harmonic(report: PhononReport) -> bool:
-    """Tell whether thermal functions have a meaning: imaginary modes have no free energy."""
-    return report.at_300_k.imaginary_fraction == 0 and float(report.bands.frequencies_thz.min()) > IMAGINARY_THZ
+    return report.harmonic
 
 
 def _at_room(name: str) -> Callable[[PhononReport], float]:

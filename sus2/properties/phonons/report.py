@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sus2.potential.evaluation import Calculates
 from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
-from sus2.properties.phonons.result import BandStructure, Method, PhononDos, PhononResult, PhononThermal
+from sus2.properties.phonons.result import IMAGINARY_THZ, BandStructure, Method, PhononDos, PhononResult, PhononThermal
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -47,6 +47,11 @@ class PhononReport:
     def thermal(self) -> PhononThermal | None:
         """Harmonic thermal functions; None where a mode is imaginary."""
         return self.phonons.thermal() if self.phonons.stable else None
+
+    @property
+    def harmonic(self) -> bool:
+        """Whether thermal functions have a meaning: imaginary modes have no free energy."""
+        return self.at_300_k.imaginary_fraction == 0 and float(self.bands.frequencies_thz.min()) > IMAGINARY_THZ
 
     @cached_property
     def at_300_k(self) -> PhononThermal:

@@ -113,6 +113,7 @@ ENTRY = Property(
     options=(Option("temperature", float, ROOM_K, "Temperature to print, K.", shown=True),),
     memory={"thermal": ("phonons",)},
     cost=12.0,
+    in_fixed_cell=False,
     relaxed=lambda t: t.atoms,
     show=_show,
     downloads=(Download("Curves (CSV)", "csv", "text/csv", curves_csv),),

@@ -15,9 +15,6 @@ from sus2.units import EV_TO_KJ_PER_MOL
 if TYPE_CHECKING:
     from sus2.properties.phonons.report import PhononReport
 
-ROOM_K = 300.0
-IMAGINARY_THZ = -0.05
-
 
 def bands_csv(report: PhononReport) -> str:
     """Write the frequencies along the path as CSV."""
@@ -32,11 +29,6 @@ def bands_csv(report: PhononReport) -> str:
     return out.getvalue()
 
 
-def lowest_thz(report: PhononReport) -> float:
-    """Find the lowest frequency on path and mesh."""
-    return float(min(report.bands.frequencies_thz.min(), report.phonons.mesh_frequencies_thz.min()))
-
-
 def _highest(report: PhononReport) -> float:
     return float(max(report.bands.frequencies_thz.max(), report.phonons.mesh_frequencies_thz.max()))
 
@@ -47,7 +39,7 @@ def _mean(report: PhononReport) -> float:
 
 
 def _real(report: PhononReport) -> bool:
-    return lowest_thz(report) >= IMAGINARY_THZ
+    return report.lowest_thz >= report.LOWEST_REAL_THZ
 
 
 def _unstable(report: PhononReport) -> bool:
@@ -120,7 +112,7 @@ ENTRY = Property(
             "THz",
             2,
             "On path and mesh; negative where a mode is imaginary.",
-            lowest_thz,
+            lambda r: r.lowest_thz,
             compared=_unstable,
         ),
         Quantity(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ase import Atoms
 from numpy.typing import ArrayLike
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sus2.potential.evaluation import Calculates
 from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
-from sus2.properties.phonons.result import IMAGINARY_THZ, BandStructure, Method, PhononDos, PhononResult, PhononThermal
+from sus2.properties.phonons.result import BandStructure, Method, PhononDos, PhononResult, PhononThermal
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -35,6 +35,8 @@ class PhononReport:
         Frequencies along a path; of `phonon_report` that of SeeK-path.
     """
 
+    LOWEST_REAL_THZ: ClassVar = -0.05  # acoustic modes next to Gamma are not zero to the last digit
+
     phonons: PhononResult
     bands: BandStructure
 
@@ -49,9 +51,14 @@ class PhononReport:
         return self.phonons.thermal() if self.phonons.stable else None
 
     @property
+    def lowest_thz(self) -> float:
+        """Lowest frequency on path and mesh, negative for an imaginary mode."""
+        return float(min(self.bands.frequencies_thz.min(), self.phonons.mesh_frequencies_thz.min()))
+
+    @property
     def harmonic(self) -> bool:
         """Whether thermal functions have a meaning: imaginary modes have no free energy."""
-        return self.at_300_k.imaginary_fraction == 0 and float(self.bands.frequencies_thz.min()) > IMAGINARY_THZ
+        return self.at_300_k.imaginary_fraction == 0 and float(self.bands.frequencies_thz.min()) > self.LOWEST_REAL_THZ
 
     @cached_property
     def at_300_k(self) -> PhononThermal:

@@ -11,7 +11,6 @@ import typer
 
 from sus2.cli.common import AsJson, Elements, ModelName, Settings, Structures, each, settings_of, write
 from sus2.errors import Sus2Error
-from sus2.jobs.memory import guarded
 from sus2.properties.property import Option, Property
 
 RelaxedFile = Annotated[
@@ -88,6 +87,8 @@ def _run(
     shown: Mapping[str, Any],
     as_json: bool,
 ) -> None:
+    from sus2.jobs.memory import guarded  # here, because it imports torch
+
     if output is not None and len(structures) > 1:
         raise Sus2Error("--output takes the result of one structure; give the structures one by one.")
     unusable: list[Sus2Error] = []

@@ -138,7 +138,7 @@ def test_progress_grows_and_can_cancel() -> None:
     ("ask", "words"),
     [
         (lambda: evaluate_many({}, emt()), "no structures"),
-        (lambda: evaluate_many(METALS, emt(), properties=["phonons"]), "no property 'phonons'; choose of energy"),
+        (lambda: evaluate_many(METALS, emt(), properties=["bands"]), "no property 'bands'; choose of energy"),
         (lambda: evaluate_many(METALS, emt(), properties=[]), "No property is chosen"),
     ],
 )

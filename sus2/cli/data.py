@@ -175,3 +175,26 @@ def check_file(
         f"{path.name}: {len(data)} good structures, {len(data.numbers)} atoms, {' '.join(data.elements)}; "
         f"hash {data.hash[:16]}."
     )
+
+
+@data_app.command()
+def judge(
+    potential: Annotated[str, typer.Argument(help="A shipped potential or the file of one.")],
+    name: Annotated[str, typer.Option("--set", help="The set whose held-out splits judge it.")] = "crystals-2",
+    only: Annotated[str, typer.Option(help="labels, volumes or moduli; by default all three.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """A potential on what training never saw: labels by class of crystal, volumes of WBM, moduli beside DFT."""
+    from sus2.registry.load import load
+    from sus2.training.teachers.held_out import Verdict, judged
+
+    def show(part: str, verdict: Verdict) -> None:
+        typer.echo(f"{part}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+                                           for k, v in asdict(verdict).items()))  # fmt: skip
+
+    try:
+        found = judged(name, load(potential), only, None if as_json else show)
+    except Sus2Error as error:
+        raise _stop(error) from error
+    if as_json:
+        typer.echo(json.dumps({part: [asdict(v) for v in rows] for part, rows in found.items()}, indent=2))

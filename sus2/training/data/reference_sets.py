@@ -174,3 +174,21 @@ def binary_crystals(root: str | Path | None = None) -> list[tuple[str, Atoms, fl
         )
         for entry in entries
     ]
+
+
+def wbm_crystals(root: str | Path | None = None) -> list[tuple[str, Atoms]]:
+    """Name and PBE geometry of 822 crystals of WBM (Wang, Botti, Marques, npj Comput. Mater. 7, 12 (2021))."""
+    return _named_crystals("wbm", root)
+
+
+def alexandria_crystals(root: str | Path | None = None) -> list[tuple[str, Atoms]]:
+    """Name and PBE geometry of 1,170 binary crystals of Alexandria (Schmidt et al., Adv. Mater. 35, 2210788 (2023))."""
+    return _named_crystals("alexandria_binary", root)
+
+
+def _named_crystals(group: str, root: str | Path | None) -> list[tuple[str, Atoms]]:
+    entries = _load(shared_root(root) / "data" / "crystals_wbm_alexandria.json.gz")[group]
+    return [
+        (entry["id"], Atoms(entry["symbols"], cell=entry["cell"], scaled_positions=entry["scaled"], pbc=True))
+        for entry in entries
+    ]

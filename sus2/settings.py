@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sus2.errors import Sus2Error
 
 FILE_VARIABLE: Final = "SUS2_SETTINGS"
+POTENTIALS: Final = "potentials"
 
 _Positive = Annotated[int, Field(ge=1)]
 _Natural = Annotated[int, Field(ge=0)]
@@ -111,20 +112,41 @@ def settings_file() -> Path | None:
         return None
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def potential_tables() -> dict[str, Any]:
+    """The table [potentials] of the file: what sus2.registry.others.plugins is to list, by name; empty without a file.
+
+    Raises Sus2Error for a file that cannot be read.
+    """
+    path = settings_file()
+    return _tables(path, path.stat().st_mtime_ns) if path is not None and path.is_file() else {}
+
+
+@lru_cache(maxsize=4)
+def _tables(path: Path, modified: int) -> dict[str, Any]:
+    found = _parsed_file(path).get(POTENTIALS, {})
+    if not isinstance(found, dict) or not all(isinstance(v, dict) for v in found.values()):
+        raise Sus2Error(f"In the file of settings {path} '{POTENTIALS}' must hold tables such as [{POTENTIALS}.name].")
+    return found
+
+
+def _parsed_file(path: Path) -> dict[str, Any]:
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise Sus2Error(
             f"The file of settings {path} cannot be read ({error.strerror}); correct {FILE_VARIABLE}."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Sus2Error(f"The file of settings {path} is not TOML: {error}.") from None
-    unknown = sorted(set(found) - set(Settings.model_fields))
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    found = _parsed_file(path)
+    unknown = sorted(set(found) - set(Settings.model_fields) - {POTENTIALS})
     if unknown:
         known = ", ".join(Settings.model_fields)
         raise Sus2Error(f"The file of settings {path} has an unknown key '{unknown[0]}'; there are: {known}.")
-    return found
+    return {name: value for name, value in found.items() if name != POTENTIALS}
 
 
 def _parsed(name: str, text: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -17,8 +16,6 @@ from sus2.errors import Sus2Error
 from sus2.figures.comparison.compare import difference_colour, scatter_figure
 from sus2.figures.comparison.report import comparison_figures, comparison_html
 from sus2.figures.properties.phonons import FREQUENCY_UNITS
-from sus2.registry.external import installed
-from sus2.registry.reference import PotentialRef
 from sus2.structures import elements_of, read_structure
 
 AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button
@@ -26,18 +23,9 @@ DEFAULT_ALLOYS = 4  # elements of the example batch
 CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"}
 
 
-@dataclass(frozen=True, eq=False)
-class External(frame.Model):
-    """A model of others, where its package is installed."""
-
-    def reference(self, precision: str = "float64"):
-        return PotentialRef.external(self.name)
-
-
 def chosen_models(crystal) -> list:
     """The potentials to compare, the first is the reference; a pair of functionals by default."""
-    available = frame.models() + [External(card) for card in installed()]
-    covering = [m for m in available if not m.missing(crystal.atoms)]
+    covering = [m for m in frame.models() if not m.missing(crystal.atoms)]
     if len(covering) < 2:
         return covering
     names = [m.name for m in covering]

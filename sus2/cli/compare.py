@@ -41,6 +41,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """What the choice of the functional changes for a crystal: lattice, elasticity, phonons, energies."""
+    import sus2
     from sus2.cli.common import progress_bar, settings_of
     from sus2.cli.common import structure as read
     from sus2.comparison.compare import compare as run
@@ -48,7 +49,7 @@ def compare(
     from sus2.jobs.memory import guarded
 
     atoms = read(structure)
-    potentials = [_load(name) for name in model] if model else _default_pair(atoms)
+    potentials = [sus2.load(name) for name in model] if model else _default_pair(atoms)
     free = read_free_atoms(_read(free_atoms)) if free_atoms is not None else None
     if fixed_cell not in ("first", "given"):
         raise Sus2Error(f"--fixed-cell must be first or given, not '{fixed_cell}'.")
@@ -99,13 +100,6 @@ def _print_energies(found: Comparison) -> None:
         difference = e.referenced_difference_ev_per_atom(k)
         text = "" if difference is None else f"; of the formation energies {difference:+.4f}"
         typer.echo(f"  {name}: shift of the scales {e.raw_shift_ev_per_atom(k):+.4f}{text}")
-
-
-def _load(name: str) -> Calculates:
-    import sus2
-    from sus2.registry.external import EXTERNAL, load_external
-
-    return load_external(name) if name in EXTERNAL else sus2.load(name)
 
 
 def _default_pair(atoms: Atoms) -> list[Calculates]:

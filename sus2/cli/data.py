@@ -110,13 +110,13 @@ def crystals(
     family: Annotated[str, typer.Option(help="Letter of the family that is compared.")] = "d",
 ) -> None:
     """V0, B0, elastic constants and frequencies of whole crystals by the teachers; a potential beside them."""
-    from sus2.registry.load import load
+    from sus2.registry.load import load_moments
     from sus2.training.teachers.crystal_tests import build_crystal_tests, property_errors
 
     try:
         build_crystal_tests(name, report=typer.echo)
         for group in ("seen", "unseen") if potential else ():
-            loaded = load(potential)
+            loaded = load_moments(potential)
             found = property_errors(name, loaded, loaded.functional, family, group)
             typer.echo(f"{group}: " + ", ".join(f"{key} {value:.3g}" for key, value in asdict(found).items()))
     except Sus2Error as error:
@@ -128,10 +128,10 @@ def information(
     names: Annotated[list[str] | None, typer.Argument(help="Shipped potentials; by default all of them.")] = None,
 ) -> None:
     """Summaries of the training sets beside the weights, for the extrapolation grade."""
-    from sus2.registry.load import models
+    from sus2.registry.load import with_files
     from sus2.training.fit.information import write_information
 
-    for name in names or [card.name for card in models()]:
+    for name in names or [card.name for card in with_files()]:
         try:
             path = write_information(name)
         except Sus2Error as error:

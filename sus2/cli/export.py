@@ -22,11 +22,13 @@ def export(
 
     from sus2.potential.card import write_card
     from sus2.potential.mtp import format_mtp
-    from sus2.registry.load import load
+    from sus2.registry.load import load_moments
 
     if target.suffix != ".mtp":
         raise Sus2Error(f"{target.name}: give the file the ending .mtp.")
-    potential = load(model)
+    potential = load_moments(model)
+    if potential.spec.alpha is None:
+        raise Sus2Error(f"{potential.name} is a moment tensor potential of MLIP already; its file is what to copy.")
     text = format_mtp(potential.spec)
     digest = hashlib.sha256(text.encode()).hexdigest()
     try:

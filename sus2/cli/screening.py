@@ -115,11 +115,14 @@ def _potential(model: str, elements: str | None) -> Any:
     from sus2.registry.reference import PotentialRef
 
     potential = sus2.load(model, elements=elements.replace(",", " ").split() if elements else None)
-    if any(card.identity == potential.card.identity for card in sus2.models()):
-        return PotentialRef.of(potential.card)
+    mine = getattr(potential, "card", None)
+    if mine is None:
+        raise Sus2Error(f"{model} has no card, so a run over many crystals cannot name it.")
+    if any(card.identity == mine.identity for card in sus2.models()):
+        return PotentialRef.of(mine)
     try:
         with open(model, "rb") as file:
-            return PotentialRef.of(potential.card, file.read())
+            return PotentialRef.of(mine, file.read())
     except OSError as error:
         raise Sus2Error(f"'{model}' cannot be read ({error.strerror}).") from None
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from sus2.errors import GraphError
 from sus2.native import kernels
 from sus2.potential.batch import Neighbours, neighbours, type_indices
+from sus2.potential.formats.moment_tensor import MomentTensorModel
 from sus2.potential.model import Sus2Model
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.potential import Potential
@@ -87,7 +88,7 @@ def _by_torch(potential: Potential, types: NDArray[np.int64], edges: Neighbours)
     device = potential.device
     model = potential.model
     if potential.dtype != torch.float64:
-        model = Sus2Model(potential.spec, device=device, dtype=torch.float64).requires_grad_(False)
+        model = potential.model_in(torch.float64)
     species = torch.as_tensor(types, device=device)
     edge_i = torch.as_tensor(edges.index_i, device=device)
     edge_j = torch.as_tensor(edges.index_j, device=device)
@@ -146,6 +147,8 @@ _VOIGT_PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """R_mu(r) and its first and second derivative, each (M, E), by the Chebyshev recurrence differentiated."""
+    if isinstance(model, MomentTensorModel):
+        return model.radial_jet(r, zi, zj)
     slope = 0.5 * model.alpha[:, zi, zj]  # (kappa, E)
     xi = torch.tanh(slope * (r - model.r0[:, zi, zj]))
     d_xi = slope * (1.0 - xi * xi)

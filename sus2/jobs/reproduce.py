@@ -116,8 +116,7 @@ def _crystal(atoms: Atoms, imports: set[str], file: str) -> str:
 
 def _potential(reference: PotentialRef, imports: set[str]) -> str:
     if reference.kind == "external":
-        imports.add("from sus2.registry.external import load_external")
-        return f'load_external("{reference.name}")'
+        return f'sus2.load("{reference.name}")'
     options = ""
     if reference.precision != "float64":
         imports.add("import torch")

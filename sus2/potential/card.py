@@ -50,6 +50,8 @@ class Card(BaseModel):
     licence: str = "not stated"
     sha256: str = ""
     version: str = ""
+    plugin: str = ""
+    """What makes the potential of a plug-in (sus2.registry.others.plugins); empty for one that is a file."""
 
     @cached_property
     def identity(self) -> str:

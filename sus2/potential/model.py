@@ -7,6 +7,8 @@ against this one.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -127,7 +129,13 @@ def product_levels(spec: ModelSpec) -> list[np.ndarray]:
     return [spec.times[row_level == k] for k in range(1, int(level.max(initial=0)) + 1)]
 
 
-def energy_forces_virial(model: Sus2Model, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+class HasSiteEnergies(Protocol):
+    """Site energies (N,) of edge vectors (E, 3), of this package's model or of others."""
+
+    def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor: ...
+
+
+def energy_forces_virial(model: HasSiteEnergies, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Site energies (N,) eV, forces (N, 3) eV/A and virial tensors (S, 3, 3) eV by reverse differentiation.
 
     With g = dE/dr_ij: F_i = sum_j g_ij - sum_j g_ji and dE/d(strain) = sum_ij r_ij (x) g_ij; the stress is

@@ -60,7 +60,7 @@ class Potential:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Compiled kernels do not travel between processes: they are bound again where they arrive.
-        return _rebuild, (self.spec, self.card, str(self.device), self.dtype)
+        return _rebuild, (type(self), self.spec, self.card, str(self.device), self.dtype)
 
     def __repr__(self) -> str:
         return f"Potential({self.name!r}, {len(self.elements)} elements, {self.functional})"
@@ -92,7 +92,11 @@ class Potential:
     @cached_property
     def model(self) -> Sus2Model:
         """The differentiable torch model with these weights (gradients of the weights are off)."""
-        return Sus2Model(self.spec, device=self.device, dtype=self.dtype).requires_grad_(False)
+        return self.model_in(self.dtype)
+
+    def model_in(self, dtype: torch.dtype) -> Sus2Model:
+        """The differentiable model in a precision of its own."""
+        return Sus2Model(self.spec, device=self.device, dtype=dtype).requires_grad_(False)
 
     @cached_property
     def sweep(self) -> Sweep:
@@ -205,5 +209,5 @@ def _add_repulsion(
     np.add.at(virial, np.searchsorted(packed.first, i, side="right") - 1, 0.5 * outer)
 
 
-def _rebuild(spec: ModelSpec, card: Card, device: str, dtype: torch.dtype) -> Potential:
-    return Potential(spec, card, device=device, dtype=dtype)
+def _rebuild(kind: type[Potential], spec: ModelSpec, card: Card, device: str, dtype: torch.dtype) -> Potential:
+    return kind(spec, card, device=device, dtype=dtype)

@@ -1,7 +1,7 @@
-"""Potentials by name: weights, functional, elements and card; and a user's own files.
+"""Potentials by name: weights, functional, elements and card; plug-ins; and a user's own files.
 
-A potential is an `.mtp` file, or a `.sus2` file in the compact binary form, with a card beside it, `NAME.json`. The
-card names the elements in type order, which the file itself does not.
+A potential is a file with a card beside it, `NAME.json`, which names the elements in type order where the file itself
+does not, or a plug-in (sus2.registry.others.plugins).
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from sus2.errors import PotentialFileError, printable
 from sus2.potential.card import Card, read_card
-from sus2.potential.compact import MAGIC, SUFFIX, parse_compact
-from sus2.potential.mtp import MAX_FILE_BYTES, parse_mtp
+from sus2.potential.mtp import MAX_FILE_BYTES
+from sus2.registry.others import file_formats, plugins
+from sus2.registry.others.known import missing
 
 if TYPE_CHECKING:
     import torch
 
+    from sus2.potential.evaluation import Calculates
     from sus2.potential.potential import Potential
 
-WEIGHTS: Final = (".mtp", SUFFIX)
-"""Endings of files with weights: text, and the compact binary form."""
 FOLDERS_VARIABLE = "SUS2_MODELS"
 
 
@@ -53,27 +53,19 @@ def beside_weights(name: str, suffix: str) -> Path | None:
     return None
 
 
-def weights_of(name: str) -> Path | None:
-    """The weights of a potential found by name, in either form; None where no folder has them.
-
-    Parameters
-    ----------
-    name
-        Name of a potential, as its card has it.
-
-    Returns
-    -------
-    Path or None
-        The file NAME.mtp or NAME.sus2.
-    """
-    return next((path for ending in WEIGHTS if (path := beside_weights(name, ending)) is not None), None)
-
-
 def models() -> list[Card]:
-    """Cards of all potentials that are found by name, sorted; of two with one name the shipped one.
+    """Cards of all potentials that are found by name: those with files, then the plug-ins, each sorted by name.
 
+    Of two with one name the shipped one counts. A plug-in that is broken is left out (sus2.registry.others.plugins).
     Raises PotentialFileError for a card in a folder of SUS2_MODELS that cannot be read or is not named as its file.
     """
+    files = with_files()
+    taken = {card.name for card in files}
+    return [*files, *(card for card in plugins.found().cards if card.name not in taken)]
+
+
+def with_files() -> list[Card]:
+    """Cards of the potentials that are files: the shipped ones and those in the folders of SUS2_MODELS."""
     found: dict[str, Card] = {}
     for folder in model_folders():
         for path in sorted(folder.glob("*.json")):
@@ -98,20 +90,22 @@ def recommend(elements: Sequence[str], cards: Sequence[Card] | None = None) -> R
 
 
 def ranking(elements: Sequence[str], cards: Sequence[Card] | None = None) -> list[Recommendation]:
-    """The cards (default: the shipped ones) that know all the elements, best first.
+    """The cards (default: those of potentials with files) that know all the elements, best first.
 
     First those that are not for compounds only, where there is one element; then those whose data have every pair of
     the elements, then real DFT before a teacher's labels, PBE before other functionals, and the potential of the
-    fewest elements, which has spent its parameters on these.
+    fewest elements, which has spent its parameters on these. Plug-ins come last.
     """
     wanted = sorted(set(elements))
-    covering = [c for c in (models() if cards is None else cards) if set(wanted) <= set(c.elements)]
+    covering = [c for c in (with_files() if cards is None else cards) if set(wanted) <= set(c.elements)]
     pairs = ["-".join(p) for p in combinations_with_replacement(wanted, 2)]
 
     def unseen(card: Card) -> list[str]:
         return [p for p in pairs if p not in card.shortest_distances_a]
 
     def reason(card: Card) -> str:
+        if card.plugin:
+            return f"{card.name} is a model of others ({card.functional}) that knows these elements."
         source = "trained on DFT itself" if card.teacher == "none" else f"distilled from {card.teacher}"
         names = " ".join(card.elements) if len(card.elements) <= 4 else f"{len(card.elements)} elements"
         words = f"{card.name} is {source}, for {names}"
@@ -121,10 +115,11 @@ def ranking(elements: Sequence[str], cards: Sequence[Card] | None = None) -> lis
             words += f"; the closest fit of {len(covering)} that know these elements"
         return words + "."
 
-    def rank(card: Card) -> tuple[bool, int, bool, bool, int, str]:
+    def rank(card: Card) -> tuple[bool, bool, int, bool, bool, int, str]:
         foreign = card.compounds_only and len(wanted) == 1
         return (
-            foreign, len(unseen(card)), card.teacher != "none", card.functional != "PBE", len(card.elements), card.name
+            bool(card.plugin), foreign, len(unseen(card)), card.teacher != "none", card.functional != "PBE",
+            len(card.elements), card.name,
         )  # fmt: skip
 
     order = sorted(covering, key=rank)
@@ -138,37 +133,65 @@ def load(
     functional: str | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> Potential:
-    """Load a shipped potential by name, or an `.mtp` or `.sus2` file with its elements in type order.
+) -> Calculates:
+    """Load a potential by name (shipped, in a folder of SUS2_MODELS, or a plug-in), or a file.
 
-    A file without `elements` needs its card beside it. `device` defaults to the CPU, `dtype` to float64.
-    Raises PotentialFileError: unknown name, unreadable file, wrong sha256, elements that do not fit.
+    A file that does not name its elements (`.mtp`) needs `elements` in type order, or its card beside it. `device`
+    defaults to the CPU, `dtype` to float64; what is no moment potential takes neither (a plug-in takes the device).
+    Raises PotentialFileError: unknown name, unreadable file, wrong sha256, elements that do not fit; Sus2Error for a
+    plug-in that cannot be made.
     """
     path = Path(name_or_path)
-    named = weights_of(str(name_or_path)) if path.suffix not in WEIGHTS else None
+    named = None if path.suffix in file_formats.SUFFIXES else weights_of(str(name_or_path))
     if named is not None:
         path = named
     elif not path.is_file():
+        name = str(name_or_path)
+        if name in plugins.found().plugins:
+            return plugins.load_plugin(name, device=None if device is None else str(device))
+        if sentence := missing(name):
+            raise PotentialFileError(sentence)
         names = ", ".join(c.name for c in models()) or "none"
         raise PotentialFileError(
-            f"There is no potential '{name_or_path}': give a shipped name ({names}) or the path of an .mtp "
-            "or .sus2 file."
+            f"There is no potential '{printable(name)}': give a name ({names}) or the path of a file."
         )
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise PotentialFileError(f"{path.name}: larger than {MAX_FILE_BYTES // 2**20} MiB, not a potential.")
+        raise PotentialFileError(f"{path.name}: larger than {MAX_FILE_BYTES // 2**20} MiB, not a potential's file.")
     card_path = path.with_suffix(".json")
-    card = None
-    if elements is None:
-        if not card_path.is_file():
-            raise PotentialFileError(
-                f"{path.name}: the file does not name its elements; pass elements=[...] in type order "
-                f"or put the card {card_path.name} beside it."
-            )
-        card = read_card(card_path)
+    card = read_card(card_path) if elements is None and card_path.is_file() else None
     raw = path.read_bytes()
     return load_bytes(
         raw, name=path.stem, elements=elements, card=card, functional=functional, device=device, dtype=dtype
     )
+
+
+def load_moments(name_or_path: str | Path) -> Potential:
+    """Load a potential as load does where its basic moments are needed, as for training and its summaries.
+
+    Raises PotentialFileError as load does, and for a potential of another kind.
+    """
+    from sus2.potential.potential import Potential
+
+    found = load(name_or_path)
+    if not isinstance(found, Potential):
+        raise PotentialFileError(f"{found.name} is no SUS2 potential, which is needed here.")
+    return found
+
+
+def weights_of(name: str) -> Path | None:
+    """The weights of a potential found by name, in any form; None where no folder has them.
+
+    Parameters
+    ----------
+    name : str
+        Name of a potential, as its card has it.
+
+    Returns
+    -------
+    Path or None
+        The file NAME.mtp, NAME.sus2 or of another of the endings that are read.
+    """
+    return next((p for s in file_formats.SUFFIXES if (p := beside_weights(name, s)) is not None), None)
 
 
 def load_bytes(
@@ -180,32 +203,38 @@ def load_bytes(
     functional: str | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> Potential:
-    """A potential from the bytes of an `.mtp` or `.sus2` file (an upload) and its elements or card; see load."""
-    from sus2.potential.potential import Potential
+) -> Calculates:
+    """A potential from the bytes of a file (an upload) and its elements or card; see load.
 
+    What the file is, is told by its content (sus2.registry.others.file_formats); only text and our own compact
+    form are read.
+    """
     digest = hashlib.sha256(raw).hexdigest()
     if card is not None and card.sha256 and card.sha256 != digest:
         raise PotentialFileError(
             f"{name}: the weights do not match the sha256 of their card; get both files again from one source."
         )
-    if raw.startswith(MAGIC):
-        spec = parse_compact(raw, source=name)
-    else:
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError:
-            raise PotentialFileError(f"{name}: not a text file, so not an .mtp potential.") from None
-        spec = parse_mtp(text, source=name)
+    content = file_formats.parse(raw, name)
+    own = file_formats.elements_in(content)
     if card is None:
-        if elements is None:
-            raise PotentialFileError(f"{name}: the elements in type order are missing.")
+        if own is not None and elements is not None and set(own) != set(elements):
+            raise PotentialFileError(f"{name}: the file names its elements itself ({' '.join(own)}); leave them out.")
+        if own is None and elements is None:
+            raise PotentialFileError(
+                f"{name}: the file does not name its elements; pass elements=[...] in type order or put the card "
+                f"{name}.json beside it."
+            )
         try:
-            card = Card(name=name, functional=functional or "not stated", elements=tuple(elements), sha256=digest)
+            card = Card(
+                name=name, functional=functional or "not stated", elements=own or tuple(elements or ()), sha256=digest,
+                summary=file_formats.described(content),
+            )  # fmt: skip
         except ValidationError as error:
             raise PotentialFileError(f"{name}: elements: {printable(error.errors()[0]['msg'])}.") from None
-    if len(card.elements) != spec.species_count:
+    if own is not None and card.elements != own:
+        raise PotentialFileError(f"{name}: the card must name the elements as the file does, {' '.join(own)}.")
+    if own is None and len(card.elements) != content.species_count:
         raise PotentialFileError(
-            f"{name}: the file has {spec.species_count} species but {len(card.elements)} elements are given."
+            f"{name}: the file has {content.species_count} species but {len(card.elements)} elements are given."
         )
-    return Potential(spec, card, device=device, dtype=dtype)
+    return file_formats.made(content, card, device=device, dtype=dtype)

@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final
 
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, printable
 from sus2.potential.card import Card, parse_card
-from sus2.registry.external import load_external
 from sus2.registry.load import load, load_bytes
+from sus2.registry.others import plugins
+from sus2.registry.others.known import missing
 
 MAX_LOADED: Final = 12
+_EXTERNAL: Final = "external "  # before the identity of a plug-in's card
 
 
 @dataclass(frozen=True)
 class PotentialRef:
-    """A potential by name: shipped, of other people ("external"), or a user's own with its file and card.
+    """A potential by name: shipped, a plug-in ("external"), or a user's own with its file and card.
 
     identity: equal for potentials that give equal results; precision: "float64" or "float32".
     """
@@ -29,20 +31,25 @@ class PotentialRef:
 
     @classmethod
     def of(cls, card: Card, raw: bytes | None = None, *, precision: str = "float64") -> PotentialRef:
-        """The reference to a shipped potential by its card, or to a user's own by its card and file."""
+        """The reference to a shipped potential or a plug-in by its card, or to a user's own by its card and file."""
+        if card.plugin and raw is None:
+            return cls(card.name, f"{_EXTERNAL}{card.identity}", precision=precision)
         return cls(card.name, card.identity, raw, card.model_dump_json() if raw is not None else "", precision)
 
     @classmethod
     def external(cls, name: str) -> PotentialRef:
-        """The reference to a model of sus2.registry.external."""
-        return cls(name, f"external {name}")
+        """The reference to a plug-in by its name; raises Sus2Error where there is none of that name."""
+        card = next((c for c in plugins.found().cards if c.name == name), None)
+        if card is None:
+            raise Sus2Error(missing(name) or f"There is no potential '{printable(name)}' of others here.")
+        return cls.of(card)
 
     @property
     def kind(self) -> str:
         """ "shipped", "external" or "own"."""
         if self.raw is not None:
             return "own"
-        return "external" if self.identity.startswith("external ") else "shipped"
+        return "external" if self.identity.startswith(_EXTERNAL) else "shipped"
 
     def load(self) -> Any:
         """The potential, loaded once in a process; raises PotentialFileError, and Sus2Error where it has changed."""
@@ -67,7 +74,9 @@ def _loaded(reference: PotentialRef) -> Any:
 
 def _load(reference: PotentialRef) -> Any:
     if reference.kind == "external":
-        return load_external(reference.name)
+        if PotentialRef.external(reference.name).identity != reference.identity:
+            raise Sus2Error(f"The potential {reference.name} has changed on this computer; choose it again.")
+        return plugins.load_plugin(reference.name)
     import torch
 
     dtype = torch.float32 if reference.precision == "float32" else torch.float64
@@ -75,6 +84,6 @@ def _load(reference: PotentialRef) -> Any:
         card = parse_card(reference.card_json.encode(), source=reference.name)
         return load_bytes(reference.raw, name=reference.name, card=card, dtype=dtype)
     potential = load(reference.name, dtype=dtype)
-    if potential.card.identity != reference.identity:
+    if getattr(getattr(potential, "card", None), "identity", "") != reference.identity:
         raise Sus2Error(f"The potential {reference.name} has changed on disk; start the app again.")
     return potential

@@ -13,7 +13,6 @@ from typing import Any
 from ase import Atoms
 
 from sus2.errors import Sus2Error
-from sus2.potential.potential import Potential
 from sus2.properties.catalogue import catalogue
 from sus2.registry.load import load, models
 from sus2.registry.recommendation import recommend_for
@@ -102,15 +101,15 @@ def _reference(potential: Any) -> PotentialRef:
         return potential
     if isinstance(potential, str):
         potential = load(potential)
-    if not isinstance(potential, Potential):
+    if getattr(potential, "card", None) is None:
         raise Sus2Error(
             f"A potential is a name, a loaded potential or a PotentialRef, not a {type(potential).__name__}."
         )
     return reference_of(potential)
 
 
-def reference_of(potential: Potential) -> PotentialRef:
+def reference_of(potential: Any) -> PotentialRef:
     """How a calculation names a loaded potential."""
     if any(card.identity == potential.card.identity for card in models()):
-        return PotentialRef.of(potential.card, precision=potential.precision)
-    raise Sus2Error(f"{potential.name} is no shipped potential: give PotentialRef.of(card, its file's bytes).")
+        return PotentialRef.of(potential.card, precision=getattr(potential, "precision", "float64"))
+    raise Sus2Error(f"{potential.name} has no name here: give PotentialRef.of(card, its file's bytes).")

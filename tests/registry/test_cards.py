@@ -11,7 +11,8 @@ import sus2
 from sus2.errors import PotentialFileError
 from sus2.potential.card import Card, parse_card, read_card, write_card
 from sus2.potential.mtp import write_mtp
-from sus2.registry.load import WEIGHTS, load_bytes, pretrained_folder, recommend
+from sus2.registry.load import load_bytes, pretrained_folder, recommend
+from sus2.registry.others.file_formats import SUFFIXES
 from tests.helpers_spec import random_spec
 
 
@@ -33,7 +34,7 @@ def test_every_shipped_potential_loads_and_matches_its_card() -> None:
 
 
 def test_every_shipped_weights_file_has_a_card() -> None:
-    weights = {p.stem for ending in WEIGHTS for p in pretrained_folder().glob(f"*{ending}")}
+    weights = {p.stem for ending in SUFFIXES for p in pretrained_folder().glob(f"*{ending}")}
     assert weights == {c.name for c in sus2.models()}
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from ase.calculators.calculator import Calculator, CalculatorSetupError
+from ase.calculators.calculator import CalculatorSetupError
 from ase.calculators.emt import EMT
 
 import sus2
 from sus2.errors import Sus2Error, UnknownElementError
 from sus2.potential.evaluation import Calculates
-from sus2.registry import external
-from sus2.registry.external import EXTERNAL, WrappedCalculator, load_external, wrap_calculator
+from sus2.registry.external import WrappedCalculator, wrap_calculator
 from tests.helpers_potential import emt as by_hand
 
 
@@ -85,36 +83,7 @@ def test_what_is_no_calculator_is_refused() -> None:
         wrap_calculator(EMT(), name="x", elements=[])
 
 
-def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(external, "version", nothing)
-    for name, model in EXTERNAL.items():
-        with pytest.raises(Sus2Error) as caught:
-            load_external(name)
-        assert str(caught.value) == (
-            f"{name} needs the package {model.package}, which is not installed: pip install 'sus2[{model.extra}]'."
-        )
-    assert external.installed() == []
-    with pytest.raises(Sus2Error, match="There is no external model 'm3gnet'"):
-        load_external("m3gnet")
-
-
-def test_a_version_that_is_silently_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(external, "version", lambda name: "4.0.1")
-    monkeypatch.setattr(external, "import_module", lambda name: None)
-    # Only matgl is held to one version.
-    assert [card.name for card in external.installed()] == ["chgnet-pbe", "chgnet-r2scan"]
-    with pytest.raises(Sus2Error, match=r"needs matgl 2\.0\.4; version 4\.0\.1 gives wrong energies"):
-        load_external("tensornet-matpes-pbe")
-
-
-@pytest.mark.parametrize("name", ["chgnet-pbe", "chgnet-r2scan"])
-def test_chgnet_where_it_is_installed(name: str) -> None:
-    pytest.importorskip("chgnet", reason="the optional package chgnet is not installed")
-    p = load_external(name)
-    assert isinstance(p.calculator(), Calculator)
-    r = sus2.relax(bulk("NaCl", "rocksalt", a=5.6), p, fmax=0.01, stress_gpa=0.1)
-    # Lattice constant of PBE and r2SCAN: 5.70 and 5.6 angstrom.
-    assert 5.45 < (4 * r.volume_a3) ** (1 / 3) < 5.8
+def test_the_properties_of_a_crystal_choose_finite_differences(emt: WrappedCalculator) -> None:
+    assert sus2.elastic(bulk("Cu"), emt, cross_checks=False).method == "finite"
+    with pytest.raises(Sus2Error, match="use method='finite'"):
+        sus2.elastic(bulk("Cu"), emt, method="exact")

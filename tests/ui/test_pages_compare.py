@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ase.build import bulk
-from ase.calculators.emt import EMT
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from pages._parts import frame
+from pages._parts import frame, selection
 from sus2.comparison.compare_batch import ordered_alloys
-from sus2.potential.card import Card
-from sus2.registry import external
 from sus2.structures import sample, write_structure
 from tests.ui.test_pages import open_tab
 
@@ -74,13 +73,13 @@ def test_a_single_model_is_not_compared(app: AppTest, monkeypatch: pytest.Monkey
     assert app.session_state["crystal_key"] == "cu"
 
 
-def test_models_of_others_are_offered_where_they_are_installed(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def emt(name: str) -> external.WrappedCalculator:
-        return external.wrap_calculator(EMT, name=name, functional="none", elements=["Cu"])
-
-    card = Card(name="emt", functional="none", elements=("Cu",))
-    monkeypatch.setattr(external, "installed", lambda: [card])
-    monkeypatch.setattr(external, "load_external", emt)
+def test_plug_ins_are_offered(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text(
+        '[potentials.emt]\nfunctional = "none"\nelements = ["Cu"]\nfactory = "ase.calculators.emt:EMT"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("SUS2_SETTINGS", str(tmp_path / "settings.toml"))
+    selection._cards.clear()
     opened(app, "cu")
     box = next(m for m in app.multiselect if m.label.startswith("Potentials"))
     assert "emt · none" in box.options
@@ -89,6 +88,7 @@ def test_models_of_others_are_offered_where_they_are_installed(app: AppTest, mon
     assert not app.exception
     assert not app.error
     assert "From PBE to none" in shown(app)
+    selection._cards.clear()
 
 
 def test_cells_units_and_own_settings(app: AppTest) -> None:

@@ -42,7 +42,7 @@ def elastic(
     potential: Calculates,
     *,
     relaxed: bool = False,
-    method: Method = "exact",
+    method: Method | None = None,
     pressure_gpa: float = 0.0,
     cross_checks: bool = True,
     progress: Progress | None = None,
@@ -51,8 +51,9 @@ def elastic(
 
     method: "exact", second derivatives of a SUS2 potential; "finite", stresses at strains of +-0.5 and +-1 %;
     "pymatgen", the same strains through pymatgen; "elastic-package", the `elastic` package on the standard conventional
-    cell. cross_checks: compare also with an equation of state (without pressure) and with slopes of acoustic phonons
-    (exact method). The result does not depend on the orientation, the setting or the supercell of the crystal given.
+    cell; by default exact where the potential has second derivatives, else finite. cross_checks: compare
+    also with an equation of state (without pressure) and with slopes of acoustic phonons (exact method). The
+    result does not depend on the orientation, the setting or the supercell of the crystal given.
 
     Raises StructureError (no crystal), UnknownElementError, ConvergenceError (a relaxation did not end), CancelledError
     (from progress), and Sus2Error (unknown method, one that the potential has not, a package that is missing, internal
@@ -60,6 +61,7 @@ def elastic(
     """
     start = to_atoms(atoms)
     check_crystal(start)
+    method = method or ("exact" if isinstance(potential, Potential) else "finite")
     if method not in METHOD_LABELS:
         raise Sus2Error(f"The method must be one of {', '.join(METHOD_LABELS)}, not '{method}'.")
     if not math.isfinite(pressure_gpa):

@@ -10,6 +10,7 @@ from ase import Atoms
 
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
 from sus2.properties.elastic.calculate import elastic
 from sus2.properties.elastic.result import ElasticResult, Method
 
@@ -32,14 +33,18 @@ def other_methods(
     atoms: Atoms | Structure,
     potential: Calculates,
     *,
-    but: Method = "exact",
+    but: Method | None = None,
     pressure_gpa: float = 0.0,
     progress: Progress | None = None,
 ) -> OtherMethods:
-    """Elastic constants of a relaxed crystal by all METHODS but one; raises StructureError and CancelledError."""
+    """Elastic constants of a relaxed crystal by all METHODS but one (by default the one that elastic takes).
+
+    Raises StructureError and CancelledError.
+    """
     results: list[ElasticResult] = []
     problems: dict[str, str] = {}
-    others = [m for m in METHODS if m != but]
+    used = but or ("exact" if isinstance(potential, Potential) else "finite")
+    others = [m for m in METHODS if m != used]
     for k, method in enumerate(others):
 
         def step(stage: str, fraction: float, k: int = k) -> None:

@@ -39,7 +39,7 @@ def phonons(
     potential: Calculates,
     *,
     relaxed: bool = False,
-    method: Method = "exact",
+    method: Method | None = None,
     mesh: float | Sequence[int] = MESH_LENGTH_A,
     supercell: ArrayLike | None = None,
     displacement_a: float = 0.01,
@@ -49,10 +49,11 @@ def phonons(
     """Phonons in the standard primitive cell of a crystal, relaxed first unless `relaxed`.
 
     method: "exact", second derivatives of a SUS2 potential, or "finite", phonopy's displacements of `displacement_a`
-    angstrom with the forces of any potential. mesh: three numbers, or a length in angstrom (numbers times cell
-    vectors). supercell: (3,) or (3, 3), columns, for finite displacements and for the files of both methods; by
-    default at least max(12 A, 2 rc) wide, and 4 rc for the exact method without BORN file, where phonopy then
-    interpolates exactly (the non-analytical term costs much more in a large supercell).
+    angstrom with the forces of any potential; by default exact where the potential has second derivatives.
+    mesh: three numbers, or a length in angstrom (numbers times cell vectors). supercell: (3,) or (3, 3),
+    columns, for finite displacements and for the files of both methods; by default at least max(12 A, 2 rc) wide, and
+    4 rc for the exact method without BORN file, where phonopy then interpolates exactly (the non-analytical term costs
+    much more in a large supercell).
     born: the text of a BORN file for the atoms of that primitive cell.
 
     Raises StructureError (no crystal), UnknownElementError, ConvergenceError (the relaxation did not end),
@@ -61,6 +62,7 @@ def phonons(
     start = to_atoms(atoms)
     if not (np.isfinite(displacement_a) and 1e-5 <= displacement_a <= 0.5):
         raise Sus2Error(f"The displacement must lie between 1e-5 and 0.5 Å, found {displacement_a:g}.")
+    method = method or best_method(potential)
     if method not in ("exact", "finite"):
         raise Sus2Error(f"The method must be 'exact' or 'finite', not '{method}'.")
     if method == "exact" and not isinstance(potential, Potential):
@@ -98,6 +100,11 @@ def phonons(
     if born is not None:
         nac_parameters(born, phonopy_of(primitive, np.eye(3)))
     return result
+
+
+def best_method(potential: Calculates) -> Method:
+    """The method that the properties take by default: exact derivatives where the potential has them."""
+    return "exact" if isinstance(potential, Potential) else "finite"
 
 
 def _checked_mesh(mesh: float | Sequence[int]) -> float | tuple[int, int, int]:

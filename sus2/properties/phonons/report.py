@@ -100,7 +100,7 @@ def phonon_report(
     potential: Calculates,
     *,
     relaxed: bool = False,
-    method: Method = "exact",
+    method: Method | None = None,
     mesh: float | Sequence[int] = MESH_LENGTH_A,
     supercell: ArrayLike | None = None,
     displacement_a: float = 0.01,
@@ -156,7 +156,7 @@ def follow_from(
     q_fractional: ArrayLike,
     branch: int = 0,
     *,
-    method: Method = "exact",
+    method: Method | None = None,
     progress: Progress | None = None,
 ) -> FollowedMode:
     """Follow a mode of a relaxed crystal to the phase that it leads to; see sus2.follow_mode."""
@@ -168,7 +168,7 @@ def phonopy_files(
     atoms: Atoms | Structure,
     potential: Calculates,
     *,
-    method: Method = "exact",
+    method: Method | None = None,
     mesh: float | Sequence[int] = MESH_LENGTH_A,
     displacement_a: float = 0.01,
     born: str | None = None,

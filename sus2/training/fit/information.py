@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sus2.potential.potential import Potential
 from sus2.registry.applicability import STORED, Information, descriptors, grade_of, information_path
-from sus2.registry.load import load, pretrained_folder
+from sus2.registry.load import load_moments, pretrained_folder
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.fit.config import read_config
 from sus2.training.fit.run import training_data
@@ -60,7 +60,7 @@ def write_information(name: str) -> Path:
 
     Raises DataError where the set is not built.
     """
-    potential = load(name)
+    potential = load_moments(name)
     config = read_config(pretrained_folder() / f"{name}.yaml")
     # A summary knows no weights, so the hulls need not be found.
     data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))

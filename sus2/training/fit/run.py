@@ -23,7 +23,7 @@ from sus2.potential.graph import graph
 from sus2.potential.mtp import ModelSpec, ScalingMap, format_mtp, read_mtp, write_mtp
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
-from sus2.registry.load import load
+from sus2.registry.load import load_moments
 from sus2.training.data.dataset import Split, TrainingSet, fit_references
 from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import (
@@ -76,7 +76,7 @@ def _starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
         known = TrainConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8")).elements
         spec = read_mtp(folder / HELD_OUT)
     else:
-        potential = load(name)
+        potential = load_moments(name)
         known, spec = potential.elements, potential.spec
     missing = [e for e in elements if e not in known]
     if missing:

@@ -1,0 +1,148 @@
+"""A potential that is a sum of site energies, each a differentiable function of the vectors to its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from torch import Tensor
+
+from sus2.errors import Sus2Error
+from sus2.potential.batch import build_batch, neighbours, pack
+from sus2.potential.card import Card
+from sus2.potential.evaluation import Evaluation
+from sus2.potential.model import energy_forces_virial
+from sus2.structures import to_atoms
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+# Edges differentiated at once: the descriptors of a NEP take about 3 kB for each of them.
+MAX_EDGES: Final = 60_000
+
+
+class SiteEnergies(Protocol):
+    """What a file format brings: its elements in type order, its cutoff (angstrom) and its equations."""
+
+    elements: tuple[str, ...]
+    cutoff: float
+
+    def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
+        """Energies (N,) in eV of N atoms with E edges: vectors (E, 3) in angstrom, sorted by central atom."""
+        ...
+
+
+class SitePotential:
+    """A file of another program as a potential for every property and comparison.
+
+    It meets sus2.potential.evaluation.Calculates. First derivatives are exact, by reverse differentiation; second
+    derivatives come from finite differences of them.
+
+    Parameters
+    ----------
+    form : SiteEnergies
+        The equations with the numbers of the file.
+    card : Card
+        Its name, functional and what else is known.
+    """
+
+    def __init__(self, form: SiteEnergies, card: Card) -> None:
+        self.form = form
+        self.card = card
+
+    def __repr__(self) -> str:
+        return f"SitePotential({self.name!r}, {len(self.elements)} elements, {self.functional})"
+
+    @property
+    def name(self) -> str:
+        """The name on its card."""
+        return self.card.name
+
+    @property
+    def functional(self) -> str:
+        """The density functional whose energies it was fitted to."""
+        return self.card.functional
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols in type order."""
+        return self.card.elements
+
+    @property
+    def cutoff(self) -> float:
+        """Cutoff radius, angstrom."""
+        return self.form.cutoff
+
+    def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
+        """Energy, forces and stress of each structure.
+
+        Parameters
+        ----------
+        structures : sequence of ase.Atoms or pymatgen Structure
+            Structures of its elements.
+
+        Returns
+        -------
+        list of Evaluation
+            One for each structure.
+
+        Raises
+        ------
+        StructureError
+            Bad coordinates, or no atoms.
+        UnknownElementError
+            An element that the potential does not know.
+        Sus2Error
+            The energies or forces are not finite.
+        """
+        atoms = [to_atoms(s) for s in structures]
+        out: list[Evaluation] = []
+        for part, lists in pack((neighbours(a, self.cutoff) for a in atoms), MAX_EDGES):
+            batch = build_batch(atoms[part], self.elements, self.cutoff, lists=lists)
+            site, forces, virial = energy_forces_virial(self.form, batch)
+            stress = (virial / batch.volume[:, None, None]).numpy()[:, [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+            each = [x.split(list(batch.n_atoms)) for x in (site, forces)]
+            for k, (energies, force) in enumerate(zip(*each, strict=True)):
+                if not (torch.isfinite(energies).all() and torch.isfinite(force).all()):
+                    formula = atoms[part][k].get_chemical_formula("metal")
+                    raise Sus2Error(f"{self.name} gives energies or forces that are not finite for {formula}.")
+                out.append(Evaluation(float(energies.sum()), energies.numpy(), force.numpy(), stress[k]))
+        return out
+
+    def calculator(self) -> Calculator:
+        """An ASE calculator of this potential."""
+        return SiteCalculator(self)
+
+
+class SiteCalculator(Calculator):
+    """Energy, forces, stress and site energies of a SitePotential, in ASE's units and signs."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+
+    def __init__(self, potential: SitePotential) -> None:
+        super().__init__()
+        self.potential = potential
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Compute everything for the atoms, as ASE's calculators do."""
+        super().calculate(atoms, list(properties), list(system_changes))
+        (result,) = self.potential.evaluate([self.atoms])
+        values: dict[str, Any] = {
+            "energy": result.energy_ev,
+            "free_energy": result.energy_ev,
+            "energies": result.energies_ev,
+            "forces": result.forces_ev_per_a,
+        }
+        # Without three lattice vectors there is no volume, hence no stress: ASE then says so itself.
+        if np.isfinite(result.stress_ev_per_a3).all():
+            values["stress"] = result.stress_ev_per_a3
+        self.results = values

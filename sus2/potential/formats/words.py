@@ -1,0 +1,164 @@
+"""The words of a text file with the lines that they stand in, so that every error names its place."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from sus2.errors import PotentialFileError
+from sus2.types import Array
+
+# Far above any published potential; it keeps a hostile header from asking for terabytes.
+MAX_NUMBERS: Final = 20_000_000
+_SHOWN: Final = 40
+
+
+class Words:
+    """Cursor over the words of a text.
+
+    Parameters
+    ----------
+    text : str
+        The content of the file.
+    source : str
+        Name of the file in errors.
+    comment : str, default ""
+        Character from which on a line is a comment; none by default.
+    skipped : int, default 0
+        Lines at the beginning that are titles.
+    """
+
+    def __init__(self, text: str, source: str, *, comment: str = "", skipped: int = 0) -> None:
+        self.source = source
+        self._words: list[str] = []
+        self._lines: list[int] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if number <= skipped:
+                continue
+            found = (line.partition(comment)[0] if comment else line).split()
+            self._words += found
+            self._lines += [number] * len(found)
+        self._at = 0
+
+    def __len__(self) -> int:
+        return len(self._words) - self._at
+
+    @property
+    def line(self) -> int:
+        """Line of the next word; of the last one at the end."""
+        return self._lines[min(self._at, len(self._lines) - 1)] if self._lines else 1
+
+    def fail(self, message: str, line: int | None = None) -> PotentialFileError:
+        """An error that names the file and the line (that of the next word by default)."""
+        return PotentialFileError(f"{self.source}, line {line or self.line}: {message}")
+
+    def peek(self) -> str:
+        """The next word, empty at the end."""
+        return self._words[self._at] if self._at < len(self._words) else ""
+
+    def word(self, what: str) -> str:
+        """Take the next word.
+
+        Raises
+        ------
+        PotentialFileError
+            The file ends here.
+        """
+        if self._at >= len(self._words):
+            raise self.fail(f"the file ends before {what}; it is truncated, get a complete copy.")
+        self._at += 1
+        return self._words[self._at - 1]
+
+    def rest_of_line(self) -> list[str]:
+        """Take the words that are left in the line of the last word taken."""
+        line, start = self._lines[self._at - 1], self._at
+        while self._at < len(self._words) and self._lines[self._at] == line:
+            self._at += 1
+        return self._words[start : self._at]
+
+    def keyword(self, name: str) -> list[str]:
+        """Take a line that begins with a name; returns its other words.
+
+        Raises
+        ------
+        PotentialFileError
+            Another word stands there.
+        """
+        line = self.line
+        found = self.word(f"'{name}'")
+        if found != name:
+            raise self.fail(f"expected '{name} ...' but found '{short(found)}'.", line)
+        return self.rest_of_line()
+
+    def element(self, what: str) -> str:
+        """Take a chemical symbol; raises PotentialFileError for anything else."""
+        line = self.line
+        symbol = self.word(what)
+        if atomic_numbers.get(symbol, 0) < 1:
+            raise self.fail(f"'{short(symbol)}' is not a chemical element.", line)
+        return symbol
+
+    def count(self, what: str, low: int, high: int) -> int:
+        """Take a whole number between two bounds; raises PotentialFileError."""
+        line = self.line
+        return whole(self, self.word(what), what, low, high, line)
+
+    def number(self, what: str) -> float:
+        """Take a finite number; raises PotentialFileError."""
+        line = self.line
+        return real(self, self.word(what), what, line)
+
+    def numbers(self, count: int, what: str) -> Array:
+        """Take `count` finite numbers, shape (count,); raises PotentialFileError."""
+        if count > MAX_NUMBERS:
+            raise self.fail(f"{what}: {count} numbers are more than any potential has.")
+        if count > len(self):
+            raise self.fail(f"the file ends within {what}: {count} numbers are announced and {len(self)} are left.")
+        found = self._words[self._at : self._at + count]
+        try:
+            if any("_" in w for w in found):
+                raise ValueError
+            values = np.array(found, dtype=np.float64)
+        except ValueError:
+            for _ in range(count):
+                self.number(what)
+            raise  # pragma: no cover (the loop has found the word that is no number)
+        if not np.isfinite(values).all():
+            self._at += int(np.flatnonzero(~np.isfinite(values))[0])
+            raise self.fail(f"{what}: '{short(self.peek())}' is not a finite number.")
+        self._at += count
+        return values
+
+    def end(self) -> None:
+        """Raises PotentialFileError where anything is left."""
+        if len(self):
+            raise self.fail(f"unexpected text after the last number: '{short(self.peek())}'.")
+
+
+def whole(words: Words, text: str, what: str, low: int, high: int, line: int) -> int:
+    """A whole number between two bounds from a word; raises PotentialFileError naming the line."""
+    if not (text.isascii() and text.lstrip("+-").isdecimal() and len(text) < 12):
+        raise words.fail(f"{what} must be a whole number, found '{short(text)}'.", line)
+    if not low <= int(text) <= high:
+        raise words.fail(f"{what} must lie between {low} and {high}, found {int(text)}.", line)
+    return int(text)
+
+
+def real(words: Words, text: str, what: str, line: int) -> float:
+    """A finite number from a word; raises PotentialFileError naming the line."""
+    try:
+        value = float(text) if "_" not in text and text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise words.fail(f"{what}: '{short(text)}' is not a finite number.", line)
+    return value
+
+
+def short(text: str) -> str:
+    """Printable characters of a word, at most 40 of them."""
+    printable = "".join(ch if ch.isprintable() else "?" for ch in text)
+    return printable if len(printable) <= _SHOWN else printable[: _SHOWN - 3] + "..."

@@ -1,0 +1,164 @@
+"""Which potential a file holds, by its content, and the potential itself.
+
+Only text and our own compact form (sus2.potential.compact) are read. Pickles, torch and other binary files of others
+can run code when they are loaded, so they are refused here; whoever runs the server adds them as plug-ins
+(sus2.registry.others.plugins).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sus2.errors import PotentialFileError
+from sus2.potential.card import Card
+from sus2.potential.compact import MAGIC, SUFFIX, parse_compact
+from sus2.potential.mtp import parse_mtp
+
+if TYPE_CHECKING:
+    import torch
+
+    from sus2.potential.evaluation import Calculates
+
+SUFFIXES: Final = (".mtp", SUFFIX, ".almtp", ".nep", ".txt", ".alloy", ".fs", ".setfl", ".tersoff", ".sw")
+"""Endings of the files that are read; what a file holds is decided by its content."""
+
+READ: Final = (
+    "SUS2-MLIP (.mtp, .sus2), moment tensor potentials of MLIP-2 and MLIP-3 (.mtp, .almtp), NEP 3 and 4 of GPUMD "
+    "(nep.txt), and LAMMPS' eam/alloy, eam/fs, tersoff and sw"
+)
+HOW_TO_ADD: Final = (
+    "files that can run code are never loaded from an upload; whoever runs this server can add the model in the table "
+    "[potentials] of its settings"
+)
+_BINARY: Final = ((b"PK\x03\x04", "a torch or zip file"), (b"\x80", "a pickle"), (b"\x89HDF", "an HDF5 file"))
+_STATE: Final = b"#MVS_v"  # binary state of active learning that MLIP appends to a potential
+
+
+def text_of(raw: bytes, name: str) -> str:
+    """The text of a file.
+
+    Parameters
+    ----------
+    raw : bytes
+        The content of the file.
+    name : str
+        Its name in errors.
+
+    Returns
+    -------
+    str
+        The text, without the state of active learning that MLIP appends.
+
+    Raises
+    ------
+    PotentialFileError
+        The file is no text; the sentence says what it is and what to do.
+    """
+    for start, kind in _BINARY:
+        if raw.startswith(start):
+            raise PotentialFileError(f"{name} is {kind}: {HOW_TO_ADD}.")
+    try:
+        text = raw.partition(_STATE)[0].decode("utf-8")
+    except UnicodeDecodeError:
+        raise PotentialFileError(f"{name}: not a text file, so not a potential that can be read ({READ}).") from None
+    if "\x00" in text:
+        raise PotentialFileError(f"{name}: not a text file, so not a potential that can be read ({READ}).")
+    return text
+
+
+def parse(raw: bytes, name: str) -> Any:
+    """The content of a file of any known format, told by its first words.
+
+    Parameters
+    ----------
+    raw : bytes
+        The content of the file.
+    name : str
+        Its name in errors.
+
+    Returns
+    -------
+    ModelSpec, MomentTensorSpec or SiteEnergies
+        Two kinds of ours (sus2.potential.mtp, sus2.potential.formats.moment_tensor) or equations of site energies.
+
+    Raises
+    ------
+    PotentialFileError
+        One sentence: of no known format, or damaged.
+    """
+    from sus2.potential.formats import embedded_atom, moment_tensor, nep, three_body
+
+    if raw.startswith(MAGIC):
+        return parse_compact(raw, source=name)
+    text = text_of(raw, name)
+    lines = text.splitlines()
+    first = next((line.split() for line in lines if line.strip()), [""])
+    if first[0] == "MTP":
+        return moment_tensor.parse_moment_tensor(text, source=name) if moment_tensor.is_moment_tensor(text) else (
+            parse_mtp(text, source=name)
+        )  # fmt: skip
+    if first[0].startswith("nep"):
+        return nep.parse_nep(text, source=name)
+    if _looks_like_setfl(lines):
+        return embedded_atom.parse_setfl(text, source=name)
+    if three_body.entry_length(text) in (len(three_body.TERSOFF), len(three_body.STILLINGER_WEBER)):
+        return three_body.parse_three_body(text, source=name)
+    raise PotentialFileError(f"{name}: no potential that can be read; {READ} are.")
+
+
+def _looks_like_setfl(lines: list[str]) -> bool:
+    if len(lines) < 6:
+        return False
+    words, numbers = lines[3].split(), lines[4].split()
+    return words[:1] == [str(len(words) - 1)] and not words[-1][:1].isdigit() and len(numbers) == 5
+
+
+def elements_in(content: Any) -> tuple[str, ...] | None:
+    """Elements that a parsed file names itself; None where they have to be given."""
+    return getattr(content, "elements", None)
+
+
+def described(content: Any) -> str:
+    """What a parsed file is, in a few words for its card."""
+    from sus2.potential.formats.moment_tensor import MomentTensorSpec
+    from sus2.potential.mtp import ModelSpec
+
+    if isinstance(content, MomentTensorSpec):
+        return "A moment tensor potential of MLIP."
+    if isinstance(content, ModelSpec):
+        return ""
+    names = {"EmbeddedAtom": "An embedded-atom potential of LAMMPS.", "Tersoff": "A Tersoff potential of LAMMPS.",
+             "StillingerWeber": "A Stillinger-Weber potential of LAMMPS."}  # fmt: skip
+    kind = type(content).__name__
+    return names.get(kind) or f"A neuroevolution potential of GPUMD, version {content.version}."
+
+
+def made(content: Any, card: Card, *, device: torch.device | str | None, dtype: torch.dtype | None) -> Calculates:
+    """The potential of a parsed file and its card.
+
+    Parameters
+    ----------
+    content : ModelSpec, MomentTensorSpec or SiteEnergies
+        What parse returned.
+    card : Card
+        Its elements are in type order.
+    device : torch.device or str, optional
+        Where a moment potential is computed; the CPU by default, and always for the other formats.
+    dtype : torch.dtype, optional
+        Its arithmetic; float64 by default, and always for the other formats.
+
+    Returns
+    -------
+    Calculates
+        A Potential, with exact second derivatives, for the moment potentials; a SitePotential for the others.
+    """
+    from sus2.potential.formats.moment_tensor import MomentTensorPotential, MomentTensorSpec
+    from sus2.potential.formats.site_potential import SitePotential
+    from sus2.potential.mtp import ModelSpec
+    from sus2.potential.potential import Potential
+
+    if isinstance(content, MomentTensorSpec):
+        return MomentTensorPotential(content, card, device=device, dtype=dtype)
+    if isinstance(content, ModelSpec):
+        return Potential(content, card, device=device, dtype=dtype)
+    return SitePotential(content, card)

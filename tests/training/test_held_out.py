@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.formula import Formula
 
 import sus2
 from sus2.errors import DataError

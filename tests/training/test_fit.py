@@ -30,7 +30,7 @@ from sus2.training.fit import least_squares
 from sus2.training.fit.config import TrainConfig, read_config
 from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear, solve_linear
 from sus2.training.fit.normal_equations import normal_equations
-from sus2.training.fit.objective import LossWeights, Objective
+from sus2.training.fit.objective import LossWeights, Objective, errors
 from sus2.training.fit.optimise import Prior, lbfgs, total
 from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.run import _Run, fit, initial_spec, training_data
@@ -109,6 +109,52 @@ def test_gradient_of_the_loss(element_space: str, rank: int, virials: bool, form
         total(space, [part], x + h * direction, prior)[0] - total(space, [part], x - h * direction, prior)[0]
     ) / (2 * h)
     assert gradient @ direction == pytest.approx(numeric, rel=1e-6)
+
+
+def paired(count: int, seed: int = 3) -> TrainingSet:
+    """Structures in pairs of displaced and of strained cells, with a single one between them."""
+    data = labelled(count, seed)
+    kind, base = data.kind.astype("U20"), data.base.astype("U20")
+    for k in range(0, count - 2, 5):  # sizes alternate, so every other structure is made like the one before
+        kind[k], kind[k + 2] = "strain-pair", "displaced-pair"
+        base[k : k + 2], base[k + 2 : k + 4] = f"a{k}", f"b{k}"
+    atoms = [data.to_atoms(k) for k in range(count)]
+    for k in range(0, count - 2, 5):
+        for q in (k, k + 2):
+            atoms[q + 1] = atoms[q].copy()
+            atoms[q + 1].rattle(0.1, seed=q)
+            kind[q + 1] = kind[q]
+    r = Potential(TEACHER, Card(name="t", functional="none", elements=ELEMENTS)).evaluate(atoms)
+    return make_set(
+        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
+        set_name="random", kind=kind.tolist(), base=base.tolist(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_pairs_are_labels_of_their_own(form: str) -> None:
+    data, weights = paired(14), LossWeights(robust=2.0, pair=3.0)
+    part = Objective(data, ELEMENTS, 4.0, weights, threads=1)
+    assert part.pairs.first.tolist() == [0, 2, 5, 7, 10, 12]
+    space = ParameterSpace(FORMS[form])
+    x, none = disturbed(space, 0.05), Prior.none(space)
+    value, gradient = total(space, [part], x, none)
+    assert value > total(space, [Objective(data, ELEMENTS, 4.0, replace(weights, pair=0.0), threads=1)], x, none)[0]
+    direction, h = space.steps * np.random.default_rng(2).normal(size=space.size), 1e-6
+    ends = [total(space, [part], x + s * h * direction, none)[0] for s in (1, -1)]
+    assert gradient @ direction == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5)
+    _, right = normal_equations([part], space.unpack(x), chain=space.jacobian(x))
+    assert -2.0 * right == pytest.approx(gradient, rel=1e-9, abs=1e-11 * np.abs(gradient).max())
+    found = errors([part], space.unpack(x))
+    assert 0.0 < found.strain_response_percent < 1e3
+    assert 0.0 < found.displacement_response_percent < 1e3
+
+
+def test_pairs_stay_together_in_minibatches(tmp_path: Path) -> None:
+    run = _Run(read_config(config_file(tmp_path, batches=4)), 1)
+    parts = run.minibatches(paired(14))
+    assert sum(len(p.data) for p in parts) == 14
+    assert sum(len(p.pairs.first) for p in parts) == 6
 
 
 def test_factorised_space_expands_to_its_table() -> None:

@@ -52,6 +52,12 @@ class Weights(_Strict):
     virial_ev_per_atom: float = Field(0.03, gt=0.0)
     virial_relative: float = Field(0.05, ge=0.0)
     robust: float = Field(3.0, gt=0.0)
+    pair: float = Field(1.0, ge=0.0)
+    """Weight of the differences within pairs of strained and of displaced cells beside that of each member."""
+    pair_force_ev_per_a: float = Field(0.02, gt=0.0)
+    pair_force_relative: float = Field(0.08, ge=0.0)
+    pair_virial_ev_per_atom: float = Field(0.01, gt=0.0)
+    pair_virial_relative: float = Field(0.06, ge=0.0)
 
 
 class Project(_Strict):

@@ -25,11 +25,14 @@ _ROWS_AT_ONCE = 12_000
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """One structure: its edges (types of the whole model), and weights and misses of energy, forces, virial."""
+    """One structure: its edges (types of the whole model), and weights and misses of energy, forces, virial; of their
+    differences from the structure before it, where the two are a pair (else empty)."""
 
     edges: Edges
     weight: Array
     miss: Array
+    pair_weight: Array
+    pair_miss: Array
 
 
 def normal_equations(
@@ -64,20 +67,30 @@ def _by_elements(parts: Sequence[Objective], spec: ModelSpec) -> dict[tuple[int,
         energy, force, virial = part.residual_scales(p)
         d_energy, d_force, d_virial = part.miss(p)
         offsets = part.data.offsets
+        pairs = part.pairs
+        by_force, by_virial = pairs.residual_scales(p, part.norm)
+        miss_force, miss_virial = pairs.miss(p)
+        place = {int(k) + 1: q for q, k in enumerate(pairs.first)}
+        begin = np.concatenate([[0], np.cumsum(pairs.size)])
         for k in range(len(part.data)):
             a, b = offsets[k], offsets[k + 1]
             edges = part.edges.range(a, b)
             weight = np.concatenate([energy[k : k + 1], np.repeat(force[a:b], 3), np.full(6, virial[k])])
             miss = np.concatenate([d_energy[k : k + 1], d_force[a:b].ravel(), d_virial[k]])
             types = tuple(np.unique(edges.types).tolist())
-            found.setdefault(types, []).append(_Rows(edges, weight, miss))
+            pair_weight, pair_miss = np.zeros(0), np.zeros(0)
+            if (q := place.get(k)) is not None:
+                own = slice(begin[q], begin[q + 1])
+                pair_weight = np.concatenate([np.zeros(1), np.repeat(by_force[own], 3), np.full(6, by_virial[q])])
+                pair_miss = -np.concatenate([np.zeros(1), miss_force[own].ravel(), miss_virial[q]])
+            found.setdefault(types, []).append(_Rows(edges, weight, miss, pair_weight, pair_miss))
     return found
 
 
 def _chunks(rows: Sequence[_Rows]) -> Iterator[list[_Rows]]:
     chunk: list[_Rows] = []
     for row in rows:
-        if chunk and sum(len(r.weight) for r in chunk) + len(row.weight) > _ROWS_AT_ONCE:
+        if chunk and not len(row.pair_weight) and sum(len(r.weight) for r in chunk) + len(row.weight) > _ROWS_AT_ONCE:
             yield chunk
             chunk = []
         chunk.append(row)
@@ -104,6 +117,15 @@ def _group(
         columns *= root[:, None]
         matrix += columns.T @ columns
         right += columns.T @ (root * np.concatenate([r.miss for r in chunk]))
+        at = np.concatenate([[0], np.cumsum([len(r.weight) for r in chunk])])
+        paired = [k for k, r in enumerate(chunk) if len(r.pair_weight)]
+        if paired:
+            change = np.concatenate([jacobian[at[k] : at[k + 1]] - jacobian[at[k - 1] : at[k]] for k in paired])
+            root = np.sqrt(np.concatenate([chunk[k].pair_weight for k in paired]))
+            change *= root[:, None]
+            shifts = slice(0, change.shape[1])  # shifts move no force
+            matrix[shifts, shifts] += change.T @ change
+            right[shifts] += change.T @ (root * np.concatenate([chunk[k].pair_miss for k in paired]))
     return matrix, right
 
 

@@ -6,6 +6,10 @@ with n atoms, energy error dE, force errors dF_a, virial error dW = V d(sigma), 
 rho(x) = 2 d^2 (sqrt(1 + x^2/d^2) - 1). The scales s are the errors regarded as equally bad; they grow with the
 force and virial of the label, because a hundred meV matters at equilibrium and not in a crushed cell:
 sF_a^2 = sF^2 + (f |F_a|)^2, sW^2 = sW0^2 + (g |W|/n)^2, sE^2 = sE0^2 + (h (|W|/n + |F|_rms 1 A))^2.
+
+Two structures of one crystal that follow each other and are of a kind `...-pair` (strained or displaced both ways) are
+a label of its curvature: their differences of forces and virials enter once more, in the same form, with scales of
+their own that are fine enough for second derivatives; what both members miss alike is no part of them.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from sus2.training.fit.torch_kernel import Block, TorchKernel, device_of, padded
 from sus2.units import EV_PER_A3_TO_GPA
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 Device = Literal["cpu", "cuda", "torch"]
 
 
@@ -41,6 +46,11 @@ class LossWeights:
     virial_ev_per_atom: float = 0.03
     virial_relative: float = 0.05
     robust: float = 3.0
+    pair: float = 1.0
+    pair_force_ev_per_a: float = 0.02
+    pair_force_relative: float = 0.08
+    pair_virial_ev_per_atom: float = 0.01
+    pair_virial_relative: float = 0.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +71,10 @@ class Errors:
     force_mae_mev_per_a: float
     force_rmse_mev_per_a: float
     stress_mae_gpa: float
+    strain_response_percent: float = float("nan")
+    """Median error of what a strain changes the virial by, in percent of it, over pairs of strained cells."""
+    displacement_response_percent: float = float("nan")
+    """Median error of what displacements change the forces by, in percent, over pairs of displaced cells."""
 
     def line(self) -> str:
         """One line for a progress bar."""
@@ -127,6 +141,7 @@ class Objective:
         self.force_scale = np.hypot(w.force_ev_per_a, w.force_relative * force)
         self.virial_scale = self.sizes * np.hypot(w.virial_ev_per_atom, w.virial_relative * virial)
         self.energy_scale = self.sizes * np.hypot(w.energy_ev_per_atom, w.energy_relative * (virial + rms))
+        self.pairs = _Pairs.of(data, self.virial, w)
 
     def kernel(self, spec: ModelSpec) -> Kernel:
         """The compiled kernels of these parameters as this objective calls them."""
@@ -183,6 +198,8 @@ class Objective:
         by_energy = 2.0 * energy_weight * d_energy
         by_force = 2.0 * force_weight[:, None] * d_force
         by_virial = 2.0 * virial_weight[:, None] * d_virial
+        if len(self.pairs.first):
+            self.pairs.add_to(by_force, by_virial, *self.pairs.weighted(p, self.norm))
         by_virial[:, 3:] *= 0.5  # each shear stands for two equal entries of the tensor
         rates = by_energy[self.system], -by_force, by_virial[self.system]
         if self.table is None:
@@ -194,15 +211,106 @@ class Objective:
     def value(self, p: Prediction) -> float:
         """The loss of a prediction."""
         d = self.weights.robust
+        terms = list(zip(self._reduced(p), self._shares(), strict=True))
+        if len(self.pairs.first):
+            terms += zip(self.pairs.reduced(p), self.pairs.shares(self.norm), strict=True)
         return sum(
             float(share @ (2.0 * x**2 / (1.0 + np.sqrt(1.0 + (x / d) ** 2))))  # rho without cancellation
-            for x, share in zip(self._reduced(p), self._shares(), strict=True)
+            for x, share in terms
         )
 
     def miss(self, p: Prediction) -> tuple[Array, Array, Array]:
         """Labels less predictions of energies (S,), forces (N, 3) and virials (S, 6), zero where there is none."""
         virial = np.where(self.has_virial[:, None], np.nan_to_num(self.virial) - p.virial_ev, 0.0)
         return self.data.energy_ev - p.energy_ev, self.data.forces_ev_per_a - p.forces_ev_per_a, virial
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Differences, second member less first, of P pairs of structures with n atoms each.
+
+    first (P,) place of the first member; rows (R,) its atoms, one pair after another, and of (R,) the pair of each;
+    size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P,); weight (P,).
+    """
+
+    first: Index
+    rows: Index
+    of_pair: Index
+    size: Index
+    force: Array
+    force_scale: Array
+    virial: Array
+    virial_scale: Array
+    weight: Array
+    robust: float
+
+    @classmethod
+    def of(cls, data: TrainingSet, virial: Array, w: LossWeights) -> _Pairs:
+        """The pairs of a set."""
+        kinds, bases, sizes = data.kind.tolist(), data.base.tolist(), data.sizes.tolist()
+        found, k = [], 0
+        while w.pair > 0.0 and k + 1 < len(data):
+            a, b = slice(*data.offsets[k : k + 2]), slice(*data.offsets[k + 1 : k + 3])
+            alike = kinds[k].endswith("-pair") and (kinds[k], bases[k], sizes[k]) == (
+                kinds[k + 1], bases[k + 1], sizes[k + 1]
+            )  # fmt: skip
+            if alike and np.array_equal(data.numbers[a], data.numbers[b]):
+                found.append(k)
+            k += 2 if found and found[-1] == k else 1
+        first = np.array(found, dtype=np.int64)
+        size = data.sizes[first].astype(np.int64)
+        rows = np.concatenate([np.arange(0), *(np.arange(*data.offsets[k : k + 2]) for k in found)]).astype(np.int64)
+        of_pair = np.repeat(np.arange(len(first)), size)
+        force = data.forces_ev_per_a[rows + size[of_pair]] - data.forces_ev_per_a[rows]
+        change = np.nan_to_num(virial[first + 1] - virial[first])
+        rms = np.sqrt(np.bincount(of_pair, (force**2).sum(1), len(first)) / np.maximum(size, 1))
+        return cls(
+            first, rows, of_pair, size, force,
+            np.hypot(w.pair_force_ev_per_a, w.pair_force_relative * rms)[of_pair],
+            change, size * np.hypot(
+                w.pair_virial_ev_per_atom, w.pair_virial_relative * np.linalg.norm(change, axis=1) / np.maximum(size, 1)
+            ),
+            w.pair * 0.5 * (data.weight[first] + data.weight[first + 1])
+            * np.isfinite(virial[first] + virial[first + 1]).all(1), w.robust,
+        )  # fmt: skip
+
+    def miss(self, p: Prediction) -> tuple[Array, Array]:
+        """Predicted differences less labels: forces (R, 3) and virials (P, 6)."""
+        force = p.forces_ev_per_a[self.rows + self.size[self.of_pair]] - p.forces_ev_per_a[self.rows]
+        return force - self.force, p.virial_ev[self.first + 1] - p.virial_ev[self.first] - self.virial
+
+    def reduced(self, p: Prediction) -> tuple[Array, Array]:
+        """Misses over their scales: force vectors (R,), virials (P,)."""
+        force, virial = self.miss(p)
+        return np.linalg.norm(force, axis=1) / self.force_scale, np.linalg.norm(virial, axis=1) / self.virial_scale
+
+    def shares(self, norm: float) -> tuple[Array, Array]:
+        """Weight of each force vector and virial in the loss."""
+        share = self.weight / norm
+        return (share / (3.0 * self.size))[self.of_pair], share / 6.0
+
+    def residual_scales(self, p: Prediction, norm: float) -> tuple[Array, Array]:
+        """Weights of the squared misses, as Objective.residual_scales has them: (R,) and (P,)."""
+        out = [
+            share / scale**2 / np.sqrt(1.0 + (x / self.robust) ** 2)
+            for x, share, scale in zip(
+                self.reduced(p), self.shares(norm), (self.force_scale, self.virial_scale), strict=True
+            )
+        ]
+        return out[0], out[1]
+
+    def weighted(self, p: Prediction, norm: float) -> tuple[Array, Array]:
+        """Derivatives of the loss by the predicted differences: (R, 3) and (P, 6)."""
+        force, virial = self.miss(p)
+        by_force, by_virial = self.residual_scales(p, norm)
+        return 2.0 * by_force[:, None] * force, 2.0 * by_virial[:, None] * virial
+
+    def add_to(self, by_force: Array, by_virial: Array, force: Array, virial: Array) -> None:
+        """Add derivatives by the differences to those by forces (N, 3) and virials (S, 6), in place."""
+        by_force[self.rows + self.size[self.of_pair]] += force
+        by_force[self.rows] -= force
+        by_virial[self.first + 1] += virial
+        by_virial[self.first] -= virial
 
 
 def _without(data: TrainingSet, repulsion: Repulsion, edges: Edges) -> TrainingSet:
@@ -223,12 +331,24 @@ def _without(data: TrainingSet, repulsion: Repulsion, edges: Edges) -> TrainingS
 def errors(parts: Sequence[Objective], spec: ModelSpec) -> Errors:
     """Unweighted errors of a model on all parts of a set."""
     energy, force, stress = [], [], []
+    response: dict[str, list[Array]] = {"strain": [np.zeros(0)], "displaced": [np.zeros(0)]}
     for part in parts:
         p = part.predict(spec)
         energy.append(1e3 * (p.energy_ev - part.data.energy_ev) / part.sizes)
         force.append(1e3 * (p.forces_ev_per_a - part.data.forces_ev_per_a).ravel())
         use = part.has_virial
         stress.append(((p.virial_ev - part.virial)[use] / part.data.volumes_a3[use, None]).ravel())
+        pairs = part.pairs
+        by_force, by_virial = pairs.miss(p)
+        strained = np.char.startswith(part.data.kind[pairs.first], "strain")
+
+        def norms(x: Array, count: int = len(pairs.first), at: Index = pairs.of_pair) -> Array:
+            return np.sqrt(np.bincount(at, (x**2).sum(1), count))
+
+        response["strain"].append(
+            (np.linalg.norm(by_virial, axis=1) / np.maximum(np.linalg.norm(pairs.virial, axis=1), 1e-9))[strained]
+        )
+        response["displaced"].append((norms(by_force) / np.maximum(norms(pairs.force), 1e-9))[~strained])
     e, f, s = (np.concatenate(x) for x in (energy, force, stress))
     return Errors(
         energy_mae_mev_per_atom=float(np.abs(e).mean()),
@@ -236,4 +356,11 @@ def errors(parts: Sequence[Objective], spec: ModelSpec) -> Errors:
         force_mae_mev_per_a=float(np.abs(f).mean()),
         force_rmse_mev_per_a=float(np.sqrt((f**2).mean())),
         stress_mae_gpa=float(np.abs(s).mean() * EV_PER_A3_TO_GPA) if len(s) else float("nan"),
+        strain_response_percent=_median_percent(response["strain"]),
+        displacement_response_percent=_median_percent(response["displaced"]),
     )
+
+
+def _median_percent(parts: Sequence[Array]) -> float:
+    x = np.concatenate(parts)
+    return 100.0 * float(np.median(x)) if len(x) else float("nan")

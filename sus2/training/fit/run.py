@@ -220,9 +220,14 @@ class _Run:
     def minibatches(self, data: TrainingSet) -> list[Objective]:
         """The set in random parts of one common norm."""
         norm = float(data.weight.sum())
-        order = np.random.default_rng(self.config.seed + 2).permutation(len(data))
-        chunks = np.array_split(order, min(self.config.batches, len(order)))
-        return [self.objective(data.subset(np.sort(c)), norm) for c in chunks]
+        # Neighbours of a kind "...-pair" stay together.
+        paired = np.char.endswith(data.kind[:-1], "-pair") & (data.base[:-1] == data.base[1:])
+        paired &= data.kind[:-1] == data.kind[1:]
+        unit = np.concatenate([[0], np.cumsum(~paired)])
+        order = np.random.default_rng(self.config.seed + 2).permutation(unit[-1] + 1)
+        parts = np.array_split(order, min(self.config.batches, len(order)))
+        chunks = [np.flatnonzero(np.isin(unit, part)) for part in parts]
+        return [self.objective(data.subset(c), norm) for c in chunks]
 
     def test_set(self) -> TrainingSet | None:
         """The held-out compositions of the configuration's test sources."""

@@ -157,6 +157,24 @@ def test_pairs_stay_together_in_minibatches(tmp_path: Path) -> None:
     assert sum(len(p.pairs.first) for p in parts) == 6
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_a_readout_of_mixtures(full: bool) -> None:
+    space = ParameterSpace(FORMS["extended"], "factorised", 1, readout_rank=2, readout_full=full)
+    part = Objective(labelled(6), ELEMENTS, 4.0, threads=1)
+    x, none = disturbed(space, 0.1), Prior.none(space)
+    b = space.blocks(x)
+    expected = b["theta"] + b["theta_left"] @ b["theta_right"] + (b["theta_element"] if full else 0.0)
+    assert space.unpack(x).moment_coeffs == pytest.approx(expected, abs=1e-14)
+    gradient = total(space, [part], x, none)[1]
+    direction, h = space.steps * np.random.default_rng(2).normal(size=space.size), 1e-6
+    ends = [total(space, [part], x + s * h * direction, none)[0] for s in (1, -1)]
+    assert gradient @ direction == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5)
+    _, right = normal_equations([part], space.unpack(x), chain=space.jacobian(x))
+    assert -2.0 * right == pytest.approx(gradient, rel=1e-8, abs=1e-11 * np.abs(gradient).max())
+    again = space.unpack(space.pack(space.unpack(x)))
+    assert again.moment_coeffs == pytest.approx(expected, abs=1e-9)
+
+
 def test_factorised_space_expands_to_its_table() -> None:
     space = ParameterSpace(TEACHER, "factorised", 2)
     x = disturbed(space, 0.2)

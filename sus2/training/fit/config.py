@@ -167,8 +167,11 @@ class TrainConfig(_Strict):
     scaling_map: Literal["K", "L", "LK"] = "LK"
     element_space: Literal["table", "factorised"] = "table"
     element_rank: int = Field(0, ge=0, le=16)
-    readout: Literal["common", "element"] = "common"
-    """common: one theta for all elements, as published models have; element: one of each, shrunk to a common one."""
+    readout: Literal["common", "element", "low-rank"] = "common"
+    """common: one theta for all elements, as published models have; element: one of each, shrunk to what elements have
+    in common; low-rank: a mixture of `readout_rank` of them for each element, and nothing of its own."""
+    readout_rank: int = Field(0, ge=0, le=64)
+    """Mixtures beside the common readout, see sus2.training.fit.parameters."""
     amplitudes: bool = False
     """An amplitude of each radial function and neighbour's element."""
     envelope_power: Literal[2, 3] = 2

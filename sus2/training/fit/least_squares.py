@@ -91,9 +91,34 @@ def solve_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], pr
     return solved
 
 
+def solve_common(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> Array:
+    """x with the least-squares theta that all elements have in common, and shifts, while none has more of its own."""
+    places = np.r_[space.slices()["theta"], space.slices()["shift"]]
+    spec = space.unpack(x)
+    matrix, right = normal_equations(parts, replace(spec, moment_coeffs=spec.readout[0].copy()), linear=True)
+    matrix[np.diag_indices(len(places))] += prior.strength[places]
+    solved = x.copy()
+    solved[places] += _solve(matrix, right - (prior.strength * (x - prior.centre))[places], _RIDGE)
+    return solved
+
+
 def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> Array:
-    """As solve_linear, where that lowers the loss (the robust loss is reweighted, so the step is exact only nearly)."""
-    solved = solve_linear(space, x, parts, prior)
+    """As solve_linear, where that lowers the loss (the robust loss is reweighted, so the step is exact only nearly).
+
+    Readouts of each element that are still all alike are solved as one. Raises DataError where they are many and not.
+    """
+    blocks = space.blocks(x)
+    if space.own_readout and not any(blocks[n].any() for n in ("theta_element", "theta_right") if n in blocks):
+        solved = solve_common(space, x, parts, prior)
+    elif space.own_readout and not space.readout_full:
+        raise DataError("A readout of low rank alone is not linear: leave out 'project' after the first stage.")
+    elif len(_linear(space)) > MAX_PARAMETERS:
+        raise DataError(
+            f"The readouts of all elements are {len(_linear(space))} numbers, too many to solve for at once (at most "
+            f"{MAX_PARAMETERS}): leave out 'project' after the first stage, 'adam' goes on with them."
+        )
+    else:
+        solved = solve_linear(space, x, parts, prior)
     return solved if loss_of(space, solved, parts, prior) < loss_of(space, x, parts, prior) else x
 
 

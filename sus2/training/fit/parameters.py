@@ -11,8 +11,12 @@ lengths and s, t logarithmic stiffnesses of an element as centre and as neighbou
 none by default) say what is particular to a pair. A factorised model is expanded to the full table when its
 `.mtp` is written, so it also has a scaling for pairs that it was never trained on.
 
-A readout of each element is a common one and what is particular to the element, theta[Z, s] = theta0[s] + delta[Z, s]:
-a prior on delta shrinks elements with few data to what all have in common.
+A readout of each element is a common one, a few mixtures of it and what is particular to the element,
+
+    theta[Z, s] = theta0[s] + sum_q U[Z, q] V[q, s] + delta[Z, s]:
+
+the mixtures (`readout_rank` of them) say how elements are alike, and a prior on delta shrinks elements with few data to
+what they have in common with others.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ ElementSpace = Literal["table", "factorised"]
 # One unit of the optimiser's step in each block, so that blocks of different units change alike.
 STEP: Final[Mapping[str, float]] = {
     "alpha": 0.3, "r0": 0.3, "weights": 1.0, "pair": 0.3, "species": 0.3, "theta": 1.0, "shift": 1.0,
-    "neighbour": 0.3, "theta_element": 1.0,
+    "neighbour": 0.3, "theta_element": 1.0, "theta_left": 0.3, "theta_right": 1.0,
     "r0_base": 0.3, "r0_centre": 0.3, "r0_neighbour": 0.3, "r0_left": 0.3, "r0_right": 0.3,
     "alpha_base": 0.3, "alpha_centre": 0.3, "alpha_neighbour": 0.3, "alpha_left": 0.3, "alpha_right": 0.3,
 }  # fmt: skip
@@ -50,6 +54,9 @@ class ParameterSpace:
     spec: ModelSpec
     element_space: ElementSpace = "table"
     rank: int = 0
+    readout_rank: int = 0
+    readout_full: bool = True
+    """Whether delta is there; without it a readout is of the low rank alone."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         s = self.spec
@@ -66,7 +73,9 @@ class ParameterSpace:
         if s.neighbour_coeffs is not None:
             space["neighbour"] = (s.radial_funcs_count, c)
         space |= {"species": (c,), "theta": (len(s.mapping),)}
-        if self.own_readout:
+        if self.own_readout and self.readout_rank:
+            space |= {"theta_left": (c, self.readout_rank), "theta_right": (self.readout_rank, len(s.mapping))}
+        if self.own_readout and self.readout_full:
             space["theta_element"] = (c, len(s.mapping))
         return space | {"shift": (c,)}
 
@@ -117,7 +126,7 @@ class ParameterSpace:
         readout = [spec.moment_coeffs]
         if self.own_readout:
             common = spec.readout.mean(0)
-            readout = [common, spec.readout - common]
+            readout = [common, *self._mixtures(spec.readout - common)]
         rest = [
             spec.radial_weights, spec.radial_species[0], *amplitudes, spec.species_coeffs, *readout, spec.shift_coeffs
         ]  # fmt: skip
@@ -137,7 +146,7 @@ class ParameterSpace:
         return replace(
             self.spec, alpha=alpha.copy(), r0=r0.copy(), radial_weights=b["weights"].copy(), radial_species=species,
             species_coeffs=b["species"].copy(), shift_coeffs=b["shift"].copy(),
-            moment_coeffs=b["theta"] + b["theta_element"] if self.own_readout else b["theta"].copy(),
+            moment_coeffs=self._readout(b) if self.own_readout else b["theta"].copy(),
             neighbour_coeffs=b["neighbour"].copy() if "neighbour" in b else None,
         )  # fmt: skip
 
@@ -152,7 +161,15 @@ class ParameterSpace:
             parts = [g.r0.sum((1, 2)), *_by_factors(b, "r0", g.r0)]
             parts += [(g.alpha * growth).sum((1, 2)), *_by_factors(b, "alpha", to_log)]
         parts += [g.weights, g.pair, *([] if g.neighbour is None else [g.neighbour]), g.species]
-        parts += [g.theta.sum(0), g.theta] if self.own_readout else [g.theta]
+        if self.own_readout:
+            b = self.blocks(x)
+            parts.append(g.theta.sum(0))
+            if self.readout_rank:
+                parts += [g.theta @ b["theta_right"].T, b["theta_left"].T @ g.theta]
+            if self.readout_full:
+                parts.append(g.theta)
+        else:
+            parts.append(g.theta)
         return np.concatenate([p.ravel() for p in [*parts, shift]])
 
     def jacobian(self, x: Array) -> csr_matrix | None:
@@ -178,18 +195,30 @@ class ParameterSpace:
         else:
             self._factor_rates(b, add)
         at = 2 * table
-        for name in ("weights", "pair", "neighbour", "species", "theta", "theta_element", "shift"):
+        for name in ("weights", "pair", "neighbour", "species", "theta", "shift"):
             if name not in slices:
                 continue
             size = int(np.prod(self.shapes()[name]))
-            if name == "theta" and self.own_readout:  # what is common moves every element's
-                scalars = np.tile(np.arange(size), c)
-                add(at + np.arange(c * size), "theta", scalars, np.ones(c * size))
+            if name == "theta" and self.own_readout:
+                self._readout_rates(b, at, add)
+                at += c * size
                 continue
             add(at + np.arange(size), name, np.arange(size), np.ones(size))
             at += size
         entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
         return csr_matrix(entries, shape=(at, self.size))
+
+    def _readout_rates(self, b: dict[str, Array], at: int, add: Callable[[Index, str, Index, Array], None]) -> None:
+        """Adds the derivatives of theta (C, S), whose rows begin at `at`, by its parts."""
+        c, scalars, r = self.spec.species_count, len(self.spec.mapping), self.readout_rank
+        z, s = (index.ravel() for index in np.indices((c, scalars)))
+        row = at + np.arange(c * scalars)
+        add(row, "theta", s, np.ones(len(row)))
+        for q in range(r):
+            add(row, "theta_left", z * r + q, b["theta_right"][q, s])
+            add(row, "theta_right", q * scalars + s, b["theta_left"][z, q])
+        if self.readout_full:
+            add(row, "theta_element", np.arange(c * scalars), np.ones(len(row)))
 
     def _factor_rates(self, b: dict[str, Array], add: Callable[[Index, str, Index, Array], None]) -> None:
         """Adds the derivatives of the tables of alpha and r0 by their factors."""
@@ -209,6 +238,35 @@ class ParameterSpace:
                 left, right = b[f"{name}_left"][block, q, i], b[f"{name}_right"][block, q, j]
                 add(row, f"{name}_left", (block * self.rank + q) * c + i, rate * right)
                 add(row, f"{name}_right", (block * self.rank + q) * c + j, rate * left)
+
+    def _readout(self, b: dict[str, Array]) -> Array:
+        """theta (C, S) from its parts."""
+        c = self.spec.species_count
+        out = np.broadcast_to(b["theta"], (c, len(b["theta"]))).copy()
+        if self.readout_rank:
+            out += b["theta_left"] @ b["theta_right"]
+        if self.readout_full:
+            out += b["theta_element"]
+        return out
+
+    def _mixtures(self, rest: Array) -> list[Array]:
+        """U, V and delta of what is particular to the elements (C, S): the nearest products, and what they leave.
+
+        Products that are not needed are zero, with left factors at fixed random numbers, so that they grow. Without
+        delta what the products leave is lost.
+        """
+        out, r = list[Array](), self.readout_rank
+        if r:
+            left = np.random.default_rng(r).normal(size=(len(rest), r))
+            right = np.zeros((r, rest.shape[1]))
+            if not self.readout_full and rest.any():
+                u, size, v = np.linalg.svd(rest, full_matrices=False)
+                n = min(r, int((size > 1e-9 * size[0]).sum()))
+                scale = np.sqrt(len(rest))  # left factors of order one
+                left[:, :n], right[:n] = scale * u[:, :n], size[:n, None] * v[:n] / scale
+            rest = rest - left @ right
+            out += [left, right]
+        return [*out, rest] if self.readout_full else out
 
     def _factors(self, table: Array, base_map: Callable[[Array], Array]) -> list[Array]:
         """Base, row and column effects of a (kappa, C, C) table by least squares, and the products nearest to the rest.

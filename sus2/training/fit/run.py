@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from ase.data import covalent_radii
 from numpy.typing import NDArray
+from pymatgen.core import Element
 
 from sus2.errors import DataError
 from sus2.native.kernels import cache_folder
@@ -110,9 +112,43 @@ def initial_spec(config: TrainConfig) -> ModelSpec:
         radial_weights=rng.normal(size=(m, r)) / np.sqrt(1.0 + np.arange(r)),
         radial_species=np.ones((m, c)),
         species_coeffs=np.ones(c),
-        moment_coeffs=np.zeros((c, len(moments.mapping)) if config.readout == "element" else len(moments.mapping)),
+        moment_coeffs=np.zeros((c, len(moments.mapping)) if config.readout != "common" else len(moments.mapping)),
         neighbour_coeffs=np.ones((m, c)) if config.amplitudes else None,
     )
+
+
+def alikeness(elements: Sequence[str], rank: int, seed: int) -> Array:
+    """Where the mixtures of readouts start: properties that make elements alike, and random numbers beyond those.
+
+    Parameters
+    ----------
+    elements
+        Chemical symbols.
+    rank
+        Number of mixtures.
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    ndarray, shape (C, rank)
+        Electronegativity (Pauling), covalent radius, period, group and the block s, p, d or f, each with mean zero and
+        variance one.
+    """
+    found = [Element(e) for e in elements]
+    known = [e.X if np.isfinite(e.X) else np.nan for e in found]
+    columns = [
+        np.nan_to_num(known, nan=float(np.nanmean(known)) if np.isfinite(known).any() else 0.0),
+        [covalent_radii[e.Z] for e in found], [e.row for e in found], [e.group for e in found],
+        *([float(e.block == b) for e in found] for b in "spdf"),
+    ]  # fmt: skip
+    out = np.random.default_rng((seed, rank)).normal(size=(len(found), rank))
+    for k, column in enumerate(columns[:rank]):
+        values = np.asarray(column, dtype=float)
+        spread = values.std()
+        if spread > 0.0:
+            out[:, k] = (values - values.mean()) / spread
+    return out
 
 
 def in_form(config: TrainConfig, spec: ModelSpec) -> ModelSpec:
@@ -134,7 +170,7 @@ def in_form(config: TrainConfig, spec: ModelSpec) -> ModelSpec:
             "The model to start from has a readout of each element or amplitudes: set 'readout: element' and "
             "'amplitudes: true' as it has them."
         )
-    if config.readout == "element":
+    if config.readout != "common":
         spec = replace(spec, moment_coeffs=spec.readout.copy())
     if config.amplitudes and spec.neighbour_coeffs is None:
         spec = replace(spec, neighbour_coeffs=np.ones((spec.radial_funcs_count, spec.species_count)))
@@ -208,9 +244,13 @@ class _Run:
             found = _starting_point(config.start_from, config.elements)
             start = in_form(config, replace(found, potential_name=config.name))
         start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
-        self.space = ParameterSpace(start, config.element_space, config.element_rank)
-        self.table = ParameterSpace(start)
+        readout = {"readout_rank": config.readout_rank, "readout_full": config.readout != "low-rank"}
+        self.space = ParameterSpace(start, config.element_space, config.element_rank, **readout)
+        self.table = ParameterSpace(start, **readout)
         self.start = self.space.pack(start)
+        if config.readout_rank and not config.start_from:
+            mixtures = alikeness(config.elements, config.readout_rank, config.seed)
+            self.space.blocks(self.start)["theta_left"][:] = mixtures
 
     def random_start(self, k: int) -> Array:
         """An untrained model of the k-th seed from the run's, with elemental references."""
@@ -281,6 +321,8 @@ class _Run:
         target = np.zeros(space.size)
         if "theta_element" in slices:
             strength[slices["theta_element"]] = self.config.readout_prior
+        if "theta_right" in slices:
+            strength[slices["theta_right"]] = self.config.theta_prior
         if "neighbour" in slices:
             strength[slices["neighbour"]] = self.config.amplitude_prior
             target[slices["neighbour"]] = 1.0

@@ -31,7 +31,9 @@ test: $(VENV)/.ready-test browser
 
 lint: $(VENV)/.ready-lint
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/pydoclint --quiet sus2
 	$(PY) -m mypy
 
 bench: $(VENV)/.ready-test

@@ -138,9 +138,9 @@ def left(module: str, name: str) -> Any:
 
     Parameters
     ----------
-    module : str
+    module
         The module, below sus2.
-    name : str
+    name
         What is looked for in it.
 
     Returns

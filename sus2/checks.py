@@ -23,17 +23,20 @@ class Check:
 
     Attributes
     ----------
-    name : str
+    name
         What is checked.
-    value : float
+    value
         The number that the verdict comes from; nan where there is none.
-    unit : str
+    unit
         Its unit, empty for a plain number.
-    verdict : {"pass", "warn", "fail"}
+    verdict
         The outcome.
-    meaning : str
+    meaning
         One sentence for people.
-    pass_limit, warn_limit : float or None
+    pass_limit
+        Up to which the value passes, and up to which it warns; None where the verdict does not come from two upper
+        limits.
+    warn_limit
         Up to which the value passes, and up to which it warns; None where the verdict does not come from two upper
         limits.
     """
@@ -62,13 +65,17 @@ def graded(name: str, value: float, unit: str, *, pass_limit: float, warn_limit:
 
     Parameters
     ----------
-    name, unit, meaning : str
+    name
         As in Check.
-    value : float
+    unit
+        As in Check.
+    meaning
+        As in Check.
+    value
         The number.
-    pass_limit : float
+    pass_limit
         Up to here the check passes.
-    warn_limit : float
+    warn_limit
         Up to here it warns; above, and for nan, it fails.
 
     Returns
@@ -85,7 +92,7 @@ def worst(checks: Iterable[Check]) -> Verdict:
 
     Parameters
     ----------
-    checks : iterable of Check
+    checks
         Any number of them.
 
     Returns

@@ -17,13 +17,13 @@ def part_of(progress: Progress, name: str, start: float, share: float) -> Progre
 
     Parameters
     ----------
-    progress : Progress
+    progress
         Where the whole calculation reports to.
-    name : str
+    name
         What the part is called; put before the name of its stages, empty for none.
-    start : float
+    start
         Fraction of the whole that was done before this part.
-    share : float
+    share
         Fraction of the whole that this part is.
 
     Returns

@@ -27,8 +27,7 @@ from sus2.potential.batch import build_batch, neighbours, pack, type_indices
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
 from sus2.registry.load import beside_weights, pretrained_folder
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 WARN: Final = 1.0
 FAIL: Final = 3.0

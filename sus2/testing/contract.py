@@ -19,7 +19,7 @@ from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.registry.external import wrap_calculator
 from sus2.structures import elements_of
-from sus2.testing import measures
+from sus2.testing import measures, structures
 from sus2.testing.measures import Deviation
 from sus2.testing.tolerances import Tolerances
 
@@ -32,11 +32,11 @@ def assert_shapes_and_sums(atoms: Atoms, potential: AnyPotential, tolerances: To
 
     Parameters
     ----------
-    atoms : ase.Atoms
+    atoms
         A crystal that the potential knows.
-    potential : Calculates or ase.calculators.calculator.Calculator
+    potential
         The potential.
-    tolerances : Tolerances
+    tolerances
         What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
@@ -64,8 +64,12 @@ def assert_rotation_invariant(atoms: Atoms, potential: AnyPotential, tolerances:
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     _compare(measures.rotation(crystal, p), tolerances, "rotated")
@@ -76,8 +80,12 @@ def assert_translation_invariant(atoms: Atoms, potential: AnyPotential, toleranc
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     _compare(measures.translation(crystal, p), tolerances, "shifted")
@@ -88,8 +96,12 @@ def assert_permutation_invariant(atoms: Atoms, potential: AnyPotential, toleranc
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     _compare(measures.permutation(crystal, p), tolerances, "with its atoms in another order")
@@ -100,8 +112,12 @@ def assert_extensive(atoms: Atoms, potential: AnyPotential, tolerances: Toleranc
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     _compare(measures.extensivity(crystal, p, (2, 1, 2)), tolerances, "repeated")
@@ -112,8 +128,12 @@ def assert_forces(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances 
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     gap = measures.force_slope_ev_per_a(crystal, p)
@@ -125,8 +145,12 @@ def assert_stress(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances 
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     gap = measures.stress_slope_gpa(crystal, p)
@@ -138,8 +162,12 @@ def assert_smooth_at_cutoff(atoms: Atoms, potential: AnyPotential, tolerances: T
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     _within(measures.jump_at_cutoff_ev(crystal, p), tolerances.jump_ev, "two atoms pulled apart see a jump", "eV")
@@ -150,8 +178,12 @@ def assert_no_leak_across_a_batch(atoms: Atoms, potential: AnyPotential, toleran
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     _compare(measures.leak_across_a_batch(crystal, p), tolerances, "beside other structures")
@@ -162,8 +194,12 @@ def assert_input_unchanged(atoms: Atoms, potential: AnyPotential, tolerances: To
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     changed = measures.what_changed(crystal, p)
@@ -175,11 +211,15 @@ def assert_one_atom(atoms: Atoms, potential: AnyPotential, tolerances: Tolerance
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
-    (r,) = p.evaluate([measures.lone_atom(crystal, p)])
+    (r,) = p.evaluate([structures.lone_atom(crystal, p)])
     _require(bool(np.isfinite(r.energy_ev)), f"one atom alone has the energy {r.energy_ev}")
     _within(float(np.abs(r.forces_ev_per_a).max()), tolerances.force_ev_per_a, "one atom alone has a force", "eV/Å")
 
@@ -189,8 +229,12 @@ def assert_calculator_agrees(atoms: Atoms, potential: AnyPotential, tolerances: 
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     _compare(measures.calculator_deviation(crystal, p), tolerances, "through its calculator")
@@ -201,8 +245,12 @@ def assert_unknown_element_refused(atoms: Atoms, potential: AnyPotential, tolera
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     crystal, p = _prepared(atoms, potential)
     unknown = [s for s in chemical_symbols[1:] if s not in p.elements]
@@ -242,8 +290,12 @@ def assert_contract(atoms: Atoms, potential: AnyPotential, tolerances: Tolerance
 
     Parameters
     ----------
-    atoms, potential, tolerances
-        As in assert_shapes_and_sums.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    tolerances
+        What counts as rounding.
     """
     broken = []
     for name, law in CONTRACT.items():
@@ -256,7 +308,7 @@ def assert_contract(atoms: Atoms, potential: AnyPotential, tolerances: Tolerance
 
 def _prepared(atoms: Atoms, potential: AnyPotential) -> tuple[Atoms, Calculates]:
     """A crystal of several atoms with forces, and the potential behind the common interface."""
-    crystal = measures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)))
+    crystal = structures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)))
     if isinstance(potential, Calculator):
         name = type(potential).__name__
         return crystal, wrap_calculator(potential, name=name, elements=elements_of(crystal))

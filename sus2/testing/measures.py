@@ -16,11 +16,10 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.structures import elements_of
+from sus2.testing.structures import deformed, lone_atom, rattled, reach_a
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 
-DEFAULT_REACH_A: Final = 8.0
-"""How far a potential reaches that names no cutoff."""
 SLOPE_STEP: Final = 2e-3
 """Step of finite differences, angstrom for positions and without unit for strains."""
 _PAIR_STEP_A: Final = 0.02
@@ -34,11 +33,11 @@ class Deviation:
 
     Attributes
     ----------
-    energy_ev_per_atom : float
+    energy_ev_per_atom
         Of the energy, eV/atom.
-    force_ev_per_a : float
+    force_ev_per_a
         Of a component of a force, eV/angstrom.
-    stress_ev_per_a3 : float
+    stress_ev_per_a3
         Of a component of the stress, eV/angstrom^3; nan where neither result has one.
     """
 
@@ -47,72 +46,16 @@ class Deviation:
     stress_ev_per_a3: float
 
 
-def rattled(atoms: Atoms, seed: int = 0, size_a: float = 0.05) -> Atoms:
-    """Displace every atom at random, so that nothing vanishes by symmetry.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        The crystal.
-    seed : int
-        Of the random numbers.
-    size_a : float
-        Standard deviation of each coordinate, angstrom.
-
-    Returns
-    -------
-    ase.Atoms
-        A copy.
-    """
-    out = atoms.copy()
-    out.positions += np.random.default_rng(seed).normal(scale=size_a, size=out.positions.shape)
-    return out
-
-
-def deformed(atoms: Atoms, gradient: Array) -> Atoms:
-    """Deform a crystal, its atoms carried along.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        The crystal.
-    gradient : (3, 3) array
-        What the lattice vectors (rows) are multiplied with from the right.
-
-    Returns
-    -------
-    ase.Atoms
-        A copy.
-    """
-    out = atoms.copy()
-    out.set_cell(atoms.cell.array @ gradient, scale_atoms=True)
-    return out
-
-
-def reach_a(potential: Calculates) -> float:
-    """Return how far a potential reaches.
-
-    Parameters
-    ----------
-    potential : Calculates
-        The potential.
-
-    Returns
-    -------
-    float
-        Its `cutoff` in angstrom where it has one, else DEFAULT_REACH_A.
-    """
-    return float(getattr(potential, "cutoff", DEFAULT_REACH_A))
-
-
 def rotation(atoms: Atoms, potential: Calculates, seed: int = 0) -> Deviation:
     """Compare a crystal with a rotated copy, whose forces and stress must rotate with it.
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
-    seed : int
+    atoms
+        The crystal.
+    potential
+        The potential.
+    seed
         Of the random rotation (never a reflection).
 
     Returns
@@ -140,8 +83,10 @@ def translation(atoms: Atoms, potential: Calculates) -> Deviation:
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
+    atoms
+        The crystal.
+    potential
+        The potential.
 
     Returns
     -------
@@ -161,8 +106,10 @@ def permutation(atoms: Atoms, potential: Calculates) -> Deviation:
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
+    atoms
+        The crystal.
+    potential
+        The potential.
 
     Returns
     -------
@@ -180,9 +127,11 @@ def extensivity(atoms: Atoms, potential: Calculates, repeat: tuple[int, int, int
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
-    repeat : (int, int, int)
+    atoms
+        The crystal.
+    potential
+        The potential.
+    repeat
         How often the cell is repeated.
 
     Returns
@@ -206,9 +155,11 @@ def force_slope_ev_per_a(atoms: Atoms, potential: Calculates, seed: int = 0) -> 
 
     Parameters
     ----------
-    atoms, potential
-        The crystal, which should have forces, and the potential.
-    seed : int
+    atoms
+        The crystal.
+    potential
+        The potential.
+    seed
         Of the choice of three coordinates.
 
     Returns
@@ -234,8 +185,10 @@ def stress_slope_gpa(atoms: Atoms, potential: Calculates) -> float:
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
+    atoms
+        The crystal.
+    potential
+        The potential.
 
     Returns
     -------
@@ -259,8 +212,10 @@ def interaction_beyond_cutoff_ev(atoms: Atoms, potential: Calculates) -> float:
 
     Parameters
     ----------
-    atoms, potential
-        A crystal, for its elements, and the potential.
+    atoms
+        The crystal.
+    potential
+        The potential.
 
     Returns
     -------
@@ -280,8 +235,10 @@ def jump_at_cutoff_ev(atoms: Atoms, potential: Calculates) -> float:
 
     Parameters
     ----------
-    atoms, potential
-        A crystal, for its elements, and the potential.
+    atoms
+        The crystal.
+    potential
+        The potential.
 
     Returns
     -------
@@ -307,9 +264,11 @@ def leak_across_a_batch(atoms: Atoms, potential: Calculates, seed: int = 0) -> D
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
-    seed : int
+    atoms
+        The crystal.
+    potential
+        The potential.
+    seed
         Of the displacements in copies of the crystal.
 
     Returns
@@ -324,30 +283,15 @@ def leak_across_a_batch(atoms: Atoms, potential: Calculates, seed: int = 0) -> D
     return _largest([_deviation(x, y) for many in (together, backwards) for x, y in zip(alone, many, strict=True)])
 
 
-def lone_atom(atoms: Atoms, potential: Calculates) -> Atoms:
-    """Put one atom in a box in which it does not reach its images.
-
-    Parameters
-    ----------
-    atoms, potential
-        A crystal, for its first element, and the potential.
-
-    Returns
-    -------
-    ase.Atoms
-        One atom in a periodic box.
-    """
-    box = 2.5 * max(reach_a(potential), DEFAULT_REACH_A)
-    return Atoms([atoms.get_chemical_symbols()[0]], [[0.1, 0.2, 0.3]], cell=[box] * 3, pbc=True)
-
-
 def what_changed(atoms: Atoms, potential: Calculates) -> tuple[str, ...]:
     """Look at what an evaluation does to the structure that it is given.
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
+    atoms
+        The crystal.
+    potential
+        The potential.
 
     Returns
     -------
@@ -378,8 +322,10 @@ def calculator_deviation(atoms: Atoms, potential: Calculates) -> Deviation:
 
     Parameters
     ----------
-    atoms, potential
-        The crystal and the potential.
+    atoms
+        The crystal.
+    potential
+        The potential.
 
     Returns
     -------

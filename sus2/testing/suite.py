@@ -16,7 +16,7 @@ class PotentialContract:
 
     Attributes
     ----------
-    tolerances : Tolerances
+    tolerances
         What counts as rounding; set it in the subclass, for example to sus2.testing.SINGLE_PRECISION.
     """
 

@@ -12,17 +12,17 @@ class Tolerances:
 
     Attributes
     ----------
-    energy_ev_per_atom : float
+    energy_ev_per_atom
         Of an energy that must not change, eV/atom.
-    force_ev_per_a : float
+    force_ev_per_a
         Of a force component that must not change, eV/angstrom.
-    stress_ev_per_a3 : float
+    stress_ev_per_a3
         Of a stress component that must not change, eV/angstrom^3.
-    force_slope_ev_per_a : float
+    force_slope_ev_per_a
         Of a force from the finite difference of the energy, eV/angstrom.
-    stress_slope_gpa : float
+    stress_slope_gpa
         Of a stress from the finite difference of the energy, GPa.
-    jump_ev : float
+    jump_ev
         Of the energy of two atoms, over a step of 0.02 angstrom, from the integral of the force, eV. A jump of the
         force counts with the half step, so 2e-5 eV stands for 2 meV/angstrom.
     """
@@ -41,6 +41,6 @@ SINGLE_PRECISION: Final = Tolerances(
     stress_ev_per_a3=1e-4,
     force_slope_ev_per_a=5e-2,
     stress_slope_gpa=2.0,
-    jump_ev=2e-4,
+    jump_ev=2e-3,
 )
 """For potentials that compute in single precision."""

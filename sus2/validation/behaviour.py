@@ -16,7 +16,7 @@ from ase.md.verlet import VelocityVerlet
 from sus2.checks import Check, Verdict, graded
 from sus2.potential.evaluation import Calculates
 from sus2.structures import elements_of
-from sus2.testing import measures
+from sus2.testing import measures, structures
 from sus2.types import Array
 from sus2.validation.result import Curve
 
@@ -31,7 +31,7 @@ _DYNAMICS_K: Final = 300.0
 def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
     """Forces and stress against fourth-order differences of the energy of a rattled crystal."""
     # One atom alone in its cell has no force, whatever the potential.
-    crystal = measures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed)
+    crystal = structures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed)
     return [
         graded("Forces against energy", measures.force_slope_ev_per_a(crystal, potential, seed), "eV/Å",
                pass_limit=1e-4, warn_limit=1e-2,
@@ -44,7 +44,7 @@ def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
 
 def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
     """Rotation and permutation invariance, size extensivity, and two atoms far apart."""
-    crystal = measures.rattled(atoms, seed)
+    crystal = structures.rattled(atoms, seed)
     rotated = measures.rotation(crystal, potential, seed)
     reordered = measures.permutation(crystal, potential)
     repeated = measures.extensivity(crystal, potential).energy_ev_per_atom
@@ -77,8 +77,8 @@ def smoothness_checks(atoms: Atoms, potential: Calculates, points: int = 121, se
 
 def _strained_path(atoms: Atoms, potential: Calculates, points: int) -> tuple[float, float]:
     strain = np.linspace(-_PATH_STRAIN, _PATH_STRAIN, points)
-    found = potential.evaluate([measures.deformed(atoms, np.eye(3) * (1.0 + s)) for s in strain])
-    volumes = np.array([abs(measures.deformed(atoms, np.eye(3) * (1.0 + s)).get_volume()) for s in strain])
+    found = potential.evaluate([structures.deformed(atoms, np.eye(3) * (1.0 + s)) for s in strain])
+    volumes = np.array([abs(structures.deformed(atoms, np.eye(3) * (1.0 + s)).get_volume()) for s in strain])
     # dE/ds with r -> (1 + s) r is V tr(sigma) / (1 + s).
     slope = np.array([r.stress_ev_per_a3[:3].sum() for r in found]) * volumes / (1.0 + strain)
     return _roughness(strain, np.array([r.energy_ev for r in found]), slope, len(atoms))
@@ -148,7 +148,7 @@ def wall_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], dict[
 def wide_volume_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], Curve]:
     """Whether E(V) of the uniformly scaled crystal has one minimum over a wide range, and the curve."""
     ratio = np.linspace(*VOLUMES, 81)
-    found = potential.evaluate([measures.deformed(atoms, np.eye(3) * x ** (1 / 3)) for x in ratio])
+    found = potential.evaluate([structures.deformed(atoms, np.eye(3) * x ** (1 / 3)) for x in ratio])
     energy = np.array([r.energy_ev for r in found]) / len(atoms)
     curve = Curve(ratio * abs(atoms.get_volume()), energy * len(atoms))
     # Ends that are lower than their neighbours count: the energy still falls there.

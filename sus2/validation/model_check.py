@@ -61,19 +61,19 @@ def check(
 
     Parameters
     ----------
-    atoms : ase.Atoms or pymatgen Structure
+    atoms
         The crystal.
-    potential : Calculates
+    potential
         The potential.
-    relaxed : bool
+    relaxed
         Take the crystal as it is instead of relaxing it first.
-    quick : bool
+    quick
         Look at the relaxation, the equation of state and the training data alone.
-    dynamics_ps : float
+    dynamics_ps
         Length of the run at constant energy in ps; 0 leaves it out.
-    seed : int
+    seed
         Of the random displacements and velocities.
-    progress : Progress, optional
+    progress
         Called with the stage and the fraction that is done.
 
     Returns
@@ -134,8 +134,10 @@ def sanity(potential: Calculates, atoms: Atoms | Structure, **settings: Any) -> 
 
     Parameters
     ----------
-    potential, atoms
-        As in `check`, in the order of earlier versions.
+    potential
+        The potential.
+    atoms
+        The crystal.
     **settings
         The other arguments of `check`.
 

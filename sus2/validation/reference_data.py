@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import DataError
@@ -25,11 +24,11 @@ from sus2.properties.eos.equations import fit_eos
 from sus2.properties.phonons.calculate import phonons
 from sus2.relaxation.relax import relax
 from sus2.structures import read_structure, to_atoms
+from sus2.types import Array
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-Array = NDArray[np.float64]
 Kind = Literal["bands", "energies", "elastic", "structure"]
 
 MAX_BYTES: Final = 30 * 1024 * 1024

@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from numpy.typing import NDArray
 
 from sus2.derivatives.elastic_tensors import VOIGT, voigt_to_matrix
 from sus2.errors import Sus2Error
 from sus2.progress import Progress
 from sus2.relaxation.relax_many import relax_many
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
     from sus2.potential.evaluation import Calculates
 
-Array = NDArray[np.float64]
 
 STRAIN_STEP = 0.005
 # Forces left on the atoms of a strained cell enter divided by the strain, so they must be far below usual limits.

@@ -18,14 +18,12 @@ from itertools import permutations, product
 import numpy as np
 import spglib
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.derivatives.elastic_tensors import tensor_to_voigt, voigt_to_tensor
 from sus2.errors import StructureError
 from sus2.structures.crystal import CrystalSystem, crystal_system
 from sus2.structures.symmetry import dataset, right_handed, standard_cell
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 # Lengths and angles nearer than this (relative) are not told apart.
 _SAME = 1e-4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -11,13 +10,13 @@ from ase import Atoms
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
+from sus2.progress import Progress
 from sus2.properties.elastic.calculate import elastic
 from sus2.properties.elastic.result import ElasticResult, Method
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-Progress = Callable[[str, float], None]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
 from sus2.errors import FitError
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
-
-Array = NDArray[np.float64]
 
 MIN_POINTS: Final = 5
 ROSE_CUBIC: Final = 0.05

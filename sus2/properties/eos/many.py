@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import ConvergenceError, FitError, Sus2Error
 from sus2.potential.evaluation import Calculates
@@ -20,8 +19,7 @@ from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
 from sus2.relaxation.minimiser import MAX_DENSE_ATOMS, Options, advance, result_of, start
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 
 @dataclass(eq=False)

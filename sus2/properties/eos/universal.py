@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.errors import FitError, Sus2Error
 from sus2.potential.batch import neighbours
@@ -28,9 +28,8 @@ from sus2.properties.eos.equations import ROSE_CUBIC, fit_eos
 from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, to_atoms
 from sus2.structures.samples import samples
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
-
-Array = NDArray[np.float64]
 
 COMPRESSED: Final = 0.94
 GRID: Final[tuple[float, float, int]] = (-0.2, 1.1, 53)

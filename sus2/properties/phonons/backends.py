@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,11 +23,10 @@ from phonopy.structure.symmetry import Symmetry
 from sus2.derivatives.second_order import Modes, SecondDerivatives
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
+from sus2.progress import Progress
 from sus2.properties.phonons.qpath import QPath
 from sus2.structures import to_atoms
-
-Array = NDArray[np.float64]
-Progress = Callable[[str, float], None]
+from sus2.types import Array
 
 SYMPREC_A = 1e-4
 # Degeneracy of slopes and the smallest frequency that has one, THz.

@@ -18,8 +18,7 @@ from sus2.properties.phonons.result import PhononResult
 from sus2.relaxation.relax import relax
 from sus2.relaxation.symmetry import spacegroup
 from sus2.structures import standardise
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 MAX_DENOMINATOR = 8
 MAX_CELLS = 64

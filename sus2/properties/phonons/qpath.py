@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import seekpath
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 _GREEK = {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +13,13 @@ from ase import Atoms
 from numpy.typing import ArrayLike
 
 from sus2.potential.evaluation import Calculates
+from sus2.progress import Progress
 from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
 from sus2.properties.phonons.result import BandStructure, Method, PhononDos, PhononResult, PhononThermal
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, eq=False)

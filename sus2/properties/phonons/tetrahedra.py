@@ -15,8 +15,7 @@ from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.tetrahedron_method import get_integration_weights, get_tetrahedra_relative_gr_grid_address
 
 from sus2.native.build import library
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 
 def tetrahedron_dos(mesh: Mesh, parts: Array, samples: Array) -> Array:

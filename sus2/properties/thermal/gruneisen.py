@@ -10,11 +10,10 @@ from scipy import constants
 
 from sus2.derivatives.second_order import SecondDerivatives
 from sus2.properties.phonons.result import IMAGINARY_THZ
+from sus2.types import Array
 
 if TYPE_CHECKING:
     from phonopy.phonon.mesh import Mesh
-
-Array = NDArray[np.float64]
 
 
 def mode_gruneisen(

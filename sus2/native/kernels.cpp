@@ -65,4 +65,20 @@ void sus2_differentiate(const Sus2Model *m, const Sus2Edges *e, int64_t single, 
   auto run = single ? differentiate<float> : differentiate<double>;
   run(*m, *e, threads, energy_weight, velocity, strain, alpha, r0, weights, pair, species, theta, neighbour);
 }
+// The highest of the levels in build.py that this processor runs: 0 baseline, 1 AVX2, 2 AVX-512; -1 for none of them.
+int64_t sus2_level() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt")) return -1;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi") ||
+      !__builtin_cpu_supports("bmi2"))
+    return 0;
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd")
+             ? 2
+             : 1;
+#else
+  return 0;
+#endif
+}
 }

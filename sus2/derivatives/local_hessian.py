@@ -22,10 +22,11 @@ from torch import Tensor
 
 from sus2.errors import GraphError
 from sus2.native import kernels
-from sus2.potential.batch import Neighbours, neighbours, type_indices
+from sus2.potential.batch import Neighbours, neighbours
 from sus2.potential.formats.moment_tensor import MomentTensorModel
 from sus2.potential.model import Sus2Model
 from sus2.potential.mtp import ModelSpec
+from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
 from sus2.potential.quadratic_form import two_level
 

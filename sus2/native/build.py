@@ -240,10 +240,12 @@ def compile_levels(folder: Path, *flags: str) -> list[Path]:
 
 def _build(*flags: str) -> Path:
     """Compile for this very processor into the cache; raises as `compile_library`."""
-    best = "-march=native" if "baseline" != list(levels_here())[-1] else "-mcpu=native"
+    best = "-march=native" if list(levels_here())[-1] != "baseline" else "-mcpu=native"
     source = b"".join(path.read_bytes() for path in (*_HEADERS, *_SOURCES))
-    key = hashlib.sha256(source + " ".join((*compiler(), *_FLAGS, best, *flags, _processor())).encode()).hexdigest()[:20]
-    target = cache_folder() / "kernels" / f"{key}{SUFFIX}"
+    key = hashlib.sha256(source + " ".join((*compiler(), *_FLAGS, best, *flags, _processor())).encode()).hexdigest()[
+        :20
+    ]
+    target = cache_folder() / "kernels" / f"{key[:20]}{SUFFIX}"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:

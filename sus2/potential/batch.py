@@ -15,8 +15,9 @@ import vesin
 from ase import Atoms
 from numpy.typing import NDArray
 
-from sus2.errors import StructureError, UnknownElementError
+from sus2.errors import StructureError
 from sus2.native import kernels
+from sus2.potential.packed import type_indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,18 +143,6 @@ def _complete(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.f
         for k, normal in zip(missing, vt[3 - len(missing) :], strict=True):
             cell[k] = normal
     return cell
-
-
-def type_indices(atoms: Atoms, elements: Sequence[str]) -> NDArray[np.int64]:
-    """Type index of each atom in the order of `elements`; raises UnknownElementError."""
-    order = {symbol: k for k, symbol in enumerate(elements)}
-    unknown = sorted(set(atoms.get_chemical_symbols()) - set(order))
-    if unknown:
-        raise UnknownElementError(
-            f"The potential does not know {', '.join(unknown)}; choose one that covers "
-            f"{atoms.get_chemical_formula('reduce') if len(atoms) < 200 else 'all elements of the structure'}."
-        )
-    return np.array([order[s] for s in atoms.get_chemical_symbols()], dtype=np.int64)
 
 
 def build_batch(

@@ -9,8 +9,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from sus2.errors import UnknownElementError
 from sus2.native.kernels import Structures
-from sus2.potential.batch import type_indices
 from sus2.structures.crystal import LEAST_THICKNESS_A, MAX_ATOMS_PER_A3, to_atoms
 
 if TYPE_CHECKING:
@@ -67,6 +67,18 @@ def pack_structures(structures: Sequence[Atoms | Structure], elements: Sequence[
         wrong = int(np.searchsorted(first, int(types.argmin()), side="right")) - 1
         type_indices(atoms[wrong], elements)
     return Structures(first, np.ascontiguousarray(positions), cells, periodic, types)
+
+
+def type_indices(atoms: Atoms, elements: Sequence[str]) -> NDArray[np.int64]:
+    """Type index of each atom in the order of `elements`; raises UnknownElementError."""
+    order = {symbol: k for k, symbol in enumerate(elements)}
+    unknown = sorted(set(atoms.get_chemical_symbols()) - set(order))
+    if unknown:
+        raise UnknownElementError(
+            f"The potential does not know {', '.join(unknown)}; choose one that covers "
+            f"{atoms.get_chemical_formula('reduce') if len(atoms) < 200 else 'all elements of the structure'}."
+        )
+    return np.array([order[s] for s in atoms.get_chemical_symbols()], dtype=np.int64)
 
 
 def determinants(cells: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,25 +8,26 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from sus2.errors import PotentialFileError, Sus2Error
 from sus2.native import kernels
-from sus2.potential.batch import neighbours_of, pack
 from sus2.potential.calculator import Sus2Calculator
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Evaluation, split
-from sus2.potential.model import Sus2Model
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.packed import pack_structures
 from sus2.potential.repulsion import Repulsion
-from sus2.potential.torch_sweep import Sweep
 from sus2.types import Array
 
+# torch takes seconds to import and the compiled kernels do without it: it is imported where it computes.
 if TYPE_CHECKING:
+    import torch
     from pymatgen.core import Structure
+
+    from sus2.potential.model import Sus2Model
+    from sus2.potential.torch_sweep import Sweep
 
 # One edge costs about 1 kB in the reverse sweep (l2k3): 1e5 edges keep a chunk near 0.1 GiB.
 MAX_EDGES_PER_CHUNK = 100_000
@@ -45,22 +46,22 @@ class Potential:
         card: Card,
         *,
         device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | str | None = None,
     ) -> None:
         self.spec = spec
         self.card = card
-        self.device = torch.device(device or "cpu")
-        self.dtype = dtype or torch.float64
-        if self.dtype not in (torch.float32, torch.float64):
-            raise Sus2Error(f"dtype must be torch.float64 or torch.float32, not {self.dtype}.")
-        if self.device.type == "cuda" and not torch.cuda.is_available():
-            raise Sus2Error("This torch build finds no CUDA device; use device='cpu' or install a CUDA build.")
+        self._device = str(device or "cpu")
+        self._precision = str(dtype or "float64").removeprefix("torch.")
+        if self._precision not in ("float32", "float64"):
+            raise Sus2Error(f"dtype must be torch.float64 or torch.float32, not {dtype}.")
+        if self._device != "cpu":
+            _check_device(self._device)
         if not spec.trained:
             raise PotentialFileError(f"{card.name}: an untrained file, a basis without coefficients; train it first.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Compiled kernels do not travel between processes: they are bound again where they arrive.
-        return _rebuild, (type(self), self.spec, self.card, str(self.device), self.dtype)
+        return _rebuild, (type(self), self.spec, self.card, self._device, self._precision)
 
     def __repr__(self) -> str:
         return f"Potential({self.name!r}, {len(self.elements)} elements, {self.functional})"
@@ -87,7 +88,21 @@ class Potential:
     @property
     def precision(self) -> str:
         """ "float64" or "float32"."""
-        return "float32" if self.dtype == torch.float32 else "float64"
+        return self._precision
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        import torch
+
+        return torch.device(self._device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision as a type of torch."""
+        import torch
+
+        return torch.float32 if self._precision == "float32" else torch.float64
 
     @cached_property
     def model(self) -> Sus2Model:
@@ -96,6 +111,8 @@ class Potential:
 
     def model_in(self, dtype: torch.dtype) -> Sus2Model:
         """The differentiable model in a precision of its own."""
+        from sus2.potential.model import Sus2Model
+
         return Sus2Model(self.spec, device=self.device, dtype=dtype).requires_grad_(False)
 
     @cached_property
@@ -104,18 +121,20 @@ class Potential:
 
         With SUS2_TRITON=1 in the environment a GPU takes the fused kernels of sus2.potential.triton_kernels instead.
         """
-        if self.device.type == "cuda" and os.environ.get("SUS2_TRITON") == "1":
+        if self._device.startswith("cuda") and os.environ.get("SUS2_TRITON") == "1":
             from sus2.potential.triton_kernels import TritonSweep
 
             return TritonSweep(self.spec, device=self.device, dtype=self.dtype)
+        from sus2.potential.torch_sweep import Sweep
+
         return Sweep(self.spec, device=self.device, dtype=self.dtype)
 
     @cached_property
     def kernel(self) -> kernels.Kernel | None:
         """The compiled kernels with these weights; None on another device or without a compiler."""
-        if self.device.type != "cpu" or not kernels.available():
+        if self._device.partition(":")[0] != "cpu" or not kernels.available():
             return None
-        return kernels.Kernel(self.spec, single_precision=self.dtype == torch.float32)
+        return kernels.Kernel(self.spec, single_precision=self._precision == "float32")
 
     @cached_property
     def repulsion(self) -> Repulsion | None:
@@ -163,6 +182,8 @@ class Potential:
         return site, forces, total
 
     def _by_torch(self, packed: kernels.Structures, max_edges: int) -> tuple[Array, Array, Array]:
+        from sus2.potential.batch import neighbours_of, pack
+
         site, forces = np.zeros(len(packed.types)), np.zeros((len(packed.types), 3))
         virial = np.zeros((len(packed.cells), 6))
         lists = (neighbours_of(packed, k, self.cutoff) for k in range(len(packed.cells)))
@@ -209,5 +230,17 @@ def _add_repulsion(
     np.add.at(virial, np.searchsorted(packed.first, i, side="right") - 1, 0.5 * outer)
 
 
-def _rebuild(kind: type[Potential], spec: ModelSpec, card: Card, device: str, dtype: torch.dtype) -> Potential:
+def _check_device(device: str) -> None:
+    """Raises Sus2Error for a device that torch does not know or this machine does not have."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise Sus2Error(f"torch knows no device '{device}'; use 'cpu' or 'cuda'.") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise Sus2Error("This torch build finds no CUDA device; use device='cpu' or install a CUDA build.")
+
+
+def _rebuild(kind: type[Potential], spec: ModelSpec, card: Card, device: str, dtype: str) -> Potential:
     return kind(spec, card, device=device, dtype=dtype)

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from sus2.checks import Check, Verdict
 from sus2.errors import Sus2Error
-from sus2.potential.batch import build_batch, neighbours, pack, type_indices
+from sus2.potential.batch import build_batch, neighbours, pack
 from sus2.potential.evaluation import Calculates
+from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
 from sus2.registry.load import beside_weights, pretrained_folder
 from sus2.types import Array

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ase import Atoms
 
 from sus2.errors import ConvergenceError, Sus2Error
-from sus2.potential.batch import type_indices
 from sus2.potential.evaluation import Calculates
+from sus2.potential.packed import type_indices
 from sus2.progress import Progress
 from sus2.relaxation.minimiser import MAX_DENSE_ATOMS, Options, Run, advance, result_of, start
 from sus2.relaxation.relax import relax

@@ -162,12 +162,6 @@ class MomentTensorPotential(Potential):
         return None
 
 
-def is_moment_tensor(text: str) -> bool:
-    """Whether a text is a moment tensor file of MLIP-2 or MLIP-3 rather than one of SUS2-MLIP."""
-    keys = {line.partition("=")[0].strip() for line in text.splitlines() if "=" in line}
-    return text.lstrip().startswith("MTP") and "species_count" in keys and not keys & {"scaling_map", "scal_coeffs"}
-
-
 def parse_moment_tensor(text: str, *, source: str = "potential") -> MomentTensorSpec:
     """The numbers of a trained moment tensor file of MLIP-2 or MLIP-3.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sus2.errors import PotentialFileError
 from sus2.potential.card import Card
 from sus2.potential.compact import MAGIC, SUFFIX, parse_compact
-from sus2.potential.mtp import parse_mtp
+from sus2.potential.mtp import ModelSpec, parse_mtp
 
 if TYPE_CHECKING:
     import torch
@@ -86,17 +86,20 @@ def parse(raw: bytes, name: str) -> Any:
     PotentialFileError
         One sentence: of no known format, or damaged.
     """
-    from sus2.potential.formats import embedded_atom, moment_tensor, nep, three_body
-
     if raw.startswith(MAGIC):
         return parse_compact(raw, source=name)
     text = text_of(raw, name)
     lines = text.splitlines()
     first = next((line.split() for line in lines if line.strip()), [""])
     if first[0] == "MTP":
-        return moment_tensor.parse_moment_tensor(text, source=name) if moment_tensor.is_moment_tensor(text) else (
-            parse_mtp(text, source=name)
-        )  # fmt: skip
+        if not is_moment_tensor(text):
+            return parse_mtp(text, source=name)
+        from sus2.potential.formats.moment_tensor import parse_moment_tensor
+
+        return parse_moment_tensor(text, source=name)
+    # Not before here: these compute with torch, which our own files do not wait for.
+    from sus2.potential.formats import embedded_atom, nep, three_body
+
     if first[0].startswith("nep"):
         return nep.parse_nep(text, source=name)
     if _looks_like_setfl(lines):
@@ -104,6 +107,12 @@ def parse(raw: bytes, name: str) -> Any:
     if three_body.entry_length(text) in (len(three_body.TERSOFF), len(three_body.STILLINGER_WEBER)):
         return three_body.parse_three_body(text, source=name)
     raise PotentialFileError(f"{name}: no potential that can be read; {READ} are.")
+
+
+def is_moment_tensor(text: str) -> bool:
+    """Whether a text is a moment tensor file of MLIP-2 or MLIP-3 rather than one of SUS2-MLIP."""
+    keys = {line.partition("=")[0].strip() for line in text.splitlines() if "=" in line}
+    return text.lstrip().startswith("MTP") and "species_count" in keys and not keys & {"scaling_map", "scal_coeffs"}
 
 
 def _looks_like_setfl(lines: list[str]) -> bool:
@@ -120,13 +129,12 @@ def elements_in(content: Any) -> tuple[str, ...] | None:
 
 def described(content: Any) -> str:
     """What a parsed file is, in a few words for its card."""
+    if isinstance(content, ModelSpec):
+        return ""
     from sus2.potential.formats.moment_tensor import MomentTensorSpec
-    from sus2.potential.mtp import ModelSpec
 
     if isinstance(content, MomentTensorSpec):
         return "A moment tensor potential of MLIP."
-    if isinstance(content, ModelSpec):
-        return ""
     names = {"EmbeddedAtom": "An embedded-atom potential of LAMMPS.", "Tersoff": "A Tersoff potential of LAMMPS.",
              "StillingerWeber": "A Stillinger-Weber potential of LAMMPS."}  # fmt: skip
     kind = type(content).__name__
@@ -152,13 +160,13 @@ def made(content: Any, card: Card, *, device: torch.device | str | None, dtype: 
     Calculates
         A Potential, with exact second derivatives, for the moment potentials; a SitePotential for the others.
     """
+    if isinstance(content, ModelSpec):
+        from sus2.potential.potential import Potential
+
+        return Potential(content, card, device=device, dtype=dtype)
     from sus2.potential.formats.moment_tensor import MomentTensorPotential, MomentTensorSpec
     from sus2.potential.formats.site_potential import SitePotential
-    from sus2.potential.mtp import ModelSpec
-    from sus2.potential.potential import Potential
 
     if isinstance(content, MomentTensorSpec):
         return MomentTensorPotential(content, card, device=device, dtype=dtype)
-    if isinstance(content, ModelSpec):
-        return Potential(content, card, device=device, dtype=dtype)
     return SitePotential(content, card)

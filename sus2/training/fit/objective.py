@@ -23,8 +23,9 @@ import torch
 from numpy.typing import NDArray
 
 from sus2.native.kernels import Edges, Kernel, ParameterGradient, available
-from sus2.potential.batch import neighbours, type_indices
+from sus2.potential.batch import neighbours
 from sus2.potential.mtp import ModelSpec
+from sus2.potential.packed import type_indices
 from sus2.potential.repulsion import Repulsion
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.fit.torch_kernel import Block, TorchKernel, device_of, padded

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from sus2.errors import StructureError
-from sus2.jobs import executor as jobs
+from sus2.jobs import reporting
 
 
 def add(a: int, b: int) -> int:
@@ -38,12 +38,12 @@ def chatter() -> str:
 
 def step_until_stopped() -> None:
     while True:
-        jobs.report("stepping", 0.25)
+        reporting.report("stepping", 0.25)
 
 
 def deaf_until_killed(path: str) -> None:
     """Never reports again, so nothing but a signal stops it."""
-    jobs.report("deaf", 0.5)
+    reporting.report("deaf", 0.5)
     with open(path, "w", encoding="utf-8") as file:
         file.write(str(os.getpid()))
     while True:
@@ -52,5 +52,5 @@ def deaf_until_killed(path: str) -> None:
 
 def tell(stages: list[Any]) -> str:
     for stage, fraction in stages:
-        jobs.report(stage, fraction)
+        reporting.report(stage, fraction)
     return "told"

@@ -16,31 +16,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Executor, Future
-from contextvars import ContextVar
 from typing import Any
 
 from sus2.errors import CancelledError, Sus2Error, WorkerLostError
-
-Progress = Callable[[str, float], None]
+from sus2.jobs.frames import read_frame, write_frame
+from sus2.jobs.reporting import begin, end
 
 STOP_GRACE_S = 1.0  # a calculation that does not stop by itself within this is killed with its process
 _CANCELLED = "The calculation was cancelled."
-
-_reporter: Progress | None = None
-_own: ContextVar[Progress | None] = ContextVar("reporter", default=None)
-
-
-def report(stage: str, fraction: float) -> None:
-    """Tell whoever waits how far the calculation is; raises CancelledError where it is to stop."""
-    reporter = _own.get() or _reporter
-    if reporter is not None:
-        reporter(stage, fraction)
-
-
-def set_reporter(reporter: Progress) -> None:
-    """Where report() goes in this process."""
-    global _reporter
-    _reporter = reporter
 
 
 class JobFuture(Future[Any]):
@@ -83,9 +66,6 @@ class _Process:
     """One worker process and its pipes."""
 
     def __init__(self) -> None:
-        from sus2.jobs import worker as _worker
-
-        self._frames = _worker
         # One thread each: workers share the cores, and BLAS threads that wait for a busy core slow each other down.
         environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.process = subprocess.Popen(
@@ -105,7 +85,7 @@ class _Process:
         assert self.process.stdin is not None
         with self._writing:
             try:
-                self._frames.write_frame(self.process.stdin, message)  # type: ignore[arg-type]
+                write_frame(self.process.stdin, message)  # type: ignore[arg-type]
             except (OSError, ValueError):
                 return  # it is gone: whoever reads from it finds out
 
@@ -126,7 +106,7 @@ class _Process:
         assert self.process.stdout is not None
         while True:
             try:
-                kind, *rest = self._frames.read_frame(self.process.stdout)  # type: ignore[arg-type]
+                kind, *rest = read_frame(self.process.stdout)  # type: ignore[arg-type]
             except (EOFError, OSError, ValueError):
                 self.kill()
                 future.finish(error=WorkerLostError(_lost(self.process.wait())))
@@ -245,14 +225,14 @@ class InlineExecutor(Executor):
                     raise CancelledError(to.stop_reason)
                 to.stage, to.fraction = stage, fraction
 
-            token = _own.set(tell)
+            token = begin(tell)
             future.bind(lambda: None)
             try:
                 future.finish(result=fn(*args, **kwargs))
             except Exception as error:  # belongs to whoever waits for the future
                 future.finish(error=error)
             finally:
-                _own.reset(token)
+                end(token)
 
 
 def error_of(future: Future[Any]) -> Sus2Error | None:

@@ -14,6 +14,7 @@ from sus2.errors import CancelledError, StoreError, Sus2Error
 from sus2.jobs import executor as jobs
 from sus2.jobs.calculation import Calculation, StoredResult, compute
 from sus2.jobs.memory import check_calculation
+from sus2.jobs.reporting import report
 from sus2.jobs.store import Store
 from sus2.native.kernels import cache_folder
 from sus2.settings import settings
@@ -27,7 +28,7 @@ HOUR_S = 3600.0
 
 def run(calculation: Calculation) -> StoredResult:
     """What a worker does with a calculation."""
-    return compute(calculation, jobs.report)
+    return compute(calculation, report)
 
 
 @dataclass(eq=False)

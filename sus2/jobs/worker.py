@@ -1,43 +1,20 @@
-"""A worker process: runs calls that come in on standard input, one at a time, until that closes.
-
-Frames on both pipes are a length (8 bytes) and a pickle; both ends are processes of one program on one machine.
-"""
+"""A worker process: runs calls that come in on standard input, one at a time, until that closes."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import queue
-import struct
 import sys
 import threading
 import time
 from typing import Any, BinaryIO
 
 from sus2.errors import CancelledError, Sus2Error
-from sus2.jobs import executor as jobs
+from sus2.jobs import reporting
+from sus2.jobs.frames import read_frame, write_frame
 
-_LENGTH = struct.Struct(">Q")
 _REPORT_EVERY_S = 0.1
-
-
-def write_frame(pipe: BinaryIO, message: Any) -> None:
-    """Send one message."""
-    content = pickle.dumps(message)
-    pipe.write(_LENGTH.pack(len(content)) + content)
-    pipe.flush()
-
-
-def read_frame(pipe: BinaryIO) -> Any:
-    """The next message; raises EOFError where the other end has closed."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError
-    (length,) = _LENGTH.unpack(head)
-    content = pipe.read(length)
-    if len(content) < length:
-        raise EOFError
-    return pickle.loads(content)
 
 
 def _answer(pipe: BinaryIO, message: Any) -> None:
@@ -71,7 +48,7 @@ def main() -> None:
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     reporter = _Reporter(pipe)
-    jobs.set_reporter(reporter)
+    reporting.set_reporter(reporter)
     calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def listen() -> None:

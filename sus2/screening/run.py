@@ -14,12 +14,12 @@ from typing import Any, Final
 from sus2.errors import StoreError, Sus2Error, WorkerLostError
 from sus2.jobs.calculation import code_version, machine
 from sus2.jobs.executor import JobFuture, LocalExecutor
+from sus2.progress import Progress
 from sus2.screening.plan import CHUNK, Plan
 from sus2.screening.store import ScreenStore
 from sus2.screening.tables import Outcome
 from sus2.screening.work import OtherCodeError, Task, compute
 
-Progress = Callable[[str, float], None]
 OnOutcome = Callable[[Outcome, Sequence[str]], None]
 
 TARGET_S: Final = 8.0

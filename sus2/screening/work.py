@@ -18,8 +18,8 @@ from typing import Any
 from ase import Atoms
 
 from sus2.errors import CancelledError, Sus2Error
-from sus2.jobs import executor as jobs
 from sus2.jobs.calculation import Calculation, code_version
+from sus2.jobs.reporting import report
 from sus2.potential.potential import Potential
 from sus2.properties.catalogue import catalogue
 from sus2.properties.property import Property
@@ -129,13 +129,13 @@ def _outcomes(entry: Property, tasks: Sequence[Task], potential: Any, settings: 
     crystals = [t.atoms for t in tasks]
     calls: Sequence[Callable[[], Any]]
     if entry.prepare is not None:
-        calls = entry.prepare(crystals, potential, jobs.report, **settings)
+        calls = entry.prepare(crystals, potential, report, **settings)
     else:
-        calls = [partial(entry.compute, a, potential, progress=jobs.report, **settings) for a in crystals]
+        calls = [partial(entry.compute, a, potential, progress=report, **settings) for a in crystals]
     shared_s = (time.perf_counter() - started) / len(tasks)
     outcomes = []
     for t, call in zip(tasks, calls, strict=True):
-        jobs.report(f"{entry.name} of {t.atoms.get_chemical_formula('metal')}", 0.0)
+        report(f"{entry.name} of {t.atoms.get_chemical_formula('metal')}", 0.0)
         started = time.perf_counter()
         try:
             result = call()

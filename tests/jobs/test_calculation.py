@@ -52,7 +52,7 @@ def test_the_key_names_what_the_answer_depends_on() -> None:
             asked(potential=single),
             asked(n_points=13),
             asked(volume_range=0.08),
-            asked(model="vinet"),
+            asked(equation="vinet"),
             Calculation.of(sus2.elastic, atoms=sample("si").atoms(), potential=SI),
         )
     ]
@@ -89,7 +89,7 @@ def test_only_public_functions_of_this_package_are_called(path: str) -> None:
 
 def test_a_value_that_has_no_key_is_refused() -> None:
     with pytest.raises(Sus2Error, match="cannot be part"):
-        _ = asked(model=object()).key
+        _ = asked(equation=object()).key
 
 
 def test_an_answer_is_the_result_of_the_function() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from sus2.errors import CancelledError, StructureError, Sus2Error, WorkerLostError
 from sus2.jobs.executor import InlineExecutor, JobFuture, LocalExecutor, error_of
-from sus2.jobs.worker import write_frame
+from sus2.jobs.frames import write_frame
 from tests import helpers_jobs as calls
 
 LONG_S = 120.0

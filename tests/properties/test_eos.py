@@ -242,7 +242,7 @@ def test_any_table_gives_a_fit_or_a_fit_error(rows: list[tuple[float, float]]) -
 @pytest.mark.parametrize("name", NAMES)
 def test_metal(name: str) -> None:
     potential = emt()
-    r = eos(bulk("Cu", "fcc", 3.5), potential, model=name)
+    r = eos(bulk("Cu", "fcc", 3.5), potential, equation=name)
     assert potential.evaluated == 11
     assert r.relaxed_points == 0
     assert r.relaxation is not None
@@ -322,7 +322,7 @@ def test_what_cannot_work_is_refused() -> None:
     with pytest.raises(FitError, match="range of volumes is 6"):
         eos(bulk("Cu"), emt(), volume_range=6)
     with pytest.raises(FitError, match="no equation of state"):
-        eos(bulk("Cu"), emt(), model="x")
+        eos(bulk("Cu"), emt(), equation="x")
     with pytest.raises(FitError, match="fall towards larger"):
         eos(bulk("Cu", "fcc", 3.3), emt(), relaxed=True)
     with pytest.raises(ConvergenceError, match="did not converge in 1 steps"):
@@ -427,3 +427,9 @@ def test_real_dft_tables_give_the_published_parameters(shared: Path, part: str) 
         b0 = expected["bulk_modulus_ev_ang3"] * EV_PER_A3_TO_GPA
         assert fit.b0_gpa == pytest.approx(b0, rel=1e-6), key
         assert fit.b0_prime == pytest.approx(expected["bulk_deriv"], abs=1e-7), key
+
+
+def test_the_old_name_of_the_equation_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="equation="):
+        old = eos(bulk("Cu", "fcc", 3.6), emt(), model="vinet", n_points=7)
+    assert old.fit.model == "vinet"

@@ -29,9 +29,9 @@ def test_each_is_the_one_alone() -> None:
     potential = sus2.load(MODEL)
     crystals = [bulk("Si"), shaken(1), bulk("Si", "bct", a=3.6, c=2.4), shaken(2)]
     relaxed = relax_many(crystals, potential)
-    found = eos_many(relaxed, potential, n_points=7, model="vinet")
+    found = eos_many(relaxed, potential, n_points=7, equation="vinet")
     for crystal, start, many in zip(crystals, relaxed, found, strict=True):
-        one = eos(crystal, potential, n_points=7, model="vinet")
+        one = eos(crystal, potential, n_points=7, equation="vinet")
         assert isinstance(many, EosResult)
         assert many.fit.b0_gpa == pytest.approx(one.fit.b0_gpa, rel=1e-8)
         assert np.allclose(many.energies_ev, one.energies_ev, rtol=0, atol=1e-9)
@@ -65,7 +65,7 @@ def test_arguments_that_no_crystal_can_be_computed_with() -> None:
     with pytest.raises(FitError, match="range of volumes"):
         eos_many([], potential, volume_range=0.9)
     with pytest.raises(FitError):
-        eos_many([], potential, model="straight-line")
+        eos_many([], potential, equation="straight-line")
     assert eos_many([], potential) == []
 
 

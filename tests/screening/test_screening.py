@@ -91,7 +91,7 @@ def test_the_numbers_are_those_of_each_crystal_alone(inline: Executor, out: Path
 def test_settings_reach_the_functions_and_make_other_results(inline: Executor, out: Path) -> None:
     crystals = silicon(1)
     screen(crystals, MODEL, properties=["eos"], out=out, executor=inline)
-    options: dict[str, Any] = {"model": "vinet", "n_points": 7}
+    options: dict[str, Any] = {"equation": "vinet", "n_points": 7}
     again = screen(crystals, MODEL, properties=["eos"], settings={"eos": options}, out=out, executor=inline)
     assert (again.computed, again.reused) == (1, 0)
     potential = sus2.load(MODEL)

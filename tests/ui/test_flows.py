@@ -208,7 +208,7 @@ def test_a_link_opens_the_same_view_with_its_settings(server: str, context: Brow
     sliders = page.get_by_role("slider")
     expect(sliders.first).to_have_value("9")
     expect(page.locator("[data-testid=stSidebar]")).to_contain_text("Copper")
-    expected = sus2.eos(sample("cu").atoms(), sus2.load("sus2-metals-r2scan"), volume_range=0.09, model="vinet")
+    expected = sus2.eos(sample("cu").atoms(), sus2.load("sus2-metals-r2scan"), volume_range=0.09, equation="vinet")
     page.get_by_text(f"{expected.b0_gpa:.2f}").first.wait_for()
 
 

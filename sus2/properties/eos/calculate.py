@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def eos(
     atoms: Atoms | Structure,
     potential: Calculates,
     *,
-    model: str = "birch-murnaghan",
+    equation: str = "birch-murnaghan",
     n_points: int = 11,
     volume_range: float = 0.06,
     relaxed: bool = False,
@@ -39,17 +40,26 @@ def eos(
     stress_gpa: float = 0.01,
     max_steps: int = 500,
     progress: Progress | None = None,
+    model: str | None = None,
 ) -> EosResult:
     """E(V) at n_points volumes within +-volume_range (a fraction of the VOLUME, 0.06 is 6 %) of the relaxed one.
 
     relaxed: take atoms as it is for the centre, without relaxing it first; relax_ions, relax_shape: minimise the
     energy at each fixed volume over the positions and over the shape of the cell (c/a, angles), as E(V) of a crystal
-    under hydrostatic pressure needs; symmetry, fmax (eV/A), stress_gpa, max_steps: as in relax.
+    under hydrostatic pressure needs; equation: a name of MODELS (model: its old name); symmetry, fmax (eV/A),
+    stress_gpa, max_steps: as in relax.
 
     Raises StructureError, UnknownElementError, ConvergenceError (a relaxation did not converge or collapsed), FitError
-    (unknown model, too few points, no minimum in the range), CancelledError (from progress).
+    (unknown equation, too few points, no minimum in the range), CancelledError (from progress).
     """
-    chosen = energy_model(model)
+    if model is not None:
+        warnings.warn(
+            "eos(model=) is eos(equation=) now; the old name goes with the next release.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        equation = model
+    chosen = energy_model(equation)
     check_points(n_points, volume_range)
     centre = to_atoms(atoms)
     centre.set_constraint()

@@ -86,7 +86,7 @@ ENTRY = Property(
         ),
     ),
     options=(
-        Option("model", str, "birch-murnaghan", f"One of: {', '.join(MODELS)}.", "equation"),
+        Option("equation", str, "birch-murnaghan", f"One of: {', '.join(MODELS)}."),
         Option("n_points", int, 11, "Number of volumes.", "points"),
         Option("volume_range", float, 0.06, "Largest change of the volume, as a fraction of it."),
     ),

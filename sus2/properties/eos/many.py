@@ -38,7 +38,7 @@ def eos_many(
     relaxations: Sequence[RelaxResult],
     potential: Calculates,
     *,
-    model: str = "birch-murnaghan",
+    equation: str = "birch-murnaghan",
     n_points: int = 11,
     volume_range: float = 0.06,
     relax_ions: bool = True,
@@ -54,7 +54,7 @@ def eos_many(
     Arguments as in sus2.eos. Raises FitError for arguments that no crystal can be computed with, and CancelledError
     (from progress).
     """
-    chosen = energy_model(model)
+    chosen = energy_model(equation)
     check_points(n_points, volume_range)
     found: dict[int, EosResult | Sus2Error] = {}
     curves: dict[int, _Curve] = {}

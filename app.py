@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from functools import partial
 
-from pages._parts import frame
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from pages._parts import frame, property_page
 from pages._parts.sign_in import require_sign_in
+from sus2.properties.catalogue import catalogue
 
 # section: (script below pages/, title, icon, path in the address)
 PAGES = {
@@ -15,10 +19,6 @@ PAGES = {
         ("history", "History", "history", "history"),
     ),
     "Properties": (
-        ("properties/eos", "Equation of state", "show_chart", "eos"),
-        ("properties/elasticity", "Elasticity", "compress", "elasticity"),
-        ("properties/phonons", "Phonons", "waves", "phonons"),
-        ("properties/thermal", "Thermal properties", "thermostat", "thermal"),
         ("many_structures", "Many structures", "stacks", "many"),
         ("screening", "Screening", "filter_alt", "screening"),
     ),
@@ -34,8 +34,22 @@ PAGES = {
 st.set_page_config(page_title="SUS2 Explorer", page_icon="💠", layout="wide")
 require_sign_in()
 
-page = st.navigation(
-    {
+
+def property_pages() -> list[StreamlitPage]:
+    """The pages of the properties, in the order of their catalogue."""
+    made = []
+    for entry in catalogue().values():
+        if entry.page is not None:
+            draw = f"pages/{entry.page.script}.py" if entry.page.script else partial(property_page.show, entry)
+            path = entry.page.script.rpartition("/")[2] or entry.name
+            icon = f":material/{entry.page.icon}:"
+            made.append(st.Page(draw, title=entry.page.title, icon=icon, url_path=path))
+    return made
+
+
+def pages() -> dict[str, list[StreamlitPage]]:
+    """All pages by section."""
+    found = {
         section: [
             st.Page(
                 f"pages/{script}.py", title=title, icon=f":material/{icon}:", url_path=path or None, default=not path
@@ -43,8 +57,11 @@ page = st.navigation(
             for script, title, icon, path in scripts
         ]
         for section, scripts in PAGES.items()
-    },
-    expanded=True,
-)
+    }
+    found["Properties"] = property_pages() + found["Properties"]
+    return found
+
+
+page = st.navigation(pages(), expanded=True)
 frame.sidebar()
 page.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -14,11 +15,12 @@ from pages._parts import frame
 from pages._parts.downloads import csv_text
 from sus2.errors import StoreError
 from sus2.jobs.queue import job_queue
+from sus2.jobs.store import Entry
 
 COLUMNS = ("at", "page", "label", "formula", "model", "address", "seconds", "key")
 
 
-def show(entries) -> list:
+def show(entries: Sequence[Entry]) -> list[Entry]:
     """The table of entries; returns the chosen ones."""
     table = pd.DataFrame(
         [
@@ -51,7 +53,7 @@ def show(entries) -> list:
     return [entries[k] for k in event["selection"]["rows"]]
 
 
-def export(entries) -> bytes:
+def export(entries: Sequence[Entry]) -> bytes:
     """A zip with a list of the entries and the numbers of each result that is still kept."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -76,8 +78,11 @@ def numbers(key: str) -> str | None:
 
 
 def forget(ids: list[int] | None) -> None:
+    store = job_queue().store
+    if store is None:
+        return
     try:
-        job_queue().store.forget(frame.owner(), ids)
+        store.forget(frame.owner(), ids)
     except StoreError as problem:
         st.session_state["history_problem"] = str(problem)
 

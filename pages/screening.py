@@ -154,12 +154,12 @@ def show_scatter(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
 
 
 def show_parallel(rows: list[ScreenRow], table: ScreenTable) -> None:
-    usual = [
+    usual: list[str] = [
         c for c in ("v0_a3_per_atom", "b0_gpa", "b0_prime", "k_vrh_gpa", "g_vrh_gpa", "nu_vrh") if c in table.columns
     ]
     axes = st.multiselect(
         "Axes",
-        table.columns,
+        list(table.columns),
         usual or list(table.columns[:MAX_AXES]),
         format_func=lambda c: screen_columns()[c].title,
         key="screen_axes",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from pages._parts import frame
 from sus2.figures.structure import structure_figure
+from sus2.figures.theme import Mode
 from sus2.structures import FORMATS, sample
 
 EXAMPLES = (
@@ -16,7 +19,7 @@ EXAMPLES = (
 
 
 @st.cache_resource(show_spinner=False)
-def drawn(key, mode):
+def drawn(key: str, mode: Mode) -> Any:
     """An example, drawn once for all sessions."""
     return structure_figure(atoms=sample(key).atoms(), mode=mode, height=230, legend=False)
 

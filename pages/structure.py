@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -11,6 +12,7 @@ from ase import Atoms
 
 from pages._parts import edits, frame
 from sus2.figures.structure import SMALLEST_FORCE_EV_PER_A, structure_figure
+from sus2.potential.evaluation import Evaluation
 from sus2.registry.distances import pair_distances
 from sus2.structures import CrystalInfo, describe, write_structure
 from sus2.structures.shells import distinct, surroundings
@@ -30,8 +32,9 @@ def info_of(key: str, _atoms: Atoms) -> CrystalInfo:
 
 
 @st.cache_data(show_spinner="Computing the forces ...", max_entries=50)
-def evaluated(identity: str, key: str, _model: frame.Model, _atoms: Atoms):
-    return _model.load().evaluate([_atoms])[0]
+def evaluated(identity: str, key: str, _model: frame.Model, _atoms: Atoms) -> Evaluation:
+    found: Evaluation = _model.load().evaluate([_atoms])[0]
+    return found
 
 
 def show_facts(info: CrystalInfo) -> None:
@@ -64,7 +67,7 @@ def show_facts(info: CrystalInfo) -> None:
     st.caption("Symmetry is searched with a tolerance of 0.001 Å (spglib).")
 
 
-def view_settings(name_sites: bool) -> tuple[tuple[int, int, int], dict[str, object], bool]:
+def view_settings(name_sites: bool) -> tuple[tuple[int, int, int], dict[str, Any], bool]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         a, b, c = (
             int(st.number_input(f"Cells along {axis}", 1, 4, 1, key=f"repeat_{axis}", width=125, bind="query-params"))

@@ -29,7 +29,7 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</
 <body style="font-family:sans-serif;max-width:1000px;margin:2rem auto"><h1>{title}</h1>{body}</body></html>"""
 
 
-def take_away(
+def export(
     shown: Shown,
     crystal: Crystal,
     *,

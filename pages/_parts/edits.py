@@ -36,7 +36,9 @@ class Step:
 
     def __call__(self, atoms: Atoms) -> Atoms:
         known: dict[str, Callable[..., Atoms]] = {"standardise": standardise}
-        return known.get(self.function, getattr(edits, self.function, None))(atoms, *self.arguments)
+        function = known.get(self.function) or getattr(edits, self.function)
+        edited: Atoms = function(atoms, *self.arguments)
+        return edited
 
     @property
     def python(self) -> str:

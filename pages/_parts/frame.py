@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pages._parts.downloads import provenance, take_away
+from pages._parts.downloads import export, provenance
+from pages._parts.property_page import compute, export_result, heading, headline
 from pages._parts.results import Shown, ask, owner
 from pages._parts.selection import Crystal, Model, add_model, choose_crystal, crystal, keep_crystal, model, models
 from pages._parts.sidebar import sidebar
@@ -39,16 +40,21 @@ __all__ = [
     "ask",
     "checks",
     "choose_crystal",
+    "compute",
     "content_key",
     "contents",
     "crystal",
     "downloads",
     "drawings",
     "error",
+    "export",
+    "export_result",
     "facts",
     "folded",
     "formula_html",
     "guard",
+    "heading",
+    "headline",
     "keep_crystal",
     "mode",
     "model",
@@ -64,6 +70,5 @@ __all__ = [
     "space_group_html",
     "table",
     "tabs",
-    "take_away",
     "title",
 ]

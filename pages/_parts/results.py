@@ -204,6 +204,7 @@ def _watch(key: str, name: str) -> None:
     job = jobs.find(key)
     if job is None or job.over or key in st.session_state["cancelled"]:
         st.rerun()
+        return
     bar, stop = st.columns([5, 1], vertical_alignment="center")
     bar.progress(job.fraction, text=_progress_words(jobs, job))
     stop.button("Cancel", key=f"cancel_{name}", on_click=_cancel, args=(key,), width="stretch")

@@ -8,7 +8,7 @@ import streamlit as st
 from pages._parts import frame
 from pages.lessons import parts
 from sus2.figures.lessons.curves import b0_prime_figure, minimum_figure, ranges_figure
-from sus2.lessons.curves import RANGES_PERCENT, energy_curve, equation_of, fit_ranges
+from sus2.lessons.curves import RANGES_PERCENT, EnergyCurve, energy_curve, equation_of, fit_ranges
 from sus2.units import GPA_TO_EV_PER_A3
 
 TITLE = "One minimum, and B₀′"
@@ -77,13 +77,13 @@ def show() -> None:
     )
 
 
-def _limit(curve) -> str:
+def _limit(curve: EnergyCurve) -> str:
     k = int(curve.pressures_gpa.argmin())
     return f"{parts.plain(curve.pressures_gpa[k], 1)} GPa and {curve.volumes_a3[k] / curve.fit.v0_a3:.2f} V₀"
 
 
 @parts.live
-def _valley(curve) -> None:
+def _valley(curve: EnergyCurve) -> None:
     v0 = curve.fit.v0_a3
     ratio = st.slider("Volume, V/V₀", 0.65, 1.65, 0.9, 0.01, key="l1_volume")
     v = ratio * v0
@@ -115,7 +115,7 @@ def _valley(curve) -> None:
 
 
 @parts.live
-def _stiffening(curve) -> None:
+def _stiffening(curve: EnergyCurve) -> None:
     st.markdown(
         "**What B₀′ does.** Keep the floor of the valley as it is, with this crystal's $V_0$ and $B_0$, and change "
         "B₀′ alone. The points are computed: find the curve that meets them."

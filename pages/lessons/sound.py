@@ -8,7 +8,7 @@ from pages._parts import frame
 from pages.lessons import parts
 from sus2.figures.lessons.waves import chain_figure, sound_figure, two_bands_figure
 from sus2.lessons.first import SIZES
-from sus2.lessons.sound import sound, supercell_study
+from sus2.lessons.sound import Sound, sound, supercell_study
 from sus2.units import THZ_A_TO_M_PER_S
 
 TITLE = "Phonons, chains and sound"
@@ -63,7 +63,7 @@ def show() -> None:
 
 
 @parts.live
-def _branches(found, example: parts.Example, direction: str) -> None:
+def _branches(found: Sound, example: parts.Example, direction: str) -> None:
     points = range(len(found.q_per_a))
     at = st.select_slider(
         "Wavelength, from long waves to the edge of the zone",
@@ -103,7 +103,7 @@ def _branches(found, example: parts.Example, direction: str) -> None:
 
 
 @parts.live
-def _chain(found, example: parts.Example, direction: str) -> None:
+def _chain(found: Sound, example: parts.Example, direction: str) -> None:
     st.markdown(
         f"**A chain of planes.** Along {direction} whole lattice planes, {found.plane_distance_a:.2f} Å apart, move as "
         "one. So this branch is that of a chain of masses and springs,"
@@ -136,7 +136,7 @@ def _chain(found, example: parts.Example, direction: str) -> None:
     )
 
 
-def _questions(found) -> None:
+def _questions(found: Sound) -> None:
     exact = next((n for n in range(1, 13) if found.chain(n).rms_thz < 1e-3), None)
     words = f" Here {exact} planes are enough." if exact is not None else ""
     parts.questions(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import streamlit as st
+from ase import Atoms
 
 import sus2
 from pages._parts import frame
@@ -14,7 +16,8 @@ from sus2.figures.lessons.curves import diagonal_figure
 from sus2.figures.lessons.waves import pattern_figure, stress_figure
 from sus2.figures.properties.elastic import surface_figure
 from sus2.lessons.first import BONDING, UNIVERSAL_MODEL, cauchy_arguments
-from sus2.lessons.symmetry import cauchy, elastic_symmetry, strain_response
+from sus2.lessons.symmetry import Cauchy, cauchy, elastic_symmetry, strain_response
+from sus2.properties.elastic.result import ElasticResult
 from sus2.structures import describe
 from sus2.structures.samples import sample
 
@@ -72,7 +75,7 @@ def show() -> None:
 
 
 @parts.live
-def _strain(found, example: parts.Example) -> None:
+def _strain(found: ElasticResult, example: parts.Example) -> None:
     columns = [*st.columns(3), *st.columns(3)]
     strain = [
         column.slider(
@@ -119,7 +122,7 @@ def _strain(found, example: parts.Example) -> None:
     )
 
 
-def _direction(found, example: parts.Example) -> None:
+def _direction(found: ElasticResult, example: parts.Example) -> None:
     young = found.extremes["youngs_modulus_gpa"]
     words = (
         f" The Zener ratio 2C₄₄/(C₁₁ − C₁₂) is {found.zener_anisotropy:.2f}; 1 would be the same in every direction."
@@ -175,7 +178,7 @@ def _systems() -> None:
         )
 
 
-def _strained(atoms, strain) -> object:
+def _strained(atoms: Atoms, strain: Sequence[float]) -> Atoms:
     xx, yy, zz, yz, xz, xy = np.array(strain) / 100
     out = atoms.copy()
     e = np.array([[xx, xy / 2, xz / 2], [xy / 2, yy, yz / 2], [xz / 2, yz / 2, zz]])
@@ -183,7 +186,7 @@ def _strained(atoms, strain) -> object:
     return out
 
 
-def _cauchy():
+def _cauchy() -> Cauchy | None:
     st.markdown(
         "**What C₁₂ = C₄₄ tells.** Cauchy showed that if atoms attract and repel only along the line between them, "
         "and each sits at a centre of symmetry, then C₁₂ = C₄₄ in a cube. Salts come near. In metals atoms also sink "
@@ -193,7 +196,7 @@ def _cauchy():
     keys = {k: kind for kind, row in BONDING.items() for k in row}
     body, foot = st.container(), st.container()
     with foot:
-        found = parts.kept("cauchy", cauchy, **cauchy_arguments(parts.model(UNIVERSAL_MODEL)))
+        found: Cauchy | None = parts.kept("cauchy", cauchy, **cauchy_arguments(parts.model(UNIVERSAL_MODEL)))
     if found is None:
         return None
     with body:
@@ -217,10 +220,10 @@ def _cauchy():
     return found
 
 
-def _questions(found, example: parts.Example, relation) -> None:
+def _questions(found: ElasticResult, example: parts.Example, relation: Cauchy | None) -> None:
     ratios = ""
     if relation is not None:
-        by = {}
+        by: dict[str, list[float]] = {}
         for label, ratio in zip(relation.labels, relation.ratio, strict=True):
             kind = next(kind for kind, row in BONDING.items() for k in row if sample(k).name == label)
             by.setdefault(kind, []).append(float(ratio))
@@ -253,7 +256,7 @@ def _questions(found, example: parts.Example, relation) -> None:
     )
 
 
-def _break(found, example: parts.Example) -> None:
+def _break(found: ElasticResult, example: parts.Example) -> None:
     with parts.break_it(
         "Measure C₄₄ as one would with a naive script: shear the cell by yz, read the stress, divide. Forget that the "
         "atoms inside move too, or shear so far that the answer is no longer proportional."
@@ -262,7 +265,7 @@ def _break(found, example: parts.Example) -> None:
 
 
 @parts.live
-def _naive(found, example: parts.Example) -> None:
+def _naive(found: ElasticResult, example: parts.Example) -> None:
     left, right = st.columns(2)
     shear = left.slider("Shear yz (%)", 0.5, 15.0, 1.0, 0.5, key="l3_shear")
     hold = right.toggle("Hold the ions (no relaxation)", True, key="l3_hold")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import streamlit as st
 
@@ -153,7 +155,7 @@ def _depths(found: UniversalEos) -> None:
     frame.plot(
         diagonal_figure(
             labels=[m.label for m in found.measured],
-            x=[m.cohesive_ev_per_atom for m in found.measured],
+            x=[m.cohesive_ev_per_atom or math.nan for m in found.measured],
             y=[m.depth_ev_per_atom for m in found.measured],
             x_title="measured cohesive energy (eV/atom)",
             y_title="fitted ΔE (eV/atom)",

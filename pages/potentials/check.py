@@ -11,13 +11,14 @@ import sus2
 from pages._parts import frame
 from sus2.figures.check import report_figures, report_html, score_figure
 from sus2.validation.reference_data import read_reference, score
+from sus2.validation.result import ModelCheck
 
 AUTO_ATOMS = 8  # samples up to this size are checked without waiting for the button
 MAX_SCORES = 8
 
 
-def show_report(shown, crystal) -> None:
-    report = shown.result
+def show_report(shown: frame.Shown, crystal: frame.Crystal) -> None:
+    report: ModelCheck = shown.result
     {"pass": st.success, "warn": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
     frame.checks(report.checks, key="check_checks", opened=True)
     for k, (title, figure) in enumerate(report_figures(report=report, mode=frame.mode()).items()):
@@ -25,7 +26,7 @@ def show_report(shown, crystal) -> None:
         alt = f"{title} of {crystal.info.formula}"
         frame.plot(figure, key=f"check_{k}", alt=alt, name=f"{crystal.file_name}-check")
     stem = f"{crystal.file_name}-check"
-    frame.take_away(
+    frame.export(
         shown,
         crystal,
         stem=stem,
@@ -35,7 +36,7 @@ def show_report(shown, crystal) -> None:
     )
 
 
-def show_reference(crystal, model, report) -> None:
+def show_reference(crystal: frame.Crystal, model: frame.Model, report: ModelCheck | None) -> None:
     st.markdown(
         "Drop what DFT gave you for this crystal: a **band.yaml** of phonopy, a table of **volumes and energies** "
         "(Å³ and eV of one cell), a **6 × 6 matrix** of elastic constants (GPa) or a **relaxed structure**. It is "
@@ -65,7 +66,7 @@ def show_reference(crystal, model, report) -> None:
         ("Scores (JSON)", "scores.json", "application/json", lambda: json.dumps([s.to_dict() for s in found], indent=1))
     ]
     own = next((s for s in found if report is not None and s.potential == report.potential), None)
-    if own is not None:
+    if own is not None and report is not None:
         name = f"{crystal.file_name}-check-reference.html"
         files.append(
             ("Report with this reference (HTML)", name, "text/html", lambda: report_html(report=report, score=own))

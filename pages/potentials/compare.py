@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
+from ase import Atoms
 
 import sus2
 from pages._parts import frame
 from sus2.comparison.compare import pair_of_functionals
-from sus2.comparison.compare_batch import compare_batch, ordered_alloys
+from sus2.comparison.compare_batch import BatchComparison, compare_batch, ordered_alloys
+from sus2.comparison.differences import Difference
+from sus2.comparison.energies import EnergyScales
 from sus2.comparison.references import read_free_atoms
+from sus2.comparison.result import Comparison
 from sus2.errors import Sus2Error
 from sus2.figures.comparison.compare import difference_colour, scatter_figure
 from sus2.figures.comparison.report import comparison_figures, comparison_html
-from sus2.figures.properties.phonons import FREQUENCY_UNITS
+from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit
 from sus2.structures import elements_of, read_structure
 
 AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button
@@ -23,7 +29,7 @@ DEFAULT_ALLOYS = 4  # elements of the example batch
 CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"}
 
 
-def chosen_models(crystal) -> list:
+def chosen_models(crystal: frame.Crystal) -> list[frame.Model]:
     """The potentials to compare, the first is the reference; a pair of functionals by default."""
     covering = [m for m in frame.models() if not m.missing(crystal.atoms)]
     if len(covering) < 2:
@@ -47,7 +53,7 @@ def chosen_models(crystal) -> list:
     return [next(m for m in covering if m.name == n) for n in wanted]
 
 
-def settings_panel() -> dict:
+def settings_panel() -> dict[str, Any]:
     with st.expander("More settings"):
         fixed = st.radio(
             "The one fixed cell",
@@ -71,7 +77,7 @@ def settings_panel() -> dict:
     return {"fixed_cell": fixed, "quasi_harmonic": expansion, "free_atoms_ev": free}
 
 
-def difference_table(comparison, rows, label: str) -> None:
+def difference_table(comparison: Comparison, rows: Sequence[Difference], label: str) -> None:
     """The rows with the size of each difference as its colour."""
     shown = []
     for d in rows:
@@ -103,8 +109,8 @@ def signed(value: float, digits: int) -> str:
     return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
-def show(shown, crystal) -> None:
-    c = shown.result
+def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
+    c: Comparison = shown.result
     for name, label in zip(c.names[1:], c.labels[1:], strict=True):
         st.markdown(frame.plain(c.summary[name]))
         tiles(c, name, label)
@@ -122,7 +128,7 @@ def show(shown, crystal) -> None:
             for problem in c.problems:
                 st.markdown(f"- {frame.plain(problem)}")
     stem = f"{crystal.file_name}-compare"
-    frame.take_away(
+    frame.export(
         shown,
         crystal,
         stem=stem,
@@ -141,7 +147,7 @@ def show(shown, crystal) -> None:
     )
 
 
-def show_numbers(c) -> None:
+def show_numbers(c: Comparison) -> None:
     for name, label in zip(c.names[1:], c.labels[1:], strict=True):
         difference_table(c, c.differences[name], label)
     st.caption(
@@ -151,7 +157,7 @@ def show_numbers(c) -> None:
     )
 
 
-def tiles(c, name: str, label: str) -> None:
+def tiles(c: Comparison, name: str, label: str) -> None:
     by_key = {d.key: d for d in c.differences[name]}
     columns = st.columns(4)
     for column, key in zip(
@@ -172,12 +178,13 @@ def tiles(c, name: str, label: str) -> None:
             st.caption(f"{ends}  \n{error}")
 
 
-def show_figures(c, crystal) -> None:
+def show_figures(c: Comparison, crystal: frame.Crystal) -> None:
     left, right = st.columns([3, 1])
     cells = left.segmented_control(
         "Cells", list(CELLS), format_func=CELLS.__getitem__, default="own", key="compare_cells"
     )
-    unit = right.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="compare_unit") or "THz"
+    chosen = right.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="compare_unit")
+    unit: FrequencyUnit = chosen or "THz"
     found = comparison_figures(comparison=c, cells=cells or "own", unit=unit, mode=frame.mode())
     told = {
         "eos": ("Energy against volume", "Energy against volume, each above its own minimum"),
@@ -198,7 +205,7 @@ def show_figures(c, crystal) -> None:
             )
 
 
-def show_energies(c) -> None:
+def show_energies(c: Comparison) -> None:
     e = c.energies
     if e is None:
         st.info("Energies were not asked for.")
@@ -241,12 +248,12 @@ def show_energies(c) -> None:
         frame.table(elements, key="compare_references")
 
 
-def explained(c, k: int) -> str:
-    shift = None if k == 0 else c.energies.reference_shift_ev_per_atom(k, c.own[0].atoms)
+def explained(c: Comparison, k: int) -> str:
+    shift = None if k == 0 or c.energies is None else c.energies.reference_shift_ev_per_atom(k, c.own[0].atoms)
     return "" if shift is None else signed(shift, 4)
 
 
-def referenced(energies, k: int) -> str:
+def referenced(energies: EnergyScales, k: int) -> str:
     difference = None if k == 0 else energies.referenced_difference_ev_per_atom(k)
     return "" if difference is None else signed(difference, 4)
 
@@ -254,7 +261,7 @@ def referenced(energies, k: int) -> str:
 # Many structures ------------------------------------------------------------------------------------------------
 
 
-def show_batch(models) -> None:
+def show_batch(models: Sequence[frame.Model]) -> None:
     st.markdown(
         "Upload many structures, or take ordered alloys of some elements, to see how the energies of two functionals "
         "agree before and after they are referred to their elements."
@@ -298,13 +305,14 @@ def forget_files() -> None:
 
 def example_elements(common: list[str]) -> list[str]:
     """A few familiar metals where the potentials know them."""
-    familiar = [e for e in ("Al", "Cu", "Pd", "Ag", "Pt", "Au", "Mg", "Ti") if e in common]
+    familiar: list[str] = [e for e in ("Al", "Cu", "Pd", "Ag", "Pt", "Au", "Mg", "Ti") if e in common]
     return (familiar or common)[:DEFAULT_ALLOYS]
 
 
-def read_all(files) -> tuple[dict, dict[str, str]]:
+def read_all(files: Sequence[Any]) -> tuple[dict[str, Atoms], dict[str, str]]:
     """Structures by file name, and the sentence of each file that cannot be read."""
-    structures, unread = {}, {}
+    structures: dict[str, Atoms] = {}
+    unread: dict[str, str] = {}
     for file in files:
         try:
             structures[file.name] = read_structure(file.name, frame.contents(file))
@@ -313,8 +321,9 @@ def read_all(files) -> tuple[dict, dict[str, str]]:
     return structures, unread
 
 
-def show_agreement(b, pair) -> None:
-    names = tuple(m.card.functional if m.card.functional else m.name for m in pair)
+def show_agreement(b: BatchComparison, pair: Sequence[frame.Model]) -> None:
+    first, second = (str(m.card.functional or m.name) for m in pair)
+    names = (first, second)
     panels = [("raw", *b.raw_ev_per_atom)]
     if b.after is not None:
         panels.append(("against the elements", *b.formation_ev_per_atom))
@@ -368,7 +377,7 @@ def show_agreement(b, pair) -> None:
     )
 
 
-def show_one(models, crystal) -> None:
+def show_one(models: Sequence[frame.Model], crystal: frame.Crystal) -> None:
     values = settings_panel()
     found = frame.ask(
         sus2.compare,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
-import sus2
 from pages._parts import frame
 from sus2.figures.properties.elastic import (
     LABELS,
@@ -17,9 +16,10 @@ from sus2.figures.properties.elastic import (
     surface_figure,
     tensor_figure,
 )
+from sus2.properties.elastic.entry import ENTRY
 from sus2.properties.elastic.methods_compared import other_methods
+from sus2.properties.elastic.result import ElasticResult
 
-AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
 TWO_VALUED = ("shear_modulus", "poissons_ratio")  # depend on a second direction
 METHODS = {
     "exact": "Exact second derivatives",
@@ -53,51 +53,14 @@ def settings_panel() -> dict[str, object]:
     return {"method": method, "pressure_gpa": float(pressure)}
 
 
-def tensor_csv(result) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    names = ["xx", "yy", "zz", "yz", "xz", "xy"]
-    writer.writerow(["ions", "row", *names])
-    for ions, c in (("relaxed", result.c_gpa), ("clamped", result.clamped_c_gpa)):
-        for name, row in zip(names, c, strict=True):
-            writer.writerow([ions, name, *(repr(float(x)) for x in row)])
-    return out.getvalue()
+Made = Callable[[], Mapping[str, frame.Drawing]]
 
 
-def show(shown, crystal, model, values) -> None:
-    result = shown.result
+def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values: Mapping[str, Any]) -> None:
+    """Draw the result."""
+    result: ElasticResult = shown.result
     if result.stable:
-        for column, (label, value, unit, meaning) in zip(
-            st.columns(4),
-            (
-                (
-                    "Bulk modulus K",
-                    frame.number(result.k_vrh_gpa, 2),
-                    "GPa",
-                    "Resistance to a change of volume, of a polycrystal: Hill's mean of Voigt's and Reuss's bounds.",
-                ),
-                (
-                    "Shear modulus G",
-                    frame.number(result.g_vrh_gpa, 2),
-                    "GPa",
-                    "Resistance to a change of shape, Hill's mean.",
-                ),
-                (
-                    "Young's modulus E",
-                    frame.number(result.e_vrh_gpa, 2),
-                    "GPa",
-                    "Stiffness under a pull: 9KG/(3K + G).",
-                ),
-                (
-                    "Poisson's ratio ν",
-                    frame.number(result.nu_vrh, 3),
-                    "",
-                    "How much a pulled rod gets thinner: (3K − 2G)/(6K + 2G).",
-                ),
-            ),
-            strict=True,
-        ):
-            frame.quantity(column, label, value, unit, meaning)
+        frame.headline(ENTRY.quantities, result)
     else:
         st.error(frame.plain(result.stability), icon=":material/error:")
 
@@ -116,19 +79,10 @@ def show(shown, crystal, model, values) -> None:
         keep=["elastic_ions", "elastic_quantity", "elastic_sheet"],
     )
     frame.checks(result.checks, key="elastic_checks")
-    frame.take_away(
-        shown,
-        crystal,
-        stem=f"{crystal.file_name}-elastic",
-        content=lambda: {"result": result.to_dict()},
-        files=[("Tensors (CSV)", f"{crystal.file_name}-elastic.csv", "text/csv", lambda: tensor_csv(result))],
-        relaxed=result.atoms,
-        checks=result.checks,
-        seen="result.c_gpa, result.k_vrh_gpa, result.g_vrh_gpa",
-    )
+    frame.export_result(ENTRY, shown, crystal, found=result.checks)
 
 
-def plots(result, crystal) -> dict[str, frame.Drawing]:
+def plots(result: ElasticResult, crystal: frame.Crystal) -> dict[str, frame.Drawing]:
     mode, formula, stem = frame.mode(), crystal.info.formula, crystal.file_name
     ions = st.session_state.get("elastic_ions")
     quantity = st.session_state.get("elastic_quantity") or next(iter(LABELS))
@@ -158,7 +112,7 @@ def plots(result, crystal) -> dict[str, frame.Drawing]:
     return made
 
 
-def show_tensor(result, made) -> None:
+def show_tensor(result: ElasticResult, made: Made) -> None:
     st.segmented_control(
         "Atoms under strain",
         ["relaxed", "clamped", "difference"],
@@ -176,7 +130,7 @@ def show_tensor(result, made) -> None:
         st.success(frame.plain(result.stability))
 
 
-def show_directions(result, made) -> None:
+def show_directions(result: ElasticResult, made: Made) -> None:
     if not result.stable:
         st.info("Moduli in directions come from the compliance, which an unstable crystal does not have.")
         return
@@ -213,11 +167,11 @@ def show_directions(result, made) -> None:
     )
 
 
-def vector(v) -> str:
+def vector(v: Sequence[float]) -> str:
     return "(" + ", ".join(frame.number(x if abs(x) > 5e-4 else 0.0, 3) for x in v) + ")"
 
 
-def show_averages(result) -> None:
+def show_averages(result: ElasticResult) -> None:
     rows = []
     if result.stable:
         for name, mean in (
@@ -268,7 +222,7 @@ def show_averages(result) -> None:
     frame.facts([("Eigenvalues of the tensor (GPa)", ", ".join(frame.number(x, 2) for x in result.eigenvalues_gpa))])
 
 
-def show_methods(result, crystal, model, values) -> None:
+def show_methods(result: ElasticResult, crystal: frame.Crystal, model: frame.Model, values: Mapping[str, Any]) -> None:
     st.markdown(
         "The same crystal strained by ±0.5 and ±1 %, with the atoms relaxed in each strained cell: with our own "
         "stencil, through pymatgen, and with the elastic package (on the standard conventional cell). They check the "
@@ -313,22 +267,11 @@ def show_methods(result, crystal, model, values) -> None:
     frame.checks([*(result.check_against(o) for o in others), *extra], key="elastic_method_checks")
 
 
-frame.title(
-    "Elasticity",
-    "How stiff the crystal is, in every direction: exact second derivatives of the energy with the atoms at rest under "
-    "strain. The crystal is relaxed first.",
-)
+frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     values = settings_panel()
-    found = frame.ask(
-        sus2.elastic,
-        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
-        page="Elasticity",
-        atoms=crystal.atoms,
-        potential=model,
-        **values,
-    )
+    found = frame.compute(ENTRY, crystal, model, values)
     if found is not None:
         show(found, crystal, model, values)

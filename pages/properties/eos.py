@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import streamlit as st
+from ase import Atoms
 
-import sus2
 from pages._parts import frame
 from sus2.figures.properties.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
 from sus2.properties.eos.checks import check_eos
-from sus2.properties.eos.equations import MODELS
+from sus2.properties.eos.entry import ENTRY
+from sus2.properties.eos.equations import MODELS, EosFit
+from sus2.properties.eos.result import EosResult
 from sus2.registry.checks import check_applicability
-
-AUTO_ATOMS = 12  # samples up to this size are computed without waiting for the button
 
 
 def settings_panel() -> tuple[str, dict[str, object]]:
@@ -61,53 +61,17 @@ def settings_panel() -> tuple[str, dict[str, object]]:
     }
 
 
-def points_csv(result) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["volume_a3", "energy_ev", "pressure_gpa", f"residual_{result.model}_ev"])
-    for row in zip(result.volumes_a3, result.energies_ev, result.pressures_gpa, result.residual_ev, strict=True):
-        writer.writerow([repr(float(x)) for x in row])
-    return out.getvalue()
+Made = Callable[[], Mapping[str, frame.Drawing]]
 
 
-def show(shown, equation, crystal, model) -> None:
-    result = shown.result
+def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame.Model) -> None:
+    """Draw the result."""
+    result: EosResult = shown.result
     fit = result.fits.get(equation, result.fit)
     if fit.model != equation:
         st.warning(f"{MODELS[equation].label} cannot be fitted to these points; {MODELS[fit.model].label} is shown.")
-    n = result.n_atoms
-    for column, (label, value, unit, meaning) in zip(
-        st.columns(4),
-        (
-            (
-                "Volume V₀",
-                frame.number(fit.v0_a3 / n, 3, fit.v0_a3_error / n),
-                "Å³/atom",
-                "Where the energy is lowest: the volume at zero pressure and temperature, without zero-point motion.",
-            ),
-            (
-                "Bulk modulus B₀",
-                frame.number(fit.b0_gpa, 2, fit.b0_gpa_error),
-                "GPa",
-                "Resistance to compression: the curvature of E(V) at its minimum times the volume.",
-            ),
-            (
-                "B₀′ = dB/dP",
-                frame.number(fit.b0_prime, 2, fit.b0_prime_error),
-                "",
-                "How fast the crystal stiffens under pressure; about 4 for most crystals.",
-            ),
-            (
-                "Energy E₀",
-                frame.number(fit.e0_ev / n, 4, fit.e0_ev_error / n),
-                "eV/atom",
-                "On the model's own scale: its zero depends on the data it was fitted to, so only differences between "
-                "structures of the same elements in the same model mean something.",
-            ),
-        ),
-        strict=True,
-    ):
-        frame.quantity(column, label, value, unit, meaning)
+    # The quantities are read from the chosen fit, which may be another one than the result's own.
+    frame.headline(ENTRY.quantities, replace(result, fit=fit))
 
     at_v0 = result.atoms_at_v0
 
@@ -127,19 +91,17 @@ def show(shown, equation, crystal, model) -> None:
     )
     checks = [*check_eos(result), *check_applicability(at_v0, model.load())]
     frame.checks(checks, key="eos_checks")
-    frame.take_away(
+    frame.export_result(
+        ENTRY,
         shown,
         crystal,
-        stem=f"{crystal.file_name}-eos",
         content=lambda: {"equation": fit.model, "result": result.to_dict()},
-        files=[("Points (CSV)", f"{crystal.file_name}-eos.csv", "text/csv", lambda: points_csv(result))],
-        relaxed=at_v0,
-        checks=checks,
+        found=checks,
         seen=f'result.fits["{fit.model}"]',
     )
 
 
-def plots(result, fit, at_v0, crystal) -> dict[str, frame.Drawing]:
+def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) -> dict[str, frame.Drawing]:
     n, mode, formula = result.n_atoms, frame.mode(), crystal.info.formula
     shown = list(result.fits) if st.session_state.get("eos_all") else None
     return {
@@ -171,12 +133,12 @@ def plots(result, fit, at_v0, crystal) -> dict[str, frame.Drawing]:
     }
 
 
-def show_energy(made) -> None:
+def show_energy(made: Made) -> None:
     st.toggle("Show all four equations", False, key="eos_all")
     frame.plot_of(made(), "eos_curve")
 
 
-def show_pressure(result, fit, made) -> None:
+def show_pressure(result: EosResult, fit: EosFit, made: Made) -> None:
     st.markdown(
         "Points come from the stress of the potential, the curve from the fit to its energies: two ways to one "
         f"pressure. They differ by at most **{result.pressure_deviation_gpa:.3g} GPa** here."
@@ -185,7 +147,7 @@ def show_pressure(result, fit, made) -> None:
     squeeze(result, fit)
 
 
-def show_fits(result) -> None:
+def show_fits(result: EosResult) -> None:
     n = result.n_atoms
     frame.table(
         [
@@ -208,7 +170,7 @@ def show_fits(result) -> None:
     )
 
 
-def squeeze(result, fit) -> None:
+def squeeze(result: EosResult, fit: EosFit) -> None:
     """What the fit says at a volume that a slider sets."""
     widest = int(100 * (result.volumes_a3.max() / fit.v0_a3 - 1.0))
     narrowest = -int(100 * (1.0 - result.volumes_a3.min() / fit.v0_a3))
@@ -231,7 +193,7 @@ def squeeze(result, fit) -> None:
         frame.quantity(column, label, value, unit, meaning)
 
 
-def show_relaxed(result, at_v0, crystal, made) -> None:
+def show_relaxed(result: EosResult, at_v0: Atoms, crystal: frame.Crystal, made: Made) -> None:
     view, facts = st.columns([1, 1])
     with view:
         frame.plot_of(made(), "eos_relaxed")
@@ -258,22 +220,11 @@ def show_relaxed(result, at_v0, crystal, made) -> None:
             )
 
 
-frame.title(
-    "Equation of state",
-    "The crystal is relaxed, then compressed and stretched step by step. The curve of its energy gives the equilibrium "
-    "volume, the bulk modulus and how that changes with pressure.",
-)
+frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     equation, values = settings_panel()
-    found = frame.ask(
-        sus2.eos,
-        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
-        page="Equation of state",
-        atoms=crystal.atoms,
-        potential=model,
-        **values,
-    )
+    found = frame.compute(ENTRY, crystal, model, values)
     if found is not None:
         show(found, equation, crystal, model)

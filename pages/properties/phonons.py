@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from ase import Atoms
 
 import sus2
 from pages._parts import frame
-from sus2.figures.properties.phonons import FREQUENCY_UNITS, bands_figure, mode_figure, thermal_figure
+from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit, bands_figure, mode_figure, thermal_figure
 from sus2.properties.phonons.checks import check_phonons
+from sus2.properties.phonons.entry import ENTRY
 from sus2.properties.phonons.follow_mode import mode_motion
-from sus2.properties.phonons.report import follow_from, phonon_report, phonopy_files
+from sus2.properties.phonons.qpath import QPath
+from sus2.properties.phonons.report import PhononReport, follow_from, phonopy_files
+from sus2.properties.phonons.result import BandStructure, PhononResult, PhononThermal
 from sus2.registry.checks import check_applicability
 
 ROOM_K = 300
-AUTO_ATOMS = 4  # samples up to this size are computed without waiting for the button
 METHODS = {
     "exact": "Exact second derivatives, from the primitive cell alone",
     "finite": "Finite displacements in a supercell (phonopy)",
@@ -57,18 +61,7 @@ def settings_panel() -> dict[str, object]:
     return values
 
 
-def bands_csv(bands) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    branches = bands.frequencies_thz.shape[1]
-    writer.writerow(["q1", "q2", "q3", "distance_per_a", *(f"branch_{k}_thz" for k in range(branches))])
-    path = bands.path
-    for q, d, row in zip(path.q_fractional, path.distance_per_a, bands.frequencies_thz, strict=True):
-        writer.writerow([repr(float(x)) for x in (*q, d, *row)])
-    return out.getvalue()
-
-
-def as_zip(files) -> bytes:
+def as_zip(files: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -76,8 +69,12 @@ def as_zip(files) -> bytes:
     return out.getvalue()
 
 
-def show(shown, crystal, model, values) -> None:
-    report = shown.result
+Made = Callable[[], Mapping[str, frame.Drawing]]
+
+
+def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values: Mapping[str, Any]) -> None:
+    """Draw the result."""
+    report: PhononReport = shown.result
     result, bands, thermal = report.phonons, report.bands, report.thermal
     if result.stable:
         st.success(result.stability)
@@ -116,16 +113,7 @@ def show(shown, crystal, model, values) -> None:
     ]
     frame.checks(checks, key="phonon_checks")
     stem = f"{crystal.file_name}-phonons"
-    frame.take_away(
-        shown,
-        crystal,
-        stem=stem,
-        content=lambda: {"result": report.to_dict()},
-        files=[("Bands (CSV)", f"{stem}.csv", "text/csv", lambda: bands_csv(bands))],
-        relaxed=result.atoms,
-        checks=checks,
-        seen="result.bands.frequencies_thz",
-    )
+    frame.export_result(ENTRY, shown, crystal, found=checks)
     files = frame.ask(
         phonopy_files,
         auto=False,
@@ -142,10 +130,10 @@ def show(shown, crystal, model, values) -> None:
         )
 
 
-def plots(report, crystal) -> dict[str, frame.Drawing]:
+def plots(report: PhononReport, crystal: frame.Crystal) -> dict[str, frame.Drawing]:
     result, bands, dos, thermal = report.phonons, report.bands, report.dos, report.thermal
     mode, formula = frame.mode(), crystal.info.formula
-    unit = st.session_state.get("phonon_unit") or "THz"
+    unit: FrequencyUnit = st.session_state.get("phonon_unit") or "THz"
     t = float(st.session_state.get("phonon_temperature", ROOM_K))
     made = {
         "phonon_bands": frame.Drawing(
@@ -184,7 +172,7 @@ def plots(report, crystal) -> dict[str, frame.Drawing]:
     return made
 
 
-def show_bands(report, crystal, made) -> None:
+def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None:
     result, bands, dos = report.phonons, report.bands, report.dos
     st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit")
     picked = frame.plot_of(made(), "phonon_bands", pick=True)
@@ -199,7 +187,7 @@ def show_bands(report, crystal, made) -> None:
         show_mode(result, q, branch, crystal, key="phonon_picked", name=f"q of point {point + 1}")
 
 
-def show_motion(result, bands, crystal, model) -> None:
+def show_motion(result: PhononResult, bands: BandStructure, crystal: frame.Crystal, model: frame.Model) -> None:
     points = dict(special_points(bands.path))
     left, right = st.columns(2)
     name = left.selectbox("Point", list(points), key="phonon_point")
@@ -240,11 +228,13 @@ def show_motion(result, bands, crystal, model) -> None:
         st.rerun()  # the whole page, not its tabs alone
 
 
-def take_phase(atoms, label) -> None:
+def take_phase(atoms: Atoms, label: str) -> None:
     frame.choose_crystal(frame.keep_crystal(label, atoms))
 
 
-def show_mode(result, q, branch, crystal, *, key, name) -> None:
+def show_mode(
+    result: PhononResult, q: Sequence[float], branch: int, crystal: frame.Crystal, *, key: str, name: str
+) -> None:
     amplitude = st.slider("Largest displacement (Å)", 0.05, 0.8, 0.3, 0.05, key=f"{key}_amplitude")
     atoms, u = mode_motion(result, q, branch)
     frame.plot(
@@ -255,7 +245,7 @@ def show_mode(result, q, branch, crystal, *, key, name) -> None:
     )
 
 
-def special_points(path) -> list[tuple[str, list[float]]]:
+def special_points(path: QPath) -> list[tuple[str, list[float]]]:
     """Labelled points of the path, each once."""
     seen: dict[str, list[float]] = {}
     for part, (first, last) in zip(path.segments, path.segment_labels, strict=True):
@@ -264,7 +254,7 @@ def special_points(path) -> list[tuple[str, list[float]]]:
     return list(seen.items())
 
 
-def show_heat(thermal, crystal, made) -> None:
+def show_heat(thermal: PhononThermal | None, crystal: frame.Crystal, made: Made) -> None:
     if thermal is None:
         st.info("Thermal functions need real frequencies everywhere; follow the soft mode to a stable phase first.")
         return
@@ -285,22 +275,11 @@ def show_heat(thermal, crystal, made) -> None:
     st.caption(f"Per mole of formula units of {crystal.info.formula}; acoustic modes at Γ are left out.")
 
 
-frame.title(
-    "Phonons",
-    "How the atoms vibrate: exact frequencies at any wave vector from the primitive cell alone, no supercell needed. "
-    "The crystal is relaxed first.",
-)
+frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     values = settings_panel()
-    found = frame.ask(
-        phonon_report,
-        auto=crystal.is_sample and len(crystal.atoms) <= 2 * AUTO_ATOMS,
-        page="Phonons",
-        atoms=crystal.atoms,
-        potential=model,
-        **values,
-    )
+    found = frame.compute(ENTRY, crystal, model, values)
     if found is not None:
         show(found, crystal, model, values)

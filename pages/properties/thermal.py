@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import streamlit as st
 
-import sus2
 from pages._parts import frame
 from sus2.figures.properties.thermal import free_energy_figure, gruneisen_figure, temperature_figure
+from sus2.properties.thermal.entry import ENTRY, quantities_at
+from sus2.properties.thermal.result import ThermalResult
 
-AUTO_ATOMS = 8  # samples up to this size are computed without waiting for the button
 EQUATIONS = {"vinet": "Vinet", "birch_murnaghan": "Birch-Murnaghan", "murnaghan": "Murnaghan"}
 DULONG_PETIT_J_PER_K_MOL = 24.943  # 3R per mole of atoms
-COLUMNS = (
-    "temperatures_k",
-    "volumes_t_a3",
-    "thermal_expansion_per_k",
-    "bulk_modulus_gpa",
-    "cp_j_per_k_mol",
-    "cv_j_per_k_mol",
-    "gibbs_ev",
-    "gruneisen",
-    "gruneisen_modes_average",
-)
-
-
 TABS = {
     "Volume": ("thermal_volume",),
     "Thermal expansion": ("thermal_expansion",),
@@ -82,16 +68,7 @@ def settings_panel() -> dict[str, object]:
     }
 
 
-def curves_csv(result) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in zip(*(getattr(result, name) for name in COLUMNS), strict=True):
-        writer.writerow([repr(float(x)) for x in row])
-    return out.getvalue()
-
-
-def plots(result, crystal) -> dict[str, frame.Drawing]:
+def plots(result: ThermalResult, crystal: frame.Crystal) -> dict[str, frame.Drawing]:
     mode, n, formula = frame.mode(), result.n_atoms, crystal.info.formula
     thermodynamic = np.where(result.temperatures_k >= 20.0, result.gruneisen, np.nan)
     limit = ("Dulong and Petit, 3R", DULONG_PETIT_J_PER_K_MOL)
@@ -142,51 +119,26 @@ def plots(result, crystal) -> dict[str, frame.Drawing]:
     return made
 
 
-def free_energy_words(result) -> str:
+def free_energy_words(result: ThermalResult) -> str:
     return (
         f"{len(result.volumes_a3)} volumes, phonons on a mesh of {' × '.join(map(str, result.mesh))}, ions and shape "
         f"of the cell relaxed at each; {EQUATIONS[result.equation]} fit by phonopy. Acoustic modes at Γ are left out."
     )
 
 
-def show(shown, crystal) -> None:
-    result = shown.result
+def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
+    """Draw the result."""
+    result: ThermalResult = shown.result
     if result.note:
         st.warning(frame.plain(result.note))
-    n = result.n_atoms
     hottest = int(result.temperatures_k[-1])
     # A key of its own for each axis: the kept value of a longer one would lie outside.
     t = float(st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}"))
-    for column, (label, value, unit, meaning) in zip(
-        st.columns(4),
-        (
-            ("Volume", frame.number(result.at("volumes_t_a3", t) / n, 3), "Å³/atom", "Of lowest free energy."),
-            (
-                "Expansion α",
-                frame.number(1e6 * result.at("thermal_expansion_per_k", t) / 3, 2),
-                "10⁻⁶/K",
-                "Linear thermal expansion, the mean over directions: a third of the volume's.",
-            ),
-            (
-                "Bulk modulus B",
-                frame.number(result.at("bulk_modulus_gpa", t), 1),
-                "GPa",
-                "Isothermal, with zero-point motion and heat.",
-            ),
-            (
-                "Heat capacity Cp",
-                frame.number(result.at("cp_j_per_k_mol", t) / n, 2),
-                "J/(K mol)",
-                "At constant pressure, per mole of atoms.",
-            ),
-        ),
-        strict=True,
-    ):
-        frame.quantity(column, label, value, unit, meaning)
+    frame.headline(quantities_at(t), result)
     made = frame.drawings(plots(result, crystal))
     told = {"thermal_modes": MODES_MEAN, "thermal_free": free_energy_words(result)}
 
-    def draw(keys) -> None:
+    def draw(keys: Sequence[str]) -> None:
         for key in keys:
             frame.plot_of(made, key)
             if key in told:
@@ -194,35 +146,16 @@ def show(shown, crystal) -> None:
 
     frame.tabs({tab: partial(draw, keys) for tab, keys in TABS.items()}, key="thermal_tab")
     frame.checks(result.checks, key="thermal_checks")
-    frame.take_away(
-        shown,
-        crystal,
-        stem=f"{crystal.file_name}-quasi-harmonic",
-        content=lambda: {"result": result.to_dict()},
-        files=[("Curves (CSV)", f"{crystal.file_name}-quasi-harmonic.csv", "text/csv", lambda: curves_csv(result))],
-        relaxed=result.atoms,
-        checks=result.checks,
-        seen='result.at("thermal_expansion_per_k", 300), result.at("bulk_modulus_gpa", 300)',
-    )
+    frame.export_result(ENTRY, shown, crystal, found=result.checks)
 
 
-frame.title(
-    "Thermal properties",
-    "What heat does to the crystal: its expansion, stiffness and heat capacity from the free energy of exact phonons "
-    "at several volumes (the quasi-harmonic approximation).",
-)
+frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     values = settings_panel()
-    found = frame.ask(
-        sus2.thermal,
-        auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
-        note="The heaviest calculation here: phonons at every volume.",
-        page="Thermal properties",
-        atoms=crystal.atoms,
-        potential=model,
-        **values,
+    found = frame.compute(
+        ENTRY, crystal, model, values, note="The most expensive calculation here: phonons at every volume."
     )
     if found is not None:
         show(found, crystal)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sus2.properties.property import Download, Option, Page, Property, Quantity
+from sus2.properties.property import Download, Option, Page, Property, Quantity, never
 
 if TYPE_CHECKING:
     from sus2.properties.thermal.result import ThermalResult
@@ -53,8 +53,19 @@ def quantities_at(temperature_k: float) -> tuple[Quantity, ...]:
             2,
             "Quasi-harmonic thermal expansion of the volume, (1/V) dV/dT; three times the mean linear expansion.",
             lambda r: 1e6 * r.at("thermal_expansion_per_k", temperature_k),
-            headline=True,
             compared=reached,
+        ),
+        Quantity(
+            f"linear_expansion_{t}k_1e6_per_k",
+            f"α (linear) at {t} K",
+            f"Linear expansion α, {t} K",
+            "10⁻⁶/K",
+            2,
+            "Linear thermal expansion, the mean over directions: a third of that of the volume.",
+            lambda r: 1e6 * r.at("thermal_expansion_per_k", temperature_k) / 3.0,
+            headline=True,
+            tabulated=False,
+            compared=never,
         ),
         Quantity(
             f"volume_{t}k_a3_per_atom",

@@ -1,0 +1,112 @@
+"""What every page of a property has, and the page of a property that has no script of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages._parts.downloads import export
+from pages._parts.results import Shown, ask
+from pages._parts.selection import Crystal, crystal, model
+from pages._parts.widgets import checks, guard, number, quantity, table, title
+from sus2.checks import Check
+from sus2.properties.property import Option, Property, Quantity
+
+MAX_COLUMNS = 4
+
+
+def heading(entry: Property) -> None:
+    """Draw the heading of a property's page."""
+    assert entry.page is not None
+    title(entry.page.title, entry.page.about)
+
+
+def compute(
+    entry: Property, chosen: Crystal, potential: Any, settings: Mapping[str, Any], *, note: str = ""
+) -> Shown | None:
+    """Compute a property of the chosen crystal, at once where it is a small sample."""
+    assert entry.page is not None
+    return ask(
+        entry.compute,
+        auto=chosen.is_sample and len(chosen.atoms) <= entry.page.max_auto_atoms,
+        note=note,
+        page=entry.page.title,
+        atoms=chosen.atoms,
+        potential=potential,
+        **settings,
+    )
+
+
+def headline(quantities: Sequence[Quantity], result: Any) -> None:
+    """Show the most important numbers in frames."""
+    shown = [q for q in quantities if q.headline] or list(quantities)
+    for start in range(0, len(shown), MAX_COLUMNS):
+        row = shown[start : start + MAX_COLUMNS]
+        for column, q in zip(st.columns(len(row)), row, strict=True):
+            error = q.error(result) if q.error is not None else None
+            quantity(column, q.label, number(q.of(result), q.digits, error), q.unit, q.meaning)
+
+
+def export_result(
+    entry: Property,
+    shown: Shown,
+    chosen: Crystal,
+    *,
+    content: Callable[[], Mapping[str, Any]] | None = None,
+    found: Sequence[Check] = (),
+    seen: str = "",
+) -> None:
+    """Offer the downloads of a property and the texts that reproduce the result."""
+    result = shown.result
+    stem = f"{chosen.file_name}-{entry.name}"
+    export(
+        shown,
+        chosen,
+        stem=stem,
+        content=content or (lambda: {"result": result.to_dict()}),
+        files=[(d.label, f"{stem}.{d.ending}", d.mime, _writer(d.write, result)) for d in entry.downloads],
+        relaxed=entry.relaxed(result) if entry.relaxed is not None else None,
+        checks=found,
+        seen=seen or entry.seen,
+    )
+
+
+def _writer(write: Callable[[Any], str], result: Any) -> Callable[[], str]:
+    return lambda: write(result)
+
+
+def show(entry: Property) -> None:
+    """Draw the page of a property from its entry in the catalogue alone."""
+    heading(entry)
+    with guard():
+        chosen = crystal()
+        potential = model(chosen.atoms)
+        settings = {o.name: _setting(entry, o) for o in entry.options if not o.shown}
+        shown = compute(entry, chosen, potential, settings)
+        if shown is None:
+            return
+        headline(entry.quantities, shown.result)
+        more = {} if entry.more is None else entry.more(shown.result)
+        rows = [{"quantity": q.label, "value": number(v, q.digits), "unit": q.unit} for q, v in more.items()]
+        rows += [
+            {"quantity": c.title, "value": word, "unit": ""}
+            for c, word in zip(entry.categories, entry.words(shown.result).values(), strict=True)
+        ]
+        if rows:
+            table(rows, key=f"{entry.name}_more")
+        found: Sequence[Check] = getattr(shown.result, "checks", ())
+        if found:
+            checks(found, key=f"{entry.name}_checks")
+        export_result(entry, shown, chosen, found=found)
+
+
+def _setting(entry: Property, option: Option) -> Any:
+    key = f"{entry.name}_{option.name}"
+    label = option.help.rstrip(".")
+    if option.kind is bool:
+        return st.checkbox(label, option.default, key=key, bind="query-params")
+    if option.kind in (int, float):
+        return option.kind(st.number_input(label, value=option.default, key=key, bind="query-params"))
+    return st.text_input(label, option.default, key=key, bind="query-params")

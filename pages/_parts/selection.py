@@ -14,7 +14,7 @@ from ase import Atoms
 
 import sus2
 from pages._parts.uploads import contents
-from sus2.errors import StructureError, Sus2Error, UnknownElementError
+from sus2.errors import PotentialFileError, StructureError, Sus2Error, UnknownElementError
 from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
 from sus2.structures import CrystalInfo, content_key, describe, elements_of, read_structure, sample
@@ -211,8 +211,11 @@ def add_model(raw: bytes, *, name: str, elements: Sequence[str], functional: str
     from sus2.registry.load import load_bytes
 
     potential = load_bytes(raw, name=name, elements=elements, functional=functional)
-    taken = {m.name for m in models() if not m.is_own}
-    card = potential.card if name not in taken else potential.card.model_copy(update={"name": f"{name} (own)"})
+    card: Any = getattr(potential, "card", None)
+    if card is None:
+        raise PotentialFileError(f"{name} is no SUS2 potential; in the app, load an .mtp file.")
+    if name in {m.name for m in models() if not m.is_own}:
+        card = card.model_copy(update={"name": f"{name} (own)"})
     model = Model(card, raw)
     st.session_state.setdefault("own_models", {})[model.name] = model
     return model

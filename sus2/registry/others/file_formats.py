@@ -129,7 +129,7 @@ def elements_in(content: Any) -> tuple[str, ...] | None:
 
 def described(content: Any) -> str:
     """What a parsed file is, in a few words for its card."""
-    if isinstance(content, ModelSpec):
+    if type(content) is ModelSpec:  # those of MLIP are a subclass, and need torch
         return ""
     from sus2.potential.formats.moment_tensor import MomentTensorSpec
 
@@ -160,7 +160,7 @@ def made(content: Any, card: Card, *, device: torch.device | str | None, dtype: 
     Calculates
         A Potential, with exact second derivatives, for the moment potentials; a SitePotential for the others.
     """
-    if isinstance(content, ModelSpec):
+    if type(content) is ModelSpec:  # those of MLIP are a subclass, and need torch
         from sus2.potential.potential import Potential
 
         return Potential(content, card, device=device, dtype=dtype)

@@ -13,8 +13,10 @@ from .registry.load import load as load
 from .registry.load import models as models
 from .relaxation.relax import relax as relax
 from .relaxation.relax_many import relax_many as relax_many
+from .trust.known_values.lookup import known_values as known_values
 from .validation.model_check import check as check
 from .validation.model_check import sanity as sanity
+from .validation.recommendation import recommend as recommend
 
 __all__: list[str]
 __version__: str

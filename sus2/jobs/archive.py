@@ -27,6 +27,7 @@ from ase import Atoms
 
 from sus2.errors import StoreError
 from sus2.properties.catalogue import catalogue
+from sus2.trust.estimate import HasTrust
 
 Resolve = Callable[[dict[str, str]], Any]
 
@@ -133,6 +134,9 @@ def _encode_dataclass(value: Any, arrays: list[np.ndarray]) -> Any:
     kind = type(value)
     # A result that computes from its potential needs it again; its parts refer to it by name.
     parts = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
+    if isinstance(value, HasTrust):
+        # How far to trust it is found out before it is kept.
+        _ = value.trust
     kept = {
         name: _encode(value.__dict__[name], arrays)
         for name in _kept()
@@ -143,7 +147,7 @@ def _encode_dataclass(value: Any, arrays: list[np.ndarray]) -> Any:
 
 def _kept() -> frozenset[str]:
     """Name the cached properties that are kept with a result, because they cost more than reading it."""
-    return frozenset(name for entry in catalogue().values() for name in entry.kept)
+    return frozenset(name for entry in catalogue().values() for name in entry.kept) | {"trust"}
 
 
 def _atoms_parts(atoms: Atoms) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from sus2.errors import ConvergenceError
 from sus2.native import kernels
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.packed import pack_structures
+from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.relaxation.criteria import CLOSEST_FRACTION, check_sane, stress_deviation_gpa
 from sus2.relaxation.result import RelaxResult
@@ -126,7 +127,7 @@ def relax_one(
             first = max(first, excess)
             done = 1.0 if excess <= 1.0 else 1.0 - math.log(excess) / math.log(first)
             progress("relaxing", min(1.0, max(0.0, done)))
-    return result_of(run, options)
+    return result_of(run, options, potential)
 
 
 def start(atoms: Atoms, symmetry: bool, options: Options) -> Run:
@@ -269,10 +270,11 @@ def _suspects(structures: Sequence[Atoms]) -> NDArray[np.bool_]:
     return out
 
 
-def result_of(run: Run, options: Options) -> RelaxResult:
+def result_of(run: Run, options: Options, potential: Potential) -> RelaxResult:
     """What a run has come to."""
     final = run.atoms.copy()
     return RelaxResult(
+        potential=potential,
         atoms=final,
         converged=run.converged,
         steps=max(0, len(run.energies) - 1),

@@ -120,6 +120,7 @@ def relax(
     final = work.copy()
     final.set_constraint()
     return RelaxResult(
+        potential=potential if isinstance(potential, Potential) else None,
         atoms=final,
         converged=converged,
         steps=len(energies) - 1,

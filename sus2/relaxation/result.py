@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from ase import Atoms
 
 from sus2.errors import ConvergenceError
+from sus2.potential.evaluation import Calculates
+from sus2.relaxation.trust import trust_relaxation
+from sus2.trust.estimate import HasTrust, Trust
 from sus2.units import EV_PER_A3_TO_GPA
 
 
 @dataclass(frozen=True, eq=False)
-class RelaxResult:
+class RelaxResult(HasTrust):
     """A relaxed crystal and how well it is relaxed.
 
     atoms: the final structure (no calculator, no constraints); converged: the largest force is at most
@@ -42,6 +46,12 @@ class RelaxResult:
     force_tolerance_ev_per_a: float
     stress_tolerance_gpa: float
     failure: str = ""
+    potential: Calculates | None = field(default=None, repr=False)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Estimates of the errors of these numbers, made at the first use."""
+        return trust_relaxation(self)
 
     @property
     def volume_change_percent(self) -> float:

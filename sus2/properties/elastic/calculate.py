@@ -99,6 +99,7 @@ def elastic(
     frame = choose_frame(mean, axes.frames) if frame is None else frame
     stress = potential.evaluate([start])[0].stress_ev_per_a3 * EV_PER_A3_TO_GPA
     result = ElasticResult(
+        potential=potential if isinstance(potential, Potential) else None,
         potential_name=potential.name,
         method=method,
         atoms=start,

@@ -14,6 +14,7 @@ from scipy import constants
 
 from sus2.checks import Check, graded
 from sus2.derivatives.elastic_tensors import christoffel
+from sus2.potential.evaluation import Calculates
 from sus2.properties.elastic.directions import (
     Averages,
     Extremes,
@@ -28,8 +29,10 @@ from sus2.properties.elastic.directions import (
     voigt_average,
     youngs_modulus_gpa,
 )
+from sus2.properties.elastic.trust import trust_elastic
 from sus2.relaxation.result import RelaxResult
 from sus2.structures.crystal import CrystalSystem
+from sus2.trust.estimate import HasTrust, Trust
 from sus2.types import Array
 from sus2.units import AMU_PER_A3_TO_KG_PER_M3
 
@@ -44,7 +47,7 @@ METHOD_LABELS: dict[str, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class ElasticResult:
+class ElasticResult(HasTrust):
     """Elastic constants in the IEEE setting, Voigt order xx yy zz yz xz xy, engineering shear.
 
     c_gpa, clamped_c_gpa (6, 6): with the atoms at rest under strain and carried along by it; at a pressure they are
@@ -68,6 +71,12 @@ class ElasticResult:
     asymmetry_gpa: float
     stress_gpa: Array
     checks: tuple[Check, ...] = field(default=())
+    potential: Calculates | None = field(default=None, repr=False)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Estimates of the errors of these numbers, made at the first use."""
+        return trust_elastic(self)
 
     # ---- averages
 
@@ -256,4 +265,4 @@ class ElasticResult:
             plain[name] = value if math.isfinite(value) else None
         for name, mean in (("voigt", self.voigt), ("reuss", self.reuss), ("hill", self.hill)):
             plain[name] = {"k_gpa": mean.k_gpa, "g_gpa": mean.g_gpa, "e_gpa": mean.e_gpa, "nu": mean.nu}
-        return {**plain, "checks": [c.to_dict() for c in self.checks]}
+        return {**plain, "trust": self.trust.to_dict(), "checks": [c.to_dict() for c in self.checks]}

@@ -11,6 +11,7 @@ from ase import Atoms
 
 from sus2.errors import FitError
 from sus2.potential.evaluation import Calculates, Evaluation
+from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.properties.eos.equations import MIN_POINTS, MODELS, energy_model, fit_eos
 from sus2.properties.eos.result import EosResult
@@ -111,7 +112,14 @@ def eos(
     if progress is not None:
         progress("energies", 1.0)
     return fitted_eos(
-        chosen.name, centre, volumes, structures, results, relaxation=relaxation, relaxed_points=relaxed_points
+        chosen.name,
+        centre,
+        volumes,
+        structures,
+        results,
+        relaxation=relaxation,
+        relaxed_points=relaxed_points,
+        potential=potential,
     )
 
 
@@ -124,6 +132,7 @@ def fitted_eos(
     *,
     relaxation: RelaxResult | None,
     relaxed_points: int,
+    potential: object = None,
 ) -> EosResult:
     """The result of an equation of state from its volumes (n,), the crystals there, their energies and stresses.
 
@@ -154,6 +163,7 @@ def fitted_eos(
         relaxed_points=relaxed_points,
         formula=str(formula),
         formula_units=round(units),
+        potential=potential if isinstance(potential, Potential) else None,
     )
 
 

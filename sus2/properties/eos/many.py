@@ -77,7 +77,7 @@ def eos_many(
                 raise ConvergenceError(c.failure)
             found[k] = fitted_eos(
                 chosen.name, c.relaxation.atoms, c.volumes_a3, c.structures, c.results, relaxation=c.relaxation,
-                relaxed_points=c.relaxed_points,
+                relaxed_points=c.relaxed_points, potential=potential,
             )  # fmt: skip
         except Sus2Error as error:
             found[k] = error
@@ -135,7 +135,7 @@ def _relax_places(
         c.relaxed_points += 1
         if not run.converged:
             try:
-                result_of(run, options).require_converged()
+                result_of(run, options, potential).require_converged()
             except ConvergenceError as error:
                 c.failure = c.failure or str(error)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from sus2.potential.evaluation import Calculates
 from sus2.properties.eos.equations import MODELS, EosFit
+from sus2.properties.eos.trust import trust_eos
 from sus2.properties.eos.volumes import scaled_to
 from sus2.relaxation.result import RelaxResult
+from sus2.trust.estimate import HasTrust, Trust
 from sus2.types import Array
 
 
 @dataclass(frozen=True, eq=False)
-class EosResult:
+class EosResult(HasTrust):
     """The equation of state of a crystal; all volumes and energies are per cell unless the name says otherwise.
 
     fit: the chosen model's; fits: of every model that could be fitted, by name; volumes_a3, energies_ev,
@@ -36,6 +40,12 @@ class EosResult:
     relaxed_points: int
     formula: str
     formula_units: int
+    potential: Calculates | None = field(default=None, repr=False)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Estimates of the errors of these numbers, made at the first use."""
+        return trust_eos(self)
 
     @property
     def model(self) -> str:
@@ -145,6 +155,7 @@ class EosResult:
             "pressure_deviation_gpa": self.pressure_deviation_gpa,
             "b0_spread_percent": self.b0_spread_percent,
             "relaxed_points": self.relaxed_points,
+            "trust": self.trust.to_dict(),
         }
 
 

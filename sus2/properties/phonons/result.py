@@ -30,7 +30,9 @@ from sus2.properties.phonons.backends import (
 )
 from sus2.properties.phonons.qpath import QPath, q_path
 from sus2.properties.phonons.tetrahedra import tetrahedron_dos
+from sus2.properties.phonons.trust import trust_phonons
 from sus2.relaxation.result import RelaxResult
+from sus2.trust.estimate import HasTrust, Trust
 from sus2.types import Array
 from sus2.units import THZ_A_TO_M_PER_S
 
@@ -95,7 +97,7 @@ class ImaginaryMode:
 
 
 @dataclass(frozen=True, eq=False)
-class PhononResult:
+class PhononResult(HasTrust):
     """Phonons of the standard primitive cell `atoms`; everything further is computed at its first use.
 
     method: "exact" or "finite"; relaxation: None where the structure was given relaxed; second: the exact second
@@ -112,6 +114,11 @@ class PhononResult:
     mesh: float | tuple[int, int, int]
     born: str | None
     _finite: Phonopy | None
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Estimates of the errors of these numbers, made at the first use."""
+        return trust_phonons(self)
 
     @property
     def polar_correction(self) -> bool:

@@ -151,6 +151,7 @@ def thermal(
     weights = np.asarray(centre.mesh.weights, dtype=np.int64)
     frequencies = np.array(centre.mesh.frequencies)
     result = ThermalResult(
+        potential=potential,
         potential_name=potential.name,
         atoms=centre_cell,
         relaxation=relaxation,

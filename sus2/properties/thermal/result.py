@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 
 from sus2.checks import Check
 from sus2.errors import Sus2Error
+from sus2.potential.evaluation import Calculates
+from sus2.properties.thermal.trust import trust_thermal
 from sus2.relaxation.result import RelaxResult
+from sus2.trust.estimate import HasTrust, Trust
 from sus2.types import Array
 
 
 @dataclass(frozen=True, eq=False)
-class ThermalResult:
+class ThermalResult(HasTrust):
     """Quasi-harmonic properties at zero pressure of the standard primitive cell of n_atoms atoms.
 
     temperatures_k (nt,); volumes_t_a3: equilibrium volume of the cell at each; thermal_expansion_per_k: the volume's,
@@ -56,6 +60,12 @@ class ThermalResult:
     mode_weights: NDArray[np.int64]
     requested_temperature_k: float
     checks: tuple[Check, ...] = field(default=())
+    potential: Calculates | None = field(default=None, repr=False)
+
+    @cached_property
+    def trust(self) -> Trust:
+        """Estimates of the errors of these numbers, made at the first use."""
+        return trust_thermal(self)
 
     @property
     def n_atoms(self) -> int:
@@ -130,5 +140,6 @@ class ThermalResult:
             "left_out_a3": list(self.left_out_a3),
             "left_out_thz": list(self.left_out_thz),
             "note": self.note,
+            "trust": self.trust.to_dict(),
             "checks": [c.to_dict() for c in self.checks],
         }

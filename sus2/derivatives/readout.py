@@ -1,0 +1,246 @@
+"""Energies and their second derivatives as they are before the readout: linear functions of theta.
+
+E_i = shift[Z] + species[Z] (1 + sum_s theta_s B_s), so whatever is linear in E is linear in theta. With M the basic
+moments of a site, F its features (moments and their products) and a direction in which the atoms move,
+
+    d2(F_i F_j) = F_i'' F_j + F_i F_j'' + 2 Re(F_i'* F_j')
+
+gives the second derivative of every scalar along it without any theta (sus2.potential.quadratic_form). A committee of
+readouts then costs one small matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.derivatives.local_hessian import angular_jet, radial_jet
+from sus2.errors import GraphError
+from sus2.potential.batch import build_batch, neighbours, pack, type_indices
+from sus2.potential.model import Sus2Model
+from sus2.potential.potential import Potential
+from sus2.potential.quadratic_form import QuadraticHead, two_level
+
+Array = NDArray[np.float64]
+ComplexArray = NDArray[np.complex128]
+_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+# Numbers held at once by a group of directions.
+_HELD = 4_000_000
+# Edges held at once for energies.
+_EDGES = 60_000
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """The basic moments of the N sites of one structure and how they change with the E edges.
+
+    edge_i, edge_j (E,); vector (E, 3) A; moments (N, nb); first (E, 3, nb) and second (E, 6, nb, Voigt, as free
+    variables) derivatives of each edge's share in the moments of its central atom, 1/A and 1/A^2.
+    """
+
+    edge_i: NDArray[np.int64]
+    edge_j: NDArray[np.int64]
+    vector: Array
+    types: NDArray[np.int64]
+    moments: Array
+    first: Array
+    second: Array
+
+
+class ReadoutBasis:
+    """Linear functions of theta of a potential, on R directions of the space of readouts.
+
+    Parameters
+    ----------
+    potential : Potential
+        Its graph, radial part and species coefficients are used, its readout is not.
+    directions : ndarray of shape (S, R)
+        Directions of theta.
+
+    Raises
+    ------
+    GraphError
+        The moment graph is deeper than two levels.
+    """
+
+    def __init__(self, potential: Potential, directions: Array) -> None:
+        self.potential = potential
+        self.head: QuadraticHead = two_level(potential.spec)
+        linear, pairs = zip(*(self.head.coefficients(d) for d in directions.T), strict=True)
+        used = np.unique(self.head.linear[:, 1])
+        self._linear_features = used
+        self._linear = np.array(linear).T[used]  # (nl, R)
+        self._pairs = np.array(pairs).T  # (np, R)
+        assert potential.spec.species_coeffs is not None
+        self._scale = np.asarray(potential.spec.species_coeffs, dtype=np.float64)
+
+    @cached_property
+    def _model(self) -> Sus2Model:
+        p = self.potential
+        return Sus2Model(p.spec, device="cpu", dtype=torch.float64).requires_grad_(False)
+
+    def sites(self, atoms: Atoms) -> Sites:
+        """The basic moments of a structure and their derivatives by the edges."""
+        model, p = self._model, self.potential
+        edges = neighbours(atoms, p.cutoff)
+        types = np.asarray(type_indices(atoms, p.elements), dtype=np.int64)
+        vector = torch.as_tensor(edges.vector, dtype=torch.float64)
+        species = torch.as_tensor(types)
+        i, j = torch.as_tensor(edges.index_i), torch.as_tensor(edges.index_j)
+        r = vector.norm(dim=1)
+        unit = vector / r[:, None]
+        mu = model.basic_mu
+        rank = model.basic_powers.sum(dim=1).to(torch.float64)
+        with torch.no_grad():
+            f0, f1, f2 = (x.T.contiguous().index_select(1, mu) for x in radial_jet(model, r, species[i], species[j]))
+            powers, which = torch.unique(model.basic_powers, dim=0, return_inverse=True)
+            a0, a1, a2 = (x.index_select(-1, which) for x in angular_jet(unit, powers))
+            inverse = (1.0 / r)[:, None]
+            # phi = R(r) A(n), A homogeneous of degree l, as in sus2.derivatives.local_hessian.
+            h0, h1 = f0 * inverse, f1 - rank * f0 * inverse
+            h2 = f2 - 2.0 * rank * f1 * inverse + rank * (rank + 1.0) * f0 * inverse**2
+            first = unit[:, :, None] * (h1 * a0)[:, None, :] + h0[:, None, :] * a1
+            across = h1 * a0 * inverse
+            mixed = a1 * (h1 * inverse)[:, None, :]
+            second_ = a2 * (h0 * inverse)[:, None, :]
+            for v, (x, y) in enumerate(_VOIGT):
+                nn = (unit[:, x] * unit[:, y])[:, None]
+                second_[:, v] += nn * (h2 * a0 - across) + (across if x == y else 0.0)
+                second_[:, v] += unit[:, x, None] * mixed[:, y] + unit[:, y, None] * mixed[:, x]
+            moments = f0.new_zeros(len(types), len(mu)).index_add(0, i, f0 * a0)
+        return Sites(edges.index_i, edges.index_j, edges.vector, types, moments.numpy(), first.numpy(), second_.numpy())
+
+    # ---- energies
+
+    def energies(self, structures: Sequence[Atoms]) -> Array:
+        """dE / d(direction), summed over the sites of each element, (n, C, R) eV."""
+        model, p = self._model, self.potential
+        out = np.zeros((len(structures), len(p.elements), self._pairs.shape[1]))
+        lists = (neighbours(a, p.cutoff) for a in structures)
+        for part, chunk in pack(lists, _EDGES):
+            inside = structures[part]
+            batch = build_batch(list(inside), p.elements, p.cutoff, device="cpu", dtype=torch.float64, lists=chunk)
+            z = batch.species
+            with torch.no_grad():
+                moments = model.basic_moments(
+                    batch.edge_vectors, batch.edge_i, z[batch.edge_i], z[batch.edge_j], len(z)
+                ).numpy()
+            types = z.numpy()
+            system = np.repeat(np.arange(part.start, part.start + len(inside)), [len(a) for a in inside])
+            features = self.head.features(moments).T
+            first, second = self.head.pairs.T
+            values = features[self._linear_features].T @ self._linear
+            values += (features[first] * features[second]).T @ self._pairs
+            np.add.at(out, (system, types), self._scale[types, None] * values)
+        return out
+
+    # ---- second derivatives
+
+    def curvatures(self, sites: Sites, moves: NDArray) -> Array:
+        """d2E / d(direction) along D moves of the edges, summed over the sites of each element, (D, C, R).
+
+        Parameters
+        ----------
+        sites : Sites
+            With derivatives.
+        moves : ndarray of shape (D, E, 3)
+            Rate of change of each edge vector; complex ones stand for waves, and give the mean over the phase.
+
+        Returns
+        -------
+        ndarray of shape (D, C, R)
+            For unit rates in angstrom: eV/A^2.
+        """
+        step = max(1, _HELD // (len(sites.types) * (len(self.head.pairs) + 1)))
+        parts = [self._curvatures(sites, moves[k : k + step]) for k in range(0, len(moves), step)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.potential.elements), self._pairs.shape[1]))
+
+    def _curvatures(self, sites: Sites, moves: NDArray) -> Array:
+        n, nb, count = len(sites.types), self.head.basic_count, len(moves)
+        starts = np.searchsorted(sites.edge_i, np.arange(n))
+        ends = np.searchsorted(sites.edge_i, np.arange(n), side="right")
+        # Features come first: rows of products are then gathered as whole rows of memory.
+        first = np.zeros((nb, n, count), dtype=moves.dtype)
+        second = np.zeros((nb, n, count))
+        a, b = np.array(_VOIGT).T
+        square = (moves[..., a].conj() * moves[..., b]).real * np.where(a == b, 1.0, 2.0)  # (D, E, 6)
+        for i in range(n):
+            part = slice(starts[i], ends[i])
+            first[:, i] = sites.first[part].reshape(-1, nb).T @ moves[:, part].reshape(count, -1).T
+            second[:, i] = sites.second[part].reshape(-1, nb).T @ square[:, part].reshape(count, -1).T
+        features = self.head.features(sites.moments).T[:, :, None]  # (nf, N, 1)
+        slope, curve = first, second
+        if len(self.head.products):
+            p, q, factor = self.head.products.T
+            m, f = features[:nb], factor[:, None, None].astype(np.float64)
+            offsets = self.head.product_offsets[:-1]
+            rows = (f * m[p]) * first[q] + (f * m[q]) * first[p]
+            slope = np.concatenate([first, np.add.reduceat(rows, offsets, axis=0)])
+            bent = (f * m[p]) * second[q] + (f * m[q]) * second[p] + 2.0 * f * _real(first[p], first[q])
+            curve = np.concatenate([second, np.add.reduceat(bent, offsets, axis=0)])
+        p, q = self.head.pairs.T
+        out = np.zeros((count, len(self.potential.elements), self._pairs.shape[1]))
+        for z in np.unique(sites.types):
+            own = sites.types == z
+            t, c, v = (np.ascontiguousarray(x[:, own]) for x in (slope, curve, features))
+            both = 2.0 * _real(t[p], t[q]).sum(axis=1)
+            both += np.einsum("pnd,pn->pd", c[p], v[q, :, 0]) + np.einsum("pnd,pn->pd", c[q], v[p, :, 0])
+            values = c[self._linear_features].sum(axis=1).T @ self._linear + both.T @ self._pairs
+            out[:, z] = self._scale[z] * values
+        return out
+
+
+def _real(a: NDArray, b: NDArray) -> Array:
+    """Real part of conj(a) b."""
+    if not np.iscomplexobj(a):
+        return np.asarray(a * b, dtype=np.float64)
+    return np.asarray(a.real * b.real + a.imag * b.imag, dtype=np.float64)
+
+
+def strain_moves(vector: Array) -> Array:
+    """Changes of edges (E, 3) with the six strains r -> (1 + e) r, Voigt with engineering shear, (6, E, 3) A."""
+    out = np.zeros((6, *vector.shape))
+    for v, (a, b) in enumerate(_VOIGT):
+        if a == b:
+            out[v, :, a] = vector[:, a]
+        else:
+            out[v, :, a], out[v, :, b] = 0.5 * vector[:, b], 0.5 * vector[:, a]
+    return out
+
+
+def wave_moves(sites: Sites, cell: Array, q: Array, patterns: ComplexArray) -> ComplexArray:
+    """Changes of edges with D lattice waves of wave vector q.
+
+    Parameters
+    ----------
+    sites : Sites
+        The structure.
+    cell : ndarray of shape (3, 3)
+        Its lattice vectors, A.
+    q : ndarray of shape (3,)
+        In units of the reciprocal lattice vectors.
+    patterns : ndarray of shape (D, N, 3)
+        Displacement of each atom in phonopy's phase convention, where phases carry the positions.
+
+    Returns
+    -------
+    ndarray of shape (D, E, 3)
+        Relative to the phase of the central atom.
+    """
+    between = sites.vector @ np.linalg.inv(cell)
+    phase = np.exp(2j * np.pi * (between @ q))
+    return patterns[:, sites.edge_j] * phase[None, :, None] - patterns[:, sites.edge_i]
+
+
+def readout_basis(potential: Potential, directions: Array) -> ReadoutBasis | None:
+    """The basis of a potential; None where its graph is deeper than two levels."""
+    try:
+        return ReadoutBasis(potential, directions)
+    except GraphError:
+        return None

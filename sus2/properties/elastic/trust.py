@@ -1,0 +1,185 @@
+"""How far to trust elastic constants, and how far the members of a committee part in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.derivatives.second_order import SecondDerivatives, second_derivatives
+from sus2.potential.potential import Potential
+from sus2.properties.elastic.directions import hill_average
+from sus2.properties.elastic.ieee_axes import crystal_axes, rotated, symmetrised
+from sus2.trust.assess import Assessor, assessor
+from sus2.trust.calibration import relative_spreads, size_of
+from sus2.trust.committee import Committee
+from sus2.trust.estimate import Estimate, Trust, safely, unknown
+
+Array = NDArray[np.float64]
+
+
+class Tensor(Protocol):
+    """What is needed of elastic constants, see sus2.properties.elastic.result."""
+
+    @property
+    def potential(self) -> object: ...
+
+    @property
+    def atoms(self) -> Atoms: ...
+
+    @property
+    def axes(self) -> Array: ...
+
+    @property
+    def c_gpa(self) -> Array: ...
+
+    @property
+    def pressure_gpa(self) -> float: ...
+
+    @property
+    def stable(self) -> bool: ...
+
+    @property
+    def k_vrh_gpa(self) -> float: ...
+
+    @property
+    def g_vrh_gpa(self) -> float: ...
+
+    @property
+    def e_vrh_gpa(self) -> float: ...
+
+    @property
+    def nu_vrh(self) -> float: ...
+
+    @property
+    def debye_temperature_k(self) -> float: ...
+
+
+@dataclass(frozen=True, eq=False)
+class ElasticSpread:
+    """Deviations of the members: c_gpa (M, 6, 6) in the result's axes; k_vrh_gpa, g_vrh_gpa (M,)."""
+
+    c_gpa: Array
+    k_vrh_gpa: Array
+    g_vrh_gpa: Array
+
+
+# Members shift the tensor by this share of themselves, so that averages of the stiffness and compliance stay linear.
+_SHARE: Final = 0.02
+_SYMPREC_A: Final = 1e-3
+
+
+def elastic_spread(committee: Committee, result: Tensor, second: SecondDerivatives) -> ElasticSpread:
+    """Deviations of the members from the elastic constants of a result.
+
+    Parameters
+    ----------
+    committee : Committee
+        Of the potential of the result.
+    result : Tensor
+        By exact derivatives.
+    second : SecondDerivatives
+        Of the crystal of the result.
+
+    Returns
+    -------
+    ElasticSpread
+        Averages to first order.
+    """
+    rotations = crystal_axes(result.atoms, _SYMPREC_A).rotations
+    raw = committee.elastic_gpa(second)
+    c = np.array([rotated(symmetrised(m, rotations), result.axes) for m in raw])
+    means = [hill_average(result.c_gpa + _SHARE * m) for m in c]
+    k = np.array([(m.k_gpa - result.k_vrh_gpa) / _SHARE for m in means])
+    g = np.array([(m.g_gpa - result.g_vrh_gpa) / _SHARE for m in means])
+    return ElasticSpread(c, k, g)
+
+
+@safely
+def trust_elastic(result: Tensor) -> Trust:
+    """Estimates of the errors of elastic constants and moduli.
+
+    Parameters
+    ----------
+    result : Tensor
+        At zero pressure; by another method than exact derivatives the spread of the members is left out.
+
+    Returns
+    -------
+    Trust
+        Of c_gpa (6, 6), each constant as c11_gpa and so on, the moduli of Voigt, Reuss and Hill, Poisson's
+        ratio and the Debye temperature.
+    """
+    names = ("c_gpa", "k_vrh_gpa", "g_vrh_gpa", "e_vrh_gpa", "nu_vrh", "debye_temperature_k")
+    found = assessor(result.potential, result.atoms)
+    if found is None or abs(result.pressure_gpa) > 1e-9:
+        return Trust(dict.fromkeys(names, unknown("Errors are calibrated at zero pressure alone.")))
+    values = _values(result)
+    spread = np.full((6, 6), np.nan)
+    spreads: dict[str, float] = {}
+    if found.committee is not None and isinstance(result.potential, Potential) and result.stable:
+        members = elastic_spread(found.committee, result, second_derivatives(result.atoms, result.potential))
+        spread = members.c_gpa.std(axis=0)
+        own = {"k_vrh_gpa": float(np.std(members.k_vrh_gpa)), "g_vrh_gpa": float(np.std(members.g_vrh_gpa))}
+        own |= {f"c{a + 1}{b + 1}_gpa": float(spread[a, b]) for a in range(6) for b in range(a, 6)}
+        spreads = relative_spreads(values, own)
+    out: dict[str, Estimate] = {}
+    sigma = np.zeros((6, 6))
+    for a in range(6):
+        for b in range(a, 6):
+            name, value = f"c{a + 1}{b + 1}_gpa", float(result.c_gpa[a, b])
+            if value == 0.0:
+                continue
+            out[name] = _constant(found, name, value, values, float(spread[a, b]), spreads)
+            sigma[a, b] = sigma[b, a] = out[name].sigma
+    for name in ("k_vrh_gpa", "g_vrh_gpa"):
+        out[name] = found.estimate(name, values[name], spreads.get(name, np.nan) * values[name], spreads=spreads)
+    main = [out[n].relative for n in ("c11_gpa", "c44_gpa", "g_vrh_gpa") if n in out]
+    shear = float(np.max(main)) if main else float("nan")
+    whole = Estimate(sigma, shear, out["g_vrh_gpa"].reason)
+    return Trust({"c_gpa": whole, **out, **_derived(result, out)}, (found.blocked,) if found.blocked else ())
+
+
+def _values(result: Tensor) -> dict[str, float]:
+    out = {f"c{a + 1}{b + 1}_gpa": float(result.c_gpa[a, b]) for a in range(6) for b in range(a, 6)}
+    return {**out, "k_vrh_gpa": result.k_vrh_gpa, "g_vrh_gpa": result.g_vrh_gpa}
+
+
+def _constant(
+    found: Assessor, name: str, value: float, values: dict[str, float], spread: float, spreads: dict[str, float]
+) -> Estimate:
+    """One constant, by the calibration of the constants of its kind."""
+    a, b = int(name[1]), int(name[2])
+    if a <= 3 and b <= 3:
+        kind = "c11_gpa" if a == b else "c12_gpa"
+    else:
+        kind = "c44_gpa"
+    size = abs(value)
+    if kind == "c12_gpa":
+        size = size_of("c12_gpa", {**values, "c12_gpa": value})
+    elif a != b:
+        # Couplings between strains may be next to zero: their errors are those of the shear constants.
+        size = max(abs(value), abs(values["c44_gpa"]))
+    return found.estimate(kind, value, spread, size=size, known=name, spreads=spreads)
+
+
+def _derived(result: Tensor, of: dict[str, Estimate]) -> dict[str, Estimate]:
+    """What follows from K and G, by the propagation of independent relative errors."""
+    k, g = of["k_vrh_gpa"], of["g_vrh_gpa"]
+    if not (np.isfinite(k.relative) and np.isfinite(g.relative)):
+        worst = k if not np.isfinite(k.relative) else g
+        return dict.fromkeys(("e_vrh_gpa", "nu_vrh", "debye_temperature_k"), unknown(worst.reason))
+    x = result.g_vrh_gpa / (3.0 * result.k_vrh_gpa)
+    # E = 9KG/(3K + G), nu = (3K - 2G)/(6K + 2G), Debye temperature nearly as the root of G.
+    e = float(np.hypot(k.relative * x, g.relative) / (1.0 + x))
+    nu = float(1.5 * x / (1.0 + x) ** 2 * np.hypot(k.relative, g.relative))
+    theta = 0.5 * g.relative
+    reason = "Follows from the errors of K and G."
+    return {
+        "e_vrh_gpa": Estimate(e * abs(result.e_vrh_gpa), e, reason),
+        "nu_vrh": Estimate(nu, nu / max(abs(result.nu_vrh), 0.1), reason),
+        "debye_temperature_k": Estimate(theta * result.debye_temperature_k, theta, reason),
+    }

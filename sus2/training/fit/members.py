@@ -1,0 +1,194 @@
+"""Committees of readouts from what a labelled set still asks of a finished potential.
+
+The potentials are small beside what they describe: their errors are those of a model that cannot do better everywhere
+at once, not those of too few data, and the posterior of a readout that is taken for right is far too narrow. So each
+base crystal (its volumes, strains and displacements) is fitted exactly by the smallest change of the readout, measured
+by what that change does to all other training data, as in the pointwise optimal parameters of Swinburne and Perez
+(Mach. Learn.: Sci. Technol. 6, 015008 (2025)). Members are random mixtures of these changes: where crystals of some
+elements ask for different readouts, members differ. Differences of energies within a base crystal alone are used, so
+energy zeros of data sets do not matter.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sus2.derivatives.readout import ReadoutBasis
+from sus2.errors import DataError
+from sus2.potential.potential import Potential
+from sus2.registry.applicability import descriptors
+from sus2.registry.load import load_moments, pretrained_folder
+from sus2.training.data.dataset import TrainingSet
+from sus2.training.data.reference_sets import acwf_set
+from sus2.training.data.sets import load_set
+from sus2.training.fit.config import read_config
+from sus2.training.fit.run import training_data
+from sus2.trust.members import Members, members_path, write_members
+
+Array = NDArray[np.float64]
+
+MEMBERS: Final = 16
+DIRECTIONS: Final = 96
+BASES: Final = 4000
+PER_BASE: Final = 12
+# Structures that find the directions of readouts.
+_SAMPLE: Final = 2500
+_FAR: Final = ("dimer", "wall", "atom")
+# Errors of energies within a base crystal that count as one, eV/atom, and their part relative to the energy.
+_ENERGY_EV: Final = 0.002
+_RELATIVE: Final = 0.03
+# Structures further above the lowest of their base than this teach nothing about properties near the minimum.
+_HIGHEST_EV: Final = 0.5
+_RIDGE: Final = 1e-3
+_VARIANCE_FLOOR: Final = 1e-6
+
+
+def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0) -> Path:
+    """Draw the members of a shipped potential and write them beside its weights.
+
+    Parameters
+    ----------
+    name : str
+        The potential.
+    sets : tuple of str
+        Built sets to take the labels from, ``acwf`` among them; by default those of its configuration.
+    seed : int
+        Of every random choice. Potentials of two functionals with one seed and one set have members in pairs.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        A set is not built, or has too few structures of these elements.
+    """
+    potential = load_moments(name)
+    if sets:
+        parts = [acwf_set() if s == "acwf" else load_set(s, potential.functional, drop=("label", "weak")) for s in sets]
+        data = TrainingSet.concatenate(parts) if len(parts) > 1 else parts[0]
+    else:
+        config = read_config(pretrained_folder() / f"{name}.yaml")
+        data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
+    path = members_path(name)
+    write_members(path, draw_members(potential, data, seed=seed))
+    return path
+
+
+def draw_members(potential: Potential, data: TrainingSet, *, count: int = MEMBERS, seed: int = 0) -> Members:
+    """Members of a potential from a labelled set.
+
+    Parameters
+    ----------
+    potential : Potential
+        Its readout is the middle of the committee.
+    data : TrainingSet
+        Labels in its functional; structures with elements that it does not know are left out.
+    count : int
+        Number of members.
+    seed : int
+        Of every random choice.
+
+    Returns
+    -------
+    Members
+        For these weights.
+
+    Raises
+    ------
+    DataError
+        The set has fewer than ten base crystals of several structures.
+    """
+    data = _usable(data, potential.elements)
+    rng = np.random.default_rng(seed)
+    directions = _directions(potential, data, rng)
+    basis = ReadoutBasis(potential, directions)
+    groups = _groups(data, rng)
+    if len(groups) < 10:
+        raise DataError(f"Only {len(groups)} crystals of the set have several structures; members need at least ten.")
+    kinds = len(potential.elements)
+    total = np.zeros((count, kinds, directions.shape[1]))
+    seen = np.zeros(kinds)
+    for base, rows in groups:
+        change = _change(potential, basis, data, rows)
+        if change is None:
+            continue
+        # The mixture is drawn from the name, so that twins in two functionals mix the same crystals alike.
+        mix = np.random.default_rng([seed, *base.encode()]).normal(size=count)
+        total += mix[:, None, None] * change
+        seen += np.abs(change).sum(axis=1) > 0
+    weights = total / np.sqrt(np.maximum(seen, 1.0))[None, :, None]
+    return Members(potential.card.sha256, directions, weights)
+
+
+def _usable(data: TrainingSet, elements: tuple[str, ...]) -> TrainingSet:
+    from ase.data import atomic_numbers
+
+    known = np.isin(data.numbers, [atomic_numbers[e] for e in elements])
+    inside = np.logical_and.reduceat(known, data.offsets[:-1])
+    near = np.isnan(data.volume_ratio) | (np.abs(data.volume_ratio - 1.0) < 0.2)
+    return data.subset(inside & near & ~np.isin(data.kind, _FAR) & (data.sizes <= 64))
+
+
+def _directions(potential: Potential, data: TrainingSet, rng: np.random.Generator) -> Array:
+    """Directions of readouts (S, R) along which the sites of the set vary, each of unit variance, eV."""
+    picked = rng.permutation(len(data))[:_SAMPLE]
+    structures = [data.to_atoms(int(i)) for i in picked]
+    values = descriptors(potential, structures)
+    place = {symbol: k for k, symbol in enumerate(potential.elements)}
+    types = np.array([place[s] for a in structures for s in a.get_chemical_symbols()])
+    for z in np.unique(types):
+        values[types == z] -= values[types == z].mean(axis=0)
+    spread = np.maximum(values.std(axis=0), 1e-12)
+    w, vectors = np.linalg.eigh(np.atleast_2d(np.cov((values / spread).T)))
+    kept = min(DIRECTIONS, len(w))
+    variance = np.maximum(w[-kept:], _VARIANCE_FLOOR * w[-1])
+    out: Array = vectors[:, -kept:] / spread[:, None] / np.sqrt(variance)
+    return out
+
+
+def _groups(data: TrainingSet, rng: np.random.Generator) -> list[tuple[str, NDArray[np.int64]]]:
+    order = np.argsort(data.base, kind="stable")
+    names, first = np.unique(data.base[order], return_index=True)
+    parts = np.split(order, first[1:])
+    chosen = [(str(n), rows) for n, rows in zip(names, parts, strict=True) if len(rows) >= 3 and n]
+    if not chosen:
+        # Sets that name no base crystal: neighbours in the file are taken together.
+        chosen = [(f"part {k}", np.arange(k, min(k + PER_BASE, len(data)))) for k in range(0, len(data) - 2, PER_BASE)]
+    keep = rng.permutation(len(chosen))[:BASES]
+    return [(chosen[k][0], np.sort(rng.permutation(chosen[k][1])[:PER_BASE])) for k in np.sort(keep)]
+
+
+def _change(potential: Potential, basis: ReadoutBasis, data: TrainingSet, rows: NDArray[np.int64]) -> Array | None:
+    """The smallest change of the readout (C, R) that makes the energies within a base crystal right."""
+    counts = data.sizes[rows]
+    per_atom = data.energy_ev[rows] / counts
+    above = per_atom - per_atom.min()
+    structures = [data.to_atoms(int(i)) for i in rows]
+    formulas = {tuple(sorted(zip(*np.unique(a.numbers, return_counts=True), strict=True))) for a in structures}
+    keep = above < _HIGHEST_EV
+    if keep.sum() < 3:
+        return None
+    reduced = {tuple(np.round(np.bincount(a.numbers, minlength=119) / len(a), 6)) for a in structures}
+    if len(formulas) > 1 and len(reduced) > 1:
+        return None
+    structures = [a for a, k in zip(structures, keep, strict=True) if k]
+    counts, per_atom, above = counts[keep], per_atom[keep], above[keep]
+    ours = np.array([r.energy_ev for r in potential.evaluate(structures)]) / counts
+    miss = per_atom - ours
+    lines = basis.energies(structures) / counts[:, None, None]
+    weight = 1.0 / (_ENERGY_EV + _RELATIVE * above)
+    share = weight**2 / (weight**2).sum()
+    miss = weight * (miss - share @ miss)
+    lines = weight[:, None, None] * (lines - np.tensordot(share, lines, 1))
+    flat = lines.reshape(len(lines), -1)
+    gram = flat @ flat.T
+    gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
+    change: Array = (flat.T @ np.linalg.solve(gram, miss)).reshape(lines.shape[1:])
+    return change if np.isfinite(change).all() else None

@@ -1,0 +1,1 @@
+"""How far to trust a number: a committee of readouts, its calibration, verdicts in words."""

@@ -1,0 +1,190 @@
+"""Estimates of the error of numbers of one crystal in one potential, from all that bears on them.
+
+Four things enter: the spread of the committee, its calibration, how far the crystal is from the training data, and what
+is known of this very crystal. Where the last is further from the number than the calibrated standard deviation, the
+difference itself is the uncertainty.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.errors import Sus2Error
+from sus2.potential.potential import Potential
+from sus2.registry.applicability import extrapolation_grade
+from sus2.registry.checks import check_elements, check_pairs
+from sus2.registry.distances import pair_distances
+from sus2.structures import elements_of
+from sus2.trust.calibration import FAR_GRADE, Calibration, calibration_of
+from sus2.trust.committee import Committee, committee_of
+from sus2.trust.crystal_class import crystal_class
+from sus2.trust.estimate import Estimate, unknown
+from sus2.trust.known_values import Reference, known_values, references
+
+Array = NDArray[np.float64]
+
+_WORDS: Final[dict[str, str]] = {
+    "metal": "metals",
+    "semiconductor": "semiconductors",
+    "ionic": "ionic crystals",
+    "molecular or layered": "molecular and layered crystals",
+    "other": "crystals of this kind",
+}
+
+
+class Assessor:
+    """Estimates for one crystal in one potential.
+
+    Parameters
+    ----------
+    potential : object
+        Any potential; only shipped ones with members and calibration give numbers.
+    atoms : Atoms
+        The crystal, relaxed.
+    """
+
+    def __init__(self, potential: object, atoms: Atoms) -> None:
+        self.potential = potential
+        self.atoms = atoms
+
+    @cached_property
+    def committee(self) -> Committee | None:
+        """The committee; None where there is none or the crystal is outside what it can judge."""
+        return None if self.blocked else committee_of(self.potential)
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """The calibration of the potential's weights."""
+        return calibration_of(self.potential)
+
+    @cached_property
+    def crystal_class(self) -> str:
+        """As sus2.trust.crystal_class names it."""
+        return crystal_class(self.atoms)
+
+    @cached_property
+    def grade(self) -> float:
+        """Largest extrapolation grade of its atoms; nan without a summary of the training data."""
+        if not isinstance(self.potential, Potential):
+            return math.nan
+        return extrapolation_grade(self.potential, [self.atoms]).largest
+
+    @cached_property
+    def references(self) -> dict[str, Reference]:
+        """What is known of this crystal, one value of each quantity."""
+        functional = getattr(self.potential, "functional", "PBE")
+        return references(known_values(self.atoms), functional, self.atoms)
+
+    @cached_property
+    def blocked(self) -> str:
+        """Why nothing can be said, in one sentence; empty where something can."""
+        p = self.potential
+        name = getattr(p, "name", "the potential")
+        if not isinstance(p, Potential):
+            return f"{name} has no committee and no calibration, so the error of its numbers is unknown."
+        if check_elements(self.atoms, p.elements).verdict == "fail":
+            return f"{name} does not know all the elements."
+        pairs = check_pairs(self.atoms, p.spec, p.elements)
+        if pairs.verdict == "fail":
+            return pairs.meaning
+        if self.calibration is None:
+            return f"These weights of {name} are not calibrated, so the error of its numbers is unknown."
+        for near in pair_distances(self.atoms, p.card):
+            if near.trained_a is None and near.shortest_a < p.cutoff and p.card.shortest_distances_a:
+                return f"The training data of {name} have no {near.name} neighbours."
+            if near.verdict == "fail":
+                return f"{near.name}: {near.meaning}"
+        if self.grade > FAR_GRADE:
+            return (
+                f"The crystal is far outside the training data of {name} (extrapolation grade {self.grade:.1f}): "
+                "no calibrated error holds there."
+            )
+        return ""
+
+    def estimate(
+        self,
+        quantity: str,
+        value: float,
+        spread: float = math.nan,
+        *,
+        size: float | None = None,
+        known: str | None = None,
+        spreads: dict[str, float] | None = None,
+    ) -> Estimate:
+        """One standard deviation of a number.
+
+        Parameters
+        ----------
+        quantity : str
+            As the calibration names it.
+        value : float
+            The number.
+        spread : float
+            Standard deviation of the members, in its unit.
+        size : float, optional
+            What is relative to: by default the number's size.
+        known : str, optional
+            The quantity to look up among what is known of the crystal, in the unit of the number; by default the same.
+            Empty: none.
+        spreads : dict, optional
+            Relative spreads of other quantities that the calibration uses.
+
+        Returns
+        -------
+        Estimate
+            Unknown where the crystal is outside what can be judged.
+        """
+        reference = self.references.get(quantity if known is None else known) if known != "" else None
+        size = abs(value) if size is None else size
+        if not math.isfinite(value) or not size > 0.0:
+            return unknown("There is no number.")
+        blocked = self.blocked
+        if blocked:
+            return self._by_reference(unknown(blocked), value, size, reference)
+        assert self.calibration is not None
+        relative = self.calibration.relative_sigma(
+            quantity,
+            self.crystal_class,
+            elements_of(self.atoms),
+            self.grade,
+            {**(spreads or {}), quantity: spread / size},
+        )
+        if not math.isfinite(relative):
+            kind = _WORDS[self.crystal_class]
+            return self._by_reference(
+                unknown(f"Too few {kind} with known values to calibrate this quantity."), value, size, reference
+            )
+        model = self.calibration.quantities[quantity]
+        count = model.crystals.get(self.crystal_class, 0)
+        reason = f"Spread of the committee, calibrated on {count} {_WORDS[self.crystal_class]} of which it is known."
+        return self._by_reference(Estimate(relative * size, relative, reason), value, size, reference)
+
+    def _by_reference(self, found: Estimate, value: float, size: float, reference: Reference | None) -> Estimate:
+        """The estimate, made wider where the number is further from what is known than it says."""
+        if reference is None or not math.isfinite(reference.value):
+            return found
+        off = max(0.0, abs(value - reference.value) - reference.allowance * abs(reference.value))
+        share = max(off / size, off / max(abs(reference.value), 1e-12))
+        if math.isfinite(found.relative) and share <= found.relative:
+            return found
+        if not math.isfinite(found.relative) and share < 0.3:
+            # One right number of a crystal says nothing of the next: only a wrong one overrides "unknown".
+            return found
+        kind = "Measured" if reference.functional == "experiment" else reference.functional
+        return Estimate(off, share, f"{kind}: {reference.value:.4g} ({reference.source}).")
+
+
+def assessor(potential: object, atoms: Atoms) -> Assessor | None:
+    """An assessor, or None where the crystal cannot be looked at at all."""
+    try:
+        made = Assessor(potential, atoms)
+        _ = made.blocked
+    except Sus2Error:
+        return None
+    return made

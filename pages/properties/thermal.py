@@ -37,7 +37,8 @@ def settings_panel() -> dict[str, object]:
             25,
             (-4, 8),
             key="thermal_range",
-            help="Crystals expand, so the range reaches further up than down. V(T) must stay inside.",
+            help="Crystals expand, so the range reaches further up than down. V(T) must stay inside. "
+            "Left at -4 to 8, other ranges are tried where this one does not work.",
             width=300,
             bind="query-params",
         )
@@ -60,7 +61,8 @@ def settings_panel() -> dict[str, object]:
             bind="query-params",
         )
     return {
-        "volume_range": (low / 100, high / 100),
+        # Untouched, the calculation finds a range that works and says which.
+        "volume_range": None if (low, high) == (-4, 8) else (low / 100, high / 100),
         "n_volumes": points,
         "temperatures_k": None if highest == 1000 else [float(t) for t in range(0, highest + 1, 10)],
         "mesh": float(mesh),

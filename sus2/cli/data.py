@@ -139,6 +139,58 @@ def information(
         typer.echo(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
 
 
+@data_app.command()
+def members(
+    names: Annotated[list[str], typer.Argument(help="Potentials that are found by name.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A built set, or 'acwf'; several times for several. By default those of the configuration."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every random choice; the same for potentials of two functionals.")] = 0,
+) -> None:
+    """Draw the committee of readouts beside the weights, from what a labelled set still asks of them."""
+    from sus2.training.fit.members import write_members_of
+
+    for name in names:
+        try:
+            path = write_members_of(name, tuple(sets or ()), seed)
+        except Sus2Error as error:
+            raise _stop(error) from error
+        typer.echo(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
+
+
+@data_app.command()
+def calibrate(
+    names: Annotated[list[str], typer.Argument(help="Potentials that are found by name, with members.")],
+    binaries: Annotated[
+        int, typer.Option(help="Materials Project binaries to compute besides the textbook crystals.")
+    ] = 300,
+    records: Annotated[
+        Path | None, typer.Option(help="Folder of computed records: those that are there are not computed again.")
+    ] = None,
+) -> None:
+    """Calibrate committees on crystals with known values, and print how often these lie within one and two sigma."""
+    from sus2.training.data.reference_sets import binary_crystals
+    from sus2.validation.calibrate import calibrate as run
+
+    for name in names:
+        try:
+            file = None if records is None else records / f"{name}.jsonl"
+            _, coverage = run(
+                name, binary_crystals() if binaries else [], count=binaries, records=file, report=typer.echo
+            )
+        except Sus2Error as error:
+            raise _stop(error) from error
+        typer.echo(f"{name}: quantity, class, crystals, within one sigma, within two, median error, median sigma")
+        for c in coverage:
+            typer.echo(
+                f"{c.quantity:20s}{c.crystal_class:22s}{c.crystals:5d}{c.one_sigma:7.2f}{c.two_sigma:7.2f}"
+                f"{c.median_error:8.3f}{c.median_sigma:8.3f}"
+            )
+
+
 @data_app.command("second-opinion")
 def second_opinion(
     name: Annotated[str, typer.Argument(help="Name of a built set.")],

@@ -44,8 +44,10 @@ def check_relaxation(result: RelaxResult) -> tuple[Check, ...]:
             "meV/atom",
             pass_limit=UPHILL_MEV_PER_ATOM,
             warn_limit=UPHILL_MEV_PER_ATOM,
-            meaning="The crystal that was given lies lower than where it came to rest: the way led over into another "
-            "basin, so this is another crystal; start from another structure.",
+            meaning="The relaxation led downhill and stayed in the basin of the crystal that was given."
+            if result.enthalpy_change_ev_per_atom <= 1e-3 * UPHILL_MEV_PER_ATOM
+            else "Left the basin: the crystal that was given lies lower than where it came to rest, so this is another "
+            "crystal; start from another structure.",
         )
     )
     kept = result.symmetry_kept
@@ -69,8 +71,10 @@ def check_relaxation(result: RelaxResult) -> tuple[Check, ...]:
                 "%",
                 pass_limit=5.0,
                 warn_limit=15.0,
-                meaning="A large change from the structure that was given means another pressure, another functional "
-                "or a potential that does not know this crystal.",
+                meaning="The volume is within 5 % of that of the structure that was given."
+                if abs(result.volume_change_percent) <= 5.0
+                else "The volume changed by more than 5 % from the structure that was given: another pressure, another "
+                "functional, or a potential that does not know this crystal.",
             )
         )
     return tuple(checks)

@@ -147,7 +147,7 @@ class Trust:
             The worst, with its reason; "unknown" where there is none.
         """
         found = [self.estimates[n].verdict for n in (names or self.estimates) if n in self.estimates]
-        return min(found, key=WORST_FIRST.index, default=TrustVerdict("unknown", "Nothing was estimated."))  # type: ignore[arg-type]
+        return min(found, key=WORST_FIRST.index, default=TrustVerdict("unknown", "Nothing was estimated."))
 
     def to_dict(self) -> dict[str, Any]:
         """Sigma, verdict and reason of each quantity, for JSON; None where unknown."""

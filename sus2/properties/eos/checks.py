@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from typing import Final
 
 import numpy as np
 
 from sus2.checks import Check, Verdict, graded
 from sus2.properties.eos.result import EosResult
+from sus2.relaxation.checks import check_relaxation
+
+PLAUSIBLE_B0_PRIME: Final = (2.0, 7.0)
+"""Of dB/dP: nearly all crystals lie within."""
 
 
 def check_eos(result: EosResult) -> tuple[Check, ...]:
@@ -41,15 +45,7 @@ def check_eos(result: EosResult) -> tuple[Check, ...]:
             warn_limit=5.0,
             meaning="How well the points determine the bulk modulus.",
         ),
-        graded(
-            "B0 of the four models",
-            result.b0_spread_percent if len(result.fits) > 1 else math.nan,
-            "%",
-            pass_limit=2.0,
-            warn_limit=10.0,
-            meaning="Largest difference of the bulk modulus between the equations of state: large where the range of "
-            "volumes is too wide or the points are not smooth.",
-        ),
+        _check_models(result),
         graded(
             "Pressure from stress and from energy",
             100.0 * result.pressure_deviation_gpa / float(np.abs(pressures).max()),
@@ -71,15 +67,34 @@ def check_eos(result: EosResult) -> tuple[Check, ...]:
                 meaning="The minimum of the fit against the volume at which the stress vanishes.",
             )
         )
+        # Whether it still is the crystal that was given: downhill in its own basin, near its volume, symmetry kept.
+        kept = ("Above the start", "Symmetry kept", "Change of volume")
+        checks += [c for c in check_relaxation(result.relaxation) if c.name in kept]
     return tuple(checks)
 
 
-def _check_b0_prime(b0_prime: float) -> Check:
-    verdict: Verdict = "pass" if 2.5 <= b0_prime <= 7.0 else "warn" if 0.0 < b0_prime <= 10.0 else "fail"
-    return Check(
-        "B0' plausible",
-        b0_prime,
-        "",
-        verdict,
-        "Most crystals have dB/dP between 3 and 6; one outside 2.5 to 7 points at a kink or a well that is not real.",
+def _check_models(result: EosResult) -> Check:
+    name = "B0 of the four models"
+    if len(result.fits) < 2:
+        return Check(name, 1.0, "model fitted", "warn", "No other equation of state could be fitted to these points.")
+    return graded(
+        name,
+        result.b0_spread_percent,
+        "%",
+        pass_limit=2.0,
+        warn_limit=10.0,
+        meaning="Largest difference of the bulk modulus between the equations of state: large where the range of "
+        "volumes is too wide or the points are not smooth.",
     )
+
+
+def _check_b0_prime(b0_prime: float) -> Check:
+    low, high = PLAUSIBLE_B0_PRIME
+    verdict: Verdict = "pass" if low <= b0_prime <= high else "warn" if 0.0 < b0_prime <= 10.0 else "fail"
+    meaning = (
+        f"dB/dP lies between {low:g} and {high:g}, as it does for nearly all crystals."
+        if verdict == "pass"
+        else f"dB/dP outside {low:g} to {high:g} points at a kink of the potential or a well that is not real: "
+        "neither it nor the bulk modulus beside it should be trusted."
+    )
+    return Check("B0' plausible", b0_prime, "", verdict, meaning)

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from sus2.relaxation.trust import energy_estimate, scaled
 from sus2.trust.assess import assessor
-from sus2.trust.estimate import Trust, safely, unknown
+from sus2.trust.estimate import Estimate, Trust, safely, unknown
 from sus2.types import Array
 
 
@@ -45,6 +45,16 @@ class Curve(Protocol):
     def b0_prime(self) -> float: ...
 
 
+def _within(found: Estimate, b0_prime: float) -> Estimate:
+    """A dB/dP that hardly any crystal has is at least as uncertain as it is far from those that crystals have."""
+    low, high = 2.0, 7.0
+    off = max(low - b0_prime, b0_prime - high, 0.0)
+    if off == 0.0 or (np.isfinite(found.relative) and found.sigma >= off + 1.0):
+        return found
+    reason = f"dB/dP of nearly all crystals lies between {low:g} and {high:g}."
+    return Estimate(off + 1.0, max((off + 1.0) / abs(b0_prime), 0.3), reason)
+
+
 @safely
 def trust_eos(result: Curve) -> Trust:
     """Estimates of the errors of V0, B0, B0' and E0.
@@ -74,7 +84,7 @@ def trust_eos(result: Curve) -> Trust:
             "v0_a3": scaled(volume, n),
             "v0_a3_per_atom": volume,
             "b0_gpa": found.estimate("b0_gpa", result.b0_gpa, b),
-            "b0_prime": found.estimate("b0_prime", result.b0_prime, p),
+            "b0_prime": _within(found.estimate("b0_prime", result.b0_prime, p), result.b0_prime),
             "e0_ev": energy_estimate(result.potential, n, found.blocked),
         },
         (found.blocked,) if found.blocked else (),

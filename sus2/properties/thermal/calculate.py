@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from ase import Atoms
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 MIN_VOLUMES = 7
 # The free energy at each temperature has four parameters; phonopy's polynomials in the volume have five.
 MIN_STABLE_VOLUMES = 5
+RANGES: Final = ((-0.04, 0.08), (-0.03, 0.05), (-0.02, 0.03), (-0.04, 0.14), (-0.01, 0.015))
+"""Ranges of volumes, tried in this order: the usual one, narrower ones for crystals that soften, a wide one."""
 EQUATIONS = ("vinet", "birch_murnaghan", "murnaghan")
 FMAX_EV_PER_A = 1e-4
 STRESS_GPA = 2e-3
@@ -65,7 +67,7 @@ def thermal(
     *,
     relaxed: bool = False,
     n_volumes: int = 9,
-    volume_range: tuple[float, float] = (-0.04, 0.08),
+    volume_range: tuple[float, float] | None = None,
     temperatures_k: Sequence[float] | Array | None = None,
     mesh: float | Sequence[int] = MESH_LENGTH_A,
     equation: str = "vinet",
@@ -76,8 +78,10 @@ def thermal(
     The crystal is relaxed unless `relaxed`; at each of n_volumes (>= 7) volumes, from 1 + volume_range[0] to
     1 + volume_range[1] times the static one, its ions and the shape of its cell are relaxed and its phonons computed
     from exact second derivatives. phonopy fits F(V, T) with `equation` (vinet, birch_murnaghan, murnaghan).
-    temperatures_k: ascending, equally spaced, by default 0 to 1000 K in steps of 10. mesh: three numbers, or a length
-    in angstrom. Acoustic modes at Gamma are left out. Volumes with imaginary modes are left out and named.
+    volume_range: by default the first of RANGES over which the free energy can be fitted; `tried` of the result says
+    what was wrong with the others. temperatures_k: ascending, equally spaced, by default 0 to 1000 K in steps of 10.
+    mesh: three numbers, or a length in angstrom. Acoustic modes at Gamma are left out. Volumes with imaginary modes
+    are left out and named.
 
     Raises Sus2Error (potential without exact derivatives, volumes, temperatures, imaginary modes at the static volume
     or at too many others), FitError (no minimum of F within the volumes), StructureError, UnknownElementError,
@@ -87,13 +91,10 @@ def thermal(
     check_crystal(start)
     if not isinstance(potential, Potential):
         raise Sus2Error(f"Thermal properties need the exact derivatives of a SUS2 potential, not {potential.name}.")
-    low, high = volume_range
     if n_volumes < MIN_VOLUMES:
         raise Sus2Error(f"Use at least {MIN_VOLUMES} volumes, not {n_volumes}.")
-    if not -0.3 <= low < -0.005 or not 0.005 < high <= 0.5:
-        raise Sus2Error(
-            f"The range of volumes is {low:g} to {high:g}; give fractions below and above zero such as -0.04 and 0.08."
-        )
+    if volume_range is not None:
+        _check_range(*volume_range)
     if equation not in EQUATIONS:
         raise FitError(f"The equation must be one of {', '.join(EQUATIONS)}, not '{equation}'.")
     axis = _temperatures(temperatures_k)
@@ -111,35 +112,32 @@ def thermal(
             "it has no quasi-harmonic free energy: follow the mode on the phonons page to a stable phase first."
         )
     numbers = np.asarray(centre.mesh.mesh_numbers)
-    points = []
-    scales = np.linspace(1.0 + low, 1.0 + high, n_volumes)
-    for k, scale in enumerate(scales):
-        if progress is not None:
-            progress(f"phonons at volume {k + 1} of {n_volumes}", (k + 0.5) / (n_volumes + 2))
-        points.append(_point(centre_cell, scale, potential, numbers))
-    stable = [p for p in points if p.lowest_thz >= -IMAGINARY_THZ]
-    unstable = [p for p in points if p.lowest_thz < -IMAGINARY_THZ]
-    if len(stable) < MIN_STABLE_VOLUMES:
-        raise Sus2Error(
-            f"Only {len(stable)} of {n_volumes} volumes have no imaginary modes (down to "
-            f"{abs(min(p.lowest_thz for p in unstable)):.2f}i THz); at least {MIN_STABLE_VOLUMES} are needed: take a "
-            "narrower range of volumes or a stable phase."
-        )
-    energies = np.array([p.second.energy_ev for p in stable])
-    volumes = np.array([p.volume_a3 for p in stable])
-    free, entropy, heat = (np.array(x).T for x in zip(*(_harmonic(p.mesh, axis) for p in stable), strict=True))
-    qha = _fit(volumes, energies, axis, free, entropy, heat, equation)
-    inside = np.asarray(qha.volume_temperature) < volumes.max()
-    if not inside[0] or np.asarray(qha.volume_temperature)[0] < volumes.min():
-        raise FitError(
-            "The equilibrium volume at the lowest temperature lies outside the computed volumes that are stable: take "
-            "another range of volumes."
-        )
-    n = int(np.argmin(inside)) if not inside.all() else len(inside)
-    if n < 3:
-        raise FitError("The crystal expands beyond the computed volumes at once: take a wider range of volumes.")
+    computed: dict[float, _Point] = {}
+
+    def point(scale: float) -> _Point:
+        key = round(scale, 9)
+        if key not in computed:
+            if progress is not None:
+                progress(f"phonons at volume {len(computed) + 1}", min(0.9, (len(computed) + 0.5) / (n_volumes + 2)))
+            computed[key] = _point(centre_cell, scale, potential, numbers)
+        return computed[key]
+
+    tried: list[str] = []
+    ranges = RANGES if volume_range is None else (volume_range,)
+    for low, high in ranges:
+        try:
+            fitted = _fitted(point, low, high, n_volumes, axis, equation)
+        except Sus2Error as error:
+            if (low, high) == ranges[-1]:
+                raise
+            tried.append(f"From {100 * low:+.3g} to {100 * high:+.3g} %: {error}")
+            continue
+        used = (low, high)
+        break
+    unstable, qha, n = fitted.unstable, fitted.qha, fitted.count
+    volumes, energies, heat = fitted.volumes_a3, fitted.energies_ev, fitted.heat
     if progress is not None:
-        progress("Grüneisen parameters", (n_volumes + 1) / (n_volumes + 2))
+        progress("Grüneisen parameters", 0.95)
     gamma = mode_gruneisen(
         centre.mesh,
         centre.second,
@@ -175,8 +173,58 @@ def thermal(
         mode_gruneisen=gamma,
         mode_weights=weights,
         requested_temperature_k=float(axis[-2]),
+        volume_range=used,
+        tried=tuple(tried),
     )
     return replace(result, checks=thermal_checks(result, potential))
+
+
+def _check_range(low: float, high: float) -> None:
+    if not -0.3 <= low < -0.005 or not 0.005 < high <= 0.5:
+        raise Sus2Error(
+            f"The range of volumes is {low:g} to {high:g}; give fractions below and above zero such as -0.04 and 0.08."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """A fit over one range of volumes; count: temperatures at which the equilibrium volume lies within it."""
+
+    unstable: list[_Point]
+    volumes_a3: Array
+    energies_ev: Array
+    heat: Array
+    qha: QHA
+    count: int
+
+
+def _fitted(
+    point: Callable[[float], _Point], low: float, high: float, n_volumes: int, axis: Array, equation: str
+) -> _Fitted:
+    """The free energy over one range of volumes; raises Sus2Error and FitError where it has no use."""
+    points = [point(float(scale)) for scale in np.linspace(1.0 + low, 1.0 + high, n_volumes)]
+    stable = [p for p in points if p.lowest_thz >= -IMAGINARY_THZ]
+    unstable = [p for p in points if p.lowest_thz < -IMAGINARY_THZ]
+    if len(stable) < MIN_STABLE_VOLUMES:
+        raise Sus2Error(
+            f"Only {len(stable)} of {n_volumes} volumes have no imaginary modes (down to "
+            f"{abs(min(p.lowest_thz for p in unstable)):.2f}i THz); at least {MIN_STABLE_VOLUMES} are needed: take a "
+            "narrower range of volumes or a stable phase."
+        )
+    energies = np.array([p.second.energy_ev for p in stable])
+    volumes = np.array([p.volume_a3 for p in stable])
+    free, entropy, heat = (np.array(x).T for x in zip(*(_harmonic(p.mesh, axis) for p in stable), strict=True))
+    qha = _fit(volumes, energies, axis, free, entropy, heat, equation)
+    inside = np.asarray(qha.volume_temperature) < volumes.max()
+    if not inside[0] or np.asarray(qha.volume_temperature)[0] < volumes.min():
+        raise FitError(
+            "The equilibrium volume at the lowest temperature lies outside the computed volumes that are stable: take "
+            "another range of volumes."
+        )
+    n = int(np.argmin(inside)) if not inside.all() else len(inside)
+    if n < 3:
+        raise FitError("The crystal expands beyond the computed volumes at once: take a wider range of volumes.")
+    return _Fitted(unstable, volumes, energies, heat, qha, n)
 
 
 def _temperatures(temperatures_k: Sequence[float] | Array | None) -> Array:

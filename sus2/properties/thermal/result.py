@@ -33,7 +33,7 @@ class ThermalResult(HasTrust):
     mode_frequencies_thz, mode_gruneisen (nq, 3N) and mode_weights (nq,): modes on the irreducible mesh at the static
     equilibrium volume; nan for acoustic modes at Gamma.
     requested_temperature_k: the highest one asked for; the axis ends earlier where the crystal expands beyond the
-    computed volumes.
+    computed volumes. volume_range: the fractions of the static volume that were used; tried: why others were not.
     """
 
     potential_name: str
@@ -61,6 +61,8 @@ class ThermalResult(HasTrust):
     requested_temperature_k: float
     checks: tuple[Check, ...] = field(default=())
     potential: Calculates | None = field(default=None, repr=False)
+    volume_range: tuple[float, float] = (-0.04, 0.08)
+    tried: tuple[str, ...] = ()
 
     @cached_property
     def trust(self) -> Trust:
@@ -89,6 +91,9 @@ class ThermalResult(HasTrust):
     def note(self) -> str:
         """Volumes left out and temperatures not reached, in words; empty where there are none."""
         parts = []
+        if self.tried:
+            low, high = self.volume_range
+            parts.append(f"Volumes from {100 * low:+.3g} to {100 * high:+.3g} % were taken. {' '.join(self.tried)}")
         if self.left_out_a3:
             listed = ", ".join(
                 f"{v / self.n_atoms:.3f} Å³/atom ({abs(f):.2f}i THz)"

@@ -270,7 +270,7 @@ def _suspects(structures: Sequence[Atoms]) -> NDArray[np.bool_]:
     return out
 
 
-def result_of(run: Run, options: Options, potential: Potential) -> RelaxResult:
+def result_of(run: Run, options: Options, potential: Calculates) -> RelaxResult:
     """What a run has come to."""
     final = run.atoms.copy()
     return RelaxResult(

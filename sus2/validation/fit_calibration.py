@@ -174,7 +174,7 @@ def _rows(quantity: str, records: Sequence[Record]) -> _Rows:
         s,
         s - (v - np.array(references)),
         np.array(spreads) / s if kept else np.zeros(0),
-        np.array([CLASSES.index(r.crystal_class) for r in kept], dtype=np.int64),  # type: ignore[arg-type]
+        np.array([CLASSES.index(r.crystal_class) for r in kept], dtype=np.int64),
         np.array([r.grade for r in kept]),
     )
 
@@ -264,7 +264,7 @@ def _factors(rows: _Rows, sigma: Array) -> dict[str, float]:
     if not known.any():
         return {}
     overall = _factor(z[known])
-    out = {}
+    out: dict[str, float] = {}
     for k, name in enumerate(CLASSES):
         own = known & (rows.classes == k)
         n = int(own.sum())

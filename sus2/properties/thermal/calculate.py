@@ -128,8 +128,13 @@ def thermal(
         try:
             fitted = _fitted(point, low, high, n_volumes, axis, equation)
         except Sus2Error as error:
-            if (low, high) == ranges[-1]:
+            if volume_range is not None:
                 raise
+            if (low, high) == ranges[-1]:
+                raise FitError(
+                    f"No range of volumes works for this crystal in {potential.name}: it softens before the zero-point "
+                    f"motion is balanced. {tried[0]}"
+                ) from None
             tried.append(f"From {100 * low:+.3g} to {100 * high:+.3g} %: {error}")
             continue
         used = (low, high)

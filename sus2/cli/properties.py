@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,9 @@ import typer
 
 from sus2.cli.common import AsJson, Elements, ModelName, Settings, Structures, each, settings_of, write
 from sus2.errors import Sus2Error
-from sus2.properties.property import Option, Property
+from sus2.properties.property import Option, Property, Quantity
+from sus2.trust.estimate import HasTrust
+from sus2.trust.sentence import summary_sentence
 
 RelaxedFile = Annotated[
     Path | None,
@@ -143,13 +146,26 @@ def text_of(entry: Property, result: Any, potential: str, shown: Mapping[str, An
     relaxed = entry.relaxed(result) if entry.relaxed is not None else None
     formula = f"{relaxed.get_chemical_formula('metal')}, {len(relaxed)} atoms, " if relaxed is not None else ""
     lines = [f"{formula}{potential}"]
+    judged = result if isinstance(result, HasTrust) else getattr(result, "phonons", None)
+    if isinstance(judged, HasTrust):
+        lines.insert(0, summary_sentence(judged))
     if entry.show is not None:
         return lines + entry.show(result, **(shown or {}))
     for q in entry.quantities:
         if q.headline or not any(other.headline for other in entry.quantities):
-            error = f"  ± {q.error(result):.2g}" if q.error is not None else ""
+            error = f"  {_error(q, result)}"
             lines.append(f"  {q.symbol:<24}{q.of(result):>16.6f}{error} {q.unit}".rstrip())
     return lines + [f"  {line}" for line in entry.lines(result)]
+
+
+def _error(q: Quantity, result: Any) -> str:
+    """One standard deviation of a number with its verdict; the error of a fit is named as such."""
+    fit = f"fit ± {q.error(result):.2g}" if q.error is not None else ""
+    if not isinstance(result, HasTrust) or q.key not in result.trust.estimates:
+        return fit
+    sigma, verdict = result.uncertainty[q.key], result.verdicts[q.key]
+    words = f"± {sigma:.2g}, {verdict}" if math.isfinite(sigma) else "± unknown"
+    return f"{words}; {fit}" if fit else words
 
 
 def _write(entry: Property, result: Any, output: Path) -> None:

@@ -25,7 +25,6 @@ from sus2.errors import ConvergenceError
 from sus2.native import kernels
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.packed import pack_structures
-from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.relaxation.criteria import CLOSEST_FRACTION, check_sane, stress_deviation_gpa
 from sus2.relaxation.result import RelaxResult

@@ -33,6 +33,7 @@ from sus2.properties.elastic.trust import trust_elastic
 from sus2.relaxation.result import RelaxResult
 from sus2.structures.crystal import CrystalSystem
 from sus2.trust.estimate import HasTrust, Trust
+from sus2.trust.sentence import summary_sentence
 from sus2.types import Array
 from sus2.units import AMU_PER_A3_TO_KG_PER_M3
 
@@ -265,4 +266,9 @@ class ElasticResult(HasTrust):
             plain[name] = value if math.isfinite(value) else None
         for name, mean in (("voigt", self.voigt), ("reuss", self.reuss), ("hill", self.hill)):
             plain[name] = {"k_gpa": mean.k_gpa, "g_gpa": mean.g_gpa, "e_gpa": mean.e_gpa, "nu": mean.nu}
-        return {**plain, "trust": self.trust.to_dict(), "checks": [c.to_dict() for c in self.checks]}
+        return {
+            **plain,
+            "summary": summary_sentence(self),
+            "trust": self.trust.to_dict(),
+            "checks": [c.to_dict() for c in self.checks],
+        }

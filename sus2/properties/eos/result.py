@@ -15,6 +15,7 @@ from sus2.properties.eos.trust import trust_eos
 from sus2.properties.eos.volumes import scaled_to
 from sus2.relaxation.result import RelaxResult
 from sus2.trust.estimate import HasTrust, Trust
+from sus2.trust.sentence import summary_sentence
 from sus2.types import Array
 
 
@@ -156,6 +157,7 @@ class EosResult(HasTrust):
             "b0_spread_percent": self.b0_spread_percent,
             "relaxed_points": self.relaxed_points,
             "trust": self.trust.to_dict(),
+            "summary": summary_sentence(self),
         }
 
 

@@ -86,6 +86,7 @@ def trust_eos(result: Curve) -> Trust:
             "b0_gpa": found.estimate("b0_gpa", result.b0_gpa, b),
             "b0_prime": _within(found.estimate("b0_prime", result.b0_prime, p), result.b0_prime),
             "e0_ev": energy_estimate(result.potential, n, found.blocked),
+            "e0_ev_per_atom": energy_estimate(result.potential, 1, found.blocked),
         },
         (found.blocked,) if found.blocked else (),
     )

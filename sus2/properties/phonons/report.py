@@ -17,6 +17,7 @@ from sus2.progress import Progress
 from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
 from sus2.properties.phonons.result import BandStructure, Method, PhononDos, PhononResult, PhononThermal
+from sus2.trust.sentence import summary_sentence
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -72,6 +73,8 @@ class PhononReport:
             "potential": self.phonons.potential.name,
             "method": self.phonons.method,
             "stable": self.phonons.stable,
+            "summary": summary_sentence(self.phonons),
+            "trust": self.phonons.trust.to_dict(),
             "bands": {
                 "q_fractional": path.q_fractional.tolist(),
                 "distance_per_a": path.distance_per_a.tolist(),

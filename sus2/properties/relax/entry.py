@@ -24,12 +24,15 @@ def _content(r: RelaxResult) -> dict[str, Any]:
         "max_stress_gpa": r.max_stress_gpa,
         "spacegroup_before": r.spacegroup_before,
         "spacegroup_after": r.spacegroup_after,
+        "trust": r.trust.to_dict(),
     }
 
 
 def _show(r: RelaxResult) -> list[str]:
     lines = []
     for name, value in _content(r).items():
+        if isinstance(value, dict):
+            continue
         if isinstance(value, list):
             value = "  ".join(f"{x:.6f}" for x in value)
         elif isinstance(value, float):

@@ -17,6 +17,7 @@ from sus2.potential.evaluation import Calculates
 from sus2.properties.thermal.trust import trust_thermal
 from sus2.relaxation.result import RelaxResult
 from sus2.trust.estimate import HasTrust, Trust
+from sus2.trust.sentence import summary_sentence
 from sus2.types import Array
 
 
@@ -146,5 +147,6 @@ class ThermalResult(HasTrust):
             "left_out_thz": list(self.left_out_thz),
             "note": self.note,
             "trust": self.trust.to_dict(),
+            "summary": summary_sentence(self),
             "checks": [c.to_dict() for c in self.checks],
         }

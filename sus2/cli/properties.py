@@ -146,8 +146,8 @@ def text_of(entry: Property, result: Any, potential: str, shown: Mapping[str, An
     relaxed = entry.relaxed(result) if entry.relaxed is not None else None
     formula = f"{relaxed.get_chemical_formula('metal')}, {len(relaxed)} atoms, " if relaxed is not None else ""
     lines = [f"{formula}{potential}"]
-    judged = result if isinstance(result, HasTrust) else getattr(result, "phonons", None)
-    if isinstance(judged, HasTrust):
+    judged: Any = result if isinstance(result, HasTrust) else getattr(result, "phonons", None)
+    if hasattr(judged, "trust"):
         lines.insert(0, summary_sentence(judged))
     if entry.show is not None:
         return lines + entry.show(result, **(shown or {}))

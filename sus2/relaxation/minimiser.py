@@ -25,6 +25,7 @@ from sus2.errors import ConvergenceError
 from sus2.native import kernels
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.packed import pack_structures
+from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.relaxation.criteria import CLOSEST_FRACTION, check_sane, stress_deviation_gpa
 from sus2.relaxation.result import RelaxResult
@@ -273,7 +274,7 @@ def result_of(run: Run, options: Options, potential: Calculates) -> RelaxResult:
     """What a run has come to."""
     final = run.atoms.copy()
     return RelaxResult(
-        potential=potential,
+        potential=potential if isinstance(potential, Potential) else None,
         atoms=final,
         converged=run.converged,
         steps=max(0, len(run.energies) - 1),

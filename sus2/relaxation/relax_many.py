@@ -10,8 +10,8 @@ from ase import Atoms
 
 from sus2.errors import ConvergenceError, Sus2Error
 from sus2.potential.evaluation import Calculates
-        potential=potential,
 from sus2.potential.packed import type_indices
+from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.relaxation.minimiser import MAX_DENSE_ATOMS, Options, Run, advance, result_of, start
 from sus2.relaxation.relax import relax
@@ -67,9 +67,17 @@ def relax_many(
                 runs[k] = start(atoms, symmetry, options)
                 continue
             results[k] = relax(
-                atoms, potential, positions=positions, cell=cell, fmax=fmax, stress_gpa=stress_gpa, symmetry=symmetry,
-                pressure_gpa=pressure_gpa, fixed_volume=fixed_volume, max_steps=max_steps,
-            )  # fmt: skip
+                atoms,
+                potential,
+                positions=positions,
+                cell=cell,
+                fmax=fmax,
+                stress_gpa=stress_gpa,
+                symmetry=symmetry,
+                pressure_gpa=pressure_gpa,
+                fixed_volume=fixed_volume,
+                max_steps=max_steps,
+            )
         except Sus2Error as error:
             results[k] = _refused(atoms, str(error), options, potential)
     active = list(runs.values())
@@ -82,13 +90,27 @@ def relax_many(
     return [results[k] for k in range(len(structures))]
 
 
-def _refused(atoms: Atoms, failure: str, options: Options, potential: Potential) -> RelaxResult:
+def _refused(atoms: Atoms, failure: str, options: Options, potential: Calculates) -> RelaxResult:
     """The result of a structure that could not be relaxed at all."""
     volume = abs(float(atoms.cell.volume))
     return RelaxResult(
-        potential=potential, atoms=atoms.copy(), converged=False, steps=0, max_force_ev_per_a=math.nan,
-        max_stress_gpa=math.nan, energy_ev=math.nan, energies_ev=(), volume_a3=volume, start_volume_a3=volume,
-        pressure_gpa=options.pressure_gpa, spacegroup_before="none", spacegroup_after="none",
-        symmetry_constrained=False, positions_free=options.positions, cell_free=options.cell,
-        force_tolerance_ev_per_a=options.fmax, stress_tolerance_gpa=options.stress_gpa, failure=failure,
-    )  # fmt: skip
+        potential=potential if isinstance(potential, Potential) else None,
+        atoms=atoms.copy(),
+        converged=False,
+        steps=0,
+        max_force_ev_per_a=math.nan,
+        max_stress_gpa=math.nan,
+        energy_ev=math.nan,
+        energies_ev=(),
+        volume_a3=volume,
+        start_volume_a3=volume,
+        pressure_gpa=options.pressure_gpa,
+        spacegroup_before="none",
+        spacegroup_after="none",
+        symmetry_constrained=False,
+        positions_free=options.positions,
+        cell_free=options.cell,
+        force_tolerance_ev_per_a=options.fmax,
+        stress_tolerance_gpa=options.stress_gpa,
+        failure=failure,
+    )

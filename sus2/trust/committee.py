@@ -169,7 +169,7 @@ def birch_murnaghan(volumes: Array, energies: Array) -> Array:
     # dx/dV = -(2/3) x^(5/2); P = -dE/dV.
     b0 = (4.0 / 9.0) * x0**5.0 * d2 * v0
     prime = 4.0 + (2.0 / 3.0) * x0 * d3 / d2
-    e0 = float(np.polyval(p[::-1], x0))
+    e0 = float(np.polynomial.polynomial.polyval(x0, p))
     return np.array([v0 * scale, b0 / scale, prime, e0])
 
 

@@ -31,9 +31,9 @@ def textbook_records(potential: Potential, report: Callable[[str], None] = print
 
     Parameters
     ----------
-    potential : Potential
+    potential
         The potential.
-    report : callable
+    report
         Told how far it is.
 
     Returns
@@ -57,13 +57,13 @@ def binary_records(
 
     Parameters
     ----------
-    potential : Potential
+    potential
         The potential.
-    binaries : sequence
+    binaries
         See sus2.training.data.reference_sets.binary_crystals.
-    count : int
+    count
         How many of those with up to twelve atoms, drawn at random.
-    report : callable
+    report
         Told how far it is.
 
     Returns
@@ -100,15 +100,15 @@ def calibrate(
 
     Parameters
     ----------
-    name : str
+    name
         The potential; its members must have been drawn.
-    binaries : sequence
+    binaries
         Crystals with volumes and moduli; may be empty.
-    count : int
+    count
         How many of them.
-    records : Path, optional
+    records
         File of records: read where it is there, else written.
-    report : callable
+    report
         Told how far it is.
 
     Returns

@@ -4,7 +4,7 @@ The relative error (value - reference) / value of a crystal is taken for a draw 
 scale is the noise model of sus2.trust.calibration; its parameters are those of the largest likelihood with a Gaussian
 prior on elements and classes. Folds are by composition: the errors of a crystal are judged by a model that has seen no
 crystal of the same composition. The scale of each class is then set on these so that one sigma covers 68 %, or, where
-the tails are heavier, so that two sigma cover 92 %.
+the tails are heavier, so that two sigma cover 90 %.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def fit_calibration(weights_sha256: str, records: Sequence[Record]) -> tuple[Cal
 
     Parameters
     ----------
-    weights_sha256 : str
+    weights_sha256
         Of the potential.
-    records : sequence of Record
+    records
         With the members' spreads.
 
     Returns
@@ -275,7 +275,7 @@ def _factors(rows: _Rows, sigma: Array) -> dict[str, float]:
 
 
 def _factor(z: Array) -> float:
-    return float(max(np.quantile(z, 0.68), 0.5 * np.quantile(z, 0.92), 1e-3))
+    return float(max(np.quantile(z, 0.68), 0.5 * np.quantile(z, 0.905), 1e-3))
 
 
 def _coverage(quantity: str, rows: _Rows, sigma: Array) -> list[Coverage]:

@@ -66,11 +66,11 @@ def recommend(atoms: Atoms | Structure, functional: str = "PBE", cards: Sequence
 
     Parameters
     ----------
-    atoms : Atoms or Structure
+    atoms
         The crystal.
-    functional : str
+    functional
         Potentials of it are compared; of another, where there is none of it.
-    cards : sequence of Card, optional
+    cards
         To choose from; by default those that are found by name.
 
     Returns
@@ -119,9 +119,9 @@ def predicted_error(atoms: Atoms, card: Card) -> float:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         The crystal.
-    card : Card
+    card
         Of a potential that is found by name.
 
     Returns

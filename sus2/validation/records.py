@@ -65,15 +65,15 @@ def record_of(
 
     Parameters
     ----------
-    name : str
+    name
         For people.
-    atoms : Atoms
+    atoms
         The crystal.
-    potential : Potential
+    potential
         With members, or the spreads are nan.
-    extra : dict, optional
+    extra
         More references, quantity -> (value, functional).
-    with_eos : bool
+    with_eos
         Whether to take E(V).
 
     Returns

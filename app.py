@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from pages._parts import frame, property_page
 from pages._parts.sign_in import require_sign_in
-from sus2.properties.catalogue import catalogue
 
 # section: (script below pages/, title, icon, path in the address)
 PAGES = {
@@ -35,18 +32,6 @@ st.set_page_config(page_title="SUS2 Explorer", page_icon="💠", layout="wide")
 require_sign_in()
 
 
-def property_pages() -> list[StreamlitPage]:
-    """The pages of the properties, in the order of their catalogue."""
-    made = []
-    for entry in catalogue().values():
-        if entry.page is not None:
-            draw = f"pages/{entry.page.script}.py" if entry.page.script else partial(property_page.show, entry)
-            path = entry.page.script.rpartition("/")[2] or entry.name
-            icon = f":material/{entry.page.icon}:"
-            made.append(st.Page(draw, title=entry.page.title, icon=icon, url_path=path))
-    return made
-
-
 def pages() -> dict[str, list[StreamlitPage]]:
     """All pages by section."""
     found = {
@@ -58,7 +43,7 @@ def pages() -> dict[str, list[StreamlitPage]]:
         ]
         for section, scripts in PAGES.items()
     }
-    found["Properties"] = property_pages() + found["Properties"]
+    found["Properties"] = property_page.navigation() + found["Properties"]
     return found
 
 

@@ -69,7 +69,7 @@ def _build_module(root: Path) -> ModuleType:
 
 
 def _platform() -> str:
-    """This platform in a wheel's tag; `make wheel` has auditwheel name the oldest Linux that serves."""
+    """The platform in a wheel's tag; `make wheel` has auditwheel name the oldest Linux that serves."""
     if sys.platform == "darwin":
         return f"macosx_{MACOS.replace('.', '_')}_{platform.machine()}"
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")

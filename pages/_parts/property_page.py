@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from pages._parts.downloads import export
 from pages._parts.results import Shown, ask
 from pages._parts.selection import Crystal, crystal, model
 from pages._parts.widgets import checks, guard, number, quantity, table, title
 from sus2.checks import Check
+from sus2.properties.catalogue import catalogue
 from sus2.properties.property import Option, Property, Quantity
 
 MAX_COLUMNS = 4
@@ -110,3 +113,15 @@ def _setting(entry: Property, option: Option) -> Any:
     if option.kind in (int, float):
         return option.kind(st.number_input(label, value=option.default, key=key, bind="query-params"))
     return st.text_input(label, option.default, key=key, bind="query-params")
+
+
+def navigation() -> list[StreamlitPage]:
+    """List the pages of the properties, in the order of their catalogue."""
+    made = []
+    for entry in catalogue().values():
+        if entry.page is not None:
+            draw = f"pages/{entry.page.script}.py" if entry.page.script else partial(show, entry)
+            path = entry.page.script.rpartition("/")[2] or entry.name
+            icon = f":material/{entry.page.icon}:"
+            made.append(st.Page(draw, title=entry.page.title, icon=icon, url_path=path))
+    return made

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,19 +18,33 @@ import typer
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 from typer.testing import CliRunner
 
 import sus2
+from sus2 import properties
 from sus2.cli import main as cli
+from sus2.cli.properties import command_of
 from sus2.errors import DataError, PotentialFileError
+from sus2.jobs.executor import InlineExecutor
+from sus2.jobs.memory import peak_mib
+from sus2.jobs.reproduce import as_command, as_python
 from sus2.potential.card import read_card, write_card
+from sus2.properties import catalogue
+from sus2.properties.property_table import evaluate_many
 from sus2.registry.load import model_folders, models, pretrained_folder
+from sus2.screening.columns import screen_columns
+from sus2.screening.read import read_screening
+from sus2.screening.start import screen
+from sus2.structures import sample
 from sus2.testing import CONTRACT
 from sus2.training.data.sets import load_set, set_folder
 from sus2.training.teachers import build as teacher
 from sus2.training.teachers.ase_teacher import serve
 from sus2.training.teachers.build import BuildPlan, build_set
 from tests.docs.test_docs import blocks, run, script
+from tests.ui.conftest import app  # noqa: F401  (a fixture)
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "extending"
 _FILE = re.compile(r"^```python\n# ([\w/]+\.py)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -40,68 +55,124 @@ def files(page: str) -> dict[str, str]:
     return dict(_FILE.findall((PAGES / page).read_text(encoding="utf-8")))
 
 
+SILICON = "si-mlearn-pbe"
+
 # A property -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The new modules as if they lay in sus2/."""
+    """The folder of the page as if it lay in sus2/properties, and its line in the catalogue."""
     found = files("property.md")
-    (tmp_path / "sus2").mkdir()
+    folder = tmp_path / "sus2" / "properties" / "einstein"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
     for name, code in found.items():
         if name.startswith("sus2/"):
             (tmp_path / name).write_text(code, encoding="utf-8")
-    monkeypatch.setattr(sus2, "__path__", [*sus2.__path__, str(tmp_path / "sus2")])
+    monkeypatch.setattr(properties, "__path__", [*properties.__path__, str(folder.parent)])
+    monkeypatch.setattr(catalogue, "FOLDERS", (*catalogue.FOLDERS, "einstein"))
     importlib.invalidate_caches()
     yield found
-    for name in ("sus2.einstein", "sus2.einstein_cli"):
-        sys.modules.pop(name, None)
-        vars(sus2).pop(name.partition(".")[2], None)
+    for name in [m for m in sys.modules if m.startswith("sus2.properties.einstein")]:
+        sys.modules.pop(name)
+    vars(properties).pop("einstein", None)
+    catalogue._entries.cache_clear()
+    catalogue._columns.cache_clear()
+
+
+def einstein_of(atoms: Atoms) -> Any:
+    module = importlib.import_module("sus2.properties.einstein.calculate")
+    return module.einstein(atoms, sus2.load(SILICON))
+
+
+def test_the_page_shows_one_folder_and_one_line() -> None:
+    text = (PAGES / "property.md").read_text(encoding="utf-8")
+    shown = {name.rpartition("/")[0] for name in files("property.md") if name.startswith("sus2/")}
+    assert shown == {"sus2/properties/einstein"}
+    assert '`"einstein",` in `FOLDERS`' in text
 
 
 def test_a_property_passes_its_own_test(package: dict[str, str]) -> None:
     space: dict[str, object] = {}
-    exec(compile(package["tests/test_einstein.py"], "tests/test_einstein.py", "exec"), space)
+    exec(compile(package["tests/properties/test_einstein.py"], "test_einstein.py", "exec"), space)
     tests = [value for name, value in space.items() if name.startswith("test_")]
     assert len(tests) == 2
     for test in tests:
         test()  # type: ignore[operator]
 
 
-def test_a_property_is_a_question_and_its_answer_is_kept(
+def test_a_property_is_a_calculation_and_its_result_is_kept(
     package: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    space: dict[str, object] = {}
+    space: dict[str, Any] = {}
     exec(compile(package["ask.py"], "ask.py", "exec"), space)
-    module = importlib.import_module("sus2.einstein")
-    direct = module.einstein(bulk("Si"), sus2.load("si-mlearn-pbe"))
-    kept = space["found"].result()  # type: ignore[attr-defined]
-    assert type(kept) is module.EinsteinResult
+    direct = einstein_of(bulk("Si"))
+    kept = space["found"].result()
+    assert type(kept) is type(direct)
     np.testing.assert_array_equal(kept.frequencies_thz, direct.frequencies_thz)
-    assert capsys.readouterr().out.startswith(space["calculation"].key[:8])  # type: ignore[attr-defined]
+    assert capsys.readouterr().out.startswith(space["calculation"].key[:8])
+    assert as_command(space["calculation"], structure="x.json") == f"sus2 einstein x.json --model {SILICON} --json"
+    assert "einstein(" in as_python(space["calculation"], file="x.json")
+
+
+def test_a_property_has_a_memory_estimate(package: dict[str, str]) -> None:
+    small, large = (peak_mib("einstein", [bulk("Si", cubic=True) * (n, 1, 1)], [5.0]) for n in (1, 8))
+    assert small is not None
+    assert large is not None
+    assert large > small
 
 
 def test_a_property_is_a_command_with_the_same_numbers(package: dict[str, str]) -> None:
-    app = typer.Typer()
-    app.command()(importlib.import_module("sus2.einstein_cli").einstein)
-    app.command()(cli.models)
-    done = CliRunner().invoke(app, ["einstein", "si", "--model", "si-mlearn-pbe", "--json"])
+    commands = typer.Typer()
+    commands.command("einstein")(command_of(catalogue.catalogue()["einstein"]))
+    commands.command()(cli.models)
+    done = CliRunner().invoke(commands, ["einstein", "si", "--model", SILICON, "--json"])
     assert done.exit_code == 0, done.output
-    from sus2.structures import sample
-
-    direct = importlib.import_module("sus2.einstein").einstein(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
+    direct = einstein_of(sample("si").atoms())
     assert json.loads(done.stdout)["frequencies_thz"] == direct.frequencies_thz.tolist()
-    table = CliRunner().invoke(app, ["einstein", "si", "--model", "si-mlearn-pbe"])
-    assert table.stdout.count("Si ") == 8
+    text = CliRunner().invoke(commands, ["einstein", "si", "--model", SILICON]).stdout
+    assert f"{direct.frequencies_thz.max():.6f} THz" in text
 
 
-def test_the_page_of_the_example_holds_no_physics(package: dict[str, str]) -> None:
-    code = package["pages/properties/einstein.py"]
-    compile(code, "pages/properties/einstein.py", "exec")
-    assert "numpy" not in code
-    for name in re.findall(r"frame\.(\w+)", code):
-        frame = (PAGES.parent.parent / "pages" / "_parts" / "frame.py").read_text(encoding="utf-8")
-        assert re.search(rf"\b{name}\b", frame), name
+def test_a_property_has_columns_in_tables_and_screening(package: dict[str, str], tmp_path: Path) -> None:
+    direct = einstein_of(bulk("Si"))
+    expected = {
+        "einstein_lowest_thz": direct.frequencies_thz.min(),
+        "einstein_highest_thz": direct.frequencies_thz.max(),
+    }
+    (row,) = evaluate_many({"si": bulk("Si")}, sus2.load(SILICON), properties=["einstein"]).rows
+    assert {k: row.values[k] for k in expected} == expected
+    assert row.texts["held"] == "yes"
+    executor = InlineExecutor()
+    screen({"si": bulk("Si")}, SILICON, properties=["einstein"], out=tmp_path / "x.db", executor=executor)
+    executor.shutdown()
+    (kept,) = read_screening(tmp_path / "x.db").rows
+    assert kept.numbers == pytest.approx(expected, rel=1e-12)
+    assert set(expected) <= set(screen_columns())
+
+
+def test_a_property_has_rows_in_a_comparison(package: dict[str, str]) -> None:
+    other = sus2.load("sus2-semiconductors-pbe")
+    found = sus2.compare(bulk("Si"), [sus2.load(SILICON), other], properties=["einstein"])
+    rows = {d.key: d for d in found.differences[other.name]}
+    d = rows["einstein_highest_thz"]
+    assert (d.label, d.unit) == ("Highest Einstein frequency", "THz")
+    assert d.reference == found.own[0].results["einstein"].frequencies_thz.max()
+    assert d.fixed is not None
+
+
+def test_a_property_has_a_page(package: dict[str, str], app: AppTest) -> None:  # noqa: F811
+    app.query_params["crystal"] = "si"
+    app.query_params["model"] = SILICON
+    app.run()
+    app._page_hash = calc_hash("einstein")  # a page without a script has no other name
+    app.run()
+    assert not app.exception
+    assert app.title[0].value == "Einstein frequencies"
+    shown = " ".join(m.value for m in app.markdown)
+    direct = einstein_of(sample("si").atoms())
+    assert f"{direct.frequencies_thz.max():.3f}" in shown
 
 
 # A potential ------------------------------------------------------------------------------------------------------

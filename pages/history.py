@@ -46,7 +46,9 @@ def show(entries: Sequence[Entry]) -> list[Entry]:
             "when": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
             "open": st.column_config.LinkColumn(display_text="open"),
             "seconds": st.column_config.NumberColumn(
-                "computed in (s)", format="%.2f", help="Empty where the result is no longer kept; it is computed again."
+                "computed in (s)",
+                format="%.2f",
+                help="Empty where the result is no longer cached; opening it computes it again.",
             ),
         },
     )
@@ -89,21 +91,21 @@ def forget(ids: list[int] | None) -> None:
 
 frame.title(
     "History",
-    "What you asked in this browser, the latest first. Nobody else sees it; results are kept on this server until its "
-    "store is full, then those not used for longest go.",
+    "What was computed in this browser, the latest first. Nobody else sees it. Results are cached on this server; when "
+    "the cache is full, the least recently used are removed.",
 )
 with frame.guard():
     store = job_queue().store
     if "history_problem" in st.session_state:
         frame.error(st.session_state.pop("history_problem"))
     if store is None:
-        st.info("This server keeps no results on disk, so there is no history.")
+        st.info("This server caches no results on disk, so there is no history.")
     else:
         search = st.text_input("Search", key="history_search", placeholder="words in page, crystal, formula or model")
         entries = store.history(frame.owner(), search=search)
         if not entries:
-            nothing = "Nothing yet: open a page, and what it computes is listed here, with a link to the same view."
-            st.info("Nothing here matches; use other words." if search else nothing)
+            nothing = "Nothing yet: what a page computes is listed here, with a link to the same view."
+            st.info("Nothing matches; try other words." if search else nothing)
             st.page_link("pages/properties/eos.py", label="Compute an equation of state", icon=":material/show_chart:")
         else:
             chosen = show(entries)
@@ -127,4 +129,4 @@ with frame.guard():
                     disabled=bool(search) and not chosen,
                 )
             n, held = store.size()
-            st.caption(f"The store holds {n} results, {held / 2**20:.1f} of {store.max_bytes / 2**20:.0f} MiB.")
+            st.caption(f"The cache holds {n} results, {held / 2**20:.1f} of {store.max_bytes / 2**20:.0f} MiB.")

@@ -260,8 +260,8 @@ def named_xyz(name: str, atoms: Atoms) -> str:
 
 frame.title(
     "Many structures",
-    "One run over many crystals: drop files or a zip archive, choose what to compute, and get a table and a plot. One "
-    "that fails says why and does not stop the others.",
+    "One run over many crystals: upload files or a zip archive, choose what to compute, and get a table and a plot. A "
+    "structure that fails is listed with its reason; the others go on.",
 )
 with frame.guard():
     model = chosen_model()

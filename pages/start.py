@@ -26,8 +26,8 @@ def drawn(key: str, mode: Mode) -> Any:
 
 frame.title(
     "SUS2 Explorer",
-    "Upload a crystal and see what a **SUS2** interatomic potential says about it, and how far to trust it. SUS2 is a "
-    "machine-learning potential built on the universal equation of state, small enough to answer while you watch.",
+    "Upload a crystal and see what a **SUS2** interatomic potential predicts for it, and how far to trust the "
+    "prediction. SUS2 is a machine-learning potential built on the universal equation of state, fast enough for interactive use.",
 )
 
 st.subheader("Begin with one of these")
@@ -52,11 +52,11 @@ for column, (key, text) in zip(st.columns(3), EXAMPLES, strict=True):
 
 st.subheader("or with your own")
 st.markdown(
-    f"Drop a file on the panel at the left: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Then open a page: the crystal "
-    "and the model stay as you chose them, and the address of the page is a link to what you see."
+    f"Upload a file in the panel on the left: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Then open a page: crystal "
+    "and model stay as chosen, and the address of the page is a link to what you see."
 )
 with st.container(horizontal=True):
-    st.page_link("pages/structure.py", label="Look at the structure", icon=":material/deployed_code:")
+    st.page_link("pages/structure.py", label="View the structure", icon=":material/deployed_code:")
     st.page_link("pages/properties/eos.py", label="Compute its equation of state", icon=":material/show_chart:")
     st.page_link("pages/potentials/compare.py", label="Compare functionals", icon=":material/compare_arrows:")
-    st.page_link("pages/potentials/models.py", label="What the models know", icon=":material/grid_view:")
+    st.page_link("pages/potentials/models.py", label="Models and their elements", icon=":material/grid_view:")

@@ -1,4 +1,4 @@
-"""What a result leaves the app with: files, figures, one archive of everything, and how to get it again."""
+"""Downloads of a result: files, figures, one archive of everything, and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def export(
     figures = st.session_state["figures"]  # not a copy: tabs that are opened later add to it
     downloads(everything, key=stem)
     st.download_button(
-        "All of it, with the plots (zip)",
+        "Everything, with the plots (zip)",
         lambda: archive(everything, python=python, command=command, figures=figures, title=stem),
         f"{stem}.zip",
         "application/zip",
@@ -87,9 +87,9 @@ def export(
             st.markdown("**On the command line**")
             st.code(command, language="bash", wrap_lines=True)
             if f"{stem}.json" in command:
-                st.caption(f"{stem}.json is the file of the button above; it holds the crystal to the last digit.")
+                st.caption(f"{stem}.json is the file of the button above; it holds the crystal with all digits.")
 
-    folded("How this was computed, and how to get it again", again, key=f"fold_{stem}")
+    folded("How this was computed, and how to reproduce it", again, key=f"fold_{stem}")
 
 
 def provenance(shown: Shown, crystal: Crystal) -> dict[str, Any]:

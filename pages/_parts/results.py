@@ -116,7 +116,7 @@ def ask(
         pressed=pressed,
         wanted=pressed or auto or _live(name),
         place=row[1],
-        idle=f"Press {button} to see the result for these settings. {note}" if main else note,
+        idle=f"Press {button} for these settings. {note}" if main else note,
     )
     if shown is None:
         return None
@@ -169,7 +169,7 @@ def _computed(
         cancelled.discard(key)
     job = jobs.find(key)
     if key in cancelled:
-        place.info("Cancelled. Press the button to begin it again.")
+        place.info("Cancelled. Press the button to start it again.")
         return None
     if job is not None and job.status == "failed" and not pressed:
         with place:
@@ -229,7 +229,7 @@ def _origin(shown: Shown) -> str:
     if time.time() - shown.stored.created < 60.0:
         return f"{text}."
     when = datetime.fromtimestamp(shown.stored.created).strftime("%d %B %Y, %H:%M")
-    return f"From the store: {text[0].lower()}{text[1:]} on {when}."
+    return f"From the cache: {text[0].lower()}{text[1:]} on {when}."
 
 
 def _remember(shown: Shown, page: str) -> None:

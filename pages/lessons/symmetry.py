@@ -231,7 +231,7 @@ def _questions(found: ElasticResult, example: parts.Example, relation: Cauchy | 
     parts.questions(
         (
             (
-                "Shear silicon by yz alone. Why does no stress along x answer?",
+                "Shear silicon by yz alone. Why is there no stress along x?",
                 "A half turn about z turns a shear by +yz into one by −yz and leaves a stress along x as it was. So "
                 "both shears would have to call up the same stress, but in a linear law opposite strains call up "
                 "opposite stresses: it is zero. Quartz has no such half turn. Choose it and shear yz.",

@@ -76,8 +76,8 @@ def show_reference(crystal: frame.Crystal, model: frame.Model, report: ModelChec
 
 frame.title(
     "Model check",
-    "Is this potential sane for this crystal? Derivatives, symmetries, smoothness, short distances, stability, a short "
-    "run of dynamics and the distance to its training data, each with a verdict and what it means.",
+    "Can this potential be trusted for this crystal? Derivatives, symmetries, smoothness, short distances, stability, "
+    "a short run of dynamics and the distance to its training data, each with a verdict and what it means.",
 )
 with frame.guard():
     crystal = frame.crystal()

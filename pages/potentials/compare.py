@@ -124,7 +124,7 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
         keep=["compare_cells", "compare_unit"],
     )
     if c.problems:
-        with st.expander(f"What could not be computed ({len(c.problems)})", expanded=True):
+        with st.expander(f"Not computed ({len(c.problems)})", expanded=True):
             for problem in c.problems:
                 st.markdown(f"- {frame.plain(problem)}")
     stem = f"{crystal.file_name}-compare"
@@ -208,7 +208,7 @@ def show_figures(c: Comparison, crystal: frame.Crystal) -> None:
 def show_energies(c: Comparison) -> None:
     e = c.energies
     if e is None:
-        st.info("Energies were not asked for.")
+        st.info("Energies were not requested.")
         return
     st.markdown(
         "Each functional has its own zero of energy, so raw energies of two functionals are never subtracted here. "
@@ -393,8 +393,8 @@ def show_one(models: Sequence[frame.Model], crystal: frame.Crystal) -> None:
 
 frame.title(
     "Compare",
-    "What the choice of the functional changes for this crystal: lattice, stiffness, vibrations and energies of two or "
-    "more potentials, each in its own relaxed cell and all in one fixed cell.",
+    "How the choice of functional changes this crystal: lattice, stiffness, vibrations and energies in two or more "
+    "potentials, each in its own relaxed cell and all in one fixed cell.",
 )
 with frame.guard():
     crystal = frame.crystal()

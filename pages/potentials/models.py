@@ -152,7 +152,7 @@ def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
             "model, number by number:"
         )
         st.page_link("pages/potentials/compare.py", label="Compare it", icon=":material/compare_arrows:")
-        st.page_link("pages/potentials/check.py", label="Check whether it is sane", icon=":material/fact_check:")
+        st.page_link("pages/potentials/check.py", label="Check it for this crystal", icon=":material/fact_check:")
 
 
 frame.title(

@@ -140,8 +140,8 @@ def show_energy(made: Made) -> None:
 
 def show_pressure(result: EosResult, fit: EosFit, made: Made) -> None:
     st.markdown(
-        "Points come from the stress of the potential, the curve from the fit to its energies: two ways to one "
-        f"pressure. They differ by at most **{result.pressure_deviation_gpa:.3g} GPa** here."
+        "The points are the stress of the potential, the curve is the derivative of the fitted energy: two routes to "
+        f"the same pressure. They differ by at most **{result.pressure_deviation_gpa:.3g} GPa** here."
     )
     frame.plot_of(made(), "eos_pressure")
     squeeze(result, fit)
@@ -183,10 +183,20 @@ def squeeze(result: EosResult, fit: EosFit) -> None:
     for column, (label, value, unit, meaning) in zip(
         st.columns(4),
         (
-            ("Volume", frame.number(v / n, 3), "Å³/atom", "Of the fitted curve, at the slider."),
-            ("Pressure", frame.number(pressure, 2), "GPa", "What it takes to hold this volume; below zero it pulls."),
-            ("Bulk modulus there", frame.number(modulus, 1), "GPa", "−V dP/dV at this volume: it grows as B₀′ says."),
-            ("Energy above E₀", frame.number(lift, 2), "meV/atom", "The work of getting there."),
+            ("Volume", frame.number(v / n, 3), "Å³/atom", "Volume set by the slider."),
+            (
+                "Pressure",
+                frame.number(pressure, 2),
+                "GPa",
+                "Pressure needed to hold this volume; negative under tension.",
+            ),
+            (
+                "Bulk modulus there",
+                frame.number(modulus, 1),
+                "GPa",
+                "−V dP/dV at this volume; B₀′ is its slope with pressure.",
+            ),
+            ("Energy above E₀", frame.number(lift, 2), "meV/atom", "Work of compression or expansion."),
         ),
         strict=True,
     ):

@@ -203,12 +203,14 @@ def show_motion(result: PhononResult, bands: BandStructure, crystal: frame.Cryst
     show_mode(result, q, branch, crystal, key="phonon_motion", name=name)
     if frequencies[branch] > -0.05:
         return
-    st.markdown("This mode is soft: the energy falls along it, so the crystal wants another structure.")
+    st.markdown(
+        "This mode is imaginary: the energy decreases along it, so the crystal is dynamically unstable along this mode."
+    )
     found = frame.ask(
         follow_from,
         auto=False,
-        button="Follow it",
-        note="Displaces the atoms along it and relaxes them.",
+        button="Follow this mode",
+        note="Displaces the atoms along the mode and relaxes the crystal.",
         atoms=result.atoms,
         potential=model,
         q_fractional=list(q),
@@ -220,7 +222,7 @@ def show_motion(result: PhononResult, bands: BandStructure, crystal: frame.Cryst
     followed = found.result
     st.success(followed.summary) if followed.lower else st.warning(followed.summary)
     if followed.lower and st.button(
-        "Take the lower phase as the crystal",
+        "Continue with the lower phase",
         key="phonon_lower",
         on_click=take_phase,
         args=(followed.atoms, f"{crystal.label}, {followed.spacegroup_relaxed}"),
@@ -256,7 +258,9 @@ def special_points(path: QPath) -> list[tuple[str, list[float]]]:
 
 def show_heat(thermal: PhononThermal | None, crystal: frame.Crystal, made: Made) -> None:
     if thermal is None:
-        st.info("Thermal functions need real frequencies everywhere; follow the soft mode to a stable phase first.")
+        st.info(
+            "Thermal functions need real frequencies everywhere: follow the imaginary mode to a stable phase first."
+        )
         return
     t = st.slider("Temperature (K)", 0, 1000, ROOM_K, 10, key="phonon_temperature")
     k = int(np.argmin(np.abs(thermal.temperatures_k - t)))

@@ -92,7 +92,7 @@ def test_a_long_calculation_is_cancelled_and_the_worker_goes_on(
     page, problems = watched(context)
     begin_long(page, server, tmp_path)
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("Cancelled. Press the button to begin it again.").wait_for()
+    page.get_by_text("Cancelled. Press the button to start it again.").wait_for()
     assert page.get_by_role("button", name="Cancel").count() == 0
     page.goto(f"{server}/eos?crystal=cu&eos_points=13")
     page.get_by_text(re.compile("omputed in")).wait_for()
@@ -121,7 +121,7 @@ def test_a_lost_process_is_said_and_the_calculation_offered_again(
     page.get_by_text(re.compile("lost its process.*run it again")).wait_for()
     page.get_by_role("button", name="Compute").click()
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("Cancelled. Press the button to begin it again.").wait_for()
+    page.get_by_text("Cancelled. Press the button to start it again.").wait_for()
     assert problems == []
 
 
@@ -137,7 +137,7 @@ def test_a_calculation_survives_a_reload_and_a_change_of_page(
     page.get_by_text("Under way: thermal properties").wait_for()
     page.locator("[data-testid=stSidebarNav] a", has_text="Thermal properties").click()
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("Cancelled. Press the button to begin it again.").wait_for()
+    page.get_by_text("Cancelled. Press the button to start it again.").wait_for()
     assert problems == []
 
 
@@ -175,7 +175,7 @@ def test_what_is_downloaded_reads_back_and_reproduces(
     relaxed = read_structure("relaxed.cif", downloaded(page, "Relaxed (CIF)"))
     assert np.isclose(relaxed.get_volume() / len(relaxed), expected.v0_a3_per_atom, rtol=1e-6)
 
-    with zipfile.ZipFile(io.BytesIO(downloaded(page, "All of it, with the plots"))) as archive:
+    with zipfile.ZipFile(io.BytesIO(downloaded(page, "Everything, with the plots"))) as archive:
         assert archive.testzip() is None
         archive.extractall(tmp_path)
     # Also the plots of tabs that were never opened.

@@ -26,7 +26,7 @@ def test_the_same_question_is_answered_from_the_store_and_says_so(kept: AppTest)
 
     st.cache_resource.clear()
     kept.run()
-    assert "From the store: computed in" in captions(kept)
+    assert "From the cache: computed in" in captions(kept)
     assert jobs_queue.job_queue().under_way("") == []
 
 

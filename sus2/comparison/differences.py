@@ -55,13 +55,13 @@ class Difference:
     ----------
     key, label, unit, digits
         As in `Quantity`.
-    reference, value : float
+    reference, value
         In each potential's own relaxed cell, the first potential's first.
-    fixed : float or None
+    fixed
         The difference with both in the one fixed cell; None where it has no meaning there.
-    error : float or None
+    error
         Error of the difference, the root of the sum of squares of what the cards state; None where they state nothing.
-    error_source : str
+    error_source
         Where the error comes from, or who states none.
     """
 
@@ -104,9 +104,9 @@ class BandAgreement:
 
     Attributes
     ----------
-    rms_thz, mean_thz : float
+    rms_thz, mean_thz
         Root-mean-square and mean difference.
-    slope : float
+    slope
         Least-squares slope through the origin: 1 for equal stiffness, less for softer phonons.
     """
 
@@ -129,7 +129,7 @@ def lattice(atoms: Atoms) -> dict[Quantity, float]:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         The crystal.
 
     Returns
@@ -158,13 +158,13 @@ def differences(
 
     Parameters
     ----------
-    potentials : tuple of Calculates
+    potentials
         The first potential and the other.
-    own : tuple of mappings
+    own
         Quantities of each in its own relaxed cell.
-    fixed : tuple of mappings
+    fixed
         Quantities of each in the one fixed cell; may be empty.
-    formula : str
+    formula
         Formula of the crystal, for the errors that cards state of it.
 
     Returns

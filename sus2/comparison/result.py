@@ -41,23 +41,23 @@ class Side:
 
     Attributes
     ----------
-    potential : Calculates
+    potential
         The potential.
-    mode : {"own", "fixed"}
+    mode
         Whether the cell is the potential's own relaxed one or the fixed one.
-    atoms : Atoms
+    atoms
         The standard primitive cell.
-    relaxation : RelaxResult
+    relaxation
         How it was relaxed.
-    energy_ev_per_atom : float
+    energy_ev_per_atom
         Energy on the potential's own scale.
-    pressure_gpa : float
+    pressure_gpa
         Pressure of the cell.
-    results : mapping
+    results
         Result of each property, by the names of the catalogue; what was not asked for or could not be computed is
         missing. Equations of state and quasi-harmonic properties belong to the own cell alone; phonons are a
         `PhononReport` on the path that all potentials share.
-    problems : tuple of str
+    problems
         What could not be computed, one sentence each.
     """
 
@@ -123,17 +123,17 @@ class Comparison:
 
     Attributes
     ----------
-    formula : str
+    formula
         Reduced formula.
-    potentials : tuple of Calculates
+    potentials
         The potentials.
-    own, fixed : tuple of Side
+    own, fixed
         Each potential in its own relaxed cell, and in the one fixed cell.
-    fixed_cell : str
+    fixed_cell
         What that cell is, in words.
-    path : QPath or None
+    path
         The path of all band structures.
-    energies : EnergyScales or None
+    energies
         Energies made comparable.
     """
 

@@ -58,9 +58,9 @@ class ReadoutBasis:
 
     Parameters
     ----------
-    potential : Potential
+    potential
         Its graph, radial part and species coefficients are used, its readout is not.
-    directions : ndarray of shape (S, R)
+    directions
         Directions of theta.
 
     Raises
@@ -147,9 +147,9 @@ class ReadoutBasis:
 
         Parameters
         ----------
-        sites : Sites
+        sites
             With derivatives.
-        moves : ndarray of shape (D, E, 3)
+        moves
             Rate of change of each edge vector; complex ones stand for waves, and give the mean over the phase.
 
         Returns
@@ -219,13 +219,13 @@ def wave_moves(sites: Sites, cell: Array, q: Array, patterns: ComplexArray) -> C
 
     Parameters
     ----------
-    sites : Sites
+    sites
         The structure.
-    cell : ndarray of shape (3, 3)
+    cell
         Its lattice vectors, A.
-    q : ndarray of shape (3,)
+    q
         In units of the reciprocal lattice vectors.
-    patterns : ndarray of shape (D, N, 3)
+    patterns
         Displacement of each atom in phonopy's phase convention, where phases carry the positions.
 
     Returns

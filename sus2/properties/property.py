@@ -29,27 +29,27 @@ class Quantity:
 
     Attributes
     ----------
-    key : str
+    key
         Name in tables, databases and JSON, with the unit at its end (``b0_gpa``).
-    symbol : str
+    symbol
         Short name, for the heading of a column.
-    label : str
+    label
         Name in words, for a row.
-    unit : str
+    unit
         Unit as people write it; empty for a pure number.
-    digits : int
+    digits
         Digits after the decimal point.
-    meaning : str
+    meaning
         One sentence that explains the quantity.
-    read : callable, optional
+    read
         ``read(result)`` gives the number; by default the attribute called `key`.
-    error : callable, optional
+    error
         ``error(result)`` gives its standard error, where there is one.
-    headline : bool
+    headline
         Whether the page of the property shows it above the figures.
-    tabulated : bool
+    tabulated
         Whether tables of many crystals have a column for it.
-    compared : callable
+    compared
         ``compared(result)`` tells whether potentials are compared by it.
     """
 
@@ -81,11 +81,11 @@ class Category:
 
     Attributes
     ----------
-    key : str
+    key
         Name in tables, databases and JSON.
-    title : str
+    title
         Heading of the column.
-    read : callable
+    read
         ``read(result)`` gives the word.
     """
 
@@ -100,17 +100,17 @@ class Option:
 
     Attributes
     ----------
-    name : str
+    name
         Name of the argument; the option is ``--name`` with hyphens.
-    kind : type
+    kind
         Type of the value.
-    default : object
+    default
         Its default, the function's own.
-    help : str
+    help
         One sentence.
-    short : str
+    short
         A second, shorter name of the option.
-    shown : bool
+    shown
         Whether it is no argument of the function, but of the text that is printed.
     """
 
@@ -128,15 +128,15 @@ class Page:
 
     Attributes
     ----------
-    title : str
+    title
         Name in the navigation and heading.
-    icon : str
+    icon
         Name of a Material symbol.
-    about : str
+    about
         One or two sentences below the heading.
-    script : str
+    script
         Its script below ``pages/``, without the ending; empty for the page that every property has.
-    max_auto_atoms : int
+    max_auto_atoms
         Samples of at most so many atoms are computed without waiting for the button.
     """
 
@@ -153,13 +153,13 @@ class Download:
 
     Attributes
     ----------
-    label : str
+    label
         What the button says.
-    ending : str
+    ending
         Ending of the file's name.
-    mime : str
+    mime
         Media type.
-    write : callable
+    write
         ``write(result)`` gives the content.
     """
 
@@ -184,60 +184,60 @@ class Property:
 
     Attributes
     ----------
-    name : str
+    name
         Its name, which is also its command and the path of its page.
-    title : str
+    title
         What it is, in the middle of a sentence.
-    function : str
+    function
         ``module:function`` that computes it; called as ``f(atoms, potential, *, progress, **settings)``.
-    help : str
+    help
         Help text of the command.
-    quantities : tuple of Quantity
+    quantities
         Its numbers.
-    categories : tuple of Category
+    categories
         Its words.
-    more : callable, optional
+    more
         ``more(result)`` gives further quantities and their numbers, which depend on the crystal (elastic constants).
-    options : tuple of Option
+    options
         Options of the command.
-    settings : mapping
+    settings
         Settings for tables of many crystals, where they are not the function's own defaults.
-    finite : str
+    finite
         Value of the setting ``method`` for potentials without exact second derivatives; empty where there is no such
         setting.
-    begins_with_relaxation : bool
+    begins_with_relaxation
         Whether the function begins with ``sus2.relax`` and its defaults, so that one relaxation serves several.
-    in_fixed_cell : bool
+    in_fixed_cell
         Whether it has a meaning in a cell that is not relaxed in the potential.
-    together : str
+    together
         ``module:function`` that prepares many crystals at once (see `sus2.properties.together`); empty where each is
         computed alone.
-    memory : mapping
+    memory
         Function name -> parts of the memory estimate (see `sus2.jobs.memory`), for the property's function and for
         those that go with it.
-    cost : float
+    cost
         Time for one crystal, in relaxations.
-    commands : tuple of str
+    commands
         Further functions that the command reproduces.
-    relaxed : callable, optional
+    relaxed
         ``relaxed(result)`` gives the relaxed crystal.
-    content : callable
+    content
         ``content(result)`` gives the JSON of the command.
-    lines : callable
+    lines
         ``lines(result)`` gives lines of text for the command, below the quantities.
-    show : callable, optional
+    show
         ``show(result, **options)`` gives all lines of text, in place of the quantities.
-    write_files : callable, optional
+    write_files
         ``write_files(result, folder)`` writes the files of other programs; the command's ``--output`` is a folder then.
-    check : callable, optional
+    check
         ``check(result)`` raises the error of a result that is not to be used.
-    downloads : tuple of Download
+    downloads
         Files of the page.
-    seen : str
+    seen
         The expression that the script which reproduces a result prints.
-    page : Page, optional
+    page
         Its page; None where it has none.
-    kept : tuple of str
+    kept
         Cached properties of its results that are stored with them, as they take longer to compute than to read.
     """
 
@@ -298,9 +298,9 @@ class Property:
 
         Parameters
         ----------
-        exact : bool
+        exact
             Whether the potential has exact second derivatives.
-        given : mapping, optional
+        given
             Settings that go before.
 
         Returns

@@ -42,10 +42,22 @@ _EDGES: Final = 200_000
 class Information:
     """What is kept of a training set of C elements and S scalars.
 
-    weights_sha256: of the potential; centre (C, S) mean descriptor of each element, eV; spread (S,) of each scalar
-    around the centres, eV; directions (S, R), orthonormal, of largest variance of the scalars in units of their spread,
-    and variance (R,) along each; rest, the variance that all other directions count with; scale (C,) the distance that
-    99.9 % of the training atoms keep, nan for an element without enough of them.
+    Attributes
+    ----------
+    weights_sha256
+        Of the potential.
+    centre
+        (C, S), mean descriptor of each element, eV.
+    spread
+        (S,), of each scalar around the centres, eV.
+    directions
+        (S, R), orthonormal, of largest variance of the scalars in units of their spread.
+    variance
+        (R,), along each direction.
+    rest
+        The variance that all other directions count with.
+    scale
+        (C,), the distance that 99.9 % of the training atoms keep; nan for an element without enough of them.
     """
 
     weights_sha256: str
@@ -59,7 +71,15 @@ class Information:
 
 @dataclass(frozen=True, eq=False)
 class ExtrapolationGrade:
-    """grades: one array (N,) for each structure, nan where nothing is known; note: why there is no grade, or empty."""
+    """How far atoms are from the training data.
+
+    Attributes
+    ----------
+    grades
+        One array (N,) for each structure, nan where nothing is known.
+    note
+        Why there is no grade, or empty.
+    """
 
     grades: tuple[Array, ...]
     note: str
@@ -93,7 +113,20 @@ class ExtrapolationGrade:
 
 
 def extrapolation_grade(potential: Calculates, structures: Sequence[Atoms]) -> ExtrapolationGrade:
-    """Grade of every atom; without the file of the potential's training data the note says so."""
+    """Grade every atom of some structures.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+    structures
+        The structures.
+
+    Returns
+    -------
+    ExtrapolationGrade
+        The grades; without the file of the potential's training data its note says so.
+    """
     nothing = tuple(np.full(len(a), np.nan) for a in structures)
     if not isinstance(potential, Potential):
         return ExtrapolationGrade(nothing, f"{potential.name} keeps no summary of its training data.")

@@ -21,9 +21,19 @@ SHELL_WIDTH_A: Final = 0.05
 
 
 def check_applicability(atoms: Atoms, potential: Calculates) -> tuple[Check, ...]:
-    """Elements, pairs of elements and distances of a crystal against what the potential was trained on.
+    """Compare elements, pairs of elements and distances of a crystal with what a potential was trained on.
 
-    What the potential does not tell (a calculator without parameters or card) is not checked.
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential; what it does not tell (a calculator without parameters or card) is not checked.
+
+    Returns
+    -------
+    tuple of Check
+        Elements alone where one is missing, else elements, pairs, shells at the cutoff and distances.
     """
     checks = [check_elements(atoms, potential.elements)]
     if checks[0].verdict == "fail":
@@ -53,10 +63,22 @@ def check_elements(atoms: Atoms, elements: Iterable[str]) -> Check:
 
 
 def untrained_pairs(spec: ModelSpec, elements: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Ordered pairs (central, neighbour) whose universal scaling still has its initial values.
+    """Find ordered pairs (central, neighbour) whose universal scaling still has its initial values.
 
-    Training starts from alpha = 6.6/(rc - rmin) and r0 = (rc + rmin)/2 for every pair (SUS2-MLIP), so a pair that
-    has exactly these was in no training structure.
+    Training starts from alpha = 6.6/(rc - rmin) and r0 = (rc + rmin)/2 for every pair (SUS2-MLIP), so a pair that has
+    exactly these was in no training structure.
+
+    Parameters
+    ----------
+    spec
+        The model.
+    elements
+        Its elements in type order.
+
+    Returns
+    -------
+    tuple of (str, str)
+        The pairs; none where the model has no tables of scaling.
     """
     if spec.alpha is None or spec.r0 is None:
         return ()
@@ -88,9 +110,22 @@ def check_pairs(atoms: Atoms, spec: ModelSpec, elements: Iterable[str]) -> Check
 def shells_near_cutoff(
     atoms: Atoms, cutoff: float, *, width: float = SHELL_WIDTH_A
 ) -> tuple[tuple[str, str, float], ...]:
-    """Distances within width of the cutoff, as (element, element, angstrom), each shell once.
+    """Find distances near the cutoff, where the second derivatives of the model jump.
 
-    Distances that differ by less than 1e-3 A count as one shell; elements in alphabetical order.
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    cutoff
+        Of the potential, angstrom.
+    width
+        How near, angstrom.
+
+    Returns
+    -------
+    tuple of (str, str, float)
+        Element, element (alphabetical) and distance in angstrom, each shell once: distances that differ by less than
+        1e-3 A count as one.
     """
     found = neighbours(atoms, cutoff + width)
     distance = np.linalg.norm(found.vector, axis=1)

@@ -17,10 +17,20 @@ _REACH_A: Final = 6.0
 
 @dataclass(frozen=True)
 class PairDistance:
-    """The shortest distance of a pair of elements in a crystal, and in a potential's training data, angstrom.
+    """The shortest distance of a pair of elements in a crystal and in a potential's training data.
 
-    pair: alphabetical; trained_a: None where the card does not say; verdict as in sus2.checks: "pass" from
-    the shortest trained distance on, "warn" down to 0.9 of it or where it is not known, "fail" below.
+    Attributes
+    ----------
+    pair
+        The elements, alphabetical.
+    shortest_a
+        In the crystal, angstrom.
+    trained_a
+        In the training data, angstrom; None where the card does not say.
+    verdict
+        "pass" from the shortest trained distance on, "warn" down to 0.9 of it or where it is not known, "fail" below.
+    meaning
+        One sentence.
     """
 
     pair: Pair
@@ -51,10 +61,20 @@ def trained_distances(card: Card) -> dict[Pair, float]:
 
 
 def pair_distances(atoms: Atoms, card: Card) -> tuple[PairDistance, ...]:
-    """The shortest distance of each pair of elements against that in the training data, the most worrying first.
+    """Compare the shortest distance of each pair of elements with that in the training data.
 
-    Pairs farther apart than half as far again as any of the trained distances (6 angstrom where the card has none) are
-    not near in this sense and are left out.
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    card
+        The card of the potential.
+
+    Returns
+    -------
+    tuple of PairDistance
+        The most worrying first. Pairs farther apart than half as far again as any of the trained distances (6 angstrom
+        where the card has none) are not near in this sense and are left out.
     """
     known = trained_distances(card)
     reach = 1.5 * max(known.values()) if known else _REACH_A

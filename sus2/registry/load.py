@@ -183,7 +183,7 @@ def weights_of(name: str) -> Path | None:
 
     Parameters
     ----------
-    name : str
+    name
         Name of a potential, as its card has it.
 
     Returns

@@ -20,11 +20,21 @@ MAX_EDGES: Final = 30_000
 
 
 def recommend_for(atoms: Atoms, cards: Sequence[Card] | None = None) -> Recommendation | None:
-    """The best of the cards (default: the shipped ones) for a crystal; None where none knows its elements.
+    """Choose the potential for a crystal.
 
-    The first by sus2.registry.load.ranking whose training data hold surroundings like the crystal's
-    (sus2.registry.applicability; a potential without a summary of its data counts as one); the first of all where none
-    does.
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    cards
+        The potentials to choose of; by default the shipped ones.
+
+    Returns
+    -------
+    Recommendation or None
+        The first by sus2.registry.load.ranking whose training data hold surroundings like the crystal's (a potential
+        without a summary of its data counts as one), the first of all where none does, None where none knows the
+        elements.
     """
     ranked = ranking(elements_of(atoms), cards)
     foreign = math.nan

@@ -18,9 +18,20 @@ _EXTERNAL: Final = "external "  # before the identity of a plug-in's card
 
 @dataclass(frozen=True)
 class PotentialRef:
-    """A potential by name: shipped, a plug-in ("external"), or a user's own with its file and card.
+    """A potential by name: shipped, of other people ("external"), or a user's own with its file and card.
 
-    identity: equal for potentials that give equal results; precision: "float64" or "float32".
+    Attributes
+    ----------
+    name
+        Its name.
+    identity
+        Equal for potentials that give equal results.
+    raw
+        The file of a user's own potential.
+    card_json
+        The card of a user's own potential.
+    precision
+        "float64" or "float32".
     """
 
     name: str
@@ -46,7 +57,7 @@ class PotentialRef:
 
     @property
     def kind(self) -> str:
-        """ "shipped", "external" or "own"."""
+        """What it is: shipped, external or own."""
         if self.raw is not None:
             return "own"
         return "external" if self.identity.startswith(_EXTERNAL) else "shipped"

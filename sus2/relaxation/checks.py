@@ -11,7 +11,18 @@ UPHILL_MEV_PER_ATOM: Final = 1e-3  # more than rounding, less than any differenc
 
 
 def check_relaxation(result: RelaxResult) -> tuple[Check, ...]:
-    """Residual force and stress (where they were to vanish), whether it went downhill, symmetry, change of volume."""
+    """Check a relaxation.
+
+    Parameters
+    ----------
+    result
+        The relaxation.
+
+    Returns
+    -------
+    tuple of Check
+        Residual force and stress (where they were to vanish), whether it went downhill, symmetry, change of volume.
+    """
     checks = []
     if result.positions_free:
         limit = result.force_tolerance_ev_per_a

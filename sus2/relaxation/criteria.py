@@ -18,14 +18,46 @@ VOLUME_BOUNDS = (0.4, 2.5)
 
 
 def stress_deviation_gpa(stress_ev_per_a3: Array, pressure_gpa: float, fixed_volume: bool) -> float:
-    """Largest component of stress + P, or of the deviatoric stress at fixed volume, GPa."""
+    """Measure how far a stress is from that of a target pressure.
+
+    Parameters
+    ----------
+    stress_ev_per_a3
+        (6,), Voigt, positive in tension, eV/angstrom^3.
+    pressure_gpa
+        Target pressure, positive in compression.
+    fixed_volume
+        Look at the deviatoric stress alone.
+
+    Returns
+    -------
+    float
+        Largest component of stress + P, or of the deviatoric stress, GPa.
+    """
     stress = np.array(stress_ev_per_a3) * EV_PER_A3_TO_GPA
     stress[:3] -= stress[:3].mean() if fixed_volume else -pressure_gpa
     return float(np.abs(stress).max())
 
 
 def check_sane(atoms: Atoms, energy_ev: float, forces: Array, start_volume: float) -> None:
-    """Raise ConvergenceError where numbers are infinite, the volume left its bounds or atoms overlap."""
+    """Refuse a relaxation whose numbers are infinite, whose volume left its bounds, or whose atoms overlap.
+
+    Parameters
+    ----------
+    atoms
+        Where the relaxation is.
+    energy_ev
+        The energy there.
+    forces
+        (N, 3), eV/angstrom.
+    start_volume
+        Volume of the start, angstrom^3; 0 without a cell.
+
+    Raises
+    ------
+    ConvergenceError
+        The relaxation has to be given up; the message says why.
+    """
     formula = atoms.get_chemical_formula("metal")
     advice = "the potential is not valid there: start from a better structure or choose another potential."
     if not (math.isfinite(energy_ev) and np.isfinite(forces).all() and np.isfinite(atoms.positions).all()):

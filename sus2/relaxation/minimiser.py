@@ -46,7 +46,25 @@ _VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of sus2.relax."""
+    """The arguments of sus2.relax.
+
+    Attributes
+    ----------
+    positions
+        Whether atoms may move.
+    cell
+        Whether the cell may change.
+    fmax
+        Largest force left on an atom, eV/angstrom.
+    stress_gpa
+        Largest deviation left in a component of the stress, GPa.
+    pressure_gpa
+        Target pressure, GPa.
+    fixed_volume
+        Relax the shape of the cell only.
+    max_steps
+        Most steps.
+    """
 
     positions: bool
     cell: bool
@@ -114,7 +132,31 @@ class Run:
 def relax_one(
     atoms: Atoms, potential: Calculates, symmetry: bool, options: Options, progress: Progress | None
 ) -> RelaxResult:
-    """sus2.relax for one checked structure; raises ConvergenceError where it has to be given up."""
+    """Relax one checked structure.
+
+    Parameters
+    ----------
+    atoms
+        The structure, which is moved.
+    potential
+        The potential.
+    symmetry
+        Keep its space group.
+    options
+        The arguments of sus2.relax.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    RelaxResult
+        What it came to.
+
+    Raises
+    ------
+    ConvergenceError
+        The relaxation had to be given up.
+    """
     run = start(atoms, symmetry, options)
     active, first = [run], 0.0
     while active:
@@ -194,7 +236,22 @@ def _range_of(projector: Array) -> Array:
 
 
 def advance(runs: list[Run], potential: Calculates, options: Options) -> list[Run]:
-    """Evaluate where all of them are, move those that go on, and return these."""
+    """Evaluate where all runs are and move those that go on.
+
+    Parameters
+    ----------
+    runs
+        Structures on their way.
+    potential
+        The potential, which evaluates them in one batch.
+    options
+        The arguments of sus2.relax.
+
+    Returns
+    -------
+    list of Run
+        Those that go on.
+    """
     spectrum, frames = np.linalg.eigh(np.stack([run.strain() for run in runs]))
     growth = np.exp(spectrum)
     deformation = (frames * growth[:, None, :]) @ frames.transpose(0, 2, 1)

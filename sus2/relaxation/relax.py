@@ -41,18 +41,52 @@ def relax(
     max_steps: int = 500,
     progress: Progress | None = None,
 ) -> RelaxResult:
-    """Minimise the enthalpy E + PV over positions (N, 3), cell, or both.
+    """Minimise the enthalpy E + PV of a structure over positions, cell, or both.
 
-    fmax: largest force left on an atom, eV/A; stress_gpa: largest deviation left in a component of the stress, GPa;
-    symmetry: keep the space group found at the start (within SYMPREC_A); pressure_gpa: target pressure, GPa, positive
-    in compression; fixed_volume: relax the shape of the cell only. Constraints that come with atoms are not used.
-    A result that is not converged says so in .converged.
+    The degrees of freedom are positions and the logarithm of the deformation gradient (ase.filters.FrechetCellFilter).
+    The optimiser is BFGS: that of sus2.relaxation.minimiser for a SUS2 potential, ASE's for another calculator and
+    large cells. Constraints that come with the structure are not used.
 
-    The degrees of freedom are positions and the logarithm of the deformation gradient (ase.filters.FrechetCellFilter);
-    the optimiser is BFGS: that of sus2.relax_many for a SUS2 potential, ASE's for another calculator and large cells.
+    Parameters
+    ----------
+    atoms
+        The structure of N atoms.
+    potential
+        The potential.
+    positions
+        Whether atoms may move.
+    cell
+        Whether the cell may change.
+    fmax
+        Largest force left on an atom, eV/angstrom.
+    stress_gpa
+        Largest deviation left in a component of the stress, GPa.
+    symmetry
+        Keep the space group found at the start (within SYMPREC_A).
+    pressure_gpa
+        Target pressure, GPa, positive in compression.
+    fixed_volume
+        Relax the shape of the cell only.
+    max_steps
+        Most steps; a result that is not converged then says so in `.converged`.
+    progress
+        Called with the stage and the fraction that is done.
 
-    Raises StructureError (no crystal where the cell is to be relaxed), UnknownElementError, ConvergenceError (the
-    structure collapsed or flew apart), CancelledError (from progress).
+    Returns
+    -------
+    RelaxResult
+        The relaxed structure and how well it is relaxed.
+
+    Raises
+    ------
+    StructureError
+        No crystal where the cell is to be relaxed.
+    UnknownElementError
+        The potential does not know an element.
+    ConvergenceError
+        Arguments that exclude each other, or the structure collapsed or flew apart.
+    CancelledError
+        From `progress`.
     """
     if max_steps < 0 or not fmax > 0 or not stress_gpa > 0:
         raise ConvergenceError(

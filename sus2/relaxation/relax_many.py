@@ -36,13 +36,48 @@ def relax_many(
     max_steps: int = 500,
     progress: Progress | None = None,
 ) -> list[RelaxResult]:
-    """Relax each structure as sus2.relax does, all of them together; results in the order of the structures.
+    """Relax each structure as sus2.relax does, all of them together.
 
-    Arguments as in sus2.relax. A structure that cannot be relaxed (no crystal, an unknown element, a collapse) does not
-    stop the others: its result has converged = False, says why in .failure and raises that in require_converged().
-    Structures above MAX_DENSE_ATOMS atoms are relaxed one by one.
+    A structure that cannot be relaxed (no crystal, an unknown element, a collapse) does not stop the others: its result
+    has converged = False, says why in `.failure` and raises that in `require_converged()`. Structures above
+    MAX_DENSE_ATOMS atoms are relaxed one by one.
 
-    Raises ConvergenceError for arguments that exclude each other, CancelledError (from progress).
+    Parameters
+    ----------
+    structures
+        The structures.
+    potential
+        The potential.
+    positions
+        Whether atoms may move.
+    cell
+        Whether the cells may change.
+    fmax
+        Largest force left on an atom, eV/angstrom.
+    stress_gpa
+        Largest deviation left in a component of the stress, GPa.
+    symmetry
+        Keep the space groups found at the start.
+    pressure_gpa
+        Target pressure, GPa, positive in compression.
+    fixed_volume
+        Relax the shapes of the cells only.
+    max_steps
+        Most steps of each structure.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    list of RelaxResult
+        In the order of the structures.
+
+    Raises
+    ------
+    ConvergenceError
+        Arguments that exclude each other.
+    CancelledError
+        From `progress`.
     """
     if max_steps < 0 or not fmax > 0 or not stress_gpa > 0:
         raise ConvergenceError(

@@ -70,7 +70,18 @@ class RelaxResult(HasTrust):
         return self.spacegroup_before == self.spacegroup_after
 
     def require_converged(self) -> RelaxResult:
-        """This result; raises ConvergenceError unless it converged."""
+        """Return the result itself where it converged.
+
+        Returns
+        -------
+        RelaxResult
+            The same object.
+
+        Raises
+        ------
+        ConvergenceError
+            It did not converge, or the relaxation was given up.
+        """
         if self.failure:
             raise ConvergenceError(self.failure)
         if not self.converged:

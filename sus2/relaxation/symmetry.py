@@ -20,15 +20,38 @@ MAX_GAPS = 200_000  # operations x atoms x atoms compared at once
 
 
 def spacegroup(atoms: Atoms, *, symprec: float = SYMPREC_A) -> str:
-    """International symbol and number, for example "Fd-3m (227)"; "none" without three periodic directions."""
+    """Name the space group of a structure.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    symprec
+        Tolerance of spglib, angstrom.
+
+    Returns
+    -------
+    str
+        International symbol and number, for example "Fd-3m (227)"; "none" without three periodic directions.
+    """
     return spacegroup_and_constraint(atoms, symprec=symprec, constraint=False)[0]
 
 
 def symmetry_constraint(atoms: Atoms, *, symprec: float = SYMPREC_A) -> KeepSymmetry | None:
-    """The constraint that keeps the space group of a crystal; None where there is none to keep.
+    """Make the constraint that keeps the space group of a crystal.
 
-    None too for large supercells (operations x atoms above MAX_PROJECTED), where a minimiser that follows the
-    gradient keeps the symmetry to rounding errors anyway.
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    symprec
+        Tolerance of spglib, angstrom.
+
+    Returns
+    -------
+    KeepSymmetry or None
+        None where there is no symmetry to keep, and for large supercells (operations x atoms above MAX_PROJECTED),
+        where a minimiser that follows the gradient keeps the symmetry to rounding errors anyway.
     """
     return spacegroup_and_constraint(atoms, symprec=symprec)[1]
 
@@ -36,7 +59,22 @@ def symmetry_constraint(atoms: Atoms, *, symprec: float = SYMPREC_A) -> KeepSymm
 def spacegroup_and_constraint(
     atoms: Atoms, *, symprec: float = SYMPREC_A, constraint: bool = True
 ) -> tuple[str, KeepSymmetry | None]:
-    """spacegroup and symmetry_constraint by one search for the symmetry, which takes longer than a small relaxation."""
+    """Give both of `spacegroup` and `symmetry_constraint` by one search, which takes longer than a small relaxation.
+
+    Parameters
+    ----------
+    atoms
+        The structure.
+    symprec
+        Tolerance of spglib, angstrom.
+    constraint
+        Whether the constraint is wanted.
+
+    Returns
+    -------
+    tuple of (str, KeepSymmetry or None)
+        The space group, and the constraint where there is one to keep.
+    """
     if not atoms.pbc.all():
         return "none", None
     cell, order = right_handed(atoms)
@@ -73,11 +111,19 @@ def _constraint(
 
 
 class KeepSymmetry:
-    """ASE constraint: projects positions, forces, cell and stress on a space group.
+    """ASE constraint that projects positions, forces, cell and stress on a space group.
 
-    Same projections as ase.constraints.FixSymmetry, for all operations at once, for left-handed cells too, and without
-    turning the crystal. rotations (n, 3, 3) and translations (n, 3) act on fractional coordinates; source (n, N):
-    operation k takes atom source[k, a] to atom a.
+    The projections are those of ase.constraints.FixSymmetry, for all operations at once, for left-handed cells too, and
+    without rotating the crystal.
+
+    Parameters
+    ----------
+    rotations
+        (n, 3, 3), on fractional coordinates.
+    translations
+        (n, 3), on fractional coordinates.
+    source
+        (n, N): operation k takes atom source[k, a] to atom a.
     """
 
     def __init__(self, rotations: Array, translations: Array, source: NDArray[np.int64]) -> None:
@@ -86,7 +132,15 @@ class KeepSymmetry:
         self.source = source
 
     def symmetrise(self, atoms: Atoms, *, change_cell: bool = True) -> None:
-        """Make a structure that has the symmetry within a tolerance have it exactly, with its orientation kept."""
+        """Make a structure that has the symmetry within a tolerance have it exactly, with its orientation kept.
+
+        Parameters
+        ----------
+        atoms
+            The structure, which is changed.
+        change_cell
+            Whether the lattice vectors may change too.
+        """
         scaled = atoms.get_scaled_positions(wrap=False)
         if change_cell:
             lattice = np.asarray(atoms.cell)
@@ -111,21 +165,27 @@ class KeepSymmetry:
         return inverse @ (turned / len(self.rotations)) @ inverse.T
 
     def adjust_positions(self, atoms: Atoms, new: Array) -> None:
+        """Project new positions (N, 3), in place."""
         new[:] = atoms.positions + self._rank1(atoms, new - atoms.positions)
 
     def adjust_forces(self, atoms: Atoms, forces: Array) -> None:
+        """Project forces (N, 3), in place."""
         forces[:] = self._rank1(atoms, forces)
 
     def adjust_cell(self, atoms: Atoms, cell: Array) -> None:
+        """Project a new cell (3, 3), in place."""
         lattice = np.asarray(atoms.cell)
         strain = np.linalg.solve(lattice, np.asarray(cell)).T - np.eye(3)
         cell[:] = lattice @ (np.eye(3) + self._rank2(atoms, strain)).T
 
     def adjust_stress(self, atoms: Atoms, stress: Array) -> None:
+        """Project a stress (6,), in place."""
         stress[:] = full_3x3_to_voigt_6_stress(self._rank2(atoms, voigt_6_to_full_3x3_stress(stress)))
 
     def get_removed_dof(self, atoms: Atoms) -> int:
+        """Count none: ASE asks for temperatures alone."""
         return 0
 
     def todict(self) -> dict[str, Any]:
+        """Describe the constraint, for ASE's files."""
         return {"name": "KeepSymmetry", "kwargs": {"operations": len(self.rotations)}}

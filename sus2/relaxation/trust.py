@@ -40,7 +40,7 @@ def trust_relaxation(result: Relaxed) -> Trust:
 
     Parameters
     ----------
-    result : Relaxed
+    result
         Of a periodic crystal; for others, and where the cell was held, the volume has no estimate.
 
     Returns

@@ -62,15 +62,15 @@ class Calibration(BaseModel):
 
         Parameters
         ----------
-        quantity : str
+        quantity
             Of those that are calibrated.
-        crystal_class : str
+        crystal_class
             As sus2.trust.crystal_class names it.
-        elements : sequence of str
+        elements
             Of the crystal.
-        grade : float
+        grade
             Largest extrapolation grade; nan counts as one.
-        spreads : mapping
+        spreads
             Quantity -> relative spread of the members; a missing one counts as the floor.
 
         Returns
@@ -125,7 +125,7 @@ def calibration_of(potential: object) -> Calibration | None:
 
     Parameters
     ----------
-    potential : object
+    potential
         Any potential.
 
     Returns

@@ -47,9 +47,9 @@ class Committee:
 
     Parameters
     ----------
-    basis : ReadoutBasis
+    basis
         Of the potential, on the members' directions.
-    members : Members
+    members
         The members.
     """
 
@@ -128,7 +128,7 @@ def committee_of(potential: object) -> Committee | None:
 
     Parameters
     ----------
-    potential : object
+    potential
         Any potential.
 
     Returns

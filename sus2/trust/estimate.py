@@ -29,7 +29,7 @@ class TrustVerdict(str):
 
     Attributes
     ----------
-    reason : str
+    reason
         One sentence for people.
     """
 
@@ -49,11 +49,11 @@ class Estimate:
 
     Attributes
     ----------
-    sigma : float or ndarray
+    sigma
         One standard deviation in the unit of the quantity, in the shape of the quantity; nan where unknown.
-    relative : float
+    relative
         That over the size of the quantity; of an array, of its largest entry. Nan where unknown.
-    reason : str
+    reason
         Where it comes from, or why it is unknown, in one sentence.
     """
 
@@ -72,7 +72,7 @@ def word_of(relative: float) -> Word:
 
     Parameters
     ----------
-    relative : float
+    relative
         Standard deviation over the size of the number.
 
     Returns
@@ -91,11 +91,11 @@ class Trust:
 
     Attributes
     ----------
-    estimates : dict
+    estimates
         Name -> Estimate.
-    limits : tuple of str
+    limits
         What limits the trust in all of them, one sentence each.
-    curves : dict
+    curves
         Name of a quantity with many values -> (values, sigma there), ascending in the values.
     """
 
@@ -118,9 +118,9 @@ class Trust:
 
         Parameters
         ----------
-        name : str
+        name
             One of the curves.
-        values : ndarray
+        values
             Of the quantity.
 
         Returns
@@ -138,7 +138,7 @@ class Trust:
 
         Parameters
         ----------
-        names : iterable of str
+        names
             The quantities; by default all.
 
         Returns
@@ -169,7 +169,7 @@ def safely(find: Callable[[R], Trust]) -> Callable[[R], Trust]:
 
     Parameters
     ----------
-    find : callable
+    find
         Takes a result and gives its Trust.
 
     Returns
@@ -215,9 +215,9 @@ def unknown(reason: str, like: float | Array = 0.0) -> Estimate:
 
     Parameters
     ----------
-    reason : str
+    reason
         Why, in one sentence.
-    like : float or ndarray
+    like
         The quantity, for its shape.
 
     Returns

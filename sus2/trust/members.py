@@ -31,11 +31,11 @@ class Members:
 
     Attributes
     ----------
-    weights_sha256 : str
+    weights_sha256
         Of the weights that they belong to.
-    basis : ndarray of shape (S, R)
+    basis
         Directions in the space of readouts.
-    weights : ndarray of shape (M, C, R)
+    weights
         What each member adds, in units of the directions.
     """
 
@@ -54,7 +54,7 @@ def members_path(name: str) -> Path:
 
     Parameters
     ----------
-    name : str
+    name
         Name of the potential.
 
     Returns
@@ -70,7 +70,7 @@ def members_of(potential: object) -> Members | None:
 
     Parameters
     ----------
-    potential : object
+    potential
         Any potential.
 
     Returns
@@ -111,9 +111,9 @@ def write_members(path: Path, members: Members) -> None:
 
     Parameters
     ----------
-    path : Path
+    path
         The file.
-    members : Members
+    members
         What to write.
     """
     scale = np.maximum(np.abs(members.basis).max(axis=0), 1e-30)

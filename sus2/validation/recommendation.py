@@ -47,11 +47,11 @@ class Choice:
 
     Attributes
     ----------
-    card : Card
+    card
         Of the potential.
-    reason : str
+    reason
         Why, in one or two sentences, with the number that decided.
-    predicted_error : float
+    predicted_error
         Mean of the relative errors of volume (three times), bulk and shear modulus that are to be expected; nan where
         nothing is known.
     """

@@ -44,9 +44,9 @@ class SitePotential:
 
     Parameters
     ----------
-    form : SiteEnergies
+    form
         The equations with the numbers of the file.
-    card : Card
+    card
         Its name, functional and what else is known.
     """
 
@@ -82,7 +82,7 @@ class SitePotential:
 
         Parameters
         ----------
-        structures : sequence of ase.Atoms or pymatgen Structure
+        structures
             Structures of its elements.
 
         Returns

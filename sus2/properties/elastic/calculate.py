@@ -47,17 +47,47 @@ def elastic(
     cross_checks: bool = True,
     progress: Progress | None = None,
 ) -> ElasticResult:
-    """The elastic tensor of a crystal, relaxed first (at pressure_gpa, positive in compression) unless `relaxed`.
+    """Compute the elastic tensor of a crystal.
 
-    method: "exact", second derivatives of a SUS2 potential; "finite", stresses at strains of +-0.5 and +-1 %;
-    "pymatgen", the same strains through pymatgen; "elastic-package", the `elastic` package on the standard conventional
-    cell; by default exact where the potential has second derivatives, else finite. cross_checks: compare
-    also with an equation of state (without pressure) and with slopes of acoustic phonons (exact method). The
-    result does not depend on the orientation, the setting or the supercell of the crystal given.
+    The result does not depend on the orientation, the setting or the supercell of the crystal given.
 
-    Raises StructureError (no crystal), UnknownElementError, ConvergenceError (a relaxation did not end), CancelledError
-    (from progress), and Sus2Error (unknown method, one that the potential has not, a package that is missing, internal
-    modes without a restoring force).
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential; exact second derivatives need one of this package.
+    relaxed
+        Take the crystal as it is instead of relaxing it first, at `pressure_gpa`.
+    method
+        "exact", second derivatives; "finite", stresses at strains of +-0.5 and +-1 %; "pymatgen", the same strains
+        through pymatgen; "elastic-package", the `elastic` package on the standard conventional cell. By default exact
+        where the potential has second derivatives, else finite.
+    pressure_gpa
+        Hydrostatic pressure, GPa, positive in compression.
+    cross_checks
+        Compare also with pressures near by (without pressure) and with slopes of acoustic phonons (exact method).
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    ElasticResult
+        Constants in the IEEE setting, with relaxed and with clamped ions, and what follows from them.
+
+    Raises
+    ------
+    StructureError
+        The structure is no crystal.
+    UnknownElementError
+        The potential does not know an element.
+    ConvergenceError
+        A relaxation did not end.
+    CancelledError
+        From `progress`.
+    Sus2Error
+        An unknown method, one that the potential has not, a package that is missing, internal modes without a restoring
+        force.
     """
     start = to_atoms(atoms)
     check_crystal(start)

@@ -32,7 +32,26 @@ def elastic_checks(
     cross_checks: bool,
     progress: Progress | None,
 ) -> tuple[Check, ...]:
-    """The checks of a result; second: its exact derivatives, where it has them; cross_checks: also the slower ones."""
+    """Check elastic constants.
+
+    Parameters
+    ----------
+    result
+        The elastic constants.
+    potential
+        The potential that they were computed with.
+    second
+        Its exact second derivatives, where the method has them.
+    cross_checks
+        Also compare with pressures and with slopes of acoustic phonons, which takes longer.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    tuple of Check
+        Training data, relaxation, symmetry of the tensor, stability, and the comparisons.
+    """
     largest = float(np.abs(result.c_gpa).max())
     lowest = float(result.eigenvalues_gpa[0])
     checks = [

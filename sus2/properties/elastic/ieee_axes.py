@@ -36,8 +36,19 @@ _DECIDING = (
 
 @dataclass(frozen=True, eq=False)
 class CrystalAxes:
-    """rotations (n, 3, 3): the point group in the Cartesian frame of the cell; frames (k, 3, 3): the sets of axes, one
-    per row, that the IEEE rules allow."""
+    """The axes of a crystal that elastic constants refer to.
+
+    Attributes
+    ----------
+    space_group
+        For example "Fd-3m (227)".
+    system
+        The crystal system.
+    rotations
+        (n, 3, 3), the point group in the Cartesian frame of the cell.
+    frames
+        (k, 3, 3), the sets of axes, one per row, that the IEEE rules allow.
+    """
 
     space_group: str
     system: CrystalSystem

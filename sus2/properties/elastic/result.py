@@ -103,18 +103,22 @@ class ElasticResult(HasTrust):
 
     @property
     def k_vrh_gpa(self) -> float:
+        """Hill's bulk modulus, GPa."""
         return self.hill.k_gpa
 
     @property
     def g_vrh_gpa(self) -> float:
+        """Hill's shear modulus, GPa."""
         return self.hill.g_gpa
 
     @property
     def e_vrh_gpa(self) -> float:
+        """Young's modulus of Hill's moduli, GPa."""
         return self.hill.e_gpa
 
     @property
     def nu_vrh(self) -> float:
+        """Poisson's ratio of Hill's moduli."""
         return self.hill.nu
 
     @property
@@ -173,6 +177,7 @@ class ElasticResult(HasTrust):
 
     @property
     def density_kg_per_m3(self) -> float:
+        """Mass density of the cell, kg/m^3."""
         return float(self.atoms.get_masses().sum() / abs(self.atoms.cell.volume) * AMU_PER_A3_TO_KG_PER_M3)
 
     def sound_speeds_m_per_s(self, directions: Any) -> Array:

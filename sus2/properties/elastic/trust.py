@@ -77,11 +77,11 @@ def elastic_spread(committee: Committee, result: Tensor, second: SecondDerivativ
 
     Parameters
     ----------
-    committee : Committee
+    committee
         Of the potential of the result.
-    result : Tensor
+    result
         By exact derivatives.
-    second : SecondDerivatives
+    second
         Of the crystal of the result.
 
     Returns
@@ -104,7 +104,7 @@ def trust_elastic(result: Tensor) -> Trust:
 
     Parameters
     ----------
-    result : Tensor
+    result
         At zero pressure; by another method than exact derivatives the spread of the members is left out.
 
     Returns

@@ -15,7 +15,18 @@ PLAUSIBLE_B0_PRIME: Final = (2.0, 7.0)
 
 
 def check_eos(result: EosResult) -> tuple[Check, ...]:
-    """Of an equation of state: range, residuals, agreement of the models and of stress and energy."""
+    """Check an equation of state.
+
+    Parameters
+    ----------
+    result
+        The equation of state.
+
+    Returns
+    -------
+    tuple of Check
+        Range, residuals, agreement of the four equations and of stress and energy.
+    """
     v = result.volumes_a3
     middle, half = 0.5 * (v.max() + v.min()), 0.5 * float(np.ptp(v))
     pressures = result.fit.pressure_gpa(v)

@@ -105,18 +105,22 @@ class EosResult(HasTrust):
 
     @property
     def v0_a3_per_atom(self) -> float:
+        """Equilibrium volume, A^3 per atom."""
         return self.v0_a3 / self.n_atoms
 
     @property
     def e0_ev_per_atom(self) -> float:
+        """Energy at the equilibrium volume, eV per atom."""
         return self.e0_ev / self.n_atoms
 
     @property
     def v0_a3_per_formula_unit(self) -> float:
+        """Equilibrium volume, A^3 per formula unit."""
         return self.v0_a3 / self.formula_units
 
     @property
     def e0_ev_per_formula_unit(self) -> float:
+        """Energy at the equilibrium volume, eV per formula unit."""
         return self.e0_ev / self.formula_units
 
     @property

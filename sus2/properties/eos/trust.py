@@ -61,7 +61,7 @@ def trust_eos(result: Curve) -> Trust:
 
     Parameters
     ----------
-    result : Curve
+    result
         The result.
 
     Returns

@@ -166,8 +166,19 @@ def universal_energy(scaled_lengths: ArrayLike) -> Array:
 
 
 def known_crystals(elements: Sequence[str]) -> dict[str, Atoms]:
-    """Elements with a measured cohesive energy in their ground state (fcc, bcc, hcp, diamond) and the sample compounds,
-    as far as these elements make them up."""
+    """Make the crystals that are known of some elements.
+
+    Parameters
+    ----------
+    elements
+        Chemical symbols.
+
+    Returns
+    -------
+    dict of str to Atoms
+        Elements with a measured cohesive energy in their ground state (fcc, bcc, hcp, diamond) and the sample
+        compounds, as far as these elements make them up.
+    """
     out = {e: bulk(e) for e in COHESIVE_EV if e in elements}
     for s in samples():
         if len(s.elements) > 1 and set(s.elements) <= set(elements):

@@ -36,10 +36,17 @@ _FLOOR_THZ = 1e-3
 class Backend(Protocol):
     """Phonons at any q."""
 
-    def frequencies_thz(self, q_fractional: ArrayLike) -> Array: ...
-    def modes(self, q_fractional: ArrayLike) -> Modes: ...
-    def group_velocities_thz_a(self, q_fractional: ArrayLike) -> Array: ...
-    def mesh(self, mesh: float | ArrayLike, eigenvectors: bool) -> Mesh: ...
+    def frequencies_thz(self, q_fractional: ArrayLike) -> Array:
+        """Frequencies (nq, 3N), THz, imaginary as negative."""
+
+    def modes(self, q_fractional: ArrayLike) -> Modes:
+        """Frequencies and eigenvectors."""
+
+    def group_velocities_thz_a(self, q_fractional: ArrayLike) -> Array:
+        """Group velocities (nq, 3N, 3), THz A."""
+
+    def mesh(self, mesh: float | ArrayLike, eigenvectors: bool) -> Mesh:
+        """phonopy's mesh with the modes on it."""
 
 
 class ExactBackend:
@@ -51,11 +58,13 @@ class ExactBackend:
         self.modes = second.modes
 
     def group_velocities_thz_a(self, q_fractional: ArrayLike) -> Array:
+        """Group velocities (nq, 3N, 3), THz A; nan where a mode has no frequency."""
         return self.second.group_velocities_thz_a(q_fractional, floor_thz=_FLOOR_THZ)
 
     def mesh(self, mesh: float | ArrayLike, eigenvectors: bool) -> Mesh:
         # phonopy's grid and symmetry need no more than the primitive cell itself; a whole Phonopy object would search
         # the symmetry three times.
+        """phonopy's mesh with exact modes on it."""
         one = np.eye(3, dtype=np.int64)
         supercell = get_supercell(phonopy_cell(self.second.atoms), one, symprec=SYMPREC_A)
         primitive = get_primitive(supercell, one, symprec=SYMPREC_A)
@@ -71,20 +80,24 @@ class PhonopyBackend:
         self.phonopy = phonopy
 
     def frequencies_thz(self, q_fractional: ArrayLike) -> Array:
+        """Frequencies (nq, 3N), THz, imaginary as negative."""
         return np.array(self.phonopy.run_qpoints(_q(q_fractional)).frequencies)
 
     def modes(self, q_fractional: ArrayLike) -> Modes:
+        """Frequencies and eigenvectors."""
         found = self.phonopy.run_qpoints(_q(q_fractional), with_eigenvectors=True)
         assert found.eigenvectors is not None
         return Modes(np.array(found.frequencies), np.array(found.eigenvectors))
 
     def group_velocities_thz_a(self, q_fractional: ArrayLike) -> Array:
+        """Group velocities (nq, 3N, 3), THz A; nan where a mode has no frequency."""
         found = self.phonopy.run_qpoints(_q(q_fractional), with_group_velocities=True)
         velocity = np.array(found.group_velocities)
         velocity[np.abs(found.frequencies) < _FLOOR_THZ] = np.nan
         return velocity
 
     def mesh(self, mesh: float | ArrayLike, eigenvectors: bool) -> Mesh:
+        """phonopy's mesh with interpolated modes on it."""
         ph = self.phonopy
         return _quiet_mesh(Mesh, ph.dynamical_matrix, ph.primitive_symmetry, mesh, eigenvectors)
 

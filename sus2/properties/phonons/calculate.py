@@ -46,18 +46,49 @@ def phonons(
     born: str | None = None,
     progress: Progress | None = None,
 ) -> PhononResult:
-    """Phonons in the standard primitive cell of a crystal, relaxed first unless `relaxed`.
+    """Compute the phonons of a crystal in its standard primitive cell.
 
-    method: "exact", second derivatives of a SUS2 potential, or "finite", phonopy's displacements of `displacement_a`
-    angstrom with the forces of any potential; by default exact where the potential has second derivatives.
-    mesh: three numbers, or a length in angstrom (numbers times cell vectors). supercell: (3,) or (3, 3),
-    columns, for finite displacements and for the files of both methods; by default at least max(12 A, 2 rc) wide, and
-    4 rc for the exact method without BORN file, where phonopy then interpolates exactly (the non-analytical term costs
-    much more in a large supercell).
-    born: the text of a BORN file for the atoms of that primitive cell.
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential; the exact method needs one of this package.
+    relaxed
+        Take the crystal as it is instead of relaxing it first.
+    method
+        "exact", second derivatives of the potential, or "finite", phonopy's displacements with the forces of any
+        potential. By default exact where the potential has second derivatives, else finite.
+    mesh
+        Three numbers, or a length in angstrom (numbers times cell vectors).
+    supercell
+        (3,) or (3, 3), columns, for finite displacements and for the files of both methods; by default at least max(12
+        A, 2 rc) wide, and 4 rc for the exact method without BORN file, where phonopy then interpolates exactly (the
+        non-analytical term costs much more in a large supercell).
+    displacement_a
+        Of the finite displacements, angstrom.
+    born
+        The text of a BORN file for the atoms of that primitive cell.
+    progress
+        Called with the stage and the fraction that is done.
 
-    Raises StructureError (no crystal), UnknownElementError, ConvergenceError (the relaxation did not end),
-    CancelledError (from progress), and Sus2Error (BORN file, supercell, mesh, a method that the potential has not).
+    Returns
+    -------
+    PhononResult
+        Frequencies at any q; bands, density of states and thermal functions at their first use.
+
+    Raises
+    ------
+    StructureError
+        The structure is no crystal.
+    UnknownElementError
+        The potential does not know an element.
+    ConvergenceError
+        The relaxation did not end.
+    CancelledError
+        From `progress`.
+    Sus2Error
+        The BORN file, supercell or mesh cannot be used, or the potential has not this method.
     """
     start = to_atoms(atoms)
     if not (np.isfinite(displacement_a) and 1e-5 <= displacement_a <= 0.5):

@@ -12,9 +12,22 @@ from sus2.relaxation.checks import check_relaxation
 def check_phonons(
     result: PhononResult, finite: PhononResult | None = None, *, bands: BandStructure | None = None
 ) -> tuple[Check, ...]:
-    """Checks of a phonon calculation; `finite` is the same crystal by finite displacements, where it was computed.
+    """Check a phonon calculation.
 
-    Both are compared at the special points of the band path, in THz. bands: those of the result, where they are known.
+    Parameters
+    ----------
+    result
+        The phonons.
+    finite
+        The same crystal by finite displacements, where it was computed; both are compared at the special points of the
+        band path, in THz.
+    bands
+        The bands of the result, where they are known.
+
+    Returns
+    -------
+    tuple of Check
+        Relaxation, acoustic sum rule, imaginary modes on path and mesh, the two methods.
     """
     out = list(check_relaxation(result.relaxation)) if result.relaxation is not None else []
     if result.second is not None:

@@ -58,6 +58,7 @@ class FollowedMode:
 
     @property
     def summary(self) -> str:
+        """What was found, in one sentence."""
         if not self.converged:
             return "The relaxation from the displaced structure did not converge, so no phase can be named."
         if not self.lower:
@@ -79,11 +80,39 @@ def follow_mode(
     max_steps: int = 500,
     progress: Progress | None = None,
 ) -> FollowedMode:
-    """Displace the crystal along a mode in its commensurate supercell, then relax positions and cell.
+    """Displace a crystal along a mode in its commensurate supercell, then relax positions and cell.
 
     The relaxation starts at the amplitude of lowest energy and keeps the symmetry that the mode leaves. One mode of a
-    degenerate set is one direction in it; other combinations can lead to other phases. Raises Sus2Error for q that no
-    supercell of at most 64 cells holds, a branch that does not exist, and what relax raises.
+    degenerate set is one direction in it; other combinations can lead to other phases.
+
+    Parameters
+    ----------
+    result
+        The phonons of the crystal.
+    q_fractional
+        (3,), where the mode is.
+    branch
+        Which mode, from 0, the lowest.
+    max_amplitude_a
+        Largest displacement of an atom that is tried, angstrom.
+    steps
+        Number of amplitudes, 0 among them.
+    fmax
+        Largest force left on an atom by the relaxation, eV/angstrom.
+    max_steps
+        Most steps of the relaxation.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    FollowedMode
+        Energies along the mode and the phase that was found.
+
+    Raises
+    ------
+    Sus2Error
+        No supercell of at most 64 cells holds q, the branch does not exist, and what relax raises.
     """
     parent = result.atoms
     q = np.asarray(q_fractional, dtype=np.float64).reshape(-1)

@@ -29,9 +29,11 @@ class PhononReport:
 
     Attributes
     ----------
-    phonons : PhononResult
+    LOWEST_REAL_THZ
+        Frequencies above it count as real.
+    phonons
         For whatever else is asked.
-    bands : BandStructure
+    bands
         Frequencies along a path; of `phonon_report` that of SeeK-path.
     """
 
@@ -114,15 +116,25 @@ def phonon_report(
 
     Parameters
     ----------
-    atoms : Atoms or Structure
+    atoms
         The crystal.
-    potential : Calculates
+    potential
         A potential.
-    relaxed, method, mesh, supercell, displacement_a, born
+    relaxed
         As in `sus2.phonons`.
-    dos : bool
+    method
+        As in `sus2.phonons`.
+    mesh
+        As in `sus2.phonons`.
+    supercell
+        As in `sus2.phonons`.
+    displacement_a
+        As in `sus2.phonons`.
+    born
+        As in `sus2.phonons`.
+    dos
         Compute density of states and thermal functions now, not when they are first read.
-    progress : callable, optional
+    progress
         Called with a stage and the fraction done; may raise CancelledError.
 
     Returns

@@ -122,10 +122,12 @@ class PhononResult(HasTrust):
 
     @property
     def polar_correction(self) -> bool:
+        """Whether a BORN file is in use."""
         return self.born is not None
 
     @property
     def note(self) -> str:
+        """What to say on every plot about LO-TO splitting."""
         return "With the non-analytical term of the BORN file given." if self.born is not None else _NO_NAC
 
     @cached_property

@@ -53,13 +53,13 @@ def frequency_spread(committee: Committee, atoms: Atoms, q_fractional: Array, mo
 
     Parameters
     ----------
-    committee : Committee
+    committee
         Of the potential.
-    atoms : Atoms
+    atoms
         The primitive cell.
-    q_fractional : ndarray of shape (nq, 3)
+    q_fractional
         Wave vectors.
-    modes : Modes
+    modes
         Of the potential there.
 
     Returns
@@ -83,7 +83,7 @@ def trust_phonons(result: Waves) -> Trust:
 
     Parameters
     ----------
-    result : Waves
+    result
         By another method than exact derivatives the spread of the members is left out.
 
     Returns

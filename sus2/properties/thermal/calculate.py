@@ -73,19 +73,54 @@ def thermal(
     equation: str = "vinet",
     progress: Progress | None = None,
 ) -> ThermalResult:
-    """Quasi-harmonic approximation: V(T), thermal expansion, B(T), Cp and Gruneisen parameters.
+    """Compute V(T), thermal expansion, B(T), Cp and Grueneisen parameters in the quasi-harmonic approximation.
 
-    The crystal is relaxed unless `relaxed`; at each of n_volumes (>= 7) volumes, from 1 + volume_range[0] to
-    1 + volume_range[1] times the static one, its ions and the shape of its cell are relaxed and its phonons computed
-    from exact second derivatives. phonopy fits F(V, T) with `equation` (vinet, birch_murnaghan, murnaghan).
-    volume_range: by default the first of RANGES over which the free energy can be fitted; `tried` of the result says
-    what was wrong with the others. temperatures_k: ascending, equally spaced, by default 0 to 1000 K in steps of 10.
-    mesh: three numbers, or a length in angstrom. Acoustic modes at Gamma are left out. Volumes with imaginary modes
-    are left out and named.
+    At each of several volumes the ions and the shape of the cell are relaxed and phonons computed from exact second
+    derivatives. phonopy fits F(V, T). Acoustic modes at Gamma are left out; volumes with imaginary modes are left out
+    and named.
 
-    Raises Sus2Error (potential without exact derivatives, volumes, temperatures, imaginary modes at the static volume
-    or at too many others), FitError (no minimum of F within the volumes), StructureError, UnknownElementError,
-    ConvergenceError (a relaxation did not end), CancelledError (from progress).
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        A potential of this package.
+    relaxed
+        Take the crystal as it is instead of relaxing it first.
+    n_volumes
+        Number of volumes, at least 7.
+    volume_range
+        Smallest and largest volume as a fraction beyond the static one, below and above zero. By default the first of
+        RANGES over which the free energy can be fitted; `tried` of the result says what was wrong with the others.
+    temperatures_k
+        Ascending, equally spaced, K; by default 0 to 1000 K in steps of 10.
+    mesh
+        Three numbers, or a length in angstrom.
+    equation
+        Of the fit: vinet, birch_murnaghan or murnaghan.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    ThermalResult
+        Properties at each temperature, and the points that were fitted.
+
+    Raises
+    ------
+    Sus2Error
+        A potential without exact derivatives, volumes or temperatures out of range, imaginary modes at the static
+        volume or at too many others.
+    FitError
+        No minimum of F within the volumes.
+    StructureError
+        The structure is no crystal.
+    UnknownElementError
+        The potential does not know an element.
+    ConvergenceError
+        A relaxation did not end.
+    CancelledError
+        From `progress`.
     """
     start = to_atoms(atoms)
     check_crystal(start)

@@ -12,6 +12,20 @@ from sus2.relaxation.checks import check_relaxation
 
 
 def thermal_checks(result: ThermalResult, potential: Calculates) -> tuple[Check, ...]:
+    """Check quasi-harmonic properties.
+
+    Parameters
+    ----------
+    result
+        The properties.
+    potential
+        The potential that they were computed with.
+
+    Returns
+    -------
+    tuple of Check
+        Training data, relaxation, volumes left out, range of volumes, the Grueneisen parameter in two ways.
+    """
     volumes, v_t = result.volumes_a3, result.volumes_t_a3
     margin = float(volumes.max() - v_t.max()) / float(np.ptp(volumes))
     warm = result.temperatures_k >= 0.25 * result.temperatures_k[-1]

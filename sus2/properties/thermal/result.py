@@ -72,10 +72,12 @@ class ThermalResult(HasTrust):
 
     @property
     def n_atoms(self) -> int:
+        """Atoms in the cell."""
         return len(self.atoms)
 
     @property
     def volumes_t_a3_per_atom(self) -> Array:
+        """Equilibrium volume at each temperature, A^3 per atom."""
         return self.volumes_t_a3 / self.n_atoms
 
     @property

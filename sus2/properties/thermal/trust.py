@@ -49,7 +49,7 @@ def trust_thermal(result: Heated) -> Trust:
 
     Parameters
     ----------
-    result : Heated
+    result
         The result.
 
     Returns

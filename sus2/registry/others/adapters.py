@@ -18,11 +18,11 @@ def chgnet(model: str = "0.3.0", weights: str = "", device: str = "cpu") -> Any:
 
     Parameters
     ----------
-    model : str, default "0.3.0"
+    model
         Version of the weights in the wheel.
-    weights : str, default ""
+    weights
         Path of a file, in place of those.
-    device : str, default "cpu"
+    device
         "cpu" or "cuda".
 
     Returns
@@ -41,11 +41,11 @@ def sevennet(model: str = "7net-0", weights: str = "", device: str = "cpu", **op
 
     Parameters
     ----------
-    model : str, default "7net-0"
+    model
         Name of a checkpoint.
-    weights : str, default ""
+    weights
         Path of a file, in place of the name.
-    device : str, default "cpu"
+    device
         "cpu" or "cuda".
     **options
         Other arguments of sevenn.calculator.SevenNetCalculator.
@@ -69,11 +69,11 @@ def mace(weights: str, device: str = "cpu", default_dtype: str = "float64", **op
 
     Parameters
     ----------
-    weights : str
+    weights
         Path of the file.
-    device : str, default "cpu"
+    device
         "cpu" or "cuda".
-    default_dtype : str, default "float64"
+    default_dtype
         Its arithmetic; second derivatives want double precision.
     **options
         Other arguments of mace.calculators.MACECalculator, such as `head`.
@@ -92,9 +92,9 @@ def mattersim(weights: str, device: str = "cpu", **options: Any) -> Any:
 
     Parameters
     ----------
-    weights : str
+    weights
         Path of the file.
-    device : str, default "cpu"
+    device
         "cpu" or "cuda".
     **options
         Other arguments of mattersim.forcefield.MatterSimCalculator.
@@ -114,14 +114,14 @@ def orb(
 
     Parameters
     ----------
-    weights : str
+    weights
         Path of the file.
-    model : str, default "orb_v3_conservative_inf_omat"
+    model
         The architecture, a function of orb_models.forcefield.pretrained; only conservative ones have forces that are
         slopes of the energy.
-    device : str, default "cpu"
+    device
         "cpu" or "cuda".
-    precision : str, default "float64"
+    precision
         "float64", "float32-high" or "float32-highest".
 
     Returns
@@ -153,9 +153,9 @@ def grace(weights: str, device: str = "", **options: Any) -> Any:
 
     Parameters
     ----------
-    weights : str
+    weights
         Path of the folder.
-    device : str, default ""
+    device
         Not used: TensorFlow takes the GPU that it sees.
     **options
         Other arguments of tensorpotential.calculator.TPCalculator.
@@ -173,11 +173,11 @@ def tensornet(model: str = "", weights: str = "", device: str = "") -> Any:
 
     Parameters
     ----------
-    model : str, default ""
+    model
         Name of a model that matgl fetches, where no folder is given.
-    weights : str, default ""
+    weights
         Path of the folder with its files.
-    device : str, default ""
+    device
         Not used: matgl computes where torch's default device is.
 
     Returns
@@ -199,11 +199,11 @@ def nequix(weights: str, device: str = "", backend: str = "jax", **options: Any)
 
     Parameters
     ----------
-    weights : str
+    weights
         Path of the file.
-    device : str, default ""
+    device
         Not used: JAX takes the GPU that it sees.
-    backend : str, default "jax"
+    backend
         "jax" or "torch".
     **options
         Other arguments of nequix.calculator.NequixCalculator.

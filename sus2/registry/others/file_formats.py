@@ -39,9 +39,9 @@ def text_of(raw: bytes, name: str) -> str:
 
     Parameters
     ----------
-    raw : bytes
+    raw
         The content of the file.
-    name : str
+    name
         Its name in errors.
 
     Returns
@@ -71,9 +71,9 @@ def parse(raw: bytes, name: str) -> Any:
 
     Parameters
     ----------
-    raw : bytes
+    raw
         The content of the file.
-    name : str
+    name
         Its name in errors.
 
     Returns
@@ -146,13 +146,13 @@ def made(content: Any, card: Card, *, device: torch.device | str | None, dtype: 
 
     Parameters
     ----------
-    content : ModelSpec, MomentTensorSpec or SiteEnergies
+    content
         What parse returned.
-    card : Card
+    card
         Its elements are in type order.
-    device : torch.device or str, optional
+    device
         Where a moment potential is computed; the CPU by default, and always for the other formats.
-    dtype : torch.dtype, optional
+    dtype
         Its arithmetic; float64 by default, and always for the other formats.
 
     Returns

@@ -147,9 +147,9 @@ def load_plugin(name: str, *, device: str | None = None) -> Any:
 
     Parameters
     ----------
-    name : str
+    name
         Its name.
-    device : str, optional
+    device
         Where it computes, in place of what the plug-in says: "cpu", "cuda".
 
     Returns

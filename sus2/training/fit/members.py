@@ -52,11 +52,11 @@ def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0) -> Pa
 
     Parameters
     ----------
-    name : str
+    name
         The potential.
-    sets : tuple of str
+    sets
         Built sets to take the labels from, ``acwf`` among them; by default those of its configuration.
-    seed : int
+    seed
         Of every random choice. Potentials of two functionals with one seed and one set have members in pairs.
 
     Returns
@@ -86,13 +86,13 @@ def draw_members(potential: Potential, data: TrainingSet, *, count: int = MEMBER
 
     Parameters
     ----------
-    potential : Potential
+    potential
         Its readout is the middle of the committee.
-    data : TrainingSet
+    data
         Labels in its functional; structures with elements that it does not know are left out.
-    count : int
+    count
         Number of members.
-    seed : int
+    seed
         Of every random choice.
 
     Returns

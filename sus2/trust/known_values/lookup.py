@@ -47,17 +47,17 @@ class KnownValue:
 
     Attributes
     ----------
-    quantity : str
+    quantity
         Name as in results, such as ``b0_gpa`` or ``c44_gpa``; elastic constants in the IEEE setting.
-    value : float
+    value
         In ``unit``.
-    unit : str
+    unit
         Unit for people.
-    functional : str
+    functional
         ``PBE``, ``r2SCAN``, ``PW91``, or ``experiment``.
-    temperature_k : float or None
+    temperature_k
         Of a measurement; None for calculations without temperature and where zero-point motion was subtracted.
-    source, doi : str
+    source, doi
         Where the value is from; the DOI is empty where there is none.
     """
 
@@ -80,7 +80,7 @@ def known_values(atoms: Atoms | Structure) -> tuple[KnownValue, ...]:
 
     Parameters
     ----------
-    atoms : Atoms or Structure
+    atoms
         The crystal; its cell, setting and lattice constants do not matter.
 
     Returns

@@ -24,13 +24,13 @@ class Reference:
 
     Attributes
     ----------
-    value : float
+    value
         The mean of the known values of one functional.
-    functional : str
+    functional
         Theirs, or "experiment".
-    allowance : float
+    allowance
         Relative difference that is no error of a potential: of measurement, temperature and functional.
-    source : str
+    source
         Of the first of them.
     """
 
@@ -45,11 +45,11 @@ def references(known: Iterable[KnownValue], functional: str, atoms: Atoms) -> di
 
     Parameters
     ----------
-    known : iterable of KnownValue
+    known
         What is known of the crystal.
-    functional : str
+    functional
         Of the potential that is to be judged; then PBE, PW91 and measured values are taken.
-    atoms : Atoms
+    atoms
         The crystal, for the volume that belongs to a lattice constant.
 
     Returns

@@ -31,7 +31,7 @@ def command_of(entry: Property) -> Callable[..., None]:
 
     Parameters
     ----------
-    entry
+    entry : Property
         Its entry in the catalogue.
 
     Returns
@@ -129,13 +129,13 @@ def text_of(entry: Property, result: Any, potential: str, shown: Mapping[str, An
 
     Parameters
     ----------
-    entry
+    entry : Property
         The property.
-    result
+    result : object
         Its result.
-    potential
+    potential : str
         Name of the potential.
-    shown
+    shown : mapping, optional
         Options of the text.
 
     Returns

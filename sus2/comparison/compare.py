@@ -62,24 +62,24 @@ def compare(
 
     Parameters
     ----------
-    atoms
+    atoms : Atoms or Structure
         The crystal.
-    potentials
+    potentials : sequence of Calculates
         Two or more potentials with different names; the first is the reference. SUS2 potentials give exact second
         derivatives, others finite differences.
-    properties
+    properties : sequence of str
         Names of the catalogue, and "energies".
-    fixed_cell
+    fixed_cell : {"first", "given"}
         The one fixed cell: the relaxed cell of the first potential, or the cell of `atoms`.
-    free_atoms_ev
+    free_atoms_ev : mapping, optional
         Functional or name of a potential -> element -> energy of the free atom in eV, for cohesive energies.
-    quasi_harmonic
+    quasi_harmonic : bool
         Compute quasi-harmonic properties too; the same as "thermal" among `properties`.
-    points
+    points : int
         Number of wave vectors on the path of the band structures.
-    mesh
+    mesh : float
         Mesh of wave vectors, as in `sus2.phonons`.
-    progress
+    progress : callable, optional
         Called with a stage and the fraction done; may raise CancelledError.
 
     Returns

@@ -55,13 +55,13 @@ class Difference:
     ----------
     key, label, unit, digits
         As in `Quantity`.
-    reference, value
+    reference, value : float
         In each potential's own relaxed cell, the first potential's first.
-    fixed
+    fixed : float or None
         The difference with both in the one fixed cell; None where it has no meaning there.
-    error
+    error : float or None
         Error of the difference, the root of the sum of squares of what the cards state; None where they state nothing.
-    error_source
+    error_source : str
         Where the error comes from, or who states none.
     """
 
@@ -104,9 +104,9 @@ class BandAgreement:
 
     Attributes
     ----------
-    rms_thz, mean_thz
+    rms_thz, mean_thz : float
         Root-mean-square and mean difference.
-    slope
+    slope : float
         Least-squares slope through the origin: 1 for equal stiffness, less for softer phonons.
     """
 
@@ -129,7 +129,7 @@ def lattice(atoms: Atoms) -> dict[Quantity, float]:
 
     Parameters
     ----------
-    atoms
+    atoms : Atoms
         The crystal.
 
     Returns
@@ -158,13 +158,13 @@ def differences(
 
     Parameters
     ----------
-    potentials
+    potentials : tuple of Calculates
         The first potential and the other.
-    own
+    own : tuple of mappings
         Quantities of each in its own relaxed cell.
-    fixed
+    fixed : tuple of mappings
         Quantities of each in the one fixed cell; may be empty.
-    formula
+    formula : str
         Formula of the crystal, for the errors that cards state of it.
 
     Returns

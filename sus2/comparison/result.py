@@ -41,23 +41,23 @@ class Side:
 
     Attributes
     ----------
-    potential
+    potential : Calculates
         The potential.
-    mode
+    mode : {"own", "fixed"}
         Whether the cell is the potential's own relaxed one or the fixed one.
-    atoms
+    atoms : Atoms
         The standard primitive cell.
-    relaxation
+    relaxation : RelaxResult
         How it was relaxed.
-    energy_ev_per_atom
+    energy_ev_per_atom : float
         Energy on the potential's own scale.
-    pressure_gpa
+    pressure_gpa : float
         Pressure of the cell.
-    results
+    results : mapping
         Result of each property, by the names of the catalogue; what was not asked for or could not be computed is
         missing. Equations of state and quasi-harmonic properties belong to the own cell alone; phonons are a
         `PhononReport` on the path that all potentials share.
-    problems
+    problems : tuple of str
         What could not be computed, one sentence each.
     """
 
@@ -123,17 +123,17 @@ class Comparison:
 
     Attributes
     ----------
-    formula
+    formula : str
         Reduced formula.
-    potentials
+    potentials : tuple of Calculates
         The potentials.
-    own, fixed
+    own, fixed : tuple of Side
         Each potential in its own relaxed cell, and in the one fixed cell.
-    fixed_cell
+    fixed_cell : str
         What that cell is, in words.
-    path
+    path : QPath or None
         The path of all band structures.
-    energies
+    energies : EnergyScales or None
         Energies made comparable.
     """
 

@@ -58,9 +58,9 @@ class ReadoutBasis:
 
     Parameters
     ----------
-    potential
+    potential : Potential
         Its graph, radial part and species coefficients are used, its readout is not.
-    directions
+    directions : ndarray of shape (S, R)
         Directions of theta.
 
     Raises
@@ -147,9 +147,9 @@ class ReadoutBasis:
 
         Parameters
         ----------
-        sites
+        sites : Sites
             With derivatives.
-        moves
+        moves : ndarray of shape (D, E, 3)
             Rate of change of each edge vector; complex ones stand for waves, and give the mean over the phase.
 
         Returns
@@ -219,13 +219,13 @@ def wave_moves(sites: Sites, cell: Array, q: Array, patterns: ComplexArray) -> C
 
     Parameters
     ----------
-    sites
+    sites : Sites
         The structure.
-    cell
+    cell : ndarray of shape (3, 3)
         Its lattice vectors, A.
-    q
+    q : ndarray of shape (3,)
         In units of the reciprocal lattice vectors.
-    patterns
+    patterns : ndarray of shape (D, N, 3)
         Displacement of each atom in phonopy's phase convention, where phases carry the positions.
 
     Returns

@@ -50,11 +50,11 @@ class Status:
 
     Attributes
     ----------
-    level
+    level : str
         "native", or the level of a library of the wheel; empty where there are no compiled kernels.
-    path
+    path : Path or None
         The library in use.
-    problem
+    problem : str
         What went wrong, with what the compiler said; empty where nothing did.
     """
 
@@ -73,7 +73,7 @@ def library(*flags: str) -> ctypes.CDLL | None:
 
     Parameters
     ----------
-    *flags
+    *flags : str
         More flags of the compiler, for variants that no wheel carries.
 
     Raises
@@ -201,9 +201,9 @@ def compile_library(target: Path, *flags: str) -> None:
 
     Parameters
     ----------
-    target
+    target : Path
         The file to write.
-    *flags
+    *flags : str
         Flags beside those that every build has.
 
     Raises

@@ -43,9 +43,9 @@ class Assessor:
 
     Parameters
     ----------
-    potential
+    potential : object
         Any potential; only shipped ones with members and calibration give numbers.
-    atoms
+    atoms : Atoms
         The crystal, relaxed.
     """
 
@@ -121,18 +121,18 @@ class Assessor:
 
         Parameters
         ----------
-        quantity
+        quantity : str
             As the calibration names it.
-        value
+        value : float
             The number.
-        spread
+        spread : float
             Standard deviation of the members, in its unit.
-        size
+        size : float, optional
             What is relative to: by default the number's size.
-        known
+        known : str, optional
             The quantity to look up among what is known of the crystal, in the unit of the number; by default the same.
             Empty: none.
-        spreads
+        spreads : dict, optional
             Relative spreads of other quantities that the calibration uses.
 
         Returns

@@ -62,15 +62,15 @@ class Calibration(BaseModel):
 
         Parameters
         ----------
-        quantity
+        quantity : str
             Of those that are calibrated.
-        crystal_class
+        crystal_class : str
             As sus2.trust.crystal_class names it.
-        elements
+        elements : sequence of str
             Of the crystal.
-        grade
+        grade : float
             Largest extrapolation grade; nan counts as one.
-        spreads
+        spreads : mapping
             Quantity -> relative spread of the members; a missing one counts as the floor.
 
         Returns
@@ -125,7 +125,7 @@ def calibration_of(potential: object) -> Calibration | None:
 
     Parameters
     ----------
-    potential
+    potential : object
         Any potential.
 
     Returns

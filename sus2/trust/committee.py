@@ -47,9 +47,9 @@ class Committee:
 
     Parameters
     ----------
-    basis
+    basis : ReadoutBasis
         Of the potential, on the members' directions.
-    members
+    members : Members
         The members.
     """
 
@@ -128,7 +128,7 @@ def committee_of(potential: object) -> Committee | None:
 
     Parameters
     ----------
-    potential
+    potential : object
         Any potential.
 
     Returns

@@ -29,7 +29,7 @@ class TrustVerdict(str):
 
     Attributes
     ----------
-    reason
+    reason : str
         One sentence for people.
     """
 
@@ -49,11 +49,11 @@ class Estimate:
 
     Attributes
     ----------
-    sigma
+    sigma : float or ndarray
         One standard deviation in the unit of the quantity, in the shape of the quantity; nan where unknown.
-    relative
+    relative : float
         That over the size of the quantity; of an array, of its largest entry. Nan where unknown.
-    reason
+    reason : str
         Where it comes from, or why it is unknown, in one sentence.
     """
 
@@ -72,7 +72,7 @@ def word_of(relative: float) -> Word:
 
     Parameters
     ----------
-    relative
+    relative : float
         Standard deviation over the size of the number.
 
     Returns
@@ -91,11 +91,11 @@ class Trust:
 
     Attributes
     ----------
-    estimates
+    estimates : dict
         Name -> Estimate.
-    limits
+    limits : tuple of str
         What limits the trust in all of them, one sentence each.
-    curves
+    curves : dict
         Name of a quantity with many values -> (values, sigma there), ascending in the values.
     """
 
@@ -118,9 +118,9 @@ class Trust:
 
         Parameters
         ----------
-        name
+        name : str
             One of the curves.
-        values
+        values : ndarray
             Of the quantity.
 
         Returns
@@ -138,7 +138,7 @@ class Trust:
 
         Parameters
         ----------
-        names
+        names : iterable of str
             The quantities; by default all.
 
         Returns
@@ -169,7 +169,7 @@ def safely(find: Callable[[R], Trust]) -> Callable[[R], Trust]:
 
     Parameters
     ----------
-    find
+    find : callable
         Takes a result and gives its Trust.
 
     Returns
@@ -215,9 +215,9 @@ def unknown(reason: str, like: float | Array = 0.0) -> Estimate:
 
     Parameters
     ----------
-    reason
+    reason : str
         Why, in one sentence.
-    like
+    like : float or ndarray
         The quantity, for its shape.
 
     Returns

@@ -31,11 +31,11 @@ class Members:
 
     Attributes
     ----------
-    weights_sha256
+    weights_sha256 : str
         Of the weights that they belong to.
-    basis
+    basis : ndarray of shape (S, R)
         Directions in the space of readouts.
-    weights
+    weights : ndarray of shape (M, C, R)
         What each member adds, in units of the directions.
     """
 
@@ -54,7 +54,7 @@ def members_path(name: str) -> Path:
 
     Parameters
     ----------
-    name
+    name : str
         Name of the potential.
 
     Returns
@@ -70,7 +70,7 @@ def members_of(potential: object) -> Members | None:
 
     Parameters
     ----------
-    potential
+    potential : object
         Any potential.
 
     Returns
@@ -111,9 +111,9 @@ def write_members(path: Path, members: Members) -> None:
 
     Parameters
     ----------
-    path
+    path : Path
         The file.
-    members
+    members : Members
         What to write.
     """
     scale = np.maximum(np.abs(members.basis).max(axis=0), 1e-30)

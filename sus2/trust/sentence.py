@@ -42,9 +42,9 @@ def summary_sentence(result: Trusted, names: Sequence[str] = ()) -> str:
 
     Parameters
     ----------
-    result
+    result : Trusted
         The result of a property.
-    names
+    names : sequence of str
         Quantities to speak of; by default those of LABELS that the result has.
 
     Returns

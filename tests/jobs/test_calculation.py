@@ -79,7 +79,7 @@ def test_the_code_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
         "sus2.properties.eos.calculate:_fit_dict",
         "sus2.properties.eos.calculate:EosResult",
         "sus2.nowhere:f",
-        "sus2.eos",
+        "sus2.properties.eos.calculate",
     ],
 )
 def test_only_public_functions_of_this_package_are_called(path: str) -> None:

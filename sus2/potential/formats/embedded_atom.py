@@ -83,9 +83,9 @@ def parse_setfl(text: str, *, source: str = "potential") -> EmbeddedAtom:
 
     Parameters
     ----------
-    text
+    text : str
         The content of the file.
-    source
+    source : str, default "potential"
         Name of the file in errors.
 
     Returns

@@ -167,9 +167,9 @@ def parse_moment_tensor(text: str, *, source: str = "potential") -> MomentTensor
 
     Parameters
     ----------
-    text
+    text : str
         The content of the file, without the binary state of active learning that may follow it.
-    source
+    source : str, default "potential"
         Name of the file in errors.
 
     Returns

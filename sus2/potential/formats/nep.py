@@ -160,9 +160,9 @@ def parse_nep(text: str, *, source: str = "nep.txt") -> Nep:
 
     Parameters
     ----------
-    text
+    text : str
         The content of the file.
-    source
+    source : str, default "nep.txt"
         Name of the file in errors.
 
     Returns

@@ -44,9 +44,9 @@ class SitePotential:
 
     Parameters
     ----------
-    form
+    form : SiteEnergies
         The equations with the numbers of the file.
-    card
+    card : Card
         Its name, functional and what else is known.
     """
 
@@ -82,7 +82,7 @@ class SitePotential:
 
         Parameters
         ----------
-        structures
+        structures : sequence of ase.Atoms or pymatgen Structure
             Structures of its elements.
 
         Returns

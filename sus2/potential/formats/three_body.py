@@ -119,9 +119,9 @@ def parse_three_body(text: str, *, source: str = "potential") -> Tersoff | Still
 
     Parameters
     ----------
-    text
+    text : str
         The content of the file.
-    source
+    source : str, default "potential"
         Name of the file in errors.
 
     Returns

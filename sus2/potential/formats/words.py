@@ -21,13 +21,13 @@ class Words:
 
     Parameters
     ----------
-    text
+    text : str
         The content of the file.
-    source
+    source : str
         Name of the file in errors.
-    comment
+    comment : str, default ""
         Character from which on a line is a comment; none by default.
-    skipped
+    skipped : int, default 0
         Lines at the beginning that are titles.
     """
 

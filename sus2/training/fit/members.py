@@ -52,11 +52,11 @@ def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0) -> Pa
 
     Parameters
     ----------
-    name
+    name : str
         The potential.
-    sets
+    sets : tuple of str
         Built sets to take the labels from, ``acwf`` among them; by default those of its configuration.
-    seed
+    seed : int
         Of every random choice. Potentials of two functionals with one seed and one set have members in pairs.
 
     Returns
@@ -86,13 +86,13 @@ def draw_members(potential: Potential, data: TrainingSet, *, count: int = MEMBER
 
     Parameters
     ----------
-    potential
+    potential : Potential
         Its readout is the middle of the committee.
-    data
+    data : TrainingSet
         Labels in its functional; structures with elements that it does not know are left out.
-    count
+    count : int
         Number of members.
-    seed
+    seed : int
         Of every random choice.
 
     Returns

@@ -47,17 +47,17 @@ class KnownValue:
 
     Attributes
     ----------
-    quantity
+    quantity : str
         Name as in results, such as ``b0_gpa`` or ``c44_gpa``; elastic constants in the IEEE setting.
-    value
+    value : float
         In ``unit``.
-    unit
+    unit : str
         Unit for people.
-    functional
+    functional : str
         ``PBE``, ``r2SCAN``, ``PW91``, or ``experiment``.
-    temperature_k
+    temperature_k : float or None
         Of a measurement; None for calculations without temperature and where zero-point motion was subtracted.
-    source, doi
+    source, doi : str
         Where the value is from; the DOI is empty where there is none.
     """
 
@@ -80,7 +80,7 @@ def known_values(atoms: Atoms | Structure) -> tuple[KnownValue, ...]:
 
     Parameters
     ----------
-    atoms
+    atoms : Atoms or Structure
         The crystal; its cell, setting and lattice constants do not matter.
 
     Returns

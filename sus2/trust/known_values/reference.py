@@ -24,13 +24,13 @@ class Reference:
 
     Attributes
     ----------
-    value
+    value : float
         The mean of the known values of one functional.
-    functional
+    functional : str
         Theirs, or "experiment".
-    allowance
+    allowance : float
         Relative difference that is no error of a potential: of measurement, temperature and functional.
-    source
+    source : str
         Of the first of them.
     """
 
@@ -45,11 +45,11 @@ def references(known: Iterable[KnownValue], functional: str, atoms: Atoms) -> di
 
     Parameters
     ----------
-    known
+    known : iterable of KnownValue
         What is known of the crystal.
-    functional
+    functional : str
         Of the potential that is to be judged; then PBE, PW91 and measured values are taken.
-    atoms
+    atoms : Atoms
         The crystal, for the volume that belongs to a lattice constant.
 
     Returns

@@ -57,9 +57,9 @@ def structure_type(atoms: Atoms, symprec: float = SYMPREC_A[0]) -> str:
 
     Parameters
     ----------
-    atoms
+    atoms : Atoms
         A crystal that is periodic in three directions.
-    symprec
+    symprec : float
         Tolerance of the symmetry search, angstrom.
 
     Returns
@@ -107,9 +107,9 @@ def prototype_type(formula: str, name: str) -> str:
 
     Parameters
     ----------
-    formula
+    formula : str
         Chemical formula; the order of its elements is that of the prototype (cation first).
-    name
+    name : str
         A name that prototype knows.
 
     Returns
@@ -150,9 +150,9 @@ def prototype_crystal(formula: str, name: str, a_a: float, c_a: float | None = N
 
     Parameters
     ----------
-    formula, name
+    formula, name : str
         As in prototype.
-    a_a, c_a
+    a_a, c_a : float
         Of the conventional cell, A; no c for cubic crystals.
 
     Returns
@@ -178,9 +178,9 @@ def prototype(formula: str, name: str) -> Atoms:
 
     Parameters
     ----------
-    formula
+    formula : str
         Chemical formula; the order of its elements is that of the prototype (cation first).
-    name
+    name : str
         A name as the committed tables have it, such as ``rocksalt`` or ``X2O3``.
 
     Returns

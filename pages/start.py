@@ -27,7 +27,8 @@ def drawn(key: str, mode: Mode) -> Any:
 frame.title(
     "SUS2 Explorer",
     "Upload a crystal and see what a **SUS2** interatomic potential predicts for it, and how far to trust the "
-    "prediction. SUS2 is a machine-learning potential built on the universal equation of state, fast enough for interactive use.",
+    "prediction. SUS2 is a machine-learning potential built on the universal equation of state, fast "
+    "enough for interactive use.",
 )
 
 st.subheader("Begin with one of these")

@@ -85,9 +85,12 @@ def extended(spec: ModelSpec, seed: int = 7) -> ModelSpec:
     rng = np.random.default_rng(seed)
     c, scalars = spec.species_count, len(spec.mapping)
     return replace(
-        spec, moment_coeffs=spec.readout + 0.3 * rng.standard_normal((c, scalars)), envelope_power=3,
-        neighbour_coeffs=1.0 + 0.3 * rng.standard_normal((spec.radial_funcs_count, c)), scaling=0.7 * spec.scaling,
-    )  # fmt: skip
+        spec,
+        moment_coeffs=spec.readout + 0.3 * rng.standard_normal((c, scalars)),
+        envelope_power=3,
+        neighbour_coeffs=1.0 + 0.3 * rng.standard_normal((spec.radial_funcs_count, c)),
+        scaling=0.7 * spec.scaling,
+    )
 
 
 def random_potential(elements: tuple[str, ...] = ("Na", "Cl"), **options: object) -> Potential:

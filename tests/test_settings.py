@@ -137,9 +137,13 @@ def test_the_command_prints_values_and_sources(tmp_path: Path, monkeypatch: pyte
 def test_the_server_does_not_start_with_wrong_settings(tmp_path: Path, root: Path) -> None:
     path = write(tmp_path / "s.toml", "max_atom = 3\n")
     done = subprocess.run(
-        [sys.executable, "-m", "sus2.cli", "app", "--port", "1"], cwd=root, capture_output=True, text=True,
-        env={**os.environ, "SUS2_SETTINGS": str(path)}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "sus2.cli", "app", "--port", "1"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SUS2_SETTINGS": str(path)},
+        check=False,
+    )
     assert done.returncode == 2
     assert "unknown key 'max_atom'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -67,9 +67,7 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     if potential.repulsion is not None:
         near = potential.repulsion.terms(edges.vector, types[edges.index_i], types[edges.index_j])
         edge = torch.as_tensor(near.edge, device=potential.device)
-        for to, part in (
-            (found.gradient, near.gradient()), (found.curvature, near.curvature())
-        ):  # fmt: skip
+        for to, part in ((found.gradient, near.gradient()), (found.curvature, near.curvature())):
             to[edge] += torch.as_tensor(part, device=potential.device)
         found.site_energies.index_add_(0, found.edge_i[edge], torch.as_tensor(near.energy_ev, device=potential.device))
     return found
@@ -79,10 +77,18 @@ def _by_kernel(kernel: kernels.Kernel, types: NDArray[np.int64], edges: Neighbou
     packed = kernels.Edges.from_lists(edges.index_i, edges.index_j, edges.vector, types)
     site, gradient, jacobian, head, curvature = (torch.from_numpy(x) for x in kernel.second_order(packed))
     return LocalHessian(
-        edge_i=torch.from_numpy(edges.index_i), edge_j=torch.from_numpy(edges.index_j),
-        shift=torch.from_numpy(edges.shift), vector=torch.from_numpy(packed.vectors), first=packed.first,
-        site_energies=site, gradient=gradient, jacobian=jacobian, head=head, curvature=curvature, packed=packed,
-    )  # fmt: skip
+        edge_i=torch.from_numpy(edges.index_i),
+        edge_j=torch.from_numpy(edges.index_j),
+        shift=torch.from_numpy(edges.shift),
+        vector=torch.from_numpy(packed.vectors),
+        first=packed.first,
+        site_energies=site,
+        gradient=gradient,
+        jacobian=jacobian,
+        head=head,
+        curvature=curvature,
+        packed=packed,
+    )
 
 
 def _by_torch(potential: Potential, types: NDArray[np.int64], edges: Neighbours) -> LocalHessian:

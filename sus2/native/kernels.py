@@ -19,9 +19,20 @@ from sus2.native.build import library as _library
 from sus2.native.spec import KernelSpec
 
 __all__ = [
-    "CloseEdges", "EdgeList", "Edges", "Kernel", "ParameterGradient", "Structures", "available", "cache_folder",
-    "default_threads", "find_edges", "monomial_table", "refresh", "response",
-]  # fmt: skip
+    "CloseEdges",
+    "EdgeList",
+    "Edges",
+    "Kernel",
+    "ParameterGradient",
+    "Structures",
+    "available",
+    "cache_folder",
+    "default_threads",
+    "find_edges",
+    "monomial_table",
+    "refresh",
+    "response",
+]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -31,15 +42,46 @@ NO_VOLUME: Final = "The cell has no volume in its periodic directions; correct t
 
 class _Model(ctypes.Structure):
     _fields_ = [
-        *((n, ctypes.c_int64) for n in (
-            "species", "chebyshev", "radial", "kappas", "basics", "products", "moments", "scalars", "angulars",
-            "power", "stride")),
+        *(
+            (n, ctypes.c_int64)
+            for n in (
+                "species",
+                "chebyshev",
+                "radial",
+                "kappas",
+                "basics",
+                "products",
+                "moments",
+                "scalars",
+                "angulars",
+                "power",
+                "stride",
+            )
+        ),
         ("scaling", ctypes.c_double),
         ("cutoff", ctypes.c_double),
-        *((n, ctypes.c_void_p) for n in (
-            "kappa", "basic_mu", "basic_ang", "ang_parent", "ang_axis", "ang_lower", "ang_factor", "times", "mapping",
-            "alpha", "r0", "weights", "pair_factor", "species_coeffs", "theta", "neighbour")),
-    ]  # fmt: skip
+        *(
+            (n, ctypes.c_void_p)
+            for n in (
+                "kappa",
+                "basic_mu",
+                "basic_ang",
+                "ang_parent",
+                "ang_axis",
+                "ang_lower",
+                "ang_factor",
+                "times",
+                "mapping",
+                "alpha",
+                "r0",
+                "weights",
+                "pair_factor",
+                "species_coeffs",
+                "theta",
+                "neighbour",
+            )
+        ),
+    ]
 
 
 class _Edges(ctypes.Structure):
@@ -217,11 +259,21 @@ class Kernel:
         }
         self._arrays = arrays  # the C structure points into these
         self._model = _Model(
-            c, spec.radial_basis_size, spec.radial_funcs_count, spec.scaling_blocks, len(spec.basic), len(spec.times),
-            spec.moments_count, len(spec.mapping), len(table), spec.envelope_power,
-            len(spec.mapping) if arrays["theta"].ndim == 2 else 0, spec.scaling, spec.max_dist,
+            c,
+            spec.radial_basis_size,
+            spec.radial_funcs_count,
+            spec.scaling_blocks,
+            len(spec.basic),
+            len(spec.times),
+            spec.moments_count,
+            len(spec.mapping),
+            len(table),
+            spec.envelope_power,
+            len(spec.mapping) if arrays["theta"].ndim == 2 else 0,
+            spec.scaling,
+            spec.max_dist,
             *(a.ctypes.data if a.size else None for a in arrays.values()),
-        )  # fmt: skip
+        )
         self._shift = floats(spec.shift_coeffs)
 
     def evaluate(self, edges: Edges) -> tuple[Array, Array, Array]:
@@ -229,9 +281,14 @@ class Kernel:
         n = len(edges.types)
         site, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6))
         self._library.sus2_evaluate(
-            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.single_precision),
-            ctypes.c_int64(self.threads), _pointer(site), _pointer(forces), _pointer(virial),
-        )  # fmt: skip
+            ctypes.byref(self._model),
+            ctypes.byref(_edges(edges)),
+            ctypes.c_int64(self.single_precision),
+            ctypes.c_int64(self.threads),
+            _pointer(site),
+            _pointer(forces),
+            _pointer(virial),
+        )
         return site + self._shift[edges.types], forces, virial
 
     def evaluate_structures(
@@ -248,12 +305,20 @@ class Kernel:
             site, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6))
             close = CloseEdges(np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, 3)))
             total = self._library.sus2_structures(
-                ctypes.byref(self._model), ctypes.byref(_structures(structures)),
-                None if edges is None else ctypes.byref(_list(edges)), ctypes.c_int64(self.single_precision),
-                ctypes.c_int64(self.threads), _pointer(site), _pointer(forces), _pointer(virial),
-                None if short_reach is None else _pointer(short_reach), ctypes.c_int64(room),
-                _pointer(close.i), _pointer(close.j), _pointer(close.vectors),
-            )  # fmt: skip
+                ctypes.byref(self._model),
+                ctypes.byref(_structures(structures)),
+                None if edges is None else ctypes.byref(_list(edges)),
+                ctypes.c_int64(self.single_precision),
+                ctypes.c_int64(self.threads),
+                _pointer(site),
+                _pointer(forces),
+                _pointer(virial),
+                None if short_reach is None else _pointer(short_reach),
+                ctypes.c_int64(room),
+                _pointer(close.i),
+                _pointer(close.j),
+                _pointer(close.vectors),
+            )
             if total < 0:
                 raise StructureError(NO_VOLUME)
             if total <= room:
@@ -272,11 +337,14 @@ class Kernel:
         s = self.spec
         c, blocks = s.species_count, s.scaling_blocks
         out = ParameterGradient(
-            alpha=np.zeros((blocks, c, c)), r0=np.zeros((blocks, c, c)),
-            weights=np.zeros((s.radial_funcs_count, s.radial_basis_size)), pair=np.zeros(c), species=np.zeros(c),
+            alpha=np.zeros((blocks, c, c)),
+            r0=np.zeros((blocks, c, c)),
+            weights=np.zeros((s.radial_funcs_count, s.radial_basis_size)),
+            pair=np.zeros(c),
+            species=np.zeros(c),
             theta=np.zeros((c, len(s.mapping)) if s.own_readout else len(s.mapping)),
             neighbour=None if s.neighbour_coeffs is None else np.zeros(s.neighbour_coeffs.shape),
-        )  # fmt: skip
+        )
         u = np.ascontiguousarray(energy_weight, dtype=np.float64)
         velocity = np.ascontiguousarray(velocity, dtype=np.float64)
         strain = np.ascontiguousarray(strain, dtype=np.float64)
@@ -284,11 +352,21 @@ class Kernel:
         if (u.shape, velocity.shape, strain.shape) != ((n,), (n, 3), (n, 6)):
             raise ValueError(f"rates of shape {u.shape}, {velocity.shape}, {strain.shape} do not fit {n} atoms")
         self._library.sus2_differentiate(
-            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.single_precision),
-            ctypes.c_int64(self.threads), _pointer(u), _pointer(velocity), _pointer(strain), _pointer(out.alpha),
-            _pointer(out.r0), _pointer(out.weights), _pointer(out.pair), _pointer(out.species), _pointer(out.theta),
+            ctypes.byref(self._model),
+            ctypes.byref(_edges(edges)),
+            ctypes.c_int64(self.single_precision),
+            ctypes.c_int64(self.threads),
+            _pointer(u),
+            _pointer(velocity),
+            _pointer(strain),
+            _pointer(out.alpha),
+            _pointer(out.r0),
+            _pointer(out.weights),
+            _pointer(out.pair),
+            _pointer(out.species),
+            _pointer(out.theta),
             None if out.neighbour is None else _pointer(out.neighbour),
-        )  # fmt: skip
+        )
         return out
 
     def jacobian_width(self, *, linear: bool = False) -> int:
@@ -309,9 +387,14 @@ class Kernel:
         first = np.ascontiguousarray(first, dtype=np.int64)
         out = np.zeros((3 * len(edges.types) + 7 * (len(first) - 1), self.jacobian_width(linear=linear)))
         self._library.sus2_jacobian(
-            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(len(first) - 1), _pointer(first),
-            ctypes.c_int64(linear), ctypes.c_int64(self.threads), _pointer(out),
-        )  # fmt: skip
+            ctypes.byref(self._model),
+            ctypes.byref(_edges(edges)),
+            ctypes.c_int64(len(first) - 1),
+            _pointer(first),
+            ctypes.c_int64(linear),
+            ctypes.c_int64(self.threads),
+            _pointer(out),
+        )
         return out
 
     def second_order(self, edges: Edges) -> tuple[Array, Array, Array, Array, Array]:
@@ -321,8 +404,12 @@ class Kernel:
         """
         n, count, nb = len(edges.types), len(edges.j), len(self.spec.basic)
         out = (
-            np.zeros(n), np.zeros((count, 3)), np.zeros((count, 3, nb)), np.zeros((n, nb, nb)), np.zeros((count, 3, 3))
-        )  # fmt: skip
+            np.zeros(n),
+            np.zeros((count, 3)),
+            np.zeros((count, 3, nb)),
+            np.zeros((n, nb, nb)),
+            np.zeros((count, 3, 3)),
+        )
         self._library.sus2_second_order(
             ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.threads), *map(_pointer, out)
         )
@@ -341,9 +428,11 @@ def response(edges: Edges, jacobian: Array, head: Array, curvature: Array) -> Ar
     n = len(edges.types)
     out = np.zeros((3 * n + 6, 3 * n + 6))
     library.sus2_response(
-        ctypes.byref(_edges(edges)), ctypes.c_int64(head.shape[1]), ctypes.c_int64(default_threads()),
+        ctypes.byref(_edges(edges)),
+        ctypes.c_int64(head.shape[1]),
+        ctypes.c_int64(default_threads()),
         *map(_pointer, (jacobian, head, curvature, out)),
-    )  # fmt: skip
+    )
     return out
 
 
@@ -365,10 +454,17 @@ def find_edges(
     while True:
         j, shift, vectors = np.empty(room, np.int64), np.empty((room, 3), np.int32), np.empty((room, 3))
         total = library.sus2_neighbours(
-            ctypes.byref(_structures(structures)), ctypes.c_double(cutoff), ctypes.c_int64(method),
-            ctypes.c_int64(begin), ctypes.c_int64(end), ctypes.c_int64(room),
-            _pointer(first), _pointer(j), _pointer(shift), _pointer(vectors),
-        )  # fmt: skip
+            ctypes.byref(_structures(structures)),
+            ctypes.c_double(cutoff),
+            ctypes.c_int64(method),
+            ctypes.c_int64(begin),
+            ctypes.c_int64(end),
+            ctypes.c_int64(room),
+            _pointer(first),
+            _pointer(j),
+            _pointer(shift),
+            _pointer(vectors),
+        )
         if total < 0:
             raise StructureError(NO_VOLUME)
         if total <= room:
@@ -384,9 +480,11 @@ def refresh(structures: Structures, edges: EdgeList, cutoff: float) -> Edges:
     count = len(edges.j)
     first, j, vectors = np.empty_like(edges.first), np.empty(count, np.int64), np.empty((count, 3))
     total = library.sus2_refresh(
-        ctypes.byref(_structures(structures)), ctypes.byref(_list(edges)), ctypes.c_double(cutoff),
+        ctypes.byref(_structures(structures)),
+        ctypes.byref(_list(edges)),
+        ctypes.c_double(cutoff),
         *map(_pointer, (first, j, vectors)),
-    )  # fmt: skip
+    )
     return Edges(first, vectors[:total], j[:total], structures.types)
 
 

@@ -35,13 +35,24 @@ VERSION: Final = 1
 
 _TEXTS: Final = ("potential_name", "scaling_map", "potential_tag", "radial_basis_type")
 _COUNTS: Final = (
-    "max_rank", "species_count", "radial_basis_size", "radial_funcs_count", "moments_count", "envelope_power",
-)  # fmt: skip
+    "max_rank",
+    "species_count",
+    "radial_basis_size",
+    "radial_funcs_count",
+    "moments_count",
+    "envelope_power",
+)
 _NUMBERS: Final = ("scaling", "min_dist", "max_dist")
 _GRAPH: Final = ("basic", "times", "mapping")
 _COEFFICIENTS: Final = (
-    "shift_coeffs", "alpha", "r0", "radial_weights", "radial_species", "species_coeffs", "moment_coeffs",
-)  # fmt: skip
+    "shift_coeffs",
+    "alpha",
+    "r0",
+    "radial_weights",
+    "radial_species",
+    "species_coeffs",
+    "moment_coeffs",
+)
 # Energies of whole atoms, which single precision would round by up to half a millielectronvolt.
 _DOUBLE: Final = ("shift_coeffs",)
 _OPTIONAL: Final = ("neighbour_coeffs",)
@@ -185,10 +196,15 @@ def parse_compact(raw: bytes, *, source: str = "potential") -> ModelSpec:
     blocks = int(scaling_block(cast(ScalingMap, values["scaling_map"]), rank, np.arange(m)).max()) + 1
     scalars = len(values["mapping"])
     shapes: dict[str, tuple[tuple[int, ...], ...]] = {
-        "shift_coeffs": ((c,),), "alpha": ((blocks, c, c),), "r0": ((blocks, c, c),),
-        "radial_weights": ((m, values["radial_basis_size"]),), "radial_species": ((m, c),),
-        "species_coeffs": ((c,),), "moment_coeffs": ((scalars,), (c, scalars)), "neighbour_coeffs": ((m, c),),
-    }  # fmt: skip
+        "shift_coeffs": ((c,),),
+        "alpha": ((blocks, c, c),),
+        "r0": ((blocks, c, c),),
+        "radial_weights": ((m, values["radial_basis_size"]),),
+        "radial_species": ((m, c),),
+        "species_coeffs": ((c,),),
+        "moment_coeffs": ((scalars,), (c, scalars)),
+        "neighbour_coeffs": ((m, c),),
+    }
     for name in (*_COEFFICIENTS, *_OPTIONAL):
         if name in _OPTIONAL and name not in arrays:
             continue

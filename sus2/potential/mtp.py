@@ -136,11 +136,16 @@ class ModelSpec:
         assert self.species_coeffs is not None
         assert self.moment_coeffs is not None
         return replace(
-            self, species_count=len(i), shift_coeffs=self.shift_coeffs[i], alpha=self.alpha[pairs],
-            r0=self.r0[pairs], radial_species=self.radial_species[:, i], species_coeffs=self.species_coeffs[i],
+            self,
+            species_count=len(i),
+            shift_coeffs=self.shift_coeffs[i],
+            alpha=self.alpha[pairs],
+            r0=self.r0[pairs],
+            radial_species=self.radial_species[:, i],
+            species_coeffs=self.species_coeffs[i],
             moment_coeffs=self.moment_coeffs[i] if self.moment_coeffs.ndim == 2 else self.moment_coeffs,
             neighbour_coeffs=None if self.neighbour_coeffs is None else self.neighbour_coeffs[:, i],
-        )  # fmt: skip
+        )
 
 
 def scaling_block(scaling_map: ScalingMap, max_rank: int, mu: Index) -> Index:
@@ -293,8 +298,9 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
     if version not in (PUBLISHED_VERSION, EXTENDED_VERSION):
         raise r.fail(
             f"version {_short(version)} is not supported: SUS2-MLIP writes version {PUBLISHED_VERSION}, and version "
-            f"{EXTENDED_VERSION} is the newest that this release knows; a newer release may read the file.", line,
-        )  # fmt: skip
+            f"{EXTENDED_VERSION} is the newest that this release knows; a newer release may read the file.",
+            line,
+        )
     extended = version == EXTENDED_VERSION
     name = r.optional("potential_name")
     scaling_item = r.optional("scaling")

@@ -70,9 +70,13 @@ class Repulsion:
     """
 
     def __init__(
-        self, elements: tuple[str, ...], inner: float, outer: float, strength: float = 1.0,
+        self,
+        elements: tuple[str, ...],
+        inner: float,
+        outer: float,
+        strength: float = 1.0,
         shortest_a: Mapping[str, float] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.inner, self.outer, self.strength = inner, outer, strength
         self._z = np.array([atomic_numbers[e] for e in elements])
         self._radii = covalent_radii[self._z]

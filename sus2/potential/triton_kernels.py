@@ -34,9 +34,21 @@ EDGES_PER_PROGRAM = 128
 
 @triton.jit
 def _radial(
-    r, zi, zj, mu, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, species: tl.constexpr,
-    size: tl.constexpr, power: tl.constexpr,
-):  # fmt: skip
+    r,
+    zi,
+    zj,
+    mu,
+    kappa_p,
+    alpha_p,
+    r0_p,
+    weights_p,
+    pair_p,
+    size_p,
+    scalar_p,
+    species: tl.constexpr,
+    size: tl.constexpr,
+    power: tl.constexpr,
+):
     """R_mu(r) and its derivative for one mu."""
     scaling = tl.load(scalar_p)
     reach = tl.minimum(r - tl.load(scalar_p + 1), 0.0)
@@ -77,10 +89,28 @@ def _power(x, exponent, rank: tl.constexpr):
 
 @triton.jit
 def _moments_kernel(
-    first_p, vectors_p, j_p, types_p, atoms, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, powers_p,
-    out_p, species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr,
-    radial_count: tl.constexpr, block: tl.constexpr, power: tl.constexpr,
-):  # fmt: skip
+    first_p,
+    vectors_p,
+    j_p,
+    types_p,
+    atoms,
+    kappa_p,
+    alpha_p,
+    r0_p,
+    weights_p,
+    pair_p,
+    size_p,
+    scalar_p,
+    powers_p,
+    out_p,
+    species: tl.constexpr,
+    size: tl.constexpr,
+    rank: tl.constexpr,
+    width: tl.constexpr,
+    radial_count: tl.constexpr,
+    block: tl.constexpr,
+    power: tl.constexpr,
+):
     """out[i, mu, w] = sum_j R_mu(r_ij) x^a y^b z^c for the w-th monomial of mu; a program: a block of atoms, one mu."""
     mu = tl.program_id(1)
     i = tl.program_id(0) * block + tl.arange(0, block)
@@ -114,10 +144,30 @@ def _moments_kernel(
 
 @triton.jit
 def _forces_kernel(
-    owner_p, vectors_p, j_p, types_p, edges, kappa_p, alpha_p, r0_p, weights_p, pair_p, size_p, scalar_p, powers_p,
-    adjoint_p, forces_p, virial_p, species: tl.constexpr, size: tl.constexpr, rank: tl.constexpr, width: tl.constexpr,
-    radial_count: tl.constexpr, block: tl.constexpr, power: tl.constexpr,
-):  # fmt: skip
+    owner_p,
+    vectors_p,
+    j_p,
+    types_p,
+    edges,
+    kappa_p,
+    alpha_p,
+    r0_p,
+    weights_p,
+    pair_p,
+    size_p,
+    scalar_p,
+    powers_p,
+    adjoint_p,
+    forces_p,
+    virial_p,
+    species: tl.constexpr,
+    size: tl.constexpr,
+    rank: tl.constexpr,
+    width: tl.constexpr,
+    radial_count: tl.constexpr,
+    block: tl.constexpr,
+    power: tl.constexpr,
+):
     """Adds dE/dr_vec of a block of edges to the forces of both atoms and the virial of the centre, in float64."""
     edge = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     on = edge < edges
@@ -188,9 +238,13 @@ class TritonSweep(Sweep):
         ones = np.ones((spec.radial_funcs_count, spec.species_count))
         self.amplitudes = real(ones if spec.neighbour_coeffs is None else spec.neighbour_coeffs)
         self.shape = {
-            "species": spec.species_count, "size": spec.radial_basis_size, "rank": spec.max_rank, "width": self.width,
-            "radial_count": spec.radial_funcs_count, "power": spec.envelope_power,
-        }  # fmt: skip
+            "species": spec.species_count,
+            "size": spec.radial_basis_size,
+            "rank": spec.max_rank,
+            "width": self.width,
+            "radial_count": spec.radial_funcs_count,
+            "power": spec.envelope_power,
+        }
 
     @torch.no_grad()
     def evaluate(self, edges: Edges, *, max_edges: int = 0) -> tuple[Array, Array, Array]:

@@ -33,13 +33,23 @@ def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
     # One atom alone in its cell has no force, whatever the potential.
     crystal = structures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed)
     return [
-        graded("Forces against energy", measures.force_slope_ev_per_a(crystal, potential, seed), "eV/Å",
-               pass_limit=1e-4, warn_limit=1e-2,
-               meaning="Forces must be the slope of the energy, or dynamics heats up and relaxation goes astray."),
-        graded("Stress against energy", measures.stress_slope_gpa(crystal, potential), "GPa",
-               pass_limit=1e-2, warn_limit=0.1,
-               meaning="The stress must be the slope of the energy under strain, or cells relax to a wrong size."),
-    ]  # fmt: skip
+        graded(
+            "Forces against energy",
+            measures.force_slope_ev_per_a(crystal, potential, seed),
+            "eV/Å",
+            pass_limit=1e-4,
+            warn_limit=1e-2,
+            meaning="Forces must be the slope of the energy, or dynamics heats up and relaxation goes astray.",
+        ),
+        graded(
+            "Stress against energy",
+            measures.stress_slope_gpa(crystal, potential),
+            "GPa",
+            pass_limit=1e-2,
+            warn_limit=0.1,
+            meaning="The stress must be the slope of the energy under strain, or cells relax to a wrong size.",
+        ),
+    ]
 
 
 def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
@@ -51,15 +61,39 @@ def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
     apart = measures.interaction_beyond_cutoff_ev(crystal, potential)
     meaning = "A potential that breaks this gives numbers that depend on how a file was written."
     return [
-        graded("Rotation invariance", max(rotated.energy_ev_per_atom, rotated.force_ev_per_a), "eV, eV/Å",
-               pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
-        graded("Permutation invariance", max(reordered.energy_ev_per_atom, reordered.force_ev_per_a), "eV, eV/Å",
-               pass_limit=1e-8, warn_limit=1e-4, meaning=meaning),
-        graded("Size extensivity", repeated, "eV/atom", pass_limit=1e-8, warn_limit=1e-4,
-               meaning="Twice the crystal must have twice the energy."),
-        graded("Two atoms far apart", apart, "eV", pass_limit=1e-6, warn_limit=1e-2,
-               meaning="Beyond the cutoff atoms must not feel each other."),
-    ]  # fmt: skip
+        graded(
+            "Rotation invariance",
+            max(rotated.energy_ev_per_atom, rotated.force_ev_per_a),
+            "eV, eV/Å",
+            pass_limit=1e-8,
+            warn_limit=1e-4,
+            meaning=meaning,
+        ),
+        graded(
+            "Permutation invariance",
+            max(reordered.energy_ev_per_atom, reordered.force_ev_per_a),
+            "eV, eV/Å",
+            pass_limit=1e-8,
+            warn_limit=1e-4,
+            meaning=meaning,
+        ),
+        graded(
+            "Size extensivity",
+            repeated,
+            "eV/atom",
+            pass_limit=1e-8,
+            warn_limit=1e-4,
+            meaning="Twice the crystal must have twice the energy.",
+        ),
+        graded(
+            "Two atoms far apart",
+            apart,
+            "eV",
+            pass_limit=1e-6,
+            warn_limit=1e-2,
+            meaning="Beyond the cutoff atoms must not feel each other.",
+        ),
+    ]
 
 
 def smoothness_checks(atoms: Atoms, potential: Calculates, points: int = 121, seed: int = 0) -> list[Check]:
@@ -67,12 +101,24 @@ def smoothness_checks(atoms: Atoms, potential: Calculates, points: int = 121, se
     paths = (_strained_path(atoms, potential, points), _moved_path(atoms, potential, points, seed))
     kink, jump = (max(values) for values in zip(*paths, strict=True))
     return [
-        graded("Kinks of the energy", kink, "eV/atom", pass_limit=1e-3, warn_limit=1e-2,
-               meaning="The slope of the energy must not jump as the crystal is stretched or its atoms move."),
-        graded("Jumps of the stiffness", 100.0 * jump, "%", pass_limit=5.0, warn_limit=25.0,
-               meaning="The second derivative jumps where a shell of neighbours crosses the cutoff; large jumps make "
-                       "phonons and elastic constants depend on the exact volume."),
-    ]  # fmt: skip
+        graded(
+            "Kinks of the energy",
+            kink,
+            "eV/atom",
+            pass_limit=1e-3,
+            warn_limit=1e-2,
+            meaning="The slope of the energy must not jump as the crystal is stretched or its atoms move.",
+        ),
+        graded(
+            "Jumps of the stiffness",
+            100.0 * jump,
+            "%",
+            pass_limit=5.0,
+            warn_limit=25.0,
+            meaning="The second derivative jumps where a shell of neighbours crosses the cutoff; large jumps make "
+            "phonons and elastic constants depend on the exact volume.",
+        ),
+    ]
 
 
 def _strained_path(atoms: Atoms, potential: Calculates, points: int) -> tuple[float, float]:
@@ -117,8 +163,9 @@ def dimer_curves(potential: Calculates, elements: tuple[str, ...], points: int =
     for x, y in combinations_with_replacement(sorted(elements), 2):
         reach = _reach(x, y)
         far = max(1.8 * reach, float(getattr(potential, "cutoff", 6.0)))
-        r = np.concatenate([np.linspace(WALL[0], 1.2, 2 * points // 3) * reach,
-                            np.linspace(1.2 * reach, far, points // 3 + 1)[1:]])  # fmt: skip
+        r = np.concatenate(
+            [np.linspace(WALL[0], 1.2, 2 * points // 3) * reach, np.linspace(1.2 * reach, far, points // 3 + 1)[1:]]
+        )
         found = potential.evaluate([Atoms([x, y], [[0, 0, 0], [0, 0, d]]) for d in r])
         out[f"{x}-{y}"] = Curve(r, np.array([f.energy_ev for f in found]))
     return out
@@ -194,7 +241,13 @@ def dynamics_checks(
     x, e = np.array(times), np.array(energies)
     drift = abs(float(np.polyfit(x, e, 1)[0])) if np.isfinite(e).all() and len(x) > 2 else math.inf
     return [
-        graded("Energy drift in dynamics", 1e3 * drift, "meV/atom/ps", pass_limit=0.1, warn_limit=1.0,
-               meaning=f"{length_ps:g} ps at constant energy, {_DYNAMICS_K:g} K, {len(cell)} atoms: the total energy "
-                       "must stay where it is."),
-    ], Curve(x, e * len(cell))  # fmt: skip
+        graded(
+            "Energy drift in dynamics",
+            1e3 * drift,
+            "meV/atom/ps",
+            pass_limit=0.1,
+            warn_limit=1.0,
+            meaning=f"{length_ps:g} ps at constant energy, {_DYNAMICS_K:g} K, {len(cell)} atoms: the total energy "
+            "must stay where it is.",
+        ),
+    ], Curve(x, e * len(cell))

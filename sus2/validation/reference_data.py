@@ -70,9 +70,14 @@ class Score:
         """For JSON; a quantity that does not exist is None."""
         quantities = {k: v if np.isfinite(v) else None for k, v in self.quantities.items()}
         return {
-            "kind": self.kind, "potential": self.potential, "quantities": quantities, "note": self.note,
-            "x": self.x.tolist(), "reference": self.reference.tolist(), "found": self.found.tolist(),
-        }  # fmt: skip
+            "kind": self.kind,
+            "potential": self.potential,
+            "quantities": quantities,
+            "note": self.note,
+            "x": self.x.tolist(),
+            "reference": self.reference.tolist(),
+            "found": self.found.tolist(),
+        }
 
 
 def read_reference(raw: bytes, name: str = "reference") -> Reference:
@@ -138,18 +143,23 @@ def _bands(text: str, name: str) -> Reference:
         frequencies = np.array([[b["frequency"] for b in p["band"]] for p in points], dtype=float)
         distance = np.array([p.get("distance", k) for k, p in enumerate(points)], dtype=float)
         atoms = Atoms(
-            [p["symbol"] for p in content["points"]], cell=np.array(content["lattice"], dtype=float), pbc=True,
+            [p["symbol"] for p in content["points"]],
+            cell=np.array(content["lattice"], dtype=float),
+            pbc=True,
             scaled_positions=np.array([p["coordinates"] for p in content["points"]], dtype=float),
-        )  # fmt: skip
+        )
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise DataError(
             f"{name}: not a complete band.yaml (phonon, lattice and points are needed); write it again with phonopy."
         ) from None
     if q.shape != (len(q), 3) or frequencies.shape != (len(q), 3 * len(atoms)) or not np.isfinite(frequencies).all():
         raise DataError(f"{name}: {frequencies.shape[-1]} frequencies per q do not fit {len(atoms)} atoms.")
-    return Reference("bands", name, to_atoms(atoms), {
-        "q_fractional": q, "distance": distance, "frequencies_thz": np.sort(frequencies, axis=1)
-    })  # fmt: skip
+    return Reference(
+        "bands",
+        name,
+        to_atoms(atoms),
+        {"q_fractional": q, "distance": distance, "frequencies_thz": np.sort(frequencies, axis=1)},
+    )
 
 
 def score(reference: Reference, potential: Calculates, atoms: Atoms | Structure) -> Score:
@@ -158,8 +168,12 @@ def score(reference: Reference, potential: Calculates, atoms: Atoms | Structure)
     Raises what the property functions raise, and DataError where reference and crystal do not fit.
     """
     crystal = to_atoms(atoms)
-    work = {"bands": _score_bands, "energies": _score_energies, "elastic": _score_elastic,
-            "structure": _score_structure}  # fmt: skip
+    work = {
+        "bands": _score_bands,
+        "energies": _score_energies,
+        "elastic": _score_elastic,
+        "structure": _score_structure,
+    }
     return work[reference.kind](reference, potential, crystal)
 
 
@@ -201,13 +215,16 @@ def _score_energies(reference: Reference, potential: Calculates, crystal: Atoms)
     found = ours.fit.energy_ev(volumes * ours.n_atoms / n) * n / ours.n_atoms
     theirs_shifted, ours_shifted = (energies - theirs.e0_ev) / n, (found - ours.e0_ev * n / ours.n_atoms) / n
     quantities = {
-        "v0_reference_a3_per_atom": theirs.v0_a3 / n, "v0_found_a3_per_atom": ours.v0_a3_per_atom,
+        "v0_reference_a3_per_atom": theirs.v0_a3 / n,
+        "v0_found_a3_per_atom": ours.v0_a3_per_atom,
         "v0_error_percent": 100.0 * (ours.v0_a3_per_atom * n / theirs.v0_a3 - 1.0),
-        "b0_reference_gpa": theirs.b0_gpa, "b0_found_gpa": ours.b0_gpa,
+        "b0_reference_gpa": theirs.b0_gpa,
+        "b0_found_gpa": ours.b0_gpa,
         "b0_error_percent": 100.0 * (ours.b0_gpa / theirs.b0_gpa - 1.0),
-        "b0_prime_reference": theirs.b0_prime, "b0_prime_found": ours.b0_prime,
+        "b0_prime_reference": theirs.b0_prime,
+        "b0_prime_found": ours.b0_prime,
         "rmse_mev_per_atom": float(1e3 * np.sqrt(((ours_shifted - theirs_shifted) ** 2).mean())),
-    }  # fmt: skip
+    }
     note = f"Energies from their own minimum, {n} {'atom' if n == 1 else 'atoms'} in the cell of the table."
     return Score("energies", potential.name, quantities, 1e3 * theirs_shifted, 1e3 * ours_shifted, volumes / n, note)
 
@@ -221,9 +238,11 @@ def _score_elastic(reference: Reference, potential: Calculates, crystal: Atoms) 
     quantities = {
         "mean_relative_error_percent": float(100.0 * np.abs(c[large] / theirs[large] - 1.0).mean()),
         "largest_error_gpa": float(np.abs(c - theirs).max()),
-        "k_voigt_reference_gpa": k_theirs, "k_voigt_found_gpa": float(c[:3, :3].sum() / 9.0),
-        "g_voigt_reference_gpa": _g_voigt(theirs), "g_voigt_found_gpa": _g_voigt(c),
-    }  # fmt: skip
+        "k_voigt_reference_gpa": k_theirs,
+        "k_voigt_found_gpa": float(c[:3, :3].sum() / 9.0),
+        "g_voigt_reference_gpa": _g_voigt(theirs),
+        "g_voigt_found_gpa": _g_voigt(c),
+    }
     note = "In the IEEE setting of the crystal, ions relaxed; give the matrix in the same setting."
     return Score("elastic", potential.name, quantities, theirs, c, np.arange(6.0), note)
 

@@ -58,14 +58,22 @@ class ModelCheck:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "potential": self.potential, "functional": self.functional, "formula": self.formula,
-            "verdict": self.verdict, "checks": [c.to_dict() for c in self.checks],
-            "dimers": {k: {"distance_a": c.x.tolist(), "energy_ev": c.energies_ev.tolist()}
-                       for k, c in self.dimers.items()},
-            "wide": None if self.wide is None else {
-                "volume_a3": self.wide.x.tolist(), "energy_ev": self.wide.energies_ev.tolist()},
-            "dynamics": None if self.dynamics is None else {
+            "potential": self.potential,
+            "functional": self.functional,
+            "formula": self.formula,
+            "verdict": self.verdict,
+            "checks": [c.to_dict() for c in self.checks],
+            "dimers": {
+                k: {"distance_a": c.x.tolist(), "energy_ev": c.energies_ev.tolist()} for k, c in self.dimers.items()
+            },
+            "wide": None
+            if self.wide is None
+            else {"volume_a3": self.wide.x.tolist(), "energy_ev": self.wide.energies_ev.tolist()},
+            "dynamics": None
+            if self.dynamics is None
+            else {
                 "time_ps": self.dynamics.x.tolist(),
                 # An energy that has run away is no number in JSON.
-                "total_energy_ev": [e if math.isfinite(e) else None for e in self.dynamics.energies_ev.tolist()]},
-        }  # fmt: skip
+                "total_energy_ev": [e if math.isfinite(e) else None for e in self.dynamics.energies_ev.tolist()],
+            },
+        }

@@ -36,12 +36,20 @@ def two_level_spec(name: str = "l3k2", scaling_map: str = "LK") -> ModelSpec:
     m, size = moments.radial_funcs_count, 7
     k = {"K": moments.channels, "L": moments.max_rank + 1, "LK": m}[scaling_map]
     return replace(
-        base, max_rank=moments.max_rank, radial_funcs_count=m, radial_basis_size=size, basic=moments.basic,
-        times=moments.times, mapping=moments.mapping, moments_count=moments.moments_count,
-        alpha=1.2 + 0.2 * rng.standard_normal((k, 2, 2)), r0=2.5 + 0.2 * rng.standard_normal((k, 2, 2)),
-        radial_weights=rng.standard_normal((m, size)) / (1 + np.arange(size)), radial_species=np.ones((m, 2)),
+        base,
+        max_rank=moments.max_rank,
+        radial_funcs_count=m,
+        radial_basis_size=size,
+        basic=moments.basic,
+        times=moments.times,
+        mapping=moments.mapping,
+        moments_count=moments.moments_count,
+        alpha=1.2 + 0.2 * rng.standard_normal((k, 2, 2)),
+        r0=2.5 + 0.2 * rng.standard_normal((k, 2, 2)),
+        radial_weights=rng.standard_normal((m, size)) / (1 + np.arange(size)),
+        radial_species=np.ones((m, 2)),
         moment_coeffs=0.3 * rng.standard_normal(len(moments.mapping)),
-    )  # fmt: skip
+    )
 
 
 def by_model(spec: ModelSpec, structures: list[Atoms]) -> list[Evaluation]:

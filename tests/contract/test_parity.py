@@ -46,7 +46,11 @@ def test_alloy_errors_to_all_printed_digits(shared: Path) -> None:
     energy = 1e3 * (np.array([r.energy_ev for r in found]) - data.energy_ev) / size
     force = 1e3 * (np.concatenate([r.forces_ev_per_a for r in found]) - data.forces_ev_per_a)
     figures = [
-        np.average(np.abs(energy), weights=size), np.sqrt(np.average(energy**2, weights=size)),
-        np.abs(energy).mean(), np.sqrt((energy**2).mean()), np.abs(force).mean(), np.sqrt((force**2).mean()),
-    ]  # fmt: skip
+        np.average(np.abs(energy), weights=size),
+        np.sqrt(np.average(energy**2, weights=size)),
+        np.abs(energy).mean(),
+        np.sqrt((energy**2).mean()),
+        np.abs(force).mean(),
+        np.sqrt((force**2).mean()),
+    ]
     assert [f"{x:.3f}" for x in figures] == ["17.969", "25.869", "18.406", "27.209", "123.385", "205.420"]

@@ -338,8 +338,12 @@ def test_the_tests_of_the_page_pass(name: str, root: Path, tmp_path: Path) -> No
     (tmp_path / Path(name).name).write_text(files("testing.md")[name], encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
 

@@ -103,9 +103,13 @@ def test_wrong_shapes_are_refused() -> None:
 
 def run(root: Path, **environment: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=root, env={**os.environ, **environment}, capture_output=True, text=True,
+        [sys.executable, "-c", SCRIPT],
+        cwd=root,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
         check=True,
-    )  # fmt: skip
+    )
     return done.stdout.split()
 
 

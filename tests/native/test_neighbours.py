@@ -41,9 +41,12 @@ def part_of(structures: Structures, begin: int, end: int) -> Structures:
     s = structures
     atoms = slice(s.first[begin], s.first[end])
     return Structures(
-        s.first[begin : end + 1] - s.first[begin], s.positions[atoms], s.cells[begin:end], s.periodic[begin:end],
+        s.first[begin : end + 1] - s.first[begin],
+        s.positions[atoms],
+        s.cells[begin:end],
+        s.periodic[begin:end],
         s.types[atoms],
-    )  # fmt: skip
+    )
 
 
 def search(structures: Structures, k: int, method: int) -> Neighbours:
@@ -127,9 +130,12 @@ def test_every_edge_has_its_exact_opposite() -> None:
     atoms = bulk("Si") * (3, 3, 3)
     atoms.rattle(0.3, seed=1)
     found = neighbours(atoms, 5.0)
-    table = {(i, j, *s): v for i, j, s, v in zip(
-        found.index_i.tolist(), found.index_j.tolist(), found.shift.tolist(), found.vector.tolist(), strict=True
-    )}  # fmt: skip
+    table = {
+        (i, j, *s): v
+        for i, j, s, v in zip(
+            found.index_i.tolist(), found.index_j.tolist(), found.shift.tolist(), found.vector.tolist(), strict=True
+        )
+    }
     for (i, j, *s), v in table.items():
         assert table[j, i, *(-x for x in s)] == [-x for x in v]
 
@@ -213,10 +219,14 @@ def test_packing_reads_and_checks() -> None:
     with pytest.raises(UnknownElementError, match="Cu"):
         pack_structures([crystal(), bulk("Cu")], ELEMENTS)
     for wrong in (
-        Atoms(), Atoms("Ga", positions=[[np.nan, 0, 0]]), Atoms("Ga", cell=[3, 3, 0], pbc=True),
-        Atoms("Ga", cell=[[3, 0, 0], [3, 0, 0], [0, 0, 3]], pbc=True), Atoms("X"),
-        Atoms("Ga", cell=[3, 3, np.inf], pbc=True), Atoms("Ga", cell=[3, 0, 0], pbc=[1, 1, 0]),
-    ):  # fmt: skip
+        Atoms(),
+        Atoms("Ga", positions=[[np.nan, 0, 0]]),
+        Atoms("Ga", cell=[3, 3, 0], pbc=True),
+        Atoms("Ga", cell=[[3, 0, 0], [3, 0, 0], [0, 0, 3]], pbc=True),
+        Atoms("X"),
+        Atoms("Ga", cell=[3, 3, np.inf], pbc=True),
+        Atoms("Ga", cell=[3, 0, 0], pbc=[1, 1, 0]),
+    ):
         with pytest.raises(StructureError):
             pack_structures([crystal(), wrong], ELEMENTS)
 

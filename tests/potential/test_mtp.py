@@ -175,9 +175,13 @@ def test_mutations_give_a_model_or_a_sentence(data: st.DataObject) -> None:
 def test_graphs_of_our_own_make_valid_files() -> None:
     moments = graph("l2k2")
     spec = replace(
-        random_spec(), basic=moments.basic, times=moments.times, mapping=moments.mapping,
-        moments_count=moments.moments_count, moment_coeffs=np.zeros(len(moments.mapping)),
-    )  # fmt: skip
+        random_spec(),
+        basic=moments.basic,
+        times=moments.times,
+        mapping=moments.mapping,
+        moments_count=moments.moments_count,
+        moment_coeffs=np.zeros(len(moments.mapping)),
+    )
     assert same(spec, parse_mtp(format_mtp(spec)))
 
 

@@ -23,8 +23,11 @@ METALS = {"copper": bulk("Cu", "fcc", 3.7), "gold": bulk("Au", "fcc", 4.1, cubic
 
 @pytest.fixture(scope="module")
 def everything() -> PropertyTable:
-    return evaluate_many({"si": sample("si").atoms(), "primitive": bulk("Si")}, sus2.load("si-mlearn-pbe"),
-                         properties=tuple(properties()))  # fmt: skip
+    return evaluate_many(
+        {"si": sample("si").atoms(), "primitive": bulk("Si")},
+        sus2.load("si-mlearn-pbe"),
+        properties=tuple(properties()),
+    )
 
 
 def test_the_numbers_are_those_of_each_function(everything: PropertyTable) -> None:

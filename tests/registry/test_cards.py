@@ -103,9 +103,12 @@ def test_uploads_of_bytes_that_are_no_text() -> None:
 
 def card(name: str, elements: str, *, teacher: str = "T", functional: str = "PBE", pairs: str = "") -> Card:
     return Card(
-        name=name, elements=tuple(elements.split()), teacher=teacher, functional=functional,
+        name=name,
+        elements=tuple(elements.split()),
+        teacher=teacher,
+        functional=functional,
         shortest_distances_a=dict.fromkeys(pairs.split(), 2.0),
-    )  # fmt: skip
+    )
 
 
 def test_the_best_potential_for_some_elements_and_why() -> None:

@@ -90,7 +90,7 @@ def test_the_settings_list_one(written: Callable[[str], None]) -> None:
         ({"factory": "x:y", "elements": ["Cu"], "weights": "/nowhere/at.all"}, "weights of bad cannot be read"),
         ({"factory": "x:y", "elements": ["Cu"], "package": "no-such-package"}, "needs the package no-such-package"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_one_never_breaks_the_list(
     entry: dict[str, Any], sentence: str, offered: Callable[..., None], written: Callable[[str], None]
 ) -> None:
@@ -162,14 +162,22 @@ def test_a_known_model_without_its_package(monkeypatch: pytest.MonkeyPatch) -> N
 
 # Stubs with the interface of each package, as its documentation has it: what they are called with is what counts.
 STUBS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any]]] = {
-    "mace": ("mace.calculators", "MACECalculator", {"head": "r2scan"},
-             {"model_paths": "w", "device": "cuda", "default_dtype": "float64", "head": "r2scan"}),
+    "mace": (
+        "mace.calculators",
+        "MACECalculator",
+        {"head": "r2scan"},
+        {"model_paths": "w", "device": "cuda", "default_dtype": "float64", "head": "r2scan"},
+    ),
     "mattersim": ("mattersim.forcefield", "MatterSimCalculator", {}, {"load_path": "w", "device": "cuda"}),
     "grace": ("tensorpotential.calculator", "TPCalculator", {}, {"model": "w"}),
     "nequix": ("nequix.calculator", "NequixCalculator", {}, {"model_path": "w", "backend": "jax"}),
-    "sevennet": ("sevenn.calculator", "SevenNetCalculator", {"modal": "PBE"},
-                 {"model": "w", "device": "cuda", "modal": "PBE"}),
-}  # fmt: skip
+    "sevennet": (
+        "sevenn.calculator",
+        "SevenNetCalculator",
+        {"modal": "PBE"},
+        {"model": "w", "device": "cuda", "modal": "PBE"},
+    ),
+}
 
 
 @pytest.mark.parametrize("name", sorted(STUBS))
@@ -181,8 +189,11 @@ def test_adapters_call_the_packages_as_they_want(name: str, monkeypatch: pytest.
         calls.append(arguments)
         return EMT()
 
-    monkeypatch.setattr(adapters, "import_module", lambda asked: SimpleNamespace(**{attribute: calculator})
-                        if asked == module else pytest.fail(asked))  # fmt: skip
+    monkeypatch.setattr(
+        adapters,
+        "import_module",
+        lambda asked: SimpleNamespace(**{attribute: calculator}) if asked == module else pytest.fail(asked),
+    )
     getattr(adapters, name)(weights="w", device="cuda", **options)
     assert calls == [expected]
 

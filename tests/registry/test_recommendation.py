@@ -20,9 +20,11 @@ from sus2.structures import write_structure
 
 def graphite() -> Atoms:
     return Atoms(
-        "C4", cell=[2.46, 2.46, 6.7, 90, 90, 120], pbc=True,
+        "C4",
+        cell=[2.46, 2.46, 6.7, 90, 90, 120],
+        pbc=True,
         scaled_positions=[[0, 0, 0.25], [0, 0, 0.75], [1 / 3, 2 / 3, 0.25], [2 / 3, 1 / 3, 0.75]],
-    )  # fmt: skip
+    )
 
 
 def test_the_fit_of_diamond_is_not_taken_for_graphite() -> None:

@@ -23,8 +23,13 @@ from sus2.relaxation.relax_many import relax_many
 from sus2.training.data.reference_sets import binary_crystals
 
 # One of each family; together 60 crystals.
-COUNTS = {"si-mlearn-pbe": 12, "sus2-metals-pbe": 12, "sus2-semiconductors-r2scan": 12, "sus2-ionic-pbe": 12,
-          "sus2-universal-pbe": 12}  # fmt: skip
+COUNTS = {
+    "si-mlearn-pbe": 12,
+    "sus2-metals-pbe": 12,
+    "sus2-semiconductors-r2scan": 12,
+    "sus2-ionic-pbe": 12,
+    "sus2-universal-pbe": 12,
+}
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +98,15 @@ def test_a_sound_result_has_no_faults(honest: ModuleType, silicon: tuple) -> Non
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("moved", "force by differences"), ("strained", "stress anew"), ("energy", "energy"),
-        ("element", "other atoms"), ("nan", "not finite"), ("both", "failed at once"), ("silent", "no step"),
+        ("moved", "force by differences"),
+        ("strained", "stress anew"),
+        ("energy", "energy"),
+        ("element", "other atoms"),
+        ("nan", "not finite"),
+        ("both", "failed at once"),
+        ("silent", "no step"),
     ],
-)  # fmt: skip
+)
 def test_a_lie_is_found(honest: ModuleType, silicon: tuple, change: str, says: str) -> None:
     potential, case, result = silicon
     atoms = result.atoms.copy()

@@ -199,9 +199,14 @@ def test_atoms_on_top_of_each_other_are_found() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"fmax": 0.0}, {"stress_gpa": -1.0}, {"max_steps": -1}, {"fixed_volume": True, "pressure_gpa": 1.0},
-     {"cell": False, "pressure_gpa": 1.0}],
-)  # fmt: skip
+    [
+        {"fmax": 0.0},
+        {"stress_gpa": -1.0},
+        {"max_steps": -1},
+        {"fixed_volume": True, "pressure_gpa": 1.0},
+        {"cell": False, "pressure_gpa": 1.0},
+    ],
+)
 def test_contradictions_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConvergenceError):
         relax(bulk("Cu"), emt(), **wrong)

@@ -47,9 +47,14 @@ def crystals() -> list[Atoms]:
     internal = bulk("Si", cubic=True)
     internal.positions[0, 0] += 0.1
     return [
-        bulk("Si", a=5.7), bulk("GaAs", "zincblende", a=5.5), wurtzite, left_handed, internal,
-        strained(bulk("Ge", a=5.7), 1), strained(bulk("GaAs", "zincblende", a=5.7, cubic=True), 2),
-    ]  # fmt: skip
+        bulk("Si", a=5.7),
+        bulk("GaAs", "zincblende", a=5.5),
+        wurtzite,
+        left_handed,
+        internal,
+        strained(bulk("Ge", a=5.7), 1),
+        strained(bulk("GaAs", "zincblende", a=5.7, cubic=True), 2),
+    ]
 
 
 def same_minimum(a: RelaxResult, b: RelaxResult, energy: float = 1e-5, volume: float = 2e-3) -> None:

@@ -82,8 +82,13 @@ def test_paths_are_only_shown() -> None:
     tricks.append("l" * 200)
     found = read_structures([("all.zip", zipped(*((t, CIF) for t in tricks)))])
     assert list(found.structures) == [
-        "etc/passwd", "abs/olute.cif", "w.cif", "x/y.cif", "a/[31mred.cif", "l" * 37 + "...",
-    ]  # fmt: skip
+        "etc/passwd",
+        "abs/olute.cif",
+        "w.cif",
+        "x/y.cif",
+        "a/[31mred.cif",
+        "l" * 37 + "...",
+    ]
 
 
 def test_equal_names_are_told_apart() -> None:

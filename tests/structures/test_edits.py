@@ -25,9 +25,10 @@ SALT = bulk("NaCl", "rocksalt", 5.64, cubic=True)
 
 def unchanged(before: Atoms, after: Atoms) -> bool:
     return bool(
-        np.array_equal(before.positions, after.positions) and np.array_equal(before.cell.array, after.cell.array)
+        np.array_equal(before.positions, after.positions)
+        and np.array_equal(before.cell.array, after.cell.array)
         and np.array_equal(before.numbers, after.numbers)
-    )  # fmt: skip
+    )
 
 
 def test_supercell_of_three_numbers_is_that_of_ase() -> None:

@@ -116,8 +116,13 @@ def test_shortest_by_pair_against_all_distances(key: str) -> None:
 
 def test_verdicts() -> None:
     assert [distance_verdict(r) for r in (1.2, 1.0, 0.95, 0.9, 0.89, math.nan)] == [
-        "pass", "pass", "warn", "warn", "fail", "fail",
-    ]  # fmt: skip
+        "pass",
+        "pass",
+        "warn",
+        "warn",
+        "fail",
+        "fail",
+    ]
 
 
 def test_pairs_against_the_training_data() -> None:

@@ -82,8 +82,9 @@ def test_another_teacher_shows_as_errors_and_volume_shifts(
     spec = silicon.spec
     assert spec.r0 is not None
     assert spec.alpha is not None
-    stretched = replace(spec, r0=1.01 * spec.r0, alpha=spec.alpha / 1.01, max_dist=1.01 * spec.max_dist,
-                        scaling=spec.scaling / 1.01**2)  # fmt: skip
+    stretched = replace(
+        spec, r0=1.01 * spec.r0, alpha=spec.alpha / 1.01, max_dist=1.01 * spec.max_dist, scaling=spec.scaling / 1.01**2
+    )
     longer = Potential(stretched, silicon.card.model_copy(update={"functional": "r2SCAN"}))
     write(tmp_path / "sets" / "x-crystals", [bulk("Si", a=5.47)], {"PBE": silicon, "r2SCAN": longer}, ["seen"])
     teacher, student = volume_shifts("x", (silicon, longer), "b", "seen")

@@ -47,9 +47,12 @@ def labelled(functional: str, count: int, seed: int) -> TrainingSet:
     atoms = crystals(count, seed)
     found = teacher.evaluate(atoms)
     data = make_set(
-        atoms, [r.energy_ev for r in found], [r.forces_ev_per_a for r in found], [r.stress_ev_per_a3 for r in found],
+        atoms,
+        [r.energy_ev for r in found],
+        [r.forces_ev_per_a for r in found],
+        [r.stress_ev_per_a3 for r in found],
         set_name="random",
-    )  # fmt: skip
+    )
     kind = np.array(["relaxed", "relaxed", *["rattle", "relaxed"] * (count // 2)])
     ratio = np.where(np.arange(len(data)) % 3 == 0, 1.3, 1.0)
     return replace(data, kind=kind, volume_ratio=ratio)
@@ -169,8 +172,10 @@ def test_gradient_with_a_linear_map() -> None:
     assert spec.r0 is not None
     assert spec.radial_weights is not None
     for name, table, place in (
-        ("alpha", spec.alpha, (0, 0, 1)), ("r0", spec.r0, (0, 1, 0)), ("radial_weights", spec.radial_weights, (1, 2))
-    ):  # fmt: skip
+        ("alpha", spec.alpha, (0, 0, 1)),
+        ("r0", spec.r0, (0, 1, 0)),
+        ("radial_weights", spec.radial_weights, (1, 2)),
+    ):
         moved = []
         for sign in (1, -1):
             changed = table.copy()

@@ -83,13 +83,26 @@ def verdicts(checks) -> dict[str, str]:
 def test_a_sane_potential_passes_and_says_so(report: ModelCheck, silicon: Potential) -> None:
     found = verdicts(report.checks)
     for name in (
-        "Residual force", "Residual stress", "B0' plausible", "Elements covered", "Extrapolation grade",
-        "Forces against energy", "Stress against energy",
-        "Rotation invariance", "Permutation invariance", "Size extensivity", "Two atoms far apart",
+        "Residual force",
+        "Residual stress",
+        "B0' plausible",
+        "Elements covered",
+        "Extrapolation grade",
+        "Forces against energy",
+        "Stress against energy",
+        "Rotation invariance",
+        "Permutation invariance",
+        "Size extensivity",
+        "Two atoms far apart",
         "Kinks of the energy",
-        "Jumps of the stiffness", "Pairs without a repulsive wall", "Minima of E(V)", "Elastic stability",
-        "Acoustic sum rule", "Imaginary modes on the mesh", "Energy drift in dynamics",
-    ):  # fmt: skip
+        "Jumps of the stiffness",
+        "Pairs without a repulsive wall",
+        "Minima of E(V)",
+        "Elastic stability",
+        "Acoustic sum rule",
+        "Imaginary modes on the mesh",
+        "Energy drift in dynamics",
+    ):
         assert found[name] == "pass", name
     assert len(found) == len(report.checks)  # no check twice
     assert report.verdict == "pass"

@@ -52,9 +52,14 @@ def other_methods(
 
         try:
             found = elastic(
-                atoms, potential, relaxed=True, method=method, pressure_gpa=pressure_gpa, cross_checks=False,
+                atoms,
+                potential,
+                relaxed=True,
+                method=method,
+                pressure_gpa=pressure_gpa,
+                cross_checks=False,
                 progress=step,
-            )  # fmt: skip
+            )
         except CancelledError:
             raise
         except Sus2Error as error:

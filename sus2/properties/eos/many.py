@@ -76,9 +76,15 @@ def eos_many(
             if c.failure:
                 raise ConvergenceError(c.failure)
             found[k] = fitted_eos(
-                chosen.name, c.relaxation.atoms, c.volumes_a3, c.structures, c.results, relaxation=c.relaxation,
-                relaxed_points=c.relaxed_points, potential=potential,
-            )  # fmt: skip
+                chosen.name,
+                c.relaxation.atoms,
+                c.volumes_a3,
+                c.structures,
+                c.results,
+                relaxation=c.relaxation,
+                relaxed_points=c.relaxed_points,
+                potential=potential,
+            )
         except Sus2Error as error:
             found[k] = error
         except (ArithmeticError, ValueError) as error:
@@ -142,11 +148,21 @@ def _relax_places(
 
 def _relax_large(c: _Curve, k: int, potential: Calculates, symmetry: bool, options: Options) -> None:
     try:
-        c.structures[k] = relax(
-            c.structures[k], potential, positions=options.positions, cell=options.cell, fmax=options.fmax,
-            stress_gpa=options.stress_gpa, symmetry=symmetry, fixed_volume=options.fixed_volume,
-            max_steps=options.max_steps,
-        ).require_converged().atoms  # fmt: skip
+        c.structures[k] = (
+            relax(
+                c.structures[k],
+                potential,
+                positions=options.positions,
+                cell=options.cell,
+                fmax=options.fmax,
+                stress_gpa=options.stress_gpa,
+                symmetry=symmetry,
+                fixed_volume=options.fixed_volume,
+                max_steps=options.max_steps,
+            )
+            .require_converged()
+            .atoms
+        )
         c.relaxed_points += 1
     except Sus2Error as error:
         c.failure = c.failure or str(error)

@@ -37,10 +37,17 @@ def _compiled(built: ctypes.CDLL, mesh: Mesh, weighted: Array, samples: Array) -
     out = np.zeros((len(samples), weighted.shape[2]))
     step = float(samples[1] - samples[0])
     built.sus2_tetrahedra(
-        _pointer(values), _pointer(corners), _pointer(weighted), *map(ctypes.c_int64, values.shape),
-        ctypes.c_int64(corners.shape[1]), ctypes.c_int64(weighted.shape[2]), ctypes.c_double(float(samples[0])),
-        ctypes.c_double(step), ctypes.c_int64(len(samples)), _pointer(out),
-    )  # fmt: skip
+        _pointer(values),
+        _pointer(corners),
+        _pointer(weighted),
+        *map(ctypes.c_int64, values.shape),
+        ctypes.c_int64(corners.shape[1]),
+        ctypes.c_int64(weighted.shape[2]),
+        ctypes.c_double(float(samples[0])),
+        ctypes.c_double(step),
+        ctypes.c_int64(len(samples)),
+        _pointer(out),
+    )
     # Six tetrahedra fill a cell of the mesh, each with four corners: phonopy's g has a factor of 3, and I one of 1/3.
     return out / 6.0
 
@@ -62,11 +69,13 @@ def _corners(mesh: Mesh) -> NDArray[np.int64]:
 def _with_phonopy(mesh: Mesh, weighted: Array, samples: Array) -> Array:
     grid = mesh.bz_grid
     shares = get_integration_weights(
-        samples, mesh.frequencies, grid,
+        samples,
+        mesh.frequencies,
+        grid,
         grid_points=grid.grg2bzg[mesh.ir_grid_points],
         bzgp2irgp_map=np.searchsorted(mesh.ir_grid_points, mesh.grid_mapping_table[grid.bzg2grg]),
         function="I",
-    )  # fmt: skip
+    )
     return np.einsum("qfb,qbe->fe", shares, weighted, optimize=True)
 
 

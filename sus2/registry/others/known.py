@@ -67,24 +67,52 @@ KNOWN: Final[dict[str, KnownModel]] = {
         ),
         KnownModel("7net-0", "PBE", "sevenn", (), "sevenn", _SEVENNET, "MIT", "sevennet", (("model", "7net-0"),)),
         KnownModel(
-            "7net-mf-0-pbe", "PBE", "sevenn", (), "sevenn", _SEVENNET_MF, "MIT", "sevennet",
+            "7net-mf-0-pbe",
+            "PBE",
+            "sevenn",
+            (),
+            "sevenn",
+            _SEVENNET_MF,
+            "MIT",
+            "sevennet",
             (("model", "7net-mf-0"), ("modal", "PBE")),
         ),
         KnownModel(
-            "7net-mf-0-r2scan", "r2SCAN", "sevenn", (), "sevenn", _SEVENNET_MF, "MIT", "sevennet",
+            "7net-mf-0-r2scan",
+            "r2SCAN",
+            "sevenn",
+            (),
+            "sevenn",
+            _SEVENNET_MF,
+            "MIT",
+            "sevennet",
             (("model", "7net-mf-0"), ("modal", "R2SCAN")),
         ),
         # matgl 4 loads these files without an error and gives wrong energies.
         KnownModel(
-            "tensornet-matpes-pbe", "PBE", "matgl", ("2.0.4",), "matgl", _MATPES, "BSD-3-Clause", "tensornet",
+            "tensornet-matpes-pbe",
+            "PBE",
+            "matgl",
+            ("2.0.4",),
+            "matgl",
+            _MATPES,
+            "BSD-3-Clause",
+            "tensornet",
             (("model", "TensorNet-MatPES-PBE-v2025.1-PES"),),
         ),
         KnownModel(
-            "tensornet-matpes-r2scan", "r2SCAN", "matgl", ("2.0.4",), "matgl", _MATPES, "BSD-3-Clause", "tensornet",
+            "tensornet-matpes-r2scan",
+            "r2SCAN",
+            "matgl",
+            ("2.0.4",),
+            "matgl",
+            _MATPES,
+            "BSD-3-Clause",
+            "tensornet",
             (("model", "TensorNet-MatPES-r2SCAN-v2025.1-PES"),),
         ),
     )
-}  # fmt: skip
+}
 # Elements of the training data of all of them, MPtrj and MatPES: 1..94 without those that have no crystal there.
 ELEMENTS: Final = tuple(s for s in chemical_symbols[1:95] if s not in ("Po", "At", "Rn", "Fr", "Ra"))
 
@@ -100,10 +128,16 @@ def known() -> list[Plugin]:
         if not model.versions or number in model.versions:
             out.append(
                 Plugin(
-                    name=model.name, factory=model.factory, functional=model.functional, elements=ELEMENTS,
-                    licence=model.licence, summary=model.citation, package=model.package, options=dict(model.options),
+                    name=model.name,
+                    factory=model.factory,
+                    functional=model.functional,
+                    elements=ELEMENTS,
+                    licence=model.licence,
+                    summary=model.citation,
+                    package=model.package,
+                    options=dict(model.options),
                 )
-            )  # fmt: skip
+            )
     return out
 
 

@@ -59,9 +59,16 @@ _WIDTH = re.compile(r":\s*[A-Za-z]\s*:\s*(\d{4,})")
 """A column of extended XYZ that claims thousands of numbers in each row; ASE would make room for them."""
 # What ASE and numpy raise for text that makes no sense.
 _MALFORMED = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, StopIteration, RuntimeError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    StopIteration,
+    RuntimeError,
     AssertionError,
-)  # fmt: skip
+)
 _ENERGY_KEYS = ("energy", "REF_energy", "dft_energy", "DFT_energy", "ref_energy", "Energy", "free_energy")
 _FORCE_KEYS = ("forces", "REF_forces", "dft_forces", "DFT_forces", "ref_forces", "force")
 _STRESS_KEYS = ("stress", "REF_stress", "dft_stress", "ref_stress")

@@ -49,9 +49,9 @@ def summarise(potential: Potential, data: TrainingSet, seed: int = 0) -> Informa
     ones = np.ones(len(place))
     known = Information("", centre, spread, vectors[:, -kept:], variance, floor, ones)
     distances = grade_of(known, values, types)
-    scale = np.array([
-        np.quantile(distances[types == z], 0.999) if counts[z] >= _FEWEST else np.nan for z in range(len(place))
-    ])  # fmt: skip
+    scale = np.array(
+        [np.quantile(distances[types == z], 0.999) if counts[z] >= _FEWEST else np.nan for z in range(len(place))]
+    )
     return replace(known, weights_sha256=potential.card.sha256, scale=scale)
 
 
@@ -68,7 +68,5 @@ def write_information(name: str) -> Path:
     path = information_path(name)
     arrays = {n: getattr(found, n).astype(np.float32) for n in STORED}
     with path.open("wb") as file:
-        np.savez_compressed(
-            file, weights_sha256=np.array(found.weights_sha256), rest=np.array(found.rest), **arrays
-        )  # fmt: skip
+        np.savez_compressed(file, weights_sha256=np.array(found.weights_sha256), rest=np.array(found.rest), **arrays)
     return path

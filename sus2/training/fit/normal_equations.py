@@ -145,7 +145,15 @@ def _columns(spec: ModelSpec, types: Index, *, linear: bool) -> Index:
     if spec.neighbour_coeffs is not None:
         amplitudes = species + (np.arange(spec.radial_funcs_count)[:, None] * c + types).ravel()
         species += spec.neighbour_coeffs.size
-    return np.concatenate([
-        table, size + table, 2 * size + np.arange(weights), pair + types, amplitudes, species + types,
-        species + c + readout, species + c + theta + types,
-    ])  # fmt: skip
+    return np.concatenate(
+        [
+            table,
+            size + table,
+            2 * size + np.arange(weights),
+            pair + types,
+            amplitudes,
+            species + types,
+            species + c + readout,
+            species + c + theta + types,
+        ]
+    )

@@ -146,9 +146,7 @@ class Objective:
 
     def kernel(self, spec: ModelSpec) -> Kernel:
         """The compiled kernels of these parameters as this objective calls them."""
-        return Kernel(
-            spec, threads=self.threads, single_precision=self.single_precision, linear_map=self.linear_map
-        )  # fmt: skip
+        return Kernel(spec, threads=self.threads, single_precision=self.single_precision, linear_map=self.linear_map)
 
     def _torch(self, spec: ModelSpec) -> TorchKernel:
         return TorchKernel(spec, device=self.device, dtype=torch.float32 if self.single_precision else torch.float64)
@@ -253,8 +251,10 @@ class _Pairs:
         while w.pair > 0.0 and k + 1 < len(data):
             a, b = slice(*data.offsets[k : k + 2]), slice(*data.offsets[k + 1 : k + 3])
             alike = kinds[k].endswith("-pair") and (kinds[k], bases[k], sizes[k]) == (
-                kinds[k + 1], bases[k + 1], sizes[k + 1]
-            )  # fmt: skip
+                kinds[k + 1],
+                bases[k + 1],
+                sizes[k + 1],
+            )
             if alike and np.array_equal(data.numbers[a], data.numbers[b]):
                 found.append(k)
             k += 2 if found and found[-1] == k else 1
@@ -266,14 +266,23 @@ class _Pairs:
         change = np.nan_to_num(virial[first + 1] - virial[first])
         rms = np.sqrt(np.bincount(of_pair, (force**2).sum(1), len(first)) / np.maximum(size, 1))
         return cls(
-            first, rows, of_pair, size, force,
+            first,
+            rows,
+            of_pair,
+            size,
+            force,
             np.hypot(w.pair_force_ev_per_a, w.pair_force_relative * rms)[of_pair],
-            change, size * np.hypot(
+            change,
+            size
+            * np.hypot(
                 w.pair_virial_ev_per_atom, w.pair_virial_relative * np.linalg.norm(change, axis=1) / np.maximum(size, 1)
             ),
-            w.pair * 0.5 * (data.weight[first] + data.weight[first + 1])
-            * np.isfinite(virial[first] + virial[first + 1]).all(1), w.robust,
-        )  # fmt: skip
+            w.pair
+            * 0.5
+            * (data.weight[first] + data.weight[first + 1])
+            * np.isfinite(virial[first] + virial[first + 1]).all(1),
+            w.robust,
+        )
 
     def miss(self, p: Prediction) -> tuple[Array, Array]:
         """Predicted differences less labels: forces (R, 3) and virials (P, 6)."""

@@ -58,9 +58,17 @@ def lbfgs(space: ParameterSpace, x: Array, parts: Sequence[Objective], iteration
 
 
 def adam_epoch(
-    space: ParameterSpace, x: Array, moments: tuple[Array, Array], parts: Sequence[Objective], *, step: int,
-    rate: float, rng: np.random.Generator, prior: Prior, steps: Array,
-) -> tuple[Array, tuple[Array, Array], int]:  # fmt: skip
+    space: ParameterSpace,
+    x: Array,
+    moments: tuple[Array, Array],
+    parts: Sequence[Objective],
+    *,
+    step: int,
+    rate: float,
+    rng: np.random.Generator,
+    prior: Prior,
+    steps: Array,
+) -> tuple[Array, tuple[Array, Array], int]:
     """One pass over the minibatches in random order (Kingma and Ba, arXiv 1412.6980).
 
     `step` counts the updates made before, `steps` is as in adam_update; gives x, the two moments and the new count.

@@ -38,11 +38,28 @@ ElementSpace = Literal["table", "factorised"]
 
 # One unit of the optimiser's step in each block, so that blocks of different units change alike.
 STEP: Final[Mapping[str, float]] = {
-    "alpha": 0.3, "r0": 0.3, "weights": 1.0, "pair": 0.3, "species": 0.3, "theta": 1.0, "shift": 1.0,
-    "neighbour": 0.3, "theta_element": 1.0, "theta_left": 0.3, "theta_right": 1.0,
-    "r0_base": 0.3, "r0_centre": 0.3, "r0_neighbour": 0.3, "r0_left": 0.3, "r0_right": 0.3,
-    "alpha_base": 0.3, "alpha_centre": 0.3, "alpha_neighbour": 0.3, "alpha_left": 0.3, "alpha_right": 0.3,
-}  # fmt: skip
+    "alpha": 0.3,
+    "r0": 0.3,
+    "weights": 1.0,
+    "pair": 0.3,
+    "species": 0.3,
+    "theta": 1.0,
+    "shift": 1.0,
+    "neighbour": 0.3,
+    "theta_element": 1.0,
+    "theta_left": 0.3,
+    "theta_right": 1.0,
+    "r0_base": 0.3,
+    "r0_centre": 0.3,
+    "r0_neighbour": 0.3,
+    "r0_left": 0.3,
+    "r0_right": 0.3,
+    "alpha_base": 0.3,
+    "alpha_centre": 0.3,
+    "alpha_neighbour": 0.3,
+    "alpha_left": 0.3,
+    "alpha_right": 0.3,
+}
 # Blocks of the factorised space whose products say what is particular to a pair.
 PRODUCTS: Final = frozenset({"r0_left", "r0_right", "alpha_left", "alpha_right"})
 
@@ -128,8 +145,13 @@ class ParameterSpace:
             common = spec.readout.mean(0)
             readout = [common, *self._mixtures(spec.readout - common)]
         rest = [
-            spec.radial_weights, spec.radial_species[0], *amplitudes, spec.species_coeffs, *readout, spec.shift_coeffs
-        ]  # fmt: skip
+            spec.radial_weights,
+            spec.radial_species[0],
+            *amplitudes,
+            spec.species_coeffs,
+            *readout,
+            spec.shift_coeffs,
+        ]
         return np.concatenate([np.asarray(p, dtype=np.float64).ravel() for p in [*parts, *rest]])
 
     def unpack(self, x: Array) -> ModelSpec:
@@ -144,11 +166,16 @@ class ParameterSpace:
         species = self.spec.radial_species.copy()
         species[0] = b["pair"]
         return replace(
-            self.spec, alpha=alpha.copy(), r0=r0.copy(), radial_weights=b["weights"].copy(), radial_species=species,
-            species_coeffs=b["species"].copy(), shift_coeffs=b["shift"].copy(),
+            self.spec,
+            alpha=alpha.copy(),
+            r0=r0.copy(),
+            radial_weights=b["weights"].copy(),
+            radial_species=species,
+            species_coeffs=b["species"].copy(),
+            shift_coeffs=b["shift"].copy(),
             moment_coeffs=self._readout(b) if self.own_readout else b["theta"].copy(),
             neighbour_coeffs=b["neighbour"].copy() if "neighbour" in b else None,
-        )  # fmt: skip
+        )
 
     def gradient(self, x: Array, g: ParameterGradient, shift: Array) -> Array:
         """Flat gradient from the kernel's gradient by tables (chain rule for the factorised space)."""

@@ -79,10 +79,18 @@ def read_state(folder: Path) -> State | None:
     try:
         with np.load(path, allow_pickle=False) as z:
             return State(
-                int(z["step"]), z["x"], z["best_x"], float(z["best_loss"]), int(z["since_best"]), float(z["damping"]),
-                z["centre"], (z["first"], z["second"]), int(z["updates"]), z["held_out"],
+                int(z["step"]),
+                z["x"],
+                z["best_x"],
+                float(z["best_loss"]),
+                int(z["since_best"]),
+                float(z["damping"]),
+                z["centre"],
+                (z["first"], z["second"]),
+                int(z["updates"]),
+                z["held_out"],
                 tuple(json.loads(str(z["history"]))),
-            )  # fmt: skip
+            )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         raise DataError(f"The checkpoint of run {folder.name} is damaged; remove state.npz to start again.") from None
 

@@ -156,10 +156,14 @@ class TorchKernel:
         for z, (linear, quadratic) in heads.items():
             theta[z] = self._theta(linear.cpu().numpy(), quadratic.cpu().numpy())
         return ParameterGradient(
-            alpha=alpha.reshape(count, c, c).cpu().numpy(), r0=r0.reshape(count, c, c).cpu().numpy(),
-            weights=by_weights, pair=(pair / sweep.pair.double()).cpu().numpy(), species=species.cpu().numpy(),
-            theta=theta if s.own_readout else theta[0], neighbour=by_neighbour,
-        )  # fmt: skip
+            alpha=alpha.reshape(count, c, c).cpu().numpy(),
+            r0=r0.reshape(count, c, c).cpu().numpy(),
+            weights=by_weights,
+            pair=(pair / sweep.pair.double()).cpu().numpy(),
+            species=species.cpu().numpy(),
+            theta=theta if s.own_readout else theta[0],
+            neighbour=by_neighbour,
+        )
 
     def _theta(self, linear: Array, quadratic: Array) -> Array:
         """Gradient by theta from those by the linear head and the products of features."""

@@ -48,8 +48,10 @@ def serve(calculators: Mapping[str, Callable[[], Calculator]], arguments: Sequen
         if functional not in calculators:
             raise SystemExit(f"This teacher has {', '.join(calculators)}, not {functional}.")
     prefix, run = {
-        "label": ("structures", _label), "relax": ("base", _relax), "dynamics": ("start", _dynamics),
-    }[given.task]  # fmt: skip
+        "label": ("structures", _label),
+        "relax": ("base", _relax),
+        "dynamics": ("start", _dynamics),
+    }[given.task]
     for source in sorted(given.folder.glob(f"{prefix}-{given.shard}.npz")):
         shard = source.stem.rsplit("-", 1)[1]
         for functional in given.teacher:

@@ -181,11 +181,15 @@ def teacher_properties(folder: Path, functional: str) -> list[CrystalProperties 
         near, far = (phi[:, half] / np.outer(root, root) for half in (0, 1))
         out.append(
             _properties(
-                n, volumes, energy[rows[: len(RATIOS)]], clamped,
+                n,
+                volumes,
+                energy[rows[: len(RATIOS)]],
+                clamped,
                 _relaxed(clamped, internal, phi.sum(axis=1), float(volumes[len(RATIOS) // 2])),
-                _frequencies(near + far), _frequencies(near - far),
+                _frequencies(near + far),
+                _frequencies(near - far),
             )
-        )  # fmt: skip
+        )
     return out
 
 
@@ -272,8 +276,10 @@ def property_errors(name: str, potential: Potential, functional: str, family: st
     v0 = [100.0 * abs(s.v0_a3_per_atom / t.v0_a3_per_atom - 1.0) for t, s in good]
     b0 = [100.0 * abs(s.b0_gpa / t.b0_gpa - 1.0) for t, s in good]
     # C12 can be near zero, so every constant is compared with at least a tenth of the largest.
-    c = [100.0 * float(np.mean(np.abs(s.c_gpa - t.c_gpa) / np.maximum(np.abs(t.c_gpa), 0.1 * t.c_gpa.max())))
-         for t, s in good]  # fmt: skip
+    c = [
+        100.0 * float(np.mean(np.abs(s.c_gpa - t.c_gpa) / np.maximum(np.abs(t.c_gpa), 0.1 * t.c_gpa.max())))
+        for t, s in good
+    ]
     gamma = [float(np.abs(s.gamma_thz - t.gamma_thz).mean()) for t, s in good if len(t.gamma_thz)]
     edge = [float(np.abs(s.boundary_thz - t.boundary_thz).mean()) for t, s in good]
     return PropertyErrors(len(pairs), len(pairs) - len(good), *(_median(x) for x in (v0, b0, c, gamma, edge)))

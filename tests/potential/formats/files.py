@@ -14,15 +14,22 @@ def nep(elements: list[str], *, version: int = 4, zbl: str = "", l_max: str = "4
     dim = n[0] + 1 + (n[1] + 1) * angular
     networks = c if version == 4 else 1
     descriptor = c * c * ((n[0] + 1) * (k[0] + 1) + (n[1] + 1) * (k[1] + 1))
-    values = np.concatenate([
-        rng.normal(size=networks * (dim + 2) * neurons + 1) * 0.3, rng.normal(size=descriptor) * 0.5,
-        rng.uniform(0.05, 0.4, size=dim),
-    ])  # fmt: skip
+    values = np.concatenate(
+        [
+            rng.normal(size=networks * (dim + 2) * neurons + 1) * 0.3,
+            rng.normal(size=descriptor) * 0.5,
+            rng.uniform(0.05, 0.4, size=dim),
+        ]
+    )
     head = [
-        f"nep{version}{'_zbl' if zbl else ''} {c} {' '.join(elements)}", *([f"zbl {zbl}"] if zbl else []),
-        "cutoff 6 4.5 100 60", f"n_max {n[0]} {n[1]}", f"basis_size {k[0]} {k[1]}", f"l_max {l_max}",
+        f"nep{version}{'_zbl' if zbl else ''} {c} {' '.join(elements)}",
+        *([f"zbl {zbl}"] if zbl else []),
+        "cutoff 6 4.5 100 60",
+        f"n_max {n[0]} {n[1]}",
+        f"basis_size {k[0]} {k[1]}",
+        f"l_max {l_max}",
         f"ANN {neurons} 0",
-    ]  # fmt: skip
+    ]
     return "\n".join(head + [f"{v:.10e}" for v in values]) + "\n"
 
 
@@ -33,10 +40,32 @@ Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333
 """
 
 # Tersoff, Phys. Rev. B 39, 5566 (1989): silicon and carbon with their mixing rules and chi = 0.9776.
-_SI = {"A": 1830.8, "B": 471.18, "l": 2.4799, "m": 1.7322, "b": 1.1e-6, "n": 0.78734, "c": 1.0039e5, "d": 16.217,
-       "h": -0.59825, "R": 2.7, "S": 3.0}  # fmt: skip
-_C = {"A": 1393.6, "B": 346.74, "l": 3.4879, "m": 2.2119, "b": 1.5724e-7, "n": 0.72751, "c": 3.8049e4, "d": 4.3484,
-      "h": -0.57058, "R": 1.8, "S": 2.1}  # fmt: skip
+_SI = {
+    "A": 1830.8,
+    "B": 471.18,
+    "l": 2.4799,
+    "m": 1.7322,
+    "b": 1.1e-6,
+    "n": 0.78734,
+    "c": 1.0039e5,
+    "d": 16.217,
+    "h": -0.59825,
+    "R": 2.7,
+    "S": 3.0,
+}
+_C = {
+    "A": 1393.6,
+    "B": 346.74,
+    "l": 3.4879,
+    "m": 2.2119,
+    "b": 1.5724e-7,
+    "n": 0.72751,
+    "c": 3.8049e4,
+    "d": 4.3484,
+    "h": -0.57058,
+    "R": 1.8,
+    "S": 2.1,
+}
 
 
 def tersoff(lambda3: float = 0.0, m: int = 3, names: tuple[str, str] = ("Si", "C")) -> str:
@@ -49,10 +78,21 @@ def tersoff(lambda3: float = 0.0, m: int = 3, names: tuple[str, str] = ("Si", "C
                 inner, outer = np.sqrt(a["R"] * far["R"]), np.sqrt(a["S"] * far["S"])
                 chi = 1.0 if i == j else 0.9776
                 values = [
-                    m, 1.0, lambda3, a["c"], a["d"], a["h"], a["n"], a["b"], 0.5 * (a["m"] + b["m"]),
-                    chi * np.sqrt(a["B"] * b["B"]), 0.5 * (inner + outer), 0.5 * (outer - inner),
-                    0.5 * (a["l"] + b["l"]), np.sqrt(a["A"] * b["A"]),
-                ]  # fmt: skip
+                    m,
+                    1.0,
+                    lambda3,
+                    a["c"],
+                    a["d"],
+                    a["h"],
+                    a["n"],
+                    a["b"],
+                    0.5 * (a["m"] + b["m"]),
+                    chi * np.sqrt(a["B"] * b["B"]),
+                    0.5 * (inner + outer),
+                    0.5 * (outer - inner),
+                    0.5 * (a["l"] + b["l"]),
+                    np.sqrt(a["A"] * b["A"]),
+                ]
                 out.append(f"{i} {j} {k} " + " ".join(f"{v:.12g}" for v in values))
     return "\n".join(out) + "\n"
 
@@ -98,17 +138,33 @@ def moment_tensor(species: int, *, name: str = "l2k2", deep: bool = False, seed:
     def table(rows: list[list[int]]) -> str:
         return "{" + ", ".join("{" + ", ".join(map(str, r)) + "}" for r in rows) + "}"
 
-    out = ["MTP", "version = 1.1.0", "potential_name = MTP1m", "scaling = 1.3e-02", f"species_count = {species}",
-           "potential_tag = ", "radial_basis_type = RBChebyshev", "\tmin_dist = 1.9", "\tmax_dist = 5.0",
-           f"\tradial_basis_size = {size}", f"\tradial_funcs_count = {funcs}", "\tradial_coeffs"]  # fmt: skip
+    out = [
+        "MTP",
+        "version = 1.1.0",
+        "potential_name = MTP1m",
+        "scaling = 1.3e-02",
+        f"species_count = {species}",
+        "potential_tag = ",
+        "radial_basis_type = RBChebyshev",
+        "\tmin_dist = 1.9",
+        "\tmax_dist = 5.0",
+        f"\tradial_basis_size = {size}",
+        f"\tradial_funcs_count = {funcs}",
+        "\tradial_coeffs",
+    ]
     for i in range(species):
         for j in range(species):
             out.append(f"\t\t{i}-{j}")
             out += ["\t\t\t" + row(rng.normal(size=size)) for _ in range(funcs)]
-    out += [f"alpha_moments_count = {count}", f"alpha_index_basic_count = {len(g.basic)}",
-            f"alpha_index_basic = {table(g.basic.tolist())}", f"alpha_index_times_count = {len(times)}",
-            f"alpha_index_times = {table(times)}", f"alpha_scalar_moments = {len(mapping)}",
-            "alpha_moment_mapping = {" + ", ".join(map(str, mapping)) + "}",
-            f"species_coeffs = {row(rng.normal(size=species) - 3.0)}",
-            f"moment_coeffs = {row(rng.normal(size=len(mapping)) * 0.1)}"]  # fmt: skip
+    out += [
+        f"alpha_moments_count = {count}",
+        f"alpha_index_basic_count = {len(g.basic)}",
+        f"alpha_index_basic = {table(g.basic.tolist())}",
+        f"alpha_index_times_count = {len(times)}",
+        f"alpha_index_times = {table(times)}",
+        f"alpha_scalar_moments = {len(mapping)}",
+        "alpha_moment_mapping = {" + ", ".join(map(str, mapping)) + "}",
+        f"species_coeffs = {row(rng.normal(size=species) - 3.0)}",
+        f"moment_coeffs = {row(rng.normal(size=len(mapping)) * 0.1)}",
+    ]
     return "\n".join(out) + "\n"

@@ -160,10 +160,12 @@ def test_version_3_is_version_4_with_one_network() -> None:
 
 
 ALL = {
-    "eam": (files.setfl(["Ga", "As"], points=300), None), "tersoff": (files.tersoff(names=("Ga", "As")), None),
-    "sw": (files.SW_SILICON.replace("Si Si Si", "Ga Ga Ga"), None), "nep": (files.nep(["Ga", "As"]), None),
+    "eam": (files.setfl(["Ga", "As"], points=300), None),
+    "tersoff": (files.tersoff(names=("Ga", "As")), None),
+    "sw": (files.SW_SILICON.replace("Si Si Si", "Ga Ga Ga"), None),
+    "nep": (files.nep(["Ga", "As"]), None),
     "mtp": (files.moment_tensor(2), ["Ga", "As"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", sorted(ALL))

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from sus2.errors import Sus2Error
 from sus2.units import EV_PER_A3_TO_GPA
+from sus2.voigt import INDEX, PAIRS
 
 Array = NDArray[np.float64]
-
-VOIGT: tuple[tuple[int, int], ...] = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,20 +73,20 @@ def christoffel(brugger_gpa: Array, stress_gpa: Array, density_kg_per_m3: float,
 def voigt_to_matrix(voigt: Array) -> Array:
     """Stress in Voigt order (6,) as a symmetric (3, 3) matrix."""
     out = np.zeros((3, 3))
-    for v, (i, j) in enumerate(VOIGT):
+    for v, (i, j) in enumerate(PAIRS):
         out[i, j] = out[j, i] = voigt[v]
     return out
 
 
 def voigt_to_tensor(c: Array) -> Array:
     """(6, 6) stiffness in Voigt order, engineering shear, as (3, 3, 3, 3)."""
-    index = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+    index = np.array(INDEX)
     return np.asarray(c)[index[:, :, None, None], index[None, None, :, :]]
 
 
 def tensor_to_voigt(c: Array) -> Array:
     """(3, 3, 3, 3) stiffness with minor symmetries as (6, 6) in Voigt order."""
-    i, j = np.array(VOIGT).T
+    i, j = np.array(PAIRS).T
     return c[i[:, None], j[:, None], i[None, :], j[None, :]]
 
 

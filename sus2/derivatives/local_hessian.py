@@ -29,6 +29,7 @@ from sus2.potential.mtp import ModelSpec
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
 from sus2.potential.quadratic_form import two_level
+from sus2.voigt import INDEX, PAIRS
 
 # Numbers held at once by the second-order sweep over the product table: 4e6 of them are 32 MB per array.
 _SWEEP_ELEMENTS = 4_000_000
@@ -148,8 +149,7 @@ def _by_torch(potential: Potential, types: NDArray[np.int64], edges: Neighbours)
 
 
 # Voigt place (xx yy zz yz xz xy) of each Cartesian pair.
-_VOIGT_INDEX = torch.tensor([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
-_VOIGT_PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+_VOIGT_INDEX = torch.tensor(INDEX)
 
 
 def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -204,7 +204,7 @@ def angular_jet(unit: Tensor, powers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return x * y * z
 
     first = torch.stack([derivative(a) for a in range(3)], dim=1)
-    second = torch.stack([derivative(a, b) for a, b in _VOIGT_PAIRS], dim=1)
+    second = torch.stack([derivative(a, b) for a, b in PAIRS], dim=1)
     return derivative(), first, second
 
 
@@ -382,7 +382,7 @@ def _gamma_hessian(local: LocalHessian, n_atoms: int) -> Tensor:
 def _strain_vectors(vector: Tensor) -> Tensor:
     """dr/d(strain) in Voigt order with engineering shear for r -> (1 + strain) r: (E, 6, 3), A."""
     out = vector.new_zeros(len(vector), 6, 3)
-    for v, (a, b) in enumerate(_VOIGT_PAIRS):
+    for v, (a, b) in enumerate(PAIRS):
         if a == b:
             out[:, v, a] = vector[:, a]
         else:
@@ -426,7 +426,7 @@ def _strain_blocks(local: LocalHessian, n_atoms: int) -> tuple[Tensor, Tensor]:
 def strain_gradient(local: LocalHessian) -> Tensor:
     """dE/d(strain), (6,) eV, Voigt with engineering shear."""
     w = local.vector.T @ local.gradient
-    return torch.stack([0.5 * (w[a, b] + w[b, a]) for a, b in _VOIGT_PAIRS])
+    return torch.stack([0.5 * (w[a, b] + w[b, a]) for a, b in PAIRS])
 
 
 def forces(local: LocalHessian, n_atoms: int) -> Tensor:

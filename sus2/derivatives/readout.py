@@ -26,10 +26,10 @@ from sus2.potential.batch import build_batch, neighbours, pack, type_indices
 from sus2.potential.model import Sus2Model
 from sus2.potential.potential import Potential
 from sus2.potential.quadratic_form import QuadraticHead, two_level
+from sus2.voigt import PAIRS
 
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 # Numbers held at once by a group of directions.
 _HELD = 4_000_000
 # Edges held at once for energies.
@@ -109,7 +109,7 @@ class ReadoutBasis:
             across = h1 * a0 * inverse
             mixed = a1 * (h1 * inverse)[:, None, :]
             second_ = a2 * (h0 * inverse)[:, None, :]
-            for v, (x, y) in enumerate(_VOIGT):
+            for v, (x, y) in enumerate(PAIRS):
                 nn = (unit[:, x] * unit[:, y])[:, None]
                 second_[:, v] += nn * (h2 * a0 - across) + (across if x == y else 0.0)
                 second_[:, v] += unit[:, x, None] * mixed[:, y] + unit[:, y, None] * mixed[:, x]
@@ -168,7 +168,7 @@ class ReadoutBasis:
         # Features come first: rows of products are then gathered as whole rows of memory.
         first = np.zeros((nb, n, count), dtype=moves.dtype)
         second = np.zeros((nb, n, count))
-        a, b = np.array(_VOIGT).T
+        a, b = np.array(PAIRS).T
         square = (moves[..., a].conj() * moves[..., b]).real * np.where(a == b, 1.0, 2.0)  # (D, E, 6)
         for i in range(n):
             part = slice(starts[i], ends[i])
@@ -206,7 +206,7 @@ def _real(a: NDArray, b: NDArray) -> Array:
 def strain_moves(vector: Array) -> Array:
     """Changes of edges (E, 3) with the six strains r -> (1 + e) r, Voigt with engineering shear, (6, E, 3) A."""
     out = np.zeros((6, *vector.shape))
-    for v, (a, b) in enumerate(_VOIGT):
+    for v, (a, b) in enumerate(PAIRS):
         if a == b:
             out[v, :, a] = vector[:, a]
         else:

@@ -9,7 +9,6 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
-from sus2.derivatives.elastic_tensors import VOIGT
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
@@ -21,6 +20,7 @@ from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
 from sus2.structures.crystal import CrystalSystem
 from sus2.units import EV_PER_A3_TO_GPA
+from sus2.voigt import PAIRS
 
 Array = NDArray[np.float64]
 
@@ -120,7 +120,7 @@ def strain_response(result: ElasticResult, potential: Calculates, strain_percent
             f"A strain has six components of at most {MAX_STRAIN_PERCENT:g} %, in the order xx yy zz yz xz xy."
         )
     e = np.zeros((3, 3))
-    for k, (i, j) in enumerate(VOIGT):
+    for k, (i, j) in enumerate(PAIRS):
         e[i, j] = e[j, i] = strain[k] / 100.0 * (1.0 if i == j else 0.5)
     axes = result.axes
     deformation = np.eye(3) + axes.T @ e @ axes
@@ -164,7 +164,7 @@ def cauchy(crystals: dict[str, Atoms], potential: Potential, *, progress: Progre
 
 def _in_axes(stress: Array, axes: Array) -> Array:
     matrix = np.zeros((3, 3))
-    for k, (i, j) in enumerate(VOIGT):
+    for k, (i, j) in enumerate(PAIRS):
         matrix[i, j] = matrix[j, i] = stress[k]
     turned = axes @ matrix @ axes.T
-    return np.array([turned[i, j] for i, j in VOIGT])
+    return np.array([turned[i, j] for i, j in PAIRS])

@@ -32,6 +32,7 @@ from sus2.relaxation.result import RelaxResult
 from sus2.relaxation.symmetry import KeepSymmetry, spacegroup, spacegroup_and_constraint
 from sus2.types import Array
 from sus2.units import GPA_TO_EV_PER_A3
+from sus2.voigt import INDEX
 
 # Measured on metals, half-Heuslers, oxides and halides at +-15 % volume and rattled: an initial curvature of
 # 30 eV/A^2 with cell coordinates scaled by sqrt(N) takes a third to a half of the evaluations of ASE's defaults
@@ -41,7 +42,6 @@ MIN_CELL_FACTOR = 1.5
 # The dense Hessian of BFGS costs (3N)^3 per step; its limited-memory form takes the same path.
 MAX_DENSE_ATOMS = 150
 MAX_STEP_A = 0.2
-_VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,7 @@ def _slope(run: Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array,
     if run.cell_directions.shape[1]:
         volume = abs(float(run.atoms.cell.volume))
         pressure = options.pressure_gpa * GPA_TO_EV_PER_A3
-        virial = volume * (result.stress_ev_per_a3[_VOIGT] + pressure * np.eye(3))
+        virial = volume * (result.stress_ev_per_a3[np.array(INDEX)] + pressure * np.eye(3))
         u, growth, frame = spectrum
         gap = u[:, None] - u
         near = np.abs(gap) < 1e-7

@@ -23,11 +23,11 @@ from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures.crystal import SYMPREC_A, check_crystal, describe, elements_of, to_atoms
 from sus2.structures.symmetry import dataset, right_handed
+from sus2.voigt import NAMES
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-VOIGT: Final = ("xx", "yy", "zz", "yz", "xz", "xy")
 MAX_STRAIN_PERCENT: Final = 50.0
 MAX_TOLERANCE_A: Final = 0.5
 _MAX_ENTRY = 50
@@ -70,7 +70,7 @@ def strain(structure: Atoms | Structure, percent: ArrayLike) -> Atoms:
     largest = int(np.abs(voigt).argmax())
     if abs(voigt[largest]) > MAX_STRAIN_PERCENT:
         raise StructureError(
-            f"A strain of {voigt[largest]:g} % along {VOIGT[largest]} is too large; "
+            f"A strain of {voigt[largest]:g} % along {NAMES[largest]} is too large; "
             f"give at most {MAX_STRAIN_PERCENT:g} %."
         )
     # ASE's function returns the deformation 1 + eps of engineering shear.

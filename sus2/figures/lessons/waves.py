@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from sus2.figures.lessons.curves import marker, wash
 from sus2.figures.plain import Figure, bar, joined, scatter
 from sus2.figures.theme import BLUE, GREEN, ORANGE, VERMILION, Mode, grid, ink, style
+from sus2.voigt import NAMES
 
-_VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 _BRANCHES = (("slower shear wave", ORANGE), ("faster shear wave", GREEN), ("compression wave", BLUE))
 
 
@@ -24,7 +24,7 @@ def stress_figure(
     fig = Figure()
     fig.add_trace(
         bar(
-            x=_VOIGT,
+            x=NAMES,
             y=computed,
             name="computed in the strained cell",
             marker={"color": BLUE},
@@ -34,7 +34,7 @@ def stress_figure(
     )
     fig.add_trace(
         scatter(
-            x=_VOIGT,
+            x=NAMES,
             y=linear,
             mode="markers",
             name="C times the strain",
@@ -72,7 +72,7 @@ def pattern_figure(*, nonzero: ArrayLike, independent: int, mode: Mode = "light"
             )
         )
     style(fig, mode=mode, height=height)
-    ticks = {"tickvals": list(range(6)), "ticktext": list(_VOIGT), "showgrid": False, "zeroline": False}
+    ticks = {"tickvals": list(range(6)), "ticktext": list(NAMES), "showgrid": False, "zeroline": False}
     fig.update_xaxes(range=[-0.6, 5.6], side="bottom", constrain="domain", **ticks)
     fig.update_yaxes(range=[5.6, -0.6], scaleanchor="x", constrain="domain", **ticks)
     fig.update_layout(

@@ -17,6 +17,7 @@ from sus2.properties.elastic.directions import (
     shear_modulus_gpa,
     youngs_modulus_gpa,
 )
+from sus2.voigt import NAMES
 
 Array = NDArray[np.float64]
 Quantity = Literal["youngs_modulus", "compressibility", "shear_modulus", "poissons_ratio"]
@@ -33,7 +34,6 @@ _FUNCTIONS: Final[dict[Quantity, Callable[[Array, Array], Array]]] = {
     "shear_modulus": shear_modulus_gpa,
     "poissons_ratio": poissons_ratio,
 }
-_ROWS: Final = ("xx", "yy", "zz", "yz", "xz", "xy")
 _PLANES: Final = (("xy", (0, 1)), ("xz", (0, 2)), ("yz", (1, 2)))
 
 
@@ -50,8 +50,8 @@ def tensor_figure(
     fig = Figure(
         heatmap(
             z=shown,
-            x=_ROWS,
-            y=_ROWS,
+            x=NAMES,
+            y=NAMES,
             text=text,
             texttemplate="%{text}",
             zmin=-largest,

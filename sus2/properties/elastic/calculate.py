@@ -30,6 +30,7 @@ from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, standardise, to_atoms
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
+from sus2.voigt import INDEX, PAIRS
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -167,9 +168,8 @@ def _by_elastic_package(
 
 
 def _rotated_stress(stress: Array, frame: Array) -> Array:
-    index = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
-    m = frame @ stress[np.array(index)] @ frame.T
-    return np.array([m[0, 0], m[1, 1], m[2, 2], m[1, 2], m[0, 2], m[0, 1]])
+    m = frame @ stress[np.array(INDEX)] @ frame.T
+    return np.array([m[i, j] for i, j in PAIRS])
 
 
 def _clean(c: Array) -> Array:

@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING, Final
 
 from sus2.properties.property import Category, Download, Option, Page, Property, Quantity, never
+from sus2.voigt import NAMES
 
 if TYPE_CHECKING:
     from sus2.properties.elastic.result import ElasticResult
@@ -25,10 +26,9 @@ def tensor_csv(result: ElasticResult) -> str:
     """Write the relaxed-ion and the clamped-ion tensor as CSV, GPa."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = ["xx", "yy", "zz", "yz", "xz", "xy"]
-    writer.writerow(["ions", "row", *names])
+    writer.writerow(["ions", "row", *NAMES])
     for ions, c in (("relaxed", result.c_gpa), ("clamped", result.clamped_c_gpa)):
-        for name, row in zip(names, c, strict=True):
+        for name, row in zip(NAMES, c, strict=True):
             writer.writerow([ions, name, *(repr(float(x)) for x in row)])
     return out.getvalue()
 

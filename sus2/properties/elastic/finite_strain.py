@@ -16,12 +16,13 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from sus2.derivatives.elastic_tensors import VOIGT, voigt_to_matrix
+from sus2.derivatives.elastic_tensors import voigt_to_matrix
 from sus2.errors import Sus2Error
 from sus2.progress import Progress
 from sus2.relaxation.relax_many import relax_many
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
+from sus2.voigt import PAIRS
 
 if TYPE_CHECKING:
     from sus2.potential.evaluation import Calculates
@@ -62,7 +63,7 @@ def finite_differences(
     for v in range(6):
         for step in steps:
             strain = np.zeros((3, 3))
-            i, j = VOIGT[v]
+            i, j = PAIRS[v]
             # Engineering shear: half of it in each of the two components.
             strain[i, j] = strain[j, i] = step if i == j else 0.5 * step
             cells.append(_deformed(atoms, np.eye(3) + strain))

@@ -16,7 +16,7 @@ from sus2.potential.model import Sus2Model, energy_forces_virial
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.torch_sweep import Sweep
 from sus2.training.fit.config import TrainConfig
-from sus2.training.fit.run import initial_spec
+from sus2.training.fit.start import initial_spec
 
 
 def shape(graph: str, cutoff: float) -> ModelSpec:

@@ -22,8 +22,8 @@ from sus2.training.fit.least_squares import project_linear
 from sus2.training.fit.objective import LossWeights, Objective, errors
 from sus2.training.fit.optimise import Prior, adam_update
 from sus2.training.fit.parameters import ParameterSpace
-from sus2.training.fit.run import initial_spec
 from sus2.training.fit.sources import read_source
+from sus2.training.fit.start import initial_spec
 
 Array = NDArray[np.float64]
 Report = Callable[[str], None]

@@ -33,9 +33,10 @@ from sus2.training.fit.normal_equations import normal_equations
 from sus2.training.fit.objective import LossWeights, Objective, errors
 from sus2.training.fit.optimise import Prior, lbfgs, total
 from sus2.training.fit.parameters import ParameterSpace
-from sus2.training.fit.run import _Run, fit, initial_spec, training_data
+from sus2.training.fit.run import _Run, fit, training_data
 from sus2.training.fit.run_folder import read_state
 from sus2.training.fit.sources import read_source
+from sus2.training.fit.start import initial_spec
 from tests.helpers_spec import extended, random_spec
 
 ELEMENTS = ("Ga", "As")

@@ -67,3 +67,31 @@ def test_a_rate_of_a_block_that_does_not_exist_is_refused(tmp_path: Path) -> Non
     stages = [{"kind": "adam", "block_rates": {"wights": 0.5}}]
     with pytest.raises(DataError, match="there is no block 'wights'"):
         read_config(config_file(tmp_path, stages=stages))
+
+
+def test_a_run_goes_on_from_a_shared_readout(tmp_path: Path) -> None:
+    """A published model is where a readout of each element starts: the same model, but for its zero of energy."""
+    first = fit(read_config(config_file(tmp_path)), folder=tmp_path / "first", threads=1)
+    changes = {
+        "readout": "element",
+        "readout_rank": 2,
+        "amplitudes": True,
+        "start_prior": 0.1,
+        "element_space": "table",
+    }
+    weights = tmp_path / "first" / "small.mtp"
+    stages = [{"kind": "adam", "epochs": 2, "rate": 1e-3}]
+    config = read_config(config_file(tmp_path, start_from=str(weights), stages=stages, **changes))
+    run = _Run(config, 1)
+    start = run.space.unpack(run.start)
+    assert start.own_readout
+    assert start.readout == pytest.approx(np.tile(first.spec.moment_coeffs, (2, 1)), abs=1e-12)
+    assert start.shift_coeffs == pytest.approx(first.spec.shift_coeffs, abs=0.2)
+    prior = run.prior(run.start)
+    blocks, centre = run.space.blocks(prior.strength), run.space.blocks(prior.centre)
+    assert np.all(blocks["r0"] == 0.1)
+    assert np.array_equal(centre["r0"], first.spec.r0)
+    assert np.all(blocks["theta"] == pytest.approx(0.001))
+    assert not blocks["shift"].any()
+    again = fit(config, folder=tmp_path / "second", threads=1)
+    assert not np.array_equal(again.spec.readout[0], again.spec.readout[1])

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose
 from sus2.errors import DataError
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.data.stability import energies_above_hull, weighted_by_stability
+from sus2.training.fit import run as fit
 from sus2.training.fit.config import Source, TrainConfig
-from sus2.training.fit.run import run as fit
 
 
 def made(rows: list[tuple[str, str, str, float]]) -> TrainingSet:

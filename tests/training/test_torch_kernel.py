@@ -19,7 +19,8 @@ from sus2.training.fit.config import TrainConfig, read_config
 from sus2.training.fit.objective import Device, Objective
 from sus2.training.fit.optimise import Prior, total
 from sus2.training.fit.parameters import ParameterSpace
-from sus2.training.fit.run import fit, initial_spec
+from sus2.training.fit.run import fit
+from sus2.training.fit.start import initial_spec
 from sus2.training.fit.torch_kernel import TorchKernel, device_of, padded
 from tests.helpers_spec import extended, random_spec
 from tests.training.test_fit import ELEMENTS, config_file, labelled

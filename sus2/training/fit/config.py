@@ -205,6 +205,9 @@ class TrainConfig(_Strict):
     patience: int = Field(20, ge=1)
     start_from: str = ""
     """A potential to start from; run:NAME is the state of a run before its held-out compositions were released."""
+    start_prior: float = Field(0.0, ge=0.0)
+    """Pull of every parameter to where the run began (a hundredth of it for theta), but for shifts, `species` and what
+    is particular to an element's readout: a run on few compositions then keeps what many have taught."""
     seed: int = 0
     dtype: Literal["float64", "float32"] = "float64"
     device: Literal["cpu", "cuda", "torch"] = "cpu"

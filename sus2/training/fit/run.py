@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from ase.data import covalent_radii
 from numpy.typing import NDArray
-from pymatgen.core import Element
 
 from sus2.errors import DataError
 from sus2.native.kernels import cache_folder
 from sus2.potential.card import Card, write_card
-from sus2.potential.graph import graph
-from sus2.potential.mtp import ModelSpec, ScalingMap, format_mtp, read_mtp, write_mtp
+from sus2.potential.mtp import ModelSpec, format_mtp, write_mtp
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
-from sus2.registry.load import load_moments
 from sus2.training.data.dataset import Split, TrainingSet, fit_references
 from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import (
@@ -47,13 +43,11 @@ from sus2.training.fit.parameters import PRODUCTS, ParameterSpace
 from sus2.training.fit.report import crystal_properties, shortest_distances
 from sus2.training.fit.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.fit.sources import read_source
+from sus2.training.fit.start import EXTREME, HELD_OUT, aligned, alikeness, in_form, initial_spec, starting_point
 from sus2.training.teachers.crystal_tests import crystal_errors
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]
-HELD_OUT = "held-out.mtp"
-# Kinds of structures that are made to be far from any crystal at rest.
-_EXTREME = ("dimer", "wall", "atom")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,117 +58,6 @@ class TrainResult:
     card: Card
     errors: dict[str, Errors]
     folder: Path
-
-
-def _starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
-    """Weights by name or file, or what run:NAME left from before it released its held-out compositions.
-
-    A potential of more elements gives those that are wanted.
-    """
-    if name.startswith("run:"):
-        folder = cache_folder() / "runs" / name[4:]
-        if not (folder / HELD_OUT).exists():
-            raise DataError(f"The run {name[4:]} has not ended here; train it first with 'sus2 train'.")
-        known = TrainConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8")).elements
-        spec = read_mtp(folder / HELD_OUT)
-    else:
-        potential = load_moments(name)
-        known, spec = potential.elements, potential.spec
-    missing = [e for e in elements if e not in known]
-    if missing:
-        raise DataError(f"Nothing to start from: {name} does not know {', '.join(missing)}.")
-    return spec.with_species([known.index(e) for e in elements])
-
-
-def initial_spec(config: TrainConfig) -> ModelSpec:
-    """An untrained model: random radial weights, and a scaling that spreads every pair over [-1, 1].
-
-    alpha = 6.6 / (rc - rmin) and r0 = (rc + rmin) / 2, as the authors' program starts.
-    """
-    moments = graph(config.graph)
-    rng = np.random.default_rng(config.seed)
-    c, m, r = len(config.elements), moments.radial_funcs_count, config.radial_basis_size
-    scaling_map: ScalingMap = config.scaling_map
-    spec = ModelSpec(
-        potential_name=config.name, scaling=config.scaling, max_rank=moments.max_rank, scaling_map=scaling_map,
-        species_count=c, potential_tag="", radial_basis_type="RBChebyshev_sss", min_dist=config.min_distance_a,
-        max_dist=config.cutoff_a, radial_basis_size=r, radial_funcs_count=m, e0=None,
-        moments_count=moments.moments_count, basic=moments.basic, times=moments.times, mapping=moments.mapping,
-        envelope_power=config.envelope_power,
-    )  # fmt: skip
-    reach = config.cutoff_a - config.min_distance_a
-    blocks = spec.scaling_blocks
-    return replace(
-        spec,
-        shift_coeffs=np.zeros(c),
-        alpha=np.full((blocks, c, c), 6.6 / reach),
-        r0=np.full((blocks, c, c), config.min_distance_a + 0.5 * reach),
-        radial_weights=rng.normal(size=(m, r)) / np.sqrt(1.0 + np.arange(r)),
-        radial_species=np.ones((m, c)),
-        species_coeffs=np.ones(c),
-        moment_coeffs=np.zeros((c, len(moments.mapping)) if config.readout != "common" else len(moments.mapping)),
-        neighbour_coeffs=np.ones((m, c)) if config.amplitudes else None,
-    )
-
-
-def alikeness(elements: Sequence[str], rank: int, seed: int) -> Array:
-    """Where the mixtures of readouts start: properties that make elements alike, and random numbers beyond those.
-
-    Parameters
-    ----------
-    elements
-        Chemical symbols.
-    rank
-        Number of mixtures.
-    seed
-        Of the random numbers.
-
-    Returns
-    -------
-    ndarray, shape (C, rank)
-        Electronegativity (Pauling), covalent radius, period, group and the block s, p, d or f, each with mean zero and
-        variance one.
-    """
-    found = [Element(e) for e in elements]
-    known = [e.X if np.isfinite(e.X) else np.nan for e in found]
-    columns = [
-        np.nan_to_num(known, nan=float(np.nanmean(known)) if np.isfinite(known).any() else 0.0),
-        [covalent_radii[e.Z] for e in found], [e.row for e in found], [e.group for e in found],
-        *([float(e.block == b) for e in found] for b in "spdf"),
-    ]  # fmt: skip
-    out = np.random.default_rng((seed, rank)).normal(size=(len(found), rank))
-    for k, column in enumerate(columns[:rank]):
-        values = np.asarray(column, dtype=float)
-        spread = values.std()
-        if spread > 0.0:
-            out[:, k] = (values - values.mean()) / spread
-    return out
-
-
-def in_form(config: TrainConfig, spec: ModelSpec) -> ModelSpec:
-    """A model to start from with the readout and the amplitudes that the configuration asks for.
-
-    Raises
-    ------
-    DataError
-        The model has what the configuration leaves out, or another envelope.
-    """
-    if spec.envelope_power != config.envelope_power:
-        raise DataError(
-            f"The model to start from has 'envelope_power: {spec.envelope_power}', the configuration "
-            f"{config.envelope_power}: make them equal."
-        )
-    own = spec.moment_coeffs is not None and spec.moment_coeffs.ndim == 2
-    if (own and config.readout == "common") or (spec.neighbour_coeffs is not None and not config.amplitudes):
-        raise DataError(
-            "The model to start from has a readout of each element or amplitudes: set 'readout: element' and "
-            "'amplitudes: true' as it has them."
-        )
-    if config.readout != "common":
-        spec = replace(spec, moment_coeffs=spec.readout.copy())
-    if config.amplitudes and spec.neighbour_coeffs is None:
-        spec = replace(spec, neighbour_coeffs=np.ones((spec.radial_funcs_count, spec.species_count)))
-    return spec
 
 
 def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
@@ -240,15 +123,18 @@ class _Run:
         self.parts = self.minibatches(self.train)
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
+        own = False
         if config.start_from:
-            found = _starting_point(config.start_from, config.elements)
-            start = in_form(config, replace(found, potential_name=config.name))
-        start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
+            found = starting_point(config.start_from, config.elements)
+            own = found.own_readout
+            start = aligned(in_form(config, replace(found, potential_name=config.name)), self.parts)
+        else:
+            start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         readout = {"readout_rank": config.readout_rank, "readout_full": config.readout != "low-rank"}
         self.space = ParameterSpace(start, config.element_space, config.element_rank, **readout)
         self.table = ParameterSpace(start, **readout)
         self.start = self.space.pack(start)
-        if config.readout_rank and not config.start_from:
+        if config.readout_rank and not own:
             mixtures = alikeness(config.elements, config.readout_rank, config.seed)
             self.space.blocks(self.start)["theta_left"][:] = mixtures
 
@@ -314,11 +200,21 @@ class _Run:
         return self.space if len(x) == self.space.size else self.table
 
     def prior(self, centre: Array) -> Prior:
-        """Theta and the products of a factorised space towards zero; alpha and r0 of a table towards `centre`."""
+        """Theta and the products of a factorised space towards zero; alpha and r0 of a table towards `centre`.
+
+        With `start_prior` everything towards where the run started, but for what is particular to an element's readout.
+        """
         space = self.space_of(centre)
         strength, slices = np.zeros(space.size), space.slices()
         strength[slices["theta"]] = self.config.theta_prior
         target = np.zeros(space.size)
+        if self.config.start_prior > 0.0:
+            for name in set(slices) - {"theta_element", "species", "shift"}:
+                strength[slices[name]], target[slices[name]] = self.config.start_prior, self.start[slices[name]]
+            strength[slices["theta"]] *= 0.01  # theta is larger than other parameters
+            if "theta_element" in slices:
+                strength[slices["theta_element"]] = self.config.readout_prior
+            return Prior(strength, target)
         if "theta_element" in slices:
             strength[slices["theta_element"]] = self.config.readout_prior
         if "theta_right" in slices:
@@ -463,7 +359,7 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
     test = started.test_set()
     if test is not None:
         found["test"] = errors([started.objective(test)], blind)
-        near = np.flatnonzero((np.abs(test.volume_ratio - 1.0) <= 0.1) & ~np.isin(test.kind, _EXTREME))
+        near = np.flatnonzero((np.abs(test.volume_ratio - 1.0) <= 0.1) & ~np.isin(test.kind, EXTREME))
         if len(near):
             found["test_near_equilibrium"] = errors([started.objective(test.subset(near))], blind)
     text = format_mtp(spec)

@@ -1,0 +1,168 @@
+"""Where a training run starts: an untrained model, or another potential in the form that the run asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from ase.data import covalent_radii
+from numpy.typing import NDArray
+from pymatgen.core import Element
+
+from sus2.errors import DataError
+from sus2.native.kernels import cache_folder
+from sus2.potential.graph import graph
+from sus2.potential.mtp import ModelSpec, ScalingMap, read_mtp
+from sus2.registry.load import load_moments
+from sus2.training.fit.config import TrainConfig
+from sus2.training.fit.objective import Objective
+
+Array = NDArray[np.float64]
+HELD_OUT: Final = "held-out.mtp"
+# Kinds of structures that are made to be far from any crystal at rest.
+EXTREME: Final = ("dimer", "wall", "atom")
+
+
+def starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
+    """Weights by name or file, or what run:NAME left from before it released its held-out compositions.
+
+    A potential of more elements gives those that are wanted.
+    """
+    if name.startswith("run:"):
+        folder = cache_folder() / "runs" / name[4:]
+        if not (folder / HELD_OUT).exists():
+            raise DataError(f"The run {name[4:]} has not ended here; train it first with 'sus2 train'.")
+        known = TrainConfig.model_validate_json((folder / "config.json").read_text(encoding="utf-8")).elements
+        spec = read_mtp(folder / HELD_OUT)
+    else:
+        potential = load_moments(name)
+        known, spec = potential.elements, potential.spec
+    missing = [e for e in elements if e not in known]
+    if missing:
+        raise DataError(f"Nothing to start from: {name} does not know {', '.join(missing)}.")
+    return spec.with_species([known.index(e) for e in elements])
+
+
+def initial_spec(config: TrainConfig) -> ModelSpec:
+    """An untrained model: random radial weights, and a scaling that spreads every pair over [-1, 1].
+
+    alpha = 6.6 / (rc - rmin) and r0 = (rc + rmin) / 2, as the authors' program starts.
+    """
+    moments = graph(config.graph)
+    rng = np.random.default_rng(config.seed)
+    c, m, r = len(config.elements), moments.radial_funcs_count, config.radial_basis_size
+    scaling_map: ScalingMap = config.scaling_map
+    spec = ModelSpec(
+        potential_name=config.name, scaling=config.scaling, max_rank=moments.max_rank, scaling_map=scaling_map,
+        species_count=c, potential_tag="", radial_basis_type="RBChebyshev_sss", min_dist=config.min_distance_a,
+        max_dist=config.cutoff_a, radial_basis_size=r, radial_funcs_count=m, e0=None,
+        moments_count=moments.moments_count, basic=moments.basic, times=moments.times, mapping=moments.mapping,
+        envelope_power=config.envelope_power,
+    )  # fmt: skip
+    reach = config.cutoff_a - config.min_distance_a
+    blocks = spec.scaling_blocks
+    return replace(
+        spec,
+        shift_coeffs=np.zeros(c),
+        alpha=np.full((blocks, c, c), 6.6 / reach),
+        r0=np.full((blocks, c, c), config.min_distance_a + 0.5 * reach),
+        radial_weights=rng.normal(size=(m, r)) / np.sqrt(1.0 + np.arange(r)),
+        radial_species=np.ones((m, c)),
+        species_coeffs=np.ones(c),
+        moment_coeffs=np.zeros((c, len(moments.mapping)) if config.readout != "common" else len(moments.mapping)),
+        neighbour_coeffs=np.ones((m, c)) if config.amplitudes else None,
+    )
+
+
+def alikeness(elements: Sequence[str], rank: int, seed: int) -> Array:
+    """Where the mixtures of readouts start: properties that make elements alike, and random numbers beyond those.
+
+    Parameters
+    ----------
+    elements
+        Chemical symbols.
+    rank
+        Number of mixtures.
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    ndarray, shape (C, rank)
+        Electronegativity (Pauling), covalent radius, period, group and the block s, p, d or f, each with mean zero and
+        variance one.
+    """
+    found = [Element(e) for e in elements]
+    known = [e.X if np.isfinite(e.X) else np.nan for e in found]
+    columns = [
+        np.nan_to_num(known, nan=float(np.nanmean(known)) if np.isfinite(known).any() else 0.0),
+        [covalent_radii[e.Z] for e in found], [e.row for e in found], [e.group for e in found],
+        *([float(e.block == b) for e in found] for b in "spdf"),
+    ]  # fmt: skip
+    out = np.random.default_rng((seed, rank)).normal(size=(len(found), rank))
+    for k, column in enumerate(columns[:rank]):
+        values = np.asarray(column, dtype=float)
+        spread = values.std()
+        if spread > 0.0:
+            out[:, k] = (values - values.mean()) / spread
+    return out
+
+
+def in_form(config: TrainConfig, spec: ModelSpec) -> ModelSpec:
+    """A model to start from with the readout and the amplitudes that the configuration asks for.
+
+    Raises
+    ------
+    DataError
+        The model has what the configuration leaves out, or another envelope.
+    """
+    if spec.envelope_power != config.envelope_power:
+        raise DataError(
+            f"The model to start from has 'envelope_power: {spec.envelope_power}', the configuration "
+            f"{config.envelope_power}: make them equal."
+        )
+    own = spec.moment_coeffs is not None and spec.moment_coeffs.ndim == 2
+    if (own and config.readout == "common") or (spec.neighbour_coeffs is not None and not config.amplitudes):
+        raise DataError(
+            "The model to start from has a readout of each element or amplitudes: set 'readout: element' and "
+            "'amplitudes: true' as it has them."
+        )
+    if config.readout != "common":
+        spec = replace(spec, moment_coeffs=spec.readout.copy())
+    if config.amplitudes and spec.neighbour_coeffs is None:
+        spec = replace(spec, neighbour_coeffs=np.ones((spec.radial_funcs_count, spec.species_count)))
+    return spec
+
+
+def aligned(spec: ModelSpec, parts: Sequence[Objective], iterations: int = 30) -> ModelSpec:
+    """The model with shifts that bring its energies onto those of a set: one offset for each element.
+
+    Parameters
+    ----------
+    spec
+        A trained model.
+    parts
+        The set; what is far from any crystal at rest does not count.
+    iterations
+        Of the reweighting that makes the fit robust (least absolute deviations from 0.03 eV/atom on).
+
+    Returns
+    -------
+    ModelSpec
+        The same with other `shift_coeffs`.
+    """
+    fractions, miss = [], []
+    for part in parts:
+        usual = ~np.isin(part.data.kind, EXTREME)
+        rest = (part.data.energy_ev - part.predict(spec).energy_ev) / part.sizes
+        fractions.append((part.counts / part.sizes[:, None])[usual])
+        miss.append(rest[usual])
+    a, y = np.concatenate(fractions), np.concatenate(miss)
+    weight, offset = np.ones(len(y)), np.zeros(a.shape[1])
+    for _ in range(iterations):
+        offset = np.linalg.solve(a.T @ (weight[:, None] * a) + 1e-4 * np.eye(a.shape[1]), a.T @ (weight * y))
+        weight = 1.0 / np.maximum(np.abs(y - a @ offset), 0.03)
+    assert spec.shift_coeffs is not None
+    return replace(spec, shift_coeffs=spec.shift_coeffs + offset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pages._parts.downloads import export, provenance
-from pages._parts.property_page import compute, export_result, heading, headline
+from pages._parts.property_page import compute, export_result, heading, headline, trust
 from pages._parts.results import Shown, ask, owner
 from pages._parts.selection import Crystal, Model, add_model, choose_crystal, crystal, keep_crystal, model, models
 from pages._parts.sidebar import sidebar
@@ -71,4 +71,5 @@ __all__ = [
     "table",
     "tabs",
     "title",
+    "trust",
 ]

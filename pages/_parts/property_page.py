@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,10 +13,13 @@ from streamlit.navigation.page import StreamlitPage
 from pages._parts.downloads import export
 from pages._parts.results import Shown, ask
 from pages._parts.selection import Crystal, crystal, model
-from pages._parts.widgets import checks, guard, number, quantity, table, title
+from pages._parts.widgets import checks, folded, guard, number, plain, quantity, table, title
 from sus2.checks import Check
 from sus2.properties.catalogue import catalogue
 from sus2.properties.property import Option, Property, Quantity
+from sus2.trust.estimate import HasTrust
+from sus2.trust.known_values import known_values
+from sus2.trust.sentence import Trusted, summary_sentence
 
 MAX_COLUMNS = 4
 
@@ -49,7 +53,38 @@ def headline(quantities: Sequence[Quantity], result: Any) -> None:
         row = shown[start : start + MAX_COLUMNS]
         for column, q in zip(st.columns(len(row)), row, strict=True):
             error = q.error(result) if q.error is not None else None
-            quantity(column, q.label, number(q.of(result), q.digits, error), q.unit, q.meaning)
+            estimate = result.trust.estimates.get(q.key) if isinstance(result, HasTrust) else None
+            if estimate is None:
+                quantity(column, q.label, number(q.of(result), q.digits, error), q.unit, q.meaning)
+                continue
+            fit = "" if error is None else f" The error of the fit alone is {error:.1g}."
+            sigma = f"± {estimate.sigma:.2g}" if math.isfinite(estimate.sigma) else "±"
+            judged = (f"{sigma} · {estimate.verdict}", f"{estimate.reason}{fit}")
+            quantity(column, q.label, number(q.of(result), q.digits), q.unit, q.meaning, judged)
+
+
+def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
+    """Say first how far to trust a result, and which checks fail; what is known of the crystal stays folded."""
+    st.markdown(plain(summary_sentence(result)))
+    for check in found:
+        if check.verdict == "fail":
+            st.error(plain(f"{check.name}: {check.meaning}"), icon=":material/error:")
+    known = known_values(result.atoms)
+
+    def show() -> None:
+        rows = [
+            {
+                "quantity": k.quantity,
+                "value": f"{k.value:.4g} {k.unit}".strip(),
+                "functional": k.functional if k.temperature_k is None else f"{k.functional}, {k.temperature_k:g} K",
+                "source": k.source,
+            }
+            for k in known
+        ]
+        st.table(rows, hide_index=True, border="horizontal", alt="Known values of this crystal")
+
+    if known:
+        folded(f"Known values of this crystal: {len(known)}", show, key="fold_known")
 
 
 def export_result(

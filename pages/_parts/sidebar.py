@@ -25,10 +25,9 @@ from pages._parts.selection import (
 from pages._parts.sign_in import signed_in_panel
 from pages._parts.widgets import error, formula_html, guard, plain, space_group_html
 from sus2.jobs.queue import job_queue
-from sus2.registry.load import Recommendation
-from sus2.registry.recommendation import recommend_for
 from sus2.settings import settings
 from sus2.structures import DEFAULT_SAMPLE, FORMATS, elements_of, sample, samples
+from sus2.validation.recommendation import Choice, recommend
 
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 3rem; max-width: 1200px;}
@@ -104,13 +103,13 @@ def _sample_label(key: str) -> str:
     return f"{s.name} · {s.prototype}" if s.prototype.lower() not in s.name.lower() else s.name
 
 
-def _best(chosen: Crystal, covering: Sequence[Model]) -> Recommendation | None:
+def _best(chosen: Crystal, covering: Sequence[Model]) -> Choice | None:
     """The potential that fits the crystal best, found once for each crystal and list of potentials."""
     key = (chosen.key, tuple(m.card.identity for m in covering))
     if st.session_state.get("best_for") != key:
         st.session_state["best_for"] = key
-        st.session_state["best_model"] = recommend_for(chosen.atoms, [m.card for m in covering])
-    found: Recommendation | None = st.session_state["best_model"]
+        st.session_state["best_model"] = recommend(chosen.atoms, cards=[m.card for m in covering])
+    found: Choice | None = st.session_state["best_model"]
     return found
 
 

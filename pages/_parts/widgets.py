@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,8 +81,13 @@ def number(value: float, digits: int, uncertainty: float | None = None) -> str:
     return f"{text} ± {uncertainty:.{digits}f}" if uncertainty >= 0.5 * 10**-digits else f"{text} ± {uncertainty:.1g}"
 
 
-def quantity(column: Any, label: str, value: str, unit: str, meaning: str) -> None:
-    """A number with its standard error (as of number()) and unit in a frame, with its meaning as help."""
+def quantity(
+    column: Any, label: str, value: str, unit: str, meaning: str, judged: tuple[str, str] | None = None
+) -> None:
+    """A number with its standard error (as of number()) and unit in a frame, with its meaning as help.
+
+    judged: what stands below it instead of the standard error, and its help.
+    """
     main, _, spread = value.partition(" ± ")
     with column.container(border=True):
         st.markdown(label, help=meaning)
@@ -90,6 +96,9 @@ def quantity(column: Any, label: str, value: str, unit: str, meaning: str) -> No
             f"<span style='font-size:1rem;font-weight:400'> {unit}</span></span>",
             unsafe_allow_html=True,
         )
+        if judged is not None:
+            st.caption(plain(judged[0]), help=plain(judged[1]))
+            return
         st.caption(f"± {spread}" if spread else "&nbsp;", help="Standard error of the fit." if spread else None)
 
 
@@ -237,7 +246,7 @@ def check_rows(found: Sequence[Any]) -> list[dict[str, str]]:
         {
             "verdict": _MARKS[c.verdict].replace(" ", "\N{NO-BREAK SPACE}"),
             "check": f"**{plain(c.name)}** \N{EN DASH} {plain(c.meaning)}",
-            "value": plain(f"{c.value:.3g} {c.unit}".strip()),
+            "value": plain(f"{c.value:.3g} {c.unit}".strip()) if math.isfinite(c.value) else "",
             "passes up to": "" if c.pass_limit is None else plain(f"{c.pass_limit:.3g} {c.unit}".strip()),
         }
         for c in sorted(found, key=lambda c: list(_MARKS).index(c.verdict))

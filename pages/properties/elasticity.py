@@ -59,6 +59,7 @@ Made = Callable[[], Mapping[str, frame.Drawing]]
 def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values: Mapping[str, Any]) -> None:
     """Draw the result."""
     result: ElasticResult = shown.result
+    frame.trust(result, result.checks)
     if result.stable:
         frame.headline(ENTRY.quantities, result)
     else:

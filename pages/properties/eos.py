@@ -70,6 +70,8 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
     fit = result.fits.get(equation, result.fit)
     if fit.model != equation:
         st.warning(f"{MODELS[equation].label} cannot be fitted to these points; {MODELS[fit.model].label} is shown.")
+    checks = [*check_eos(result), *check_applicability(result.atoms_at_v0, model.load())]
+    frame.trust(result, checks)
     # The quantities are read from the chosen fit, which may be another one than the result's own.
     frame.headline(ENTRY.quantities, replace(result, fit=fit))
 
@@ -89,7 +91,6 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
         key="eos_tab",
         keep=["eos_all"],
     )
-    checks = [*check_eos(result), *check_applicability(at_v0, model.load())]
     frame.checks(checks, key="eos_checks")
     frame.export_result(
         ENTRY,

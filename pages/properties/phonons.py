@@ -76,6 +76,7 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
     """Draw the result."""
     report: PhononReport = shown.result
     result, bands, thermal = report.phonons, report.bands, report.thermal
+    frame.trust(result)
     if result.stable:
         st.success(result.stability)
     else:

@@ -131,6 +131,7 @@ def free_energy_words(result: ThermalResult) -> str:
 def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
     """Draw the result."""
     result: ThermalResult = shown.result
+    frame.trust(result, result.checks)
     if result.note:
         st.warning(frame.plain(result.note))
     hottest = int(result.temperatures_k[-1])

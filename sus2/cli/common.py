@@ -8,15 +8,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import sus2
 from sus2.errors import StructureError, Sus2Error
-from sus2.registry.load import Recommendation
 from sus2.settings import settings
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
+
+if TYPE_CHECKING:
+    from sus2.validation.recommendation import Choice
 
 Progress = Callable[[str, float], None]
 
@@ -69,11 +71,11 @@ def potential(model: str | None, elements: str | None, atoms: Any) -> Any:
     return sus2.load(best.card.name)
 
 
-def fitting(atoms: Any) -> Recommendation:
+def fitting(atoms: Any) -> Choice:
     """The shipped potential that fits the crystal best; raises Sus2Error where none knows its elements."""
-    from sus2.registry.recommendation import recommend_for
+    from sus2.validation.recommendation import recommend
 
-    best = recommend_for(atoms)
+    best = recommend(atoms)
     if best is None:
         wanted = ", ".join(elements_of(atoms))
         raise Sus2Error(f"No shipped model knows all of {wanted}; name an .mtp file with --model.")

@@ -10,15 +10,15 @@ from sus2.comparison.compare import pair_of_functionals
 from sus2.jobs.calculation import Calculation
 from sus2.properties.catalogue import catalogue
 from sus2.registry.load import models
-from sus2.registry.recommendation import recommend_for
 from sus2.registry.reference import PotentialRef
 from sus2.structures import DEFAULT_SAMPLE, elements_of, sample
+from sus2.validation.recommendation import recommend
 
 
 def example_calculations() -> list[Calculation]:
     """What the pages of properties ask of the default sample and its best potential; none where none is installed."""
     atoms = sample(DEFAULT_SAMPLE).atoms()
-    best = recommend_for(atoms)
+    best = recommend(atoms)
     if best is None:
         return []
     reference = PotentialRef.of(best.card)

@@ -58,8 +58,9 @@ def headline(quantities: Sequence[Quantity], result: Any) -> None:
                 quantity(column, q.label, number(q.of(result), q.digits, error), q.unit, q.meaning)
                 continue
             fit = "" if error is None else f" The error of the fit alone is {error:.1g}."
-            sigma = f"± {estimate.sigma:.2g}" if math.isfinite(estimate.sigma) else "±"
-            judged = (f"{sigma} · {estimate.verdict}", f"{estimate.reason}{fit}")
+            known = math.isfinite(estimate.sigma)
+            words = f"± {estimate.sigma:.2g} · {estimate.verdict}" if known else "error unknown"
+            judged = (words, f"{estimate.reason}{fit}")
             quantity(column, q.label, number(q.of(result), q.digits), q.unit, q.meaning, judged)
 
 

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from sus2.derivatives.local_hessian import angular_jet, radial_jet
 from sus2.errors import GraphError
-from sus2.potential.batch import build_batch, neighbours, pack, type_indices
+from sus2.potential.batch import build_batch, neighbours, pack
 from sus2.potential.model import Sus2Model
+from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
 from sus2.potential.quadratic_form import QuadraticHead, two_level
 from sus2.voigt import PAIRS

@@ -24,11 +24,13 @@ from sus2.structures import elements_of
 from sus2.trust.calibration import FAR_GRADE, Calibration, calibration_of
 from sus2.trust.committee import Committee, committee_of
 from sus2.trust.crystal_class import crystal_class
-from sus2.trust.estimate import Estimate, unknown
+from sus2.trust.estimate import ROUGH, Estimate, unknown
 from sus2.trust.known_values import Reference, known_values, references
 
 Array = NDArray[np.float64]
 
+# Known values themselves are no surer than this, relative.
+_LEAST: Final[dict[str, float]] = {"v0_a3_per_atom": 0.01}
 _WORDS: Final[dict[str, str]] = {
     "metal": "metals",
     "semiconductor": "semiconductors",
@@ -146,7 +148,7 @@ class Assessor:
             return unknown("There is no number.")
         blocked = self.blocked
         if blocked:
-            return self._by_reference(unknown(blocked), value, size, reference)
+            return self._by_reference(unknown(blocked), quantity, value, size, reference)
         assert self.calibration is not None
         relative = self.calibration.relative_sigma(
             quantity,
@@ -158,24 +160,35 @@ class Assessor:
         if not math.isfinite(relative):
             kind = _WORDS[self.crystal_class]
             return self._by_reference(
-                unknown(f"Too few {kind} with known values to calibrate this quantity."), value, size, reference
+                unknown(f"Too few {kind} with known values to calibrate this quantity."),
+                quantity,
+                value,
+                size,
+                reference,
             )
         model = self.calibration.quantities[quantity]
         count = model.crystals.get(self.crystal_class, 0)
-        reason = f"Spread of the committee, calibrated on {count} {_WORDS[self.crystal_class]} of which it is known."
-        return self._by_reference(Estimate(relative * size, relative, reason), value, size, reference)
+        kind = _WORDS[self.crystal_class] if count else "crystals of other kinds"
+        count = count or sum(model.crystals.values())
+        reason = f"Spread of the committee, calibrated on {count} {kind} of which it is known."
+        return self._by_reference(Estimate(relative * size, relative, reason), quantity, value, size, reference)
 
-    def _by_reference(self, found: Estimate, value: float, size: float, reference: Reference | None) -> Estimate:
+    def _by_reference(
+        self, found: Estimate, quantity: str, value: float, size: float, reference: Reference | None
+    ) -> Estimate:
         """The estimate, made wider where the number is further from what is known than it says."""
         if reference is None or not math.isfinite(reference.value):
             return found
-        off = max(0.0, abs(value - reference.value) - reference.allowance * abs(reference.value))
+        off = abs(value - reference.value)
+        if off <= ROUGH * abs(reference.value):
+            off = max(0.0, off - reference.allowance * abs(reference.value))
         share = max(off / size, off / max(abs(reference.value), 1e-12))
         if math.isfinite(found.relative) and share <= found.relative:
             return found
-        if not math.isfinite(found.relative) and share < 0.3:
-            # One right number of a crystal says nothing of the next: only a wrong one overrides "unknown".
-            return found
+        if not math.isfinite(found.relative):
+            # Nothing is calibrated, but of this very number it is known how wrong it is: at least as the known value.
+            least = max(_LEAST.get(quantity, 0.05), reference.allowance)
+            off, share = max(off, least * abs(reference.value)), max(share, least)
         kind = "Measured" if reference.functional == "experiment" else reference.functional
         return Estimate(off, share, f"{kind}: {reference.value:.4g} ({reference.source}).")
 

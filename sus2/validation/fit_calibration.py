@@ -28,14 +28,19 @@ from sus2.trust.calibration import (
     size_of,
 )
 from sus2.trust.crystal_class import CLASSES
+from sus2.trust.estimate import GOOD, ROUGH
 from sus2.validation.records import Record
 
 Array = NDArray[np.float64]
 
 FOLDS: Final = 5
+LEVELS: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 FEWEST: Final = 12
 """Crystals that a quantity needs to be calibrated at all."""
 _FEWEST_OF_CLASS: Final = 4
+POOLED: Final = 20
+"""Crystals of all classes from which a class without its own may borrow."""
+_CAUTION: Final = 1.3
 _DEGREES: Final = 4.0
 # Precision of the prior on log sigma for one element and one class.
 _ELEMENT_PRIOR: Final = 3.0
@@ -66,7 +71,9 @@ ORDER: Final = ("v0_a3_per_atom", "k_vrh_gpa", "g_vrh_gpa", "b0_gpa", "b0_prime"
 class Coverage:
     """How often the truth lies within one and two sigma, over crystals left out of the fit.
 
-    median_error, median_sigma: relative; worst: share off by more than 30 % of the reference.
+    median_error, median_sigma: relative; far_off: share off by more than 30 % of the reference. good, rough: how many
+    have these verdicts by their sigma alone, and of those how many are off by more than 30 %. curve: share of crystals
+    within each multiple of sigma in LEVELS.
     """
 
     quantity: str
@@ -77,6 +84,11 @@ class Coverage:
     median_error: float
     median_sigma: float
     far_off: float
+    good: int
+    good_wrong: int
+    rough: int
+    rough_wrong: int
+    curve: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +145,16 @@ def fit_calibration(weights_sha256: str, records: Sequence[Record]) -> tuple[Cal
         model = _fit(rows, base, Calibration(weights_sha256=weights_sha256, quantities=found))
         factors = _factors(rows, sigma)
         sigma *= np.array([factors.get(CLASSES[c], 1.0) for c in rows.classes])
+        if base and len(rows.records) >= POOLED:
+            # What the other quantities say of a class stands for one with too few known values of this.
+            overall = math.log(_factor(np.abs(rows.errors[np.isfinite(sigma)]) / sigma[np.isfinite(sigma)]))
+            middle = float(np.mean(list(model.classes.values()))) + max(overall, 0.0) + math.log(_CAUTION)
+            borrowed = {c: round(middle, 4) for c in CLASSES if c not in factors}
+        else:
+            borrowed = {}
         found[quantity] = model.model_copy(
             update={
-                "classes": {c: round(model.classes[c] + math.log(f), 4) for c, f in factors.items()},
+                "classes": borrowed | {c: round(model.classes[c] + math.log(f), 4) for c, f in factors.items()},
                 "crystals": {c: int((rows.classes == CLASSES.index(c)).sum()) for c in factors},
                 "references": _references(quantity, rows.records),
             }
@@ -296,10 +315,18 @@ def _coverage(quantity: str, rows: _Rows, sigma: Array) -> list[Coverage]:
                 float((z[own] < 2.0).mean()),
                 float(np.median(np.abs(rows.errors)[own])),
                 float(np.median(sigma[own])),
-                float((off[own] > 0.3 * truth[own]).mean()),
+                float((off[own] > ROUGH * truth[own]).mean()),
+                *_verdicts(sigma[own], off[own] > ROUGH * truth[own]),
+                tuple(round(float((z[own] < level).mean()), 4) for level in LEVELS),
             )
         )
     return out
+
+
+def _verdicts(sigma: Array, wrong: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Crystals called good and, of these, wrong ones; the same of rough ones."""
+    good, rough = sigma < GOOD, (sigma >= GOOD) & (sigma < ROUGH)
+    return int(good.sum()), int((good & wrong).sum()), int(rough.sum()), int((rough & wrong).sum())
 
 
 def _references(quantity: str, records: Sequence[Record]) -> str:

@@ -119,11 +119,9 @@ def trust_phonons(result: Waves) -> Trust:
         one = found.estimate("gamma_to_thz", abs(f), s, size=w, known=known)
         gamma[m] = one.sigma
     worst = float(np.max(gamma[optical] / size[0][optical])) if len(optical) else highest.relative
-    if not len(optical):
-        one = highest
     return Trust(
         {
-            "gamma_frequencies_thz": Estimate(gamma, worst, one.reason),
+            **({"gamma_frequencies_thz": Estimate(gamma, worst, one.reason)} if len(optical) else {}),
             "max_frequency_thz": highest,
             "mean_frequency_thz": found.estimate("mean_frequency_thz", mean, float(spread.mean(axis=(1, 2)).std())),
         },

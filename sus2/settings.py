@@ -1,4 +1,8 @@
-"""Limits and options of a server, in one place: each from the environment (SUS2_NAME), a TOML file, or its default."""
+"""Limits and options of a server, in one place: each from the environment (SUS2_NAME), a TOML file, or its default.
+
+Read by hand, on pydantic's types: pydantic-settings does not tell where a value came from, which `sus2 settings` shows
+and every error names.
+"""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ import typer
 
 import sus2
 from sus2.errors import StructureError, Sus2Error
+from sus2.progress import Progress
 from sus2.settings import settings
 from sus2.structures import elements_of, read_structure, sample, samples, write_structure
 
 if TYPE_CHECKING:
     from sus2.validation.recommendation import Choice
 
-Progress = Callable[[str, float], None]
 
 Structures = Annotated[
     list[str],

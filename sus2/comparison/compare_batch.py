@@ -28,13 +28,12 @@ from sus2.potential.evaluation import Calculates
 from sus2.progress import Progress
 from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, elements_of, to_atoms
+from sus2.types import Array
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 __all__ = ["BatchComparison", "compare_batch", "ordered_alloys"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,16 +20,16 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.data import atomic_numbers, chemical_symbols, reference_states
 from ase.spacegroup import crystal
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.errors import CancelledError, DataError, EnergyScaleError, FitError, StructureError, Sus2Error
 from sus2.progress import Progress
 from sus2.relaxation.relax import relax
+from sus2.types import Array
 
 if TYPE_CHECKING:
     from sus2.potential.evaluation import Calculates
 
-Array = NDArray[np.float64]
 Source = Literal["relaxed crystal", "relaxed molecule", "card"]
 
 MOLECULES: Final = {"H": "H2", "N": "N2", "O": "O2", "F": "F2", "Cl": "Cl2"}

@@ -16,8 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
 from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
 from sus2.structures.crystal import near_pairs
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 Labels = Literal["symbols", "sites"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.errors import FitError, Sus2Error
 from sus2.lessons.precision import Precision, in_precision
@@ -17,9 +17,8 @@ from sus2.progress import Progress
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.equations import MODELS, EosFit
 from sus2.relaxation.relax import relax
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA, GPA_TO_EV_PER_A3
-
-Array = NDArray[np.float64]
 
 RANGES_PERCENT = (0.1, 0.2, 0.5, 1.0, 2.0, 6.0, 10.0, 20.0, 30.0, 40.0)
 SOUND_RANGE_PERCENT = 6.0

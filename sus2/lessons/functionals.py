@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.comparison.compare import compare
 from sus2.comparison.result import Comparison
@@ -17,9 +16,8 @@ from sus2.progress import Progress
 from sus2.properties.phonons.calculate import phonons
 from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
 from sus2.relaxation.relax import relax
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
@@ -16,9 +15,8 @@ from sus2.properties.phonons.calculate import phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, _pattern, follow_mode
 from sus2.properties.phonons.result import BandStructure, ImaginaryMode
 from sus2.structures import to_atoms
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA, EV_TO_K, SQRT_EV_PER_AMU_A2_TO_THZ
-
-Array = NDArray[np.float64]
 
 MAX_STRAIN_PERCENT = 15.0
 

@@ -18,9 +18,8 @@ from sus2.properties.elastic.calculate import elastic
 from sus2.properties.elastic.ieee_axes import crystal_axes
 from sus2.properties.phonons.calculate import phonons
 from sus2.relaxation.relax import relax
+from sus2.types import Array
 from sus2.units import THZ_A_TO_M_PER_S
-
-Array = NDArray[np.float64]
 
 # Short enough that the bending of the branch is far below the rounding of the slope.
 SMALL_Q_PER_A = 1e-4

@@ -19,10 +19,9 @@ from sus2.properties.elastic.result import ElasticResult
 from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
 from sus2.structures.crystal import CrystalSystem
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 from sus2.voigt import PAIRS
-
-Array = NDArray[np.float64]
 
 MAX_STRAIN_PERCENT = 20.0
 _SYMPREC_A = 1e-4

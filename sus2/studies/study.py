@@ -24,8 +24,8 @@ from sus2.training.fit.optimise import Prior, adam_update
 from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.sources import read_source
 from sus2.training.fit.start import initial_spec
+from sus2.types import Array
 
-Array = NDArray[np.float64]
 Report = Callable[[str], None]
 
 CHUNK: Final = 100

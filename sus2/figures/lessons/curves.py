@@ -7,12 +7,11 @@ from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.figures.plain import Figure, scatter, subplots
 from sus2.figures.theme import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, Mode, grid, ink, paper, style
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 GROUP_COLOURS: Final[Mapping[str, str]] = {
     "metals": BLUE,

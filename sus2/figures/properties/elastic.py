@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.figures.plain import Figure, bar, heatmap, scatterpolar, subplots, surface
 from sus2.figures.theme import BLUE, GREEN, PALETTE, VERMILION, Mode, grid, ink, paper, style
@@ -17,9 +17,9 @@ from sus2.properties.elastic.directions import (
     shear_modulus_gpa,
     youngs_modulus_gpa,
 )
+from sus2.types import Array
 from sus2.voigt import NAMES
 
-Array = NDArray[np.float64]
 Quantity = Literal["youngs_modulus", "compressibility", "shear_modulus", "poissons_ratio"]
 
 LABELS: Final[dict[Quantity, tuple[str, str]]] = {

@@ -55,7 +55,7 @@ class Tensor(Protocol):
     def nu_vrh(self) -> float: ...
 
     @property
-    def debye_temperature_k(self) -> float: ...
+    def debye_temperature_vrh_k(self) -> float: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,5 +181,5 @@ def _derived(result: Tensor, of: dict[str, Estimate]) -> dict[str, Estimate]:
     return {
         "e_vrh_gpa": Estimate(e * abs(result.e_vrh_gpa), e, reason),
         "nu_vrh": Estimate(nu, nu / max(abs(result.nu_vrh), 0.1), reason),
-        "debye_temperature_k": Estimate(theta * result.debye_temperature_k, theta, reason),
+        "debye_temperature_k": Estimate(theta * result.debye_temperature_vrh_k, theta, reason),
     }

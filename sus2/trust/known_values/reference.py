@@ -9,13 +9,16 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 
-from sus2.structures import standardise
 from sus2.trust.known_values.lookup import KnownValue
+from sus2.trust.known_values.structure_type import structure_type
 
 # Measured constants are at room temperature, and PBE itself is off by several percent: so far they are no error.
 _ALLOWANCE: Final[dict[str, float]] = {"experiment": 0.10, "PW91": 0.03}
 _VOLUME_ALLOWANCE: Final = 0.03
 _OTHER_FUNCTIONAL: Final = 0.10
+_FIRST_CUBIC: Final = 195
+_FACE_CENTRED: Final = frozenset({196, 202, 203, 209, 210, 216, 219, *range(225, 229)})
+_BODY_CENTRED: Final = frozenset({197, 199, 204, 206, 211, 214, 217, 220, 229, 230})
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,10 @@ def references(known: Iterable[KnownValue], functional: str, atoms: Atoms) -> di
             out[quantity] = Reference(value, chosen, _allowance(quantity, chosen, functional), by[chosen][0].source)
     if "gamma_to_thz" not in out and "gamma_optical_thz" in out:
         out["gamma_to_thz"] = out["gamma_optical_thz"]
-    if "a0_a" in out and _is_cubic(atoms):
+    count = _conventional_atoms(structure_type(atoms)) if "a0_a" in out else 0
+    if count:
         a0 = out["a0_a"]
-        volume = a0.value**3 / len(standardise(atoms, "conventional", symprec=1e-2))
+        volume = a0.value**3 / count
         made = Reference(volume, a0.functional, _allowance("v0_a3_per_atom", a0.functional, functional), a0.source)
         out.setdefault("v0_a3_per_atom", made)
     moduli = _moduli({q: r.value for q, r in out.items()})
@@ -91,9 +95,13 @@ def _allowance(quantity: str, chosen: str, functional: str) -> float:
     return _ALLOWANCE.get(chosen, 0.0 if chosen == functional else _OTHER_FUNCTIONAL)
 
 
-def _is_cubic(atoms: Atoms) -> bool:
-    cell = standardise(atoms, "conventional", symprec=1e-2).cell.cellpar()
-    return bool(np.allclose(cell[:3], cell[0], rtol=1e-3) and np.allclose(cell[3:], 90.0, atol=0.1))
+def _conventional_atoms(kind: str) -> int:
+    """Atoms in the conventional cell of a cubic structure type; 0 for one that is not cubic."""
+    number, *parts = kind.split() or ["0"]
+    if int(number) < _FIRST_CUBIC:
+        return 0
+    primitive = sum(int(site.split("x")[0]) for part in parts for site in part.split(":")[1].split(","))
+    return primitive * (4 if int(number) in _FACE_CENTRED else 2 if int(number) in _BODY_CENTRED else 1)
 
 
 def _moduli(c: Mapping[str, float]) -> dict[str, float]:

@@ -237,7 +237,7 @@ def judge(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """A potential on what training never saw: labels by class of crystal, volumes of WBM, moduli beside DFT."""
-    from sus2.registry.load import load
+    from sus2.registry.load import load_moments
     from sus2.training.teachers.held_out import Verdict, judged
 
     def show(part: str, verdict: Verdict) -> None:
@@ -245,7 +245,7 @@ def judge(
                                            for k, v in asdict(verdict).items()))  # fmt: skip
 
     try:
-        found = judged(name, load(potential), only, None if as_json else show)
+        found = judged(name, load_moments(potential), only, None if as_json else show)
     except Sus2Error as error:
         raise _stop(error) from error
     if as_json:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +131,7 @@ class _Run:
             start = aligned(in_form(config, replace(found, potential_name=config.name)), self.parts)
         else:
             start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
-        readout = {"readout_rank": config.readout_rank, "readout_full": config.readout != "low-rank"}
+        readout: dict[str, Any] = {"readout_rank": config.readout_rank, "readout_full": config.readout != "low-rank"}
         self.space = ParameterSpace(start, config.element_space, config.element_rank, **readout)
         self.table = ParameterSpace(start, **readout)
         self.start = self.space.pack(start)

@@ -160,9 +160,11 @@ def aligned(spec: ModelSpec, parts: Sequence[Objective], iterations: int = 30) -
         fractions.append((part.counts / part.sizes[:, None])[usual])
         miss.append(rest[usual])
     a, y = np.concatenate(fractions), np.concatenate(miss)
-    weight, offset = np.ones(len(y)), np.zeros(a.shape[1])
+    weight: Array = np.ones(len(y))
+    offset: Array = np.zeros(a.shape[1])
     for _ in range(iterations):
-        offset = np.linalg.solve(a.T @ (weight[:, None] * a) + 1e-4 * np.eye(a.shape[1]), a.T @ (weight * y))
-        weight = 1.0 / np.maximum(np.abs(y - a @ offset), 0.03)
+        normal = a.T @ (weight[:, None] * a) + 1e-4 * np.eye(a.shape[1])
+        offset = np.asarray(np.linalg.solve(normal, a.T @ (weight * y)), dtype=np.float64)
+        weight = np.asarray(1.0 / np.maximum(np.abs(y - a @ offset), 0.03), dtype=np.float64)
     assert spec.shift_coeffs is not None
     return replace(spec, shift_coeffs=spec.shift_coeffs + offset)

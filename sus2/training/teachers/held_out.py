@@ -20,6 +20,7 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import DataError, Sus2Error
@@ -30,7 +31,7 @@ from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.data.hold_out import held_out_wbm, moduli_names
 from sus2.training.data.reference_sets import binary_crystals
 from sus2.training.data.sets import load_set
-from sus2.types import Array
+from sus2.types import Array, Index
 from sus2.units import EV_PER_A3_TO_GPA
 
 # Kinds whose forces and stresses are those of a crystal that anybody would meet.
@@ -134,7 +135,7 @@ def label_errors(
     known = np.isin(data.numbers, [chemical_symbols.index(e) for e in potential.elements])
     inside = np.logical_and.reduceat(known, data.offsets[:-1])
     near = inside & np.isin(data.kind, NEAR) & (np.abs(data.volume_ratio - 1.0) < 0.1)
-    data = data.subset(_drawn(data, np.flatnonzero(near), largest))
+    data = data.subset(_drawn(data, np.flatnonzero(near).astype(np.int64), largest))
     crystals = [data.to_atoms(i) for i in range(len(data))]
     found = potential.evaluate(crystals)
     energy = np.array([r.energy_ev for r in found]) - data.energy_ev
@@ -148,7 +149,7 @@ def label_errors(
     ]
 
 
-def _drawn(data: TrainingSet, index: Array, largest: int) -> Array:
+def _drawn(data: TrainingSet, index: Index, largest: int) -> Index:
     """At most `largest` of the structures, whole crystals, in their order (so that pairs stay together)."""
     bases = np.unique(data.base[index])
     order = np.random.default_rng(0).permutation(len(bases))
@@ -168,7 +169,7 @@ def _without_references(data: TrainingSet, difference: Array) -> Array:
     return (difference - data.counts() @ offsets) / data.sizes
 
 
-def pairs_of(data: TrainingSet) -> Array:
+def pairs_of(data: TrainingSet) -> Index:
     """Indices (P, 2) of the structures that follow each other as the plus and the minus of one pair."""
     found = []
     i = 0
@@ -184,7 +185,9 @@ def pairs_of(data: TrainingSet) -> Array:
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def _errors(name: str, data: TrainingSet, chosen: Array, energy: Array, forces: Array, stress: Array) -> LabelErrors:
+def _errors(
+    name: str, data: TrainingSet, chosen: NDArray[np.bool_], energy: Array, forces: Array, stress: Array
+) -> LabelErrors:
     meant = chosen & (np.abs(energy) < OFF_EV_PER_ATOM)
     atoms = meant[data.system]
     pairs = pairs_of(data)

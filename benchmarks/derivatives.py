@@ -20,8 +20,10 @@ from ase.build import bulk
 import sus2
 from sus2.derivatives.second_order import second_derivatives
 from sus2.potential.potential import Potential
+from sus2.properties.phonons import tetrahedra
 from sus2.properties.phonons.backends import finite_differences
 from sus2.properties.phonons.calculate import phonons
+from sus2.properties.phonons.tetrahedra import tetrahedron_dos
 from sus2.relaxation.relax import relax
 
 CUBIC = [[-2, 2, 2], [2, -2, 2], [2, 2, -2]]  # the 64-atom cube of a diamond crystal
@@ -52,6 +54,17 @@ def silicon(suite: Suite, potential: Potential, repeats: int) -> None:
     found = phonons(crystal, potential, relaxed=True, method="finite", supercell=CUBIC)
     difference = np.abs(found.frequencies_thz(q) - second_derivatives(crystal, potential).frequencies_thz(q)).max()
     print(f"  largest difference: {difference:.3g} THz (displacement and interpolation of the finite supercell)")
+
+    mesh = phonons(crystal, potential, relaxed=True)._mesh
+    samples = np.linspace(0.0, 1.02 * float(mesh.frequencies.max()), 401)
+    weights = np.ones((*mesh.frequencies.shape, 1)) * mesh.weights[:, None, None]
+    theirs = "density of states, phonopy's tetrahedra"
+    show(theirs, best(lambda: tetrahedra._with_phonopy(mesh, weights, samples), repeats))
+    show(
+        "density of states, compiled",
+        best(lambda: tetrahedron_dos(mesh, np.ones_like(weights), samples), repeats),
+        theirs,
+    )
 
     # What PhononCalc computes: force constants, modes on a mesh of 100 A, thermal properties.
     products = best(lambda: phonons(crystal, potential, relaxed=True, mesh=100.0).thermal(), repeats)

@@ -31,7 +31,7 @@ def command_of(entry: Property) -> Callable[..., None]:
 
     Parameters
     ----------
-    entry : Property
+    entry
         Its entry in the catalogue.
 
     Returns
@@ -129,13 +129,13 @@ def text_of(entry: Property, result: Any, potential: str, shown: Mapping[str, An
 
     Parameters
     ----------
-    entry : Property
+    entry
         The property.
-    result : object
+    result
         Its result.
-    potential : str
+    potential
         Name of the potential.
-    shown : mapping, optional
+    shown
         Options of the text.
 
     Returns

@@ -62,24 +62,24 @@ def compare(
 
     Parameters
     ----------
-    atoms : Atoms or Structure
+    atoms
         The crystal.
-    potentials : sequence of Calculates
+    potentials
         Two or more potentials with different names; the first is the reference. SUS2 potentials give exact second
         derivatives, others finite differences.
-    properties : sequence of str
+    properties
         Names of the catalogue, and "energies".
-    fixed_cell : {"first", "given"}
+    fixed_cell
         The one fixed cell: the relaxed cell of the first potential, or the cell of `atoms`.
-    free_atoms_ev : mapping, optional
+    free_atoms_ev
         Functional or name of a potential -> element -> energy of the free atom in eV, for cohesive energies.
-    quasi_harmonic : bool
+    quasi_harmonic
         Compute quasi-harmonic properties too; the same as "thermal" among `properties`.
-    points : int
+    points
         Number of wave vectors on the path of the band structures.
-    mesh : float
+    mesh
         Mesh of wave vectors, as in `sus2.phonons`.
-    progress : callable, optional
+    progress
         Called with a stage and the fraction done; may raise CancelledError.
 
     Returns

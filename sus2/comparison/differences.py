@@ -53,10 +53,18 @@ class Difference:
 
     Attributes
     ----------
-    key, label, unit, digits
+    key : str
         As in `Quantity`.
-    reference, value : float
-        In each potential's own relaxed cell, the first potential's first.
+    label : str
+        As in `Quantity`.
+    unit : str
+        As in `Quantity`.
+    digits : int
+        As in `Quantity`.
+    reference : float
+        The first potential's value, in its own relaxed cell.
+    value : float
+        The other potential's value, in its own relaxed cell.
     fixed : float or None
         The difference with both in the one fixed cell; None where it has no meaning there.
     error : float or None
@@ -104,8 +112,10 @@ class BandAgreement:
 
     Attributes
     ----------
-    rms_thz, mean_thz : float
-        Root-mean-square and mean difference.
+    rms_thz : float
+        Root-mean-square difference.
+    mean_thz : float
+        Mean difference.
     slope : float
         Least-squares slope through the origin: 1 for equal stiffness, less for softer phonons.
     """
@@ -129,7 +139,7 @@ def lattice(atoms: Atoms) -> dict[Quantity, float]:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         The crystal.
 
     Returns
@@ -158,13 +168,13 @@ def differences(
 
     Parameters
     ----------
-    potentials : tuple of Calculates
+    potentials
         The first potential and the other.
-    own : tuple of mappings
+    own
         Quantities of each in its own relaxed cell.
-    fixed : tuple of mappings
+    fixed
         Quantities of each in the one fixed cell; may be empty.
-    formula : str
+    formula
         Formula of the crystal, for the errors that cards state of it.
 
     Returns

@@ -127,8 +127,10 @@ class Comparison:
         Reduced formula.
     potentials : tuple of Calculates
         The potentials.
-    own, fixed : tuple of Side
-        Each potential in its own relaxed cell, and in the one fixed cell.
+    own : tuple of Side
+        Each potential in its own relaxed cell.
+    fixed : tuple of Side
+        Each potential in the one fixed cell.
     fixed_cell : str
         What that cell is, in words.
     path : QPath or None

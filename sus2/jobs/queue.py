@@ -49,6 +49,7 @@ class Job:
 
     @property
     def over(self) -> bool:
+        """Whether it has ended."""
         return self.ended.is_set()
 
     @property

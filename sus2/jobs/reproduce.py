@@ -23,8 +23,22 @@ _OTHER_COMMANDS = {"compare": "compare", "check": "check"}
 
 
 def as_python(calculation: Calculation, *, file: str, seen: str = "result") -> str:
-    """A script that asks the calculation again; file: where the JSON of the result lies, for large crystals; seen: what
-    it prints."""
+    """Write a script that repeats a calculation.
+
+    Parameters
+    ----------
+    calculation
+        The calculation.
+    file
+        Where the JSON of the result lies, from which large crystals are read.
+    seen
+        The expression that the script prints.
+
+    Returns
+    -------
+    str
+        Python.
+    """
     imports: set[str] = {"import sus2"}
     lines: list[str] = []
     names: dict[str, str] = {}
@@ -39,10 +53,19 @@ def as_python(calculation: Calculation, *, file: str, seen: str = "result") -> s
 
 
 def as_command(calculation: Calculation, *, structure: str) -> str | None:
-    """The command that asks the calculation again, None where there is none for it.
+    """Write the command that repeats a calculation; settings that are not the defaults are given as --set NAME=JSON.
 
-    structure: the file that holds the crystal; samples go by their key. Settings that are not the defaults are given
-    as --set NAME=JSON.
+    Parameters
+    ----------
+    calculation
+        The calculation.
+    structure
+        The file that holds the crystal; samples go by their key.
+
+    Returns
+    -------
+    str or None
+        The command; None where there is none for it.
     """
     command = _command(calculation.name)
     arguments = calculation.changed()

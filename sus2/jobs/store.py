@@ -36,8 +36,29 @@ CREATE INDEX IF NOT EXISTS history_owner ON history (owner, at);
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a history: what was asked (page, label and formula of the crystal, model), when (seconds since
-    1970), the address that opens it, and seconds of computing, None where the result is no longer kept."""
+    """One line of a history: what was computed, when, and the address that opens it.
+
+    Attributes
+    ----------
+    id : int
+        Number of the line.
+    key : str
+        Key of the calculation.
+    at : float
+        When, seconds since 1970.
+    page : str
+        Name of the page.
+    label : str
+        Name of the crystal.
+    formula : str
+        Its formula.
+    model : str
+        Name of the potential.
+    address : str
+        Address that opens the same view.
+    seconds : float or None
+        Seconds of computing; None where the result is no longer cached.
+    """
 
     id: int
     key: str

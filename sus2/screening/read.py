@@ -52,8 +52,17 @@ class ScreenRow:
 
 @dataclass(frozen=True, eq=False)
 class ScreenTable:
-    """All of a database: rows by name, names of structures that could not be read with the reason, whether results
-    were left out because there are more than MAX_RESULTS."""
+    """All results of a database.
+
+    Attributes
+    ----------
+    rows : tuple of ScreenRow
+        One row for each structure and potential, by name.
+    unreadable : dict
+        Name of each structure that could not be read, and why.
+    cut : bool
+        Whether results were left out because there are more than `MAX_RESULTS`.
+    """
 
     rows: tuple[ScreenRow, ...]
     unreadable: dict[str, str]

@@ -136,6 +136,7 @@ class Run:
         self._watched: dict[str, tuple[int, float]] = {}
 
     def execute(self) -> ScreenSummary:
+        """Run until every structure is done."""
         started, processor = time.monotonic(), time.process_time()
         self.run = self.store.begin_run(machine())
         workers = self._workers()

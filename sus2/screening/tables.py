@@ -105,8 +105,21 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where a structure came from: its name, a digest of the bytes of its file ("" where there is none), the
-    structure, or the problem that was found in reading it."""
+    """Where a structure came from.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file, frame or sample.
+    digest : str
+        SHA-256 of the bytes of its file; empty where there are none.
+    key : str or None
+        Key of the structure; None where it could not be read.
+    atoms : Atoms or None
+        The structure.
+    problem : str
+        Why it could not be read.
+    """
 
     name: str
     digest: str = ""
@@ -157,7 +170,7 @@ def atoms_of(plain: Any) -> Atoms:
 
 
 def host_name() -> str:
-    """This computer since its last start: process numbers mean something only there."""
+    """Name the computer since its last start: process numbers have a meaning only there."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         space = os.readlink("/proc/self/ns/pid")

@@ -34,6 +34,7 @@ class FrontPage:
         self._app, self._given, self._page = app, given.encode(), page.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         asked = dict(scope["headers"]) if scope["type"] == "http" and scope["method"] == "GET" else {}
         if b"text/html" not in asked.get(b"accept", b""):
             await self._app(scope, receive, send)

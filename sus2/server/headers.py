@@ -85,6 +85,8 @@ class Headers:
         self._names = {name for name, _ in self._lines}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = [h for h in message.get("headers", ()) if h[0].lower() not in self._names]
@@ -109,6 +111,7 @@ class UploadLimit:
         self._sent: OrderedDict[str, int] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         found = _UPLOAD.search(scope["path"]) if scope["type"] == "http" and scope["method"] == "PUT" else None
         if found is None:
             await self._app(scope, receive, send)

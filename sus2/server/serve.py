@@ -138,7 +138,7 @@ def options(arguments: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """`python -m sus2.server.serve run SCRIPT --server.port 8501 ...`"""
+    """Run `python -m sus2.server.serve run SCRIPT --server.port 8501 ...`."""
     script = Path(sys.argv[2]).resolve()
     try:
         app, config = application(script), options(sys.argv[3:])

@@ -14,7 +14,7 @@ from ase import Atoms
 
 import sus2
 from pages._parts.uploads import contents
-from sus2.errors import PotentialFileError, StructureError, Sus2Error, UnknownElementError
+from sus2.errors import StructureError, Sus2Error, UnknownElementError
 from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
 from sus2.structures import CrystalInfo, content_key, describe, elements_of, read_structure, sample
@@ -191,6 +191,11 @@ class Model:
         """Elements of atoms that the model does not know."""
         return tuple(e for e in elements_of(atoms) if e not in self.elements)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it has exact second derivatives."""
+        return not self.card.plugin and hasattr(self.load(), "spec")
+
     def load(self) -> Any:
         """The potential, loaded once in this server."""
         return self.reference().load()
@@ -206,14 +211,14 @@ def models() -> list[Model]:
     return [Model(card) for card in _cards()] + list(st.session_state.get("own_models", {}).values())
 
 
-def add_model(raw: bytes, *, name: str, elements: Sequence[str], functional: str) -> Model:
-    """Check a user's own potential and keep it for this session; raises PotentialFileError."""
+def add_model(raw: bytes, *, name: str, elements: Sequence[str] | None, functional: str) -> Model:
+    """Check a user's own potential and keep it for this session; raises PotentialFileError.
+
+    elements: in the order of the types in the file, None for a file that names them itself.
+    """
     from sus2.registry.load import load_bytes
 
-    potential = load_bytes(raw, name=name, elements=elements, functional=functional)
-    card: Any = getattr(potential, "card", None)
-    if card is None:
-        raise PotentialFileError(f"{name} is no SUS2 potential; in the app, load an .mtp file.")
+    card = load_bytes(raw, name=name, elements=elements, functional=functional).card
     if name in {m.name for m in models() if not m.is_own}:
         card = card.model_copy(update={"name": f"{name} (own)"})
     model = Model(card, raw)

@@ -9,6 +9,8 @@ import streamlit as st
 from pages._parts import frame
 from sus2.errors import Sus2Error
 from sus2.figures.elements import elements_figure
+from sus2.registry.others import plugins
+from sus2.registry.others.file_formats import READ, SUFFIXES
 
 ERRORS = re.compile(r"_(ev|mev|gpa|a|thz|percent)(_per_[a-z0-9]+)?$")
 UNITS = {"ev": "eV", "mev": "meV", "gpa": "GPa", "a": "Å", "thz": "THz", "percent": "%", "atom": "atom", "a3": "Å³"}
@@ -73,6 +75,7 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
             ("licence", c.licence),
             ("SHA-256 of the file", c.sha256),
             ("version", c.version),
+            ("made by the plug-in", c.plugin),
         ):
             if text:
                 st.markdown(f"*{label}*: {frame.plain(text)}")
@@ -84,25 +87,30 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
 
 def own_model_form() -> None:
     st.markdown(
-        "An `.mtp` file of the SUS2 kind. The file does not name its elements, so give them in the order of its types. "
-        "It is checked first and kept for this session only."
+        f"A file of {READ}. An `.mtp` file does not name its elements, so give them in the order of its types; the "
+        "others name them. It is checked first and kept for this session only."
     )
     with st.form("own_model", border=True):
-        uploaded = st.file_uploader("Potential file (.mtp)", key="own_file", max_upload_size=64)
+        uploaded = st.file_uploader("Potential file", key="own_file", max_upload_size=64)
         left, right = st.columns(2)
-        elements = left.text_input("Elements in type order", key="own_elements", placeholder="Ga As")
+        elements = left.text_input("Elements in type order (.mtp alone)", key="own_elements", placeholder="Ga As")
         functional = right.text_input("Functional of its data", key="own_functional", placeholder="PBE")
         pressed = st.form_submit_button("Load", type="primary")
+    st.markdown(
+        "**MACE, SevenNet, MatterSim, Orb, CHGNet and other checkpoints** are files that can run code when they are "
+        "opened, so they are never loaded from an upload. Whoever runs this server adds them, as "
+        "`docs/extending/potential.md` says: a table `[potentials.NAME]` in the settings file with `factory`, "
+        "`weights`, `elements` and `functional`, or a package with an entry point `sus2.potentials`. They then stand "
+        "in every list here."
+    )
     if not pressed:
         return
     if uploaded is None:
-        frame.error("Choose an .mtp file first.")
+        frame.error("Choose a potential's file first.")
         return
-    symbols = re.findall(r"[A-Za-z]+", elements)
-    if not symbols:
-        frame.error("Give the elements in the order of the types in the file, for example: Ga As.")
-        return
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", uploaded.name.removesuffix(".mtp"))[:60] or "own"
+    symbols = re.findall(r"[A-Za-z]+", elements) or None
+    stem = next((uploaded.name.removesuffix(s) for s in SUFFIXES if uploaded.name.endswith(s)), uploaded.name)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem)[:60] or "own"
     try:
         model = frame.add_model(frame.contents(uploaded), name=name, elements=symbols, functional=functional)
     except Sus2Error as problem:
@@ -133,7 +141,9 @@ def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
             "functional": m.card.functional,
             "elements": len(m.elements),
             f"knows {crystal.info.formula}": f"without {' '.join(missing)}" if missing else "yes",
-            "trained on": "DFT" if m.card.teacher == "none" and m.card.errors else m.card.teacher,
+            "trained on": "not stated"
+            if m.card.plugin
+            else ("DFT" if m.card.teacher == "none" and m.card.errors else m.card.teacher),
         }
         for label, keys in COMPARED.items():
             found = next((m.card.errors[k] for k in keys if k in m.card.errors), None)
@@ -163,6 +173,8 @@ frame.title(
 with frame.guard():
     crystal = frame.crystal()
     known = {m.name: m for m in frame.models()}
+    for problem in plugins.found().problems:
+        st.warning(frame.plain(problem))
     if "loaded_model" in st.session_state:
         st.success(f"{frame.plain(st.session_state.pop('loaded_model'))} is loaded and chosen.")
     cards, together, own = st.tabs(["Cards", "Side by side", "Load your own"])

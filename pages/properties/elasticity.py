@@ -29,13 +29,13 @@ METHODS = {
 }
 
 
-def settings_panel() -> dict[str, object]:
+def settings_panel(exact: bool) -> dict[str, object]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
             "Method",
-            list(METHODS),
+            [m for m in METHODS if exact or m != "exact"],
             format_func=METHODS.__getitem__,
-            key="elastic_method",
+            key="elastic_method" if exact else "elastic_method_finite",
             width=340,
             bind="query-params",
         )
@@ -272,7 +272,7 @@ frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
-    values = settings_panel()
+    values = settings_panel(model.is_exact)
     found = frame.compute(ENTRY, crystal, model, values)
     if found is not None:
         show(found, crystal, model, values)

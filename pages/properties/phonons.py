@@ -29,12 +29,12 @@ METHODS = {
 }
 
 
-def settings_panel() -> dict[str, object]:
+def settings_panel(exact: bool) -> dict[str, object]:
     method = st.selectbox(
         "Method",
-        list(METHODS),
+        list(METHODS) if exact else ["finite"],
         format_func=METHODS.__getitem__,
-        key="phonon_method",
+        key="phonon_method" if exact else "phonon_method_finite",
         width=520,
         bind="query-params",
     )
@@ -284,7 +284,7 @@ frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
-    values = settings_panel()
+    values = settings_panel(model.is_exact)
     found = frame.compute(ENTRY, crystal, model, values)
     if found is not None:
         show(found, crystal, model, values)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from sus2.potential.evaluation import Calculates
+    from sus2.potential.formats.site_potential import SitePotential
     from sus2.potential.potential import Potential
 
 FOLDERS_VARIABLE = "SUS2_MODELS"
@@ -203,7 +204,7 @@ def load_bytes(
     functional: str | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
-) -> Calculates:
+) -> Potential | SitePotential:
     """A potential from the bytes of a file (an upload) and its elements or card; see load.
 
     What the file is, is told by its content (sus2.registry.others.file_formats); only text and our own compact

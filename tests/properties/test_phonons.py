@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from sus2.potential.evaluation import Evaluation
 from sus2.properties.phonons import tetrahedra as _tetrahedra
 from sus2.properties.phonons.backends import supercell_of_length
 from sus2.properties.phonons.calculate import phonons
+from sus2.properties.phonons.checks import check_phonons
 from sus2.properties.phonons.follow_mode import commensurate_supercell, follow_mode
 from sus2.properties.phonons.qpath import label
 from sus2.properties.phonons.result import PhononResult
@@ -341,3 +343,16 @@ def test_the_compiled_density_of_states_is_phonopys(a, monkeypatch):
     here = tetrahedron_dos(mesh, parts, samples)
     monkeypatch.setattr(_tetrahedra, "library", lambda: None)
     np.testing.assert_allclose(here, tetrahedron_dos(mesh, parts, samples), atol=1e-10 * here.max())
+
+
+def test_a_supercell_that_is_too_small_shows() -> None:
+    """Force constants at its edge: a fraction of the largest in a wide supercell, a large one in a small one."""
+    silicon = load("si-mlearn-pbe")
+    wide, small = (
+        phonons(bulk("Si"), silicon, method="finite", mesh=10.0, supercell=size) for size in ([4, 4, 4], [2, 2, 2])
+    )
+    assert wide.decay_at_supercell_edge < 1e-6
+    assert small.decay_at_supercell_edge > 0.01
+    name = "Force constants at the edge of the supercell"
+    assert next(c.verdict for c in check_phonons(small) if c.name == name) != "pass"
+    assert math.isnan(phonons(bulk("Si"), silicon, mesh=10.0).decay_at_supercell_edge)

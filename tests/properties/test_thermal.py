@@ -16,7 +16,6 @@ from sus2.errors import CancelledError, FitError, Sus2Error
 from sus2.properties.thermal.calculate import thermal
 from sus2.properties.thermal.result import ThermalResult
 from sus2.registry.load import load
-from tests.helpers_potential import emt
 
 MESH = (6, 6, 6)
 AXIS = np.arange(0.0, 601.0, 20.0)
@@ -172,8 +171,6 @@ def test_an_unstable_phase_is_refused(silicon):
 
 
 def test_refusals(silicon):
-    with pytest.raises(Sus2Error, match="exact derivatives"):
-        thermal(bulk("Cu"), emt())
     with pytest.raises(Sus2Error, match="at least 7"):
         thermal(bulk("Si"), silicon, n_volumes=5)
     with pytest.raises(Sus2Error, match="range of volumes"):
@@ -189,3 +186,17 @@ def test_refusals(silicon):
 
     with pytest.raises(CancelledError):
         thermal(bulk("Si"), silicon, progress=stop)
+
+
+def test_finite_displacements_give_what_exact_derivatives_give(silicon):
+    class Foreign:
+        """The same potential without its second derivatives."""
+
+        name, functional, elements, cutoff = silicon.name, silicon.functional, silicon.elements, silicon.cutoff
+        evaluate, calculator = silicon.evaluate, silicon.calculator
+
+    exact, finite = (thermal(bulk("Si"), p, mesh=15.0, n_volumes=7) for p in (silicon, Foreign()))
+    np.testing.assert_allclose(finite.volumes_t_a3, exact.volumes_t_a3, rtol=1e-5)
+    np.testing.assert_allclose(finite.linear_expansion_per_k[5:], exact.linear_expansion_per_k[5:], atol=1e-8)
+    warm = exact.temperatures_k > 100.0
+    np.testing.assert_allclose(finite.gruneisen_modes_average[warm], exact.gruneisen_modes_average[warm], rtol=5e-3)

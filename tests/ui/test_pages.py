@@ -14,6 +14,7 @@ import sus2
 from sus2.potential.mtp import format_mtp
 from sus2.structures import write_structure
 from tests.helpers_spec import random_spec
+from tests.potential.formats import files
 
 SILICON = write_structure(bulk("Si", "diamond", a=5.43, cubic=True), "cif").encode()
 
@@ -184,7 +185,7 @@ def test_a_model_of_ones_own(app: AppTest) -> None:
     ("data", "elements", "words"),
     [
         (b"MTP\nversion = 1.1.0\n", "Si", "mine"),
-        (b"hello", "Si", "first line"),
+        (b"hello", "Si", "no potential that can be read"),
         (format_mtp(random_spec(2)).encode(), "Si", "2 species"),
         (format_mtp(random_spec(2)).encode(), "Si Zz", "Zz"),
         (format_mtp(random_spec(2)).encode(), "", "elements"),
@@ -220,3 +221,18 @@ def test_late_news_of_a_box_that_was_renewed_undoes_no_choice(app: AppTest) -> N
     app._run(states)
     assert not app.exception
     assert app.session_state["crystal_key"] == key
+
+
+def test_files_of_others_load_without_elements(app: AppTest) -> None:
+    opened(app, "models")
+    load_own(app, files.SW_SILICON.encode(), "")
+    assert app.session_state["model_name"] == "mine"
+    app.switch_page("pages/properties/phonons.py").run()
+    assert not app.exception
+    assert app.selectbox(key="phonon_method_finite").options == ["Finite displacements in a supercell (phonopy)"]
+
+
+def test_pickles_are_never_loaded(app: AppTest) -> None:
+    opened(app, "models")
+    load_own(app, b"PK\x03\x04rest", "Si")
+    assert "never loaded from an upload" in app.error[0].value

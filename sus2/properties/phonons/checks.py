@@ -46,6 +46,19 @@ def check_phonons(
                 meaning="Moving the whole crystal costs no energy: each row of the force constants sums to zero.",
             )
         )
+    decay = result.decay_at_supercell_edge
+    if np.isfinite(decay):
+        out.append(
+            graded(
+                "Force constants at the edge of the supercell",
+                100.0 * decay,
+                "%",
+                pass_limit=1.0,
+                warn_limit=5.0,
+                meaning="What atoms as far apart as the supercell allows feel of each other, of the largest force "
+                "constant: where it is not small, a larger supercell changes the frequencies.",
+            )
+        )
     bands = result.band_structure() if bands is None else bands
     lowest_on_mesh = float(result.mesh_frequencies_thz.min())
     for name, lowest in (("path", float(bands.frequencies_thz.min())), ("mesh", lowest_on_mesh)):

@@ -152,6 +152,22 @@ class PhononResult(HasTrust):
             ph.nac_params = nac_parameters(self.born, ph)
         return ph
 
+    @cached_property
+    def decay_at_supercell_edge(self) -> float:
+        """Largest force constant of atoms as far apart as the supercell allows, over the largest of different atoms.
+
+        Of finite displacements alone, nan with exact derivatives; Frobenius norms, distances above 0.8 of the longest.
+        """
+        if self._finite is None or self._finite.force_constants is None:
+            return float("nan")
+        vectors, shared = self._finite.primitive.get_smallest_vectors()
+        first = vectors[shared[..., 1].T]  # (primitive, supercell, 3), one of the equivalent ones
+        distance = np.linalg.norm(first @ self._finite.primitive.cell, axis=2)
+        size = np.linalg.norm(self._finite.force_constants, axis=(2, 3))
+        apart = distance > 1e-3
+        edge = distance > 0.8 * distance.max()
+        return float(size[edge & apart].max() / size[apart].max()) if apart.any() else float("nan")
+
     # ---- at any q
 
     def frequencies_thz(self, q_fractional: ArrayLike) -> Array:

@@ -19,11 +19,12 @@ from sus2.errors import FitError, Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.properties.phonons.backends import ExactBackend
+from sus2.properties.phonons.backends import ExactBackend, PhonopyBackend
 from sus2.properties.phonons.calculate import MESH_LENGTH_A
 from sus2.properties.phonons.qpath import q_path
 from sus2.properties.phonons.result import IMAGINARY_THZ
 from sus2.properties.thermal.checks import thermal_checks
+from sus2.properties.thermal.finite import FiniteDerivatives, finite_derivatives
 from sus2.properties.thermal.gruneisen import average_gruneisen, mode_gruneisen
 from sus2.properties.thermal.result import ThermalResult
 from sus2.relaxation.relax import relax
@@ -52,7 +53,7 @@ class _Point:
     """Phonons at one volume."""
 
     cell: Atoms
-    second: SecondDerivatives
+    second: SecondDerivatives | FiniteDerivatives
     mesh: Mesh
     lowest_thz: float
 
@@ -76,7 +77,7 @@ def thermal(
     """Compute V(T), thermal expansion, B(T), Cp and Grueneisen parameters in the quasi-harmonic approximation.
 
     At each of several volumes the ions and the shape of the cell are relaxed and phonons computed from exact second
-    derivatives. phonopy fits F(V, T). Acoustic modes at Gamma are left out; volumes with imaginary modes are left out
+    derivatives, or from finite displacements of a supercell where the potential has none. phonopy fits F(V, T). Acoustic modes at Gamma are left out; volumes with imaginary modes are left out
     and named.
 
     Parameters
@@ -84,7 +85,7 @@ def thermal(
     atoms
         The crystal.
     potential
-        A potential of this package.
+        The potential.
     relaxed
         Take the crystal as it is instead of relaxing it first.
     n_volumes
@@ -109,8 +110,7 @@ def thermal(
     Raises
     ------
     Sus2Error
-        A potential without exact derivatives, volumes or temperatures out of range, imaginary modes at the static
-        volume or at too many others.
+        Volumes or temperatures out of range, imaginary modes at the static volume or at too many others.
     FitError
         No minimum of F within the volumes.
     StructureError
@@ -124,8 +124,6 @@ def thermal(
     """
     start = to_atoms(atoms)
     check_crystal(start)
-    if not isinstance(potential, Potential):
-        raise Sus2Error(f"Thermal properties need the exact derivatives of a SUS2 potential, not {potential.name}.")
     if n_volumes < MIN_VOLUMES:
         raise Sus2Error(f"Use at least {MIN_VOLUMES} volumes, not {n_volumes}.")
     if volume_range is not None:
@@ -278,7 +276,7 @@ def _temperatures(temperatures_k: Sequence[float] | Array | None) -> Array:
     return np.append(t, t[-1] + steps[-1])
 
 
-def _point(cell: Atoms, scale: float, potential: Potential, mesh: Any) -> _Point:
+def _point(cell: Atoms, scale: float, potential: Calculates, mesh: Any) -> _Point:
     work = cell.copy()
     if scale != 1.0:
         work.set_cell(np.asarray(cell.cell) * scale ** (1 / 3), scale_atoms=True)
@@ -287,8 +285,14 @@ def _point(cell: Atoms, scale: float, potential: Potential, mesh: Any) -> _Point
             .require_converged()
             .atoms
         )
-    second = second_derivatives(work, potential)
-    found = ExactBackend(second).mesh(mesh if np.ndim(mesh) else float(mesh), True)
+    numbers = mesh if np.ndim(mesh) else float(mesh)
+    second: SecondDerivatives | FiniteDerivatives
+    if isinstance(potential, Potential):
+        second = second_derivatives(work, potential)
+        found = ExactBackend(second).mesh(numbers, True)
+    else:
+        second = finite_derivatives(work, potential)
+        found = PhonopyBackend(second.phonopy).mesh(numbers, True)
     along = second.frequencies_thz(q_path(cell, _PATH_POINTS).q_fractional)
     return _Point(work, second, found, float(min(np.min(found.frequencies), along.min())))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import constants
 
-from sus2.derivatives.second_order import SecondDerivatives
 from sus2.properties.phonons.result import IMAGINARY_THZ
 from sus2.types import Array
 
@@ -16,8 +15,16 @@ if TYPE_CHECKING:
     from phonopy.phonon.mesh import Mesh
 
 
+class HasDynamicalMatrix(Protocol):
+    """Second derivatives at one volume, exact or by finite displacements."""
+
+    @property
+    def volume_a3(self) -> float: ...
+    def dynamical_matrix(self, q_fractional: ArrayLike) -> NDArray[np.complex128]: ...
+
+
 def mode_gruneisen(
-    mesh: Mesh, centre: SecondDerivatives, smaller: SecondDerivatives, larger: SecondDerivatives
+    mesh: Mesh, centre: HasDynamicalMatrix, smaller: HasDynamicalMatrix, larger: HasDynamicalMatrix
 ) -> Array:
     """gamma = -V/(2 w^2) <e| dD/dV |e> (Hellmann-Feynman) on a mesh, (nq, 3N), nan where a mode has no frequency.
 

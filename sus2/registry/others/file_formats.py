@@ -17,7 +17,8 @@ from sus2.potential.mtp import ModelSpec, parse_mtp
 if TYPE_CHECKING:
     import torch
 
-    from sus2.potential.evaluation import Calculates
+    from sus2.potential.formats.site_potential import SitePotential
+    from sus2.potential.potential import Potential
 
 SUFFIXES: Final = (".mtp", SUFFIX, ".almtp", ".nep", ".txt", ".alloy", ".fs", ".setfl", ".tersoff", ".sw")
 """Endings of the files that are read; what a file holds is decided by its content."""
@@ -141,7 +142,9 @@ def described(content: Any) -> str:
     return names.get(kind) or f"A neuroevolution potential of GPUMD, version {content.version}."
 
 
-def made(content: Any, card: Card, *, device: torch.device | str | None, dtype: torch.dtype | None) -> Calculates:
+def made(
+    content: Any, card: Card, *, device: torch.device | str | None, dtype: torch.dtype | None
+) -> Potential | SitePotential:
     """The potential of a parsed file and its card.
 
     Parameters
@@ -157,7 +160,7 @@ def made(content: Any, card: Card, *, device: torch.device | str | None, dtype: 
 
     Returns
     -------
-    Calculates
+    Potential or SitePotential
         A Potential, with exact second derivatives, for the moment potentials; a SitePotential for the others.
     """
     if type(content) is ModelSpec:  # those of MLIP are a subclass, and need torch

@@ -12,12 +12,22 @@ from sus2.errors import DataError, Sus2Error
 
 
 def check(
-    structure: Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")],
+    structure: Annotated[
+        str,
+        typer.Argument(help="A structure file, or the key of a sample such as si; with --textbook, the model."),
+    ],
     model: Annotated[str | None, typer.Option("--model", "-m", help="A model's name or an .mtp file.")] = None,
     elements: Annotated[str | None, typer.Option(help="Elements in type order, for a file without a card.")] = None,
     quick: Annotated[bool, typer.Option(help="Relaxation, E(V) and what was trained alone.")] = False,
     reference: Annotated[
         Path | None, typer.Option(help="A band.yaml, an E(V) table, a 6x6 C_ij or a relaxed structure from DFT.")
+    ] = None,
+    textbook: Annotated[
+        bool, typer.Option("--textbook", help="Score the model over some 35 crystals that everybody knows.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="With --textbook: a file for crystals that are done; the next run goes on there."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
@@ -28,6 +38,9 @@ def check(
     from sus2.jobs.memory import check_memory, cutoffs_of
     from sus2.validation.reference_data import MAX_BYTES, read_reference, score
 
+    if textbook:
+        _textbook(model or structure, elements, out, html, as_json)
+        return
     if quick and html is not None:
         raise Sus2Error("--html writes the whole report, which --quick leaves out; give one of the two.")
     atoms = cli_common.structure(structure)
@@ -61,3 +74,20 @@ def check(
             typer.echo(scored.note)
     if report.verdict == "fail":
         raise typer.Exit(1)
+
+
+def _textbook(model: str, elements: str | None, out: Path | None, html: Path | None, as_json: bool) -> None:
+    import sus2
+    from sus2.cli.common import progress_bar
+    from sus2.figures.textbook import textbook_html, textbook_text
+    from sus2.validation.textbook.run import textbook
+
+    potential = sus2.load(model, elements=elements.replace(",", " ").split() if elements else None)
+    with progress_bar(model) as progress:
+        report = textbook(potential, path=out, progress=progress)
+    if html is not None:
+        try:
+            html.write_text(textbook_html(report), encoding="utf-8")
+        except OSError as error:
+            raise Sus2Error(f"'{html}' cannot be written ({error.strerror}); choose another file.") from None
+    typer.echo(json.dumps(report.to_dict()) if as_json else textbook_text(report))

@@ -24,7 +24,8 @@ _STYLE: Final = """
 body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1a1a1a}
 table{border-collapse:collapse;margin:1rem 0;width:100%}
 th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}thead th{border-bottom:2px solid #888}tbody tr{border-bottom:1px solid #ddd}
+th:first-child,td:first-child{text-align:left}
+thead th{border-bottom:2px solid #888}tbody tr{border-bottom:1px solid #ddd}
 small{color:#555}@media print{body{margin:0;max-width:none;font-size:11px}}
 """
 
@@ -125,8 +126,9 @@ def textbook_html(report: Textbook) -> str:
 <table><thead><tr><th>crystal</th>{head}<th>stable</th><th>minima of E(V)</th><th>softening</th></tr></thead>
 <tbody>{"".join(rows)}</tbody>
 <tfoot><tr><th>median deviation</th>{medians}</tr><tr><th>mean deviation</th>{means}</tr></tfoot></table>
-<p><small>Deviations from known values of the functional ({escape(report.functional)}) or of the one that is named; Γ
-without the splitting of long waves. Softening: restoring force per displacement at 0.2 Å over that at 0.02 Å.</small></p>
+<p><small>Deviations from known values of {escape(report.functional)} or of the functional that is named; Γ
+without the splitting of long waves. Softening: restoring force per displacement at 0.2 Å over
+that at 0.02 Å.</small></p>
 <h2>Two atoms</h2><table><tbody>{dimers}</tbody></table>
 <h2>Behaviour, on {escape(report.checked_on)}</h2><table><tbody>{checks}</tbody></table>
 <p>{report.us_per_atom:.1f} µs/atom for energy, forces and stress; the process took {report.peak_mib:.0f} MiB.</p>

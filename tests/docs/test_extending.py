@@ -187,6 +187,24 @@ def test_a_potential_in_a_folder(tmp_path: Path) -> None:
     assert "group-si, Birch" in done.stdout
 
 
+def test_a_plug_in_in_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package of the page, installed: its module and the entry point that its pyproject.toml makes."""
+    page = (PAGES / "potential.md").read_text(encoding="utf-8")
+    ((name, code),) = files("potential.md").items()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    (tmp_path / name).write_text(code, encoding="utf-8")
+    line = re.search(r"^copper-emt = \"(.*)\"$", page, re.MULTILINE)
+    assert line is not None
+    info = tmp_path / "my_potentials-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-potentials\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[sus2.potentials]\ncopper-emt = {line[1]}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    card = next(c for c in models() if c.name == "copper-emt")
+    assert (card.licence, card.version) == ("LGPL-2.1", "my-potentials 1.0")
+    assert sus2.eos(bulk("Cu"), sus2.load("copper-emt")).b0_gpa == pytest.approx(134.4, abs=0.5)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of SUS2_MODELS with one potential, `mine`."""

@@ -77,8 +77,8 @@ def thermal(
     """Compute V(T), thermal expansion, B(T), Cp and Grueneisen parameters in the quasi-harmonic approximation.
 
     At each of several volumes the ions and the shape of the cell are relaxed and phonons computed from exact second
-    derivatives, or from finite displacements of a supercell where the potential has none. phonopy fits F(V, T). Acoustic modes at Gamma are left out; volumes with imaginary modes are left out
-    and named.
+    derivatives, or from finite displacements of a supercell where the potential has none. phonopy fits F(V, T).
+    Acoustic modes at Gamma are left out; volumes with imaginary modes are left out and named.
 
     Parameters
     ----------

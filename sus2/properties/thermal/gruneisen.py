@@ -19,8 +19,13 @@ class HasDynamicalMatrix(Protocol):
     """Second derivatives at one volume, exact or by finite displacements."""
 
     @property
-    def volume_a3(self) -> float: ...
-    def dynamical_matrix(self, q_fractional: ArrayLike) -> NDArray[np.complex128]: ...
+    def volume_a3(self) -> float:
+        """Volume of the cell."""
+        ...
+
+    def dynamical_matrix(self, q_fractional: ArrayLike) -> NDArray[np.complex128]:
+        """Dynamical matrices at some q."""
+        ...
 
 
 def mode_gruneisen(

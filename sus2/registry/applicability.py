@@ -159,9 +159,13 @@ def descriptors(potential: Potential, structures: Sequence[Atoms]) -> Array:
     lists = (neighbours(a, potential.cutoff) for a in structures)
     for part, chunk in pack(lists, _EDGES):
         batch = build_batch(
-            list(structures[part]), potential.elements, potential.cutoff, device=potential.device,
-            dtype=potential.dtype, lists=chunk,
-        )  # fmt: skip
+            list(structures[part]),
+            potential.elements,
+            potential.cutoff,
+            device=potential.device,
+            dtype=potential.dtype,
+            lists=chunk,
+        )
         z = batch.species
         with torch.no_grad():
             basic = model.basic_moments(batch.edge_vectors, batch.edge_i, z[batch.edge_i], z[batch.edge_j], len(z))
@@ -191,8 +195,6 @@ def _read(path: Path, state: tuple[int, int]) -> Information:
     try:
         with np.load(path, allow_pickle=False) as z:
             centre, spread, directions, variance, scale = (z[n].astype(np.float64) for n in STORED)
-            return Information(
-                str(z["weights_sha256"]), centre, spread, directions, variance, float(z["rest"]), scale
-            )  # fmt: skip
+            return Information(str(z["weights_sha256"]), centre, spread, directions, variance, float(z["rest"]), scale)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         raise Sus2Error(f"{path.name} is damaged; make it again with 'sus2 data information'.") from None

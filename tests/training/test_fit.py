@@ -60,9 +60,12 @@ def labelled(count: int = 12, seed: int = 0) -> TrainingSet:
     atoms = structures(count, seed)
     r = teacher.evaluate(atoms)
     return make_set(
-        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
+        atoms,
+        [x.energy_ev for x in r],
+        [x.forces_ev_per_a for x in r],
+        [x.stress_ev_per_a3 for x in r],
         set_name="random",
-    )  # fmt: skip
+    )
 
 
 def quadratic(data: TrainingSet, **changes: float) -> Objective:
@@ -82,9 +85,12 @@ def test_the_model_learns_what_the_fixed_repulsion_leaves() -> None:
         a.set_cell(0.82 * a.cell.array, scale_atoms=True)
     r = teacher.evaluate(atoms)
     data = make_set(
-        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
+        atoms,
+        [x.energy_ev for x in r],
+        [x.forces_ev_per_a for x in r],
+        [x.stress_ev_per_a3 for x in r],
         set_name="random",
-    )  # fmt: skip
+    )
     plain = Objective(data, ELEMENTS, TEACHER.max_dist, threads=1)
     without = Objective(data, ELEMENTS, TEACHER.max_dist, threads=1, repulsion=teacher.repulsion)
     assert plain.value_and_gradient(TEACHER)[0] > 1.0
@@ -127,9 +133,14 @@ def paired(count: int, seed: int = 3) -> TrainingSet:
             kind[q + 1] = kind[q]
     r = Potential(TEACHER, Card(name="t", functional="none", elements=ELEMENTS)).evaluate(atoms)
     return make_set(
-        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
-        set_name="random", kind=kind.tolist(), base=base.tolist(),
-    )  # fmt: skip
+        atoms,
+        [x.energy_ev for x in r],
+        [x.forces_ev_per_a for x in r],
+        [x.stress_ev_per_a3 for x in r],
+        set_name="random",
+        kind=kind.tolist(),
+        base=base.tolist(),
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -254,9 +265,12 @@ def test_structures_of_few_elements_give_what_all_rows_together_give(linear: boo
         a.symbols[-1] = ("As", "Ga", "As")[k % 3]
     r = Potential(random_spec(3, seed=5), Card(name="t", functional="none", elements=elements)).evaluate(atoms)
     data = make_set(
-        atoms, [x.energy_ev for x in r], [x.forces_ev_per_a for x in r], [x.stress_ev_per_a3 for x in r],
+        atoms,
+        [x.energy_ev for x in r],
+        [x.forces_ev_per_a for x in r],
+        [x.stress_ev_per_a3 for x in r],
         set_name="random",
-    )  # fmt: skip
+    )
     part = Objective(data, elements, 4.0, threads=1)
     jacobian = part.kernel(spec).jacobian(part.edges, data.offsets, linear=linear)
     jacobian = np.concatenate([jacobian, np.zeros((len(jacobian), 3))], axis=1)
@@ -324,20 +338,33 @@ def config_file(folder: Path, **changes: object) -> Path:
     data = labelled(24)
     for k, a in enumerate(atoms):
         a.calc = SinglePointCalculator(
-            a, energy=data.energy_ev[k], forces=data.forces_ev_per_a[data.offsets[k] : data.offsets[k + 1]],
+            a,
+            energy=data.energy_ev[k],
+            forces=data.forces_ev_per_a[data.offsets[k] : data.offsets[k + 1]],
             stress=data.stress_ev_per_a3[k],
-        )  # fmt: skip
+        )
     write(folder / "labels.extxyz", atoms, format="extxyz")
     content = {
-        "name": "small", "functional": "none", "elements": list(ELEMENTS), "graph": "l2k1", "cutoff_a": 4.0,
-        "radial_basis_size": 5, "element_space": "factorised", "batches": 3, "limits": "a test",
+        "name": "small",
+        "functional": "none",
+        "elements": list(ELEMENTS),
+        "graph": "l2k1",
+        "cutoff_a": 4.0,
+        "radial_basis_size": 5,
+        "element_space": "factorised",
+        "batches": 3,
+        "limits": "a test",
         "sources": [{"kind": "file", "path": str(folder / "labels.extxyz")}],
         "stages": [
-            {"kind": "search", "starts": 2, "iterations": 1}, {"kind": "adam", "epochs": 3}, {"kind": "expand"},
-            {"kind": "lbfgs", "rounds": 2, "iterations": 5}, {"kind": "gauss-newton", "iterations": 2, "share": 0.5},
-            {"kind": "release"}, {"kind": "adam", "epochs": 2, "rate": 0.001},
+            {"kind": "search", "starts": 2, "iterations": 1},
+            {"kind": "adam", "epochs": 3},
+            {"kind": "expand"},
+            {"kind": "lbfgs", "rounds": 2, "iterations": 5},
+            {"kind": "gauss-newton", "iterations": 2, "share": 0.5},
+            {"kind": "release"},
+            {"kind": "adam", "epochs": 2, "rate": 0.001},
         ],
-    }  # fmt: skip
+    }
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(content | changes))
     return path

@@ -24,16 +24,25 @@ def made(rows: list[tuple[str, str, str, float]]) -> TrainingSet:
         atoms.append(a)
     energies = [e * len(a) for a, (_, _, _, e) in zip(atoms, rows, strict=True)]
     return make_set(
-        atoms, energies, [np.zeros((len(a), 3)) for a in atoms], [np.zeros(6)] * len(atoms), set_name="toy",
-        kind=[r[1] for r in rows], base=[r[2] for r in rows],
-    )  # fmt: skip
+        atoms,
+        energies,
+        [np.zeros((len(a), 3)) for a in atoms],
+        [np.zeros(6)] * len(atoms),
+        set_name="toy",
+        kind=[r[1] for r in rows],
+        base=[r[2] for r in rows],
+    )
 
 
 PHASES = [
-    ("Mg", "relaxed", "hcp:Mg", -1.0), ("Mg", "relaxed", "fcc:Mg", -0.9), ("O", "relaxed", "O2", -3.0),
+    ("Mg", "relaxed", "hcp:Mg", -1.0),
+    ("Mg", "relaxed", "fcc:Mg", -0.9),
+    ("O", "relaxed", "O2", -3.0),
     # 1 eV/atom below its elements. MgO3 is 0.3 below its elements, but 0.2 above MgO and O.
-    ("MgO", "relaxed", "rocksalt:Mg-O", -3.0), ("MgO", "relaxed", "CsCl:Mg-O", -2.7), ("MgO3", "relaxed", "ReO3", -2.8),
-]  # fmt: skip
+    ("MgO", "relaxed", "rocksalt:Mg-O", -3.0),
+    ("MgO", "relaxed", "CsCl:Mg-O", -2.7),
+    ("MgO3", "relaxed", "ReO3", -2.8),
+]
 
 
 def test_energies_above_a_hull_known_by_hand() -> None:
@@ -75,10 +84,15 @@ def test_the_hull_of_a_configuration_is_that_of_all_families(monkeypatch: pytest
         return made(PHASES)
 
     monkeypatch.setattr(fit, "read_source", read)
-    plain = TrainConfig.model_validate({
-        "name": "toy", "functional": "PBE", "elements": ["Mg", "O"], "stages": [{"kind": "project"}],
-        "sources": [{"kind": "distilled", "name": "x", "families": ["c"]}, {"kind": "matpes-elements"}],
-    })  # fmt: skip
+    plain = TrainConfig.model_validate(
+        {
+            "name": "toy",
+            "functional": "PBE",
+            "elements": ["Mg", "O"],
+            "stages": [{"kind": "project"}],
+            "sources": [{"kind": "distilled", "name": "x", "families": ["c"]}, {"kind": "matpes-elements"}],
+        }
+    )
     salts = made(PHASES[3:])
     assert fit.weighted(plain, salts) is salts
     assert not asked

@@ -30,21 +30,31 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 
 def model(graph: str, scaling_map: Literal["K", "L", "LK"]) -> ModelSpec:
     """Random numbers everywhere."""
-    config = TrainConfig.model_validate({
-        "name": "x", "functional": "none", "elements": ELEMENTS, "graph": graph, "cutoff_a": 4.0,
-        "radial_basis_size": 6, "scaling_map": scaling_map, "sources": [{"kind": "nacl"}],
-        "stages": [{"kind": "project"}],
-    })  # fmt: skip
+    config = TrainConfig.model_validate(
+        {
+            "name": "x",
+            "functional": "none",
+            "elements": ELEMENTS,
+            "graph": graph,
+            "cutoff_a": 4.0,
+            "radial_basis_size": 6,
+            "scaling_map": scaling_map,
+            "sources": [{"kind": "nacl"}],
+            "stages": [{"kind": "project"}],
+        }
+    )
     start, rng = initial_spec(config), np.random.default_rng(3)
     assert start.alpha is not None
     assert start.r0 is not None
     return replace(
-        start, alpha=start.alpha * rng.uniform(0.8, 1.2, start.alpha.shape),
-        r0=start.r0 + rng.normal(scale=0.1, size=start.r0.shape), radial_species=rng.uniform(0.8, 1.2, (6, 2))[
-            np.zeros(start.radial_funcs_count, dtype=int)
-        ], species_coeffs=np.array([0.8, 1.3]), moment_coeffs=rng.normal(size=len(start.mapping)),
+        start,
+        alpha=start.alpha * rng.uniform(0.8, 1.2, start.alpha.shape),
+        r0=start.r0 + rng.normal(scale=0.1, size=start.r0.shape),
+        radial_species=rng.uniform(0.8, 1.2, (6, 2))[np.zeros(start.radial_funcs_count, dtype=int)],
+        species_coeffs=np.array([0.8, 1.3]),
+        moment_coeffs=rng.normal(size=len(start.mapping)),
         shift_coeffs=np.array([-1.0, -2.0]),
-    )  # fmt: skip
+    )
 
 
 def assert_equal(found: ParameterGradient, expected: ParameterGradient, tolerance: float) -> None:

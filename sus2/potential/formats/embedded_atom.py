@@ -118,7 +118,7 @@ def parse_setfl(text: str, *, source: str = "potential") -> EmbeddedAtom:
     per_density = {
         c * (header + n_rho + n_r) + pairs * n_r: 1,
         c * (header + n_rho + c * n_r) + pairs * n_r: c,
-    }  # fmt: skip
+    }
     if len(words) not in per_density:
         expected = " or ".join(str(n) for n in per_density)
         raise words.fail(f"the tables of eam/alloy or eam/fs would have {expected} words, found {len(words)}.", line)

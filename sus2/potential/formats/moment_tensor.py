@@ -55,18 +55,23 @@ class MomentTensorSpec(ModelSpec):
         assert self.shift_coeffs is not None
         assert self.species_coeffs is not None
         return replace(
-            self, species_count=len(i), pair_weights=self.pair_weights[np.ix_(i, i)],
-            shift_coeffs=self.shift_coeffs[i], species_coeffs=self.species_coeffs[i],
-        )  # fmt: skip
+            self,
+            species_count=len(i),
+            pair_weights=self.pair_weights[np.ix_(i, i)],
+            shift_coeffs=self.shift_coeffs[i],
+            species_coeffs=self.species_coeffs[i],
+        )
 
     def as_scaled(self) -> ModelSpec:
         """The graph and readout with radial functions that vanish, for code that evaluates those by itself."""
         blocks, c, m = self.scaling_blocks, self.species_count, self.radial_funcs_count
         values = {f.name: getattr(self, f.name) for f in fields(ModelSpec)}
         values |= {
-            "alpha": np.zeros((blocks, c, c)), "r0": np.zeros((blocks, c, c)),
-            "radial_weights": np.zeros((m, self.radial_basis_size)), "radial_species": np.ones((m, c)),
-        }  # fmt: skip
+            "alpha": np.zeros((blocks, c, c)),
+            "r0": np.zeros((blocks, c, c)),
+            "radial_weights": np.zeros((m, self.radial_basis_size)),
+            "radial_species": np.ones((m, c)),
+        }
         return ModelSpec(**values)
 
 
@@ -224,12 +229,27 @@ def parse_moment_tensor(text: str, *, source: str = "potential") -> MomentTensor
     if not 0 <= rank <= MAX_RANK:
         raise PotentialFileError(f"{source}: a moment of rank {rank} is out of range 0..{MAX_RANK}.")
     spec = MomentTensorSpec(
-        potential_name=name[1] if name else "", scaling=factor, max_rank=rank, scaling_map="K", species_count=species,
-        potential_tag=tag[1] if tag else "", radial_basis_type=kind, min_dist=low, max_dist=high,
-        radial_basis_size=size, radial_funcs_count=funcs, e0=None, moments_count=moments,
-        basic=basic, times=times, mapping=mapping, shift_coeffs=energies - 1.0,
-        species_coeffs=np.ones(species), moment_coeffs=theta, pair_weights=weights,
-    )  # fmt: skip
+        potential_name=name[1] if name else "",
+        scaling=factor,
+        max_rank=rank,
+        scaling_map="K",
+        species_count=species,
+        potential_tag=tag[1] if tag else "",
+        radial_basis_type=kind,
+        min_dist=low,
+        max_dist=high,
+        radial_basis_size=size,
+        radial_funcs_count=funcs,
+        e0=None,
+        moments_count=moments,
+        basic=basic,
+        times=times,
+        mapping=mapping,
+        shift_coeffs=energies - 1.0,
+        species_coeffs=np.ones(species),
+        moment_coeffs=theta,
+        pair_weights=weights,
+    )
     check_graph(spec, source)
     return spec
 

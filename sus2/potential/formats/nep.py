@@ -224,11 +224,22 @@ def parse_nep(text: str, *, source: str = "nep.txt") -> Nep:
     network = (w0.reshape(nets, neurons, dim), b0, w1)
     weights = [torch.from_numpy(np.repeat(x, n_types // nets, axis=0)) for x in network]
     return Nep(
-        version=version, elements=elements, radial_cutoff_a=radial_cutoff, angular_cutoff_a=angular_cutoff,
-        l_max=ranks[0], four_bodies=bool(four), five_bodies=bool(five), c_radial=by_type(c_radial, n_radial, k_radial),
-        c_angular=by_type(c_angular, n_angular, k_angular), w0=weights[0], b0=weights[1], w1=weights[2], b1=b1,
-        scale=torch.from_numpy(scale), zbl=zbl,
-    )  # fmt: skip
+        version=version,
+        elements=elements,
+        radial_cutoff_a=radial_cutoff,
+        angular_cutoff_a=angular_cutoff,
+        l_max=ranks[0],
+        four_bodies=bool(four),
+        five_bodies=bool(five),
+        c_radial=by_type(c_radial, n_radial, k_radial),
+        c_angular=by_type(c_angular, n_angular, k_angular),
+        w0=weights[0],
+        b0=weights[1],
+        w1=weights[2],
+        b1=b1,
+        scale=torch.from_numpy(scale),
+        zbl=zbl,
+    )
 
 
 def _reals(words: Words, name: str, low: int, high: int) -> list[float]:

@@ -89,14 +89,16 @@ class PhononReport:
                 "total_per_thz": dos.total_per_thz.tolist(),
                 "projected_per_thz": {e: d.tolist() for e, d in dos.projected_per_thz.items()},
             },
-            "thermal": None if self.thermal is None else {
+            "thermal": None
+            if self.thermal is None
+            else {
                 "temperatures_k": self.thermal.temperatures_k.tolist(),
                 "helmholtz_kj_per_mol": self.thermal.helmholtz_kj_per_mol.tolist(),
                 "entropy_j_per_k_mol": self.thermal.entropy_j_per_k_mol.tolist(),
                 "heat_capacity_j_per_k_mol": self.thermal.heat_capacity_j_per_k_mol.tolist(),
                 "formula_units": self.thermal.formula_units,
             },
-        }  # fmt: skip
+        }
 
 
 def phonon_report(
@@ -190,9 +192,15 @@ def phonopy_files(
 ) -> dict[str, bytes]:
     """phonopy's own files of a relaxed crystal by name: phonopy.yaml, FORCE_CONSTANTS, band.yaml, mesh.yaml."""
     result = phonons(
-        atoms, potential, relaxed=True, method=method, mesh=mesh, displacement_a=displacement_a, born=born,
+        atoms,
+        potential,
+        relaxed=True,
+        method=method,
+        mesh=mesh,
+        displacement_a=displacement_a,
+        born=born,
         progress=progress,
-    )  # fmt: skip
+    )
     if progress is not None:
         progress("writing files", 0.5)
     with tempfile.TemporaryDirectory() as folder:

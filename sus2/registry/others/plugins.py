@@ -125,10 +125,15 @@ def card_of(plugin: Plugin) -> Card:
             raise Sus2Error(f"{plugin.name} needs the package {plugin.package}, which is not installed.") from None
     try:
         return Card(
-            name=plugin.name, functional=plugin.functional, elements=plugin.elements, summary=plugin.summary,
-            licence=plugin.licence, sha256=sha256, version=" ".join(w for w in (plugin.package, number) if w),
+            name=plugin.name,
+            functional=plugin.functional,
+            elements=plugin.elements,
+            summary=plugin.summary,
+            licence=plugin.licence,
+            sha256=sha256,
+            version=" ".join(w for w in (plugin.package, number) if w),
             plugin=plugin.factory,
-        )  # fmt: skip
+        )
     except ValidationError as error:
         raise Sus2Error(f"{plugin.name}: {printable(error.errors(include_url=False)[0]['msg'])}.") from None
 
@@ -202,8 +207,10 @@ def _factory(text: str) -> Any:
 
 def _arguments(plugin: Plugin, function: Any, device: str | None) -> dict[str, Any]:
     values: dict[str, Any] = dict(plugin.options)
-    given = {"weights": str(Path(plugin.weights).expanduser()) if plugin.weights else "",
-             "device": resolved_device(device or plugin.device)}  # fmt: skip
+    given = {
+        "weights": str(Path(plugin.weights).expanduser()) if plugin.weights else "",
+        "device": resolved_device(device or plugin.device),
+    }
     parameters = signature(function).parameters
     open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
     for name, value in given.items():

@@ -55,12 +55,24 @@ def initial_spec(config: TrainConfig) -> ModelSpec:
     c, m, r = len(config.elements), moments.radial_funcs_count, config.radial_basis_size
     scaling_map: ScalingMap = config.scaling_map
     spec = ModelSpec(
-        potential_name=config.name, scaling=config.scaling, max_rank=moments.max_rank, scaling_map=scaling_map,
-        species_count=c, potential_tag="", radial_basis_type="RBChebyshev_sss", min_dist=config.min_distance_a,
-        max_dist=config.cutoff_a, radial_basis_size=r, radial_funcs_count=m, e0=None,
-        moments_count=moments.moments_count, basic=moments.basic, times=moments.times, mapping=moments.mapping,
+        potential_name=config.name,
+        scaling=config.scaling,
+        max_rank=moments.max_rank,
+        scaling_map=scaling_map,
+        species_count=c,
+        potential_tag="",
+        radial_basis_type="RBChebyshev_sss",
+        min_dist=config.min_distance_a,
+        max_dist=config.cutoff_a,
+        radial_basis_size=r,
+        radial_funcs_count=m,
+        e0=None,
+        moments_count=moments.moments_count,
+        basic=moments.basic,
+        times=moments.times,
+        mapping=moments.mapping,
         envelope_power=config.envelope_power,
-    )  # fmt: skip
+    )
     reach = config.cutoff_a - config.min_distance_a
     blocks = spec.scaling_blocks
     return replace(
@@ -98,9 +110,11 @@ def alikeness(elements: Sequence[str], rank: int, seed: int) -> Array:
     known = [e.X if np.isfinite(e.X) else np.nan for e in found]
     columns = [
         np.nan_to_num(known, nan=float(np.nanmean(known)) if np.isfinite(known).any() else 0.0),
-        [covalent_radii[e.Z] for e in found], [e.row for e in found], [e.group for e in found],
+        [covalent_radii[e.Z] for e in found],
+        [e.row for e in found],
+        [e.group for e in found],
         *([float(e.block == b) for e in found] for b in "spdf"),
-    ]  # fmt: skip
+    ]
     out = np.random.default_rng((seed, rank)).normal(size=(len(found), rank))
     for k, column in enumerate(columns[:rank]):
         values = np.asarray(column, dtype=float)

@@ -21,7 +21,7 @@ def _stop(error: Sus2Error) -> typer.Exit:
 
 @data_app.command()
 def setup() -> None:
-    """Build the teachers' own environment (torch, matgl 2.0.4), once."""
+    """Build the teachers' own environment (torch, matgl 2.0.4, nequix, sevenn), once."""
     from sus2.training.teachers.build import setup as build_environment
 
     try:
@@ -42,7 +42,7 @@ def check_teachers() -> None:
         raise _stop(error) from error
     for report in reports:
         typer.echo(
-            f"{report['functional']:7s}{report['crystal']:5s}{report['energy_ev_per_atom']:10.4f} eV/atom, "
+            f"{report['functional']:13s}{report['crystal']:5s}{report['energy_ev_per_atom']:10.4f} eV/atom, "
             f"largest difference {report['difference']:.1e}"
         )
 
@@ -60,9 +60,21 @@ def build(
     functional: Annotated[
         list[str] | None, typer.Option(help="A functional to label; give it several times. By default PBE and r2SCAN.")
     ] = None,
+    known: Annotated[
+        bool, typer.Option("--known", help="Crystals as users have them and their relatives, labelled by Nequix.")
+    ] = False,
+    shards: Annotated[int | None, typer.Option(help="With --known: stop after so many shards.")] = None,
 ) -> None:
     """Make structures and label them with the PBE and the r2SCAN teacher, or with one of your own."""
     from sus2.training.teachers.build import BuildPlan, build_set
+    from sus2.training.teachers.crystal_set import build_crystal_set
+
+    if known:
+        try:
+            build_crystal_set(name, shards, seed, report=typer.echo)
+        except Sus2Error as error:
+            raise _stop(error) from error
+        return
 
     plan = BuildPlan(
         name,

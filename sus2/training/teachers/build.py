@@ -48,8 +48,14 @@ REQUIREMENTS = (
     "huggingface_hub",
     "boto3",
     "chgnet==0.4.2",
+    "e3nn",
+    "matscipy",
+    "scikit-learn",
+    "braceexpand",
+    "ninja",
 )
-MATGL = "matgl==2.0.4"
+# Of these the pins of torch or jax are not needed either.
+WITHOUT_DEPENDENCIES = ("matgl==2.0.4", "nequix==0.4.5", "sevenn==0.13.0")
 FORMAT = 1
 Report = Callable[[str], None]
 
@@ -98,7 +104,7 @@ def own_worker() -> Path | None:
 
 
 def setup(report: Report = print) -> Path:
-    """Build the teacher's environment (once): a virtual environment with torch and matgl 2.0.4.
+    """Build the teachers' environment (once): a virtual environment with torch, matgl 2.0.4, nequix, sevenn.
 
     Raises:
         DataError: an installation step failed.
@@ -108,7 +114,7 @@ def setup(report: Report = print) -> Path:
     steps = [
         [sys.executable, "-m", "venv", str(folder)],
         [str(python), "-m", "pip", "install", *REQUIREMENTS],
-        [str(python), "-m", "pip", "install", "--no-deps", MATGL],
+        [str(python), "-m", "pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES],
         [str(python), "-c", "import matgl; assert matgl.__version__ == '2.0.4'"],
     ]
     for step in steps:
@@ -163,8 +169,24 @@ def run_second_opinion(folder: Path, shard: str, *, labels: bool = False) -> lis
     return _run(command, f"CHGNet failed at shard {shard}")
 
 
-def _run(command: list[str], failure: str) -> list[dict[str, Any]]:
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+def run_script(
+    script: Path, arguments: Sequence[str], report: Report | None = None, variables: dict[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Run another script in the teachers' environment; returns its reports.
+
+    Raises:
+        DataError: no teacher environment, or the script failed.
+    """
+    command = [str(teacher_python()), str(script), *arguments]
+    reports = _run(command, f"The teacher {script.stem.removesuffix('_worker')} failed", variables)
+    if report is not None:
+        for entry in reports:
+            report(" ".join(f"{key}={value}" for key, value in entry.items()))
+    return reports
+
+
+def _run(command: list[str], failure: str, variables: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"), **(variables or {})}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise DataError(f"{failure}: {_last_line(done.stderr)}")
@@ -172,8 +194,14 @@ def _run(command: list[str], failure: str) -> list[dict[str, Any]]:
 
 
 def check_teachers(functionals: Sequence[str] = tuple(TEACHERS)) -> list[dict[str, Any]]:
-    """Compare the worker's evaluation with matgl's own; one report per crystal and teacher."""
-    return run_worker("check", cache_root(), functionals)
+    """Compare the workers' evaluations with matgl's and Nequix's own; one report per crystal and teacher."""
+    reports = run_worker("check", cache_root(), functionals)
+    weights = shared_root() / "teachers" / "nequix" / "torch-nequix-omat-1.pt"
+    if weights.exists():
+        script = Path(__file__).with_name("nequix_worker.py")
+        found = run_script(script, ["check", str(cache_root()), "--weights", str(weights)])
+        reports += [{"functional": "PBE (Nequix)", **entry} for entry in found]
+    return reports
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,186 @@
+"""Labels of one level from several teachers: PBE without +U, and r2SCAN as PBE and a difference.
+
+PBE is Nequix-OMat-1's, which has half of TensorNet's error in shear and phonons. It was trained with +U for oxides and
+fluorides of V, Cr, Mn, Fe, Co, Ni, Mo and W, as the Materials Project sets it; these are TensorNet-MatPES's instead,
+whose energies are brought to the same zero by an offset of each element, fitted where both have labels. Of the
+halogens' molecules TensorNet has better bonds (Nequix finds no minimum for I2, and F2 too long).
+
+r2SCAN is the PBE label and the difference of the two TensorNet-MatPES potentials; where SevenNet-MF-0 has labelled the
+crystal at rest, the pressure of that difference becomes SevenNet's, by a term that is linear in the volume:
+
+    E += -dp (V - V0),  stress += -dp,  dp = dp(SevenNet) - dp(TensorNet) at V0
+
+because SevenNet knows how volumes change (0.77 points from all-electron results where TensorNet has 2.07), TensorNet
+how stiffness does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from sus2.training.data.dataset import FloatArray, IntArray
+
+Arrays = Mapping[str, np.ndarray]
+NEQUIX, TENSORNET = "nequix-omat-1", "tensornet-matpes"
+PLUS_U: Final = tuple(atomic_numbers[s] for s in ("V", "Cr", "Mn", "Fe", "Co", "Ni", "Mo", "W"))
+_OXIDE_OR_FLUORIDE: Final = (atomic_numbers["O"], atomic_numbers["F"])
+_HALOGENS: Final = tuple(atomic_numbers[s] for s in ("F", "Cl", "Br", "I"))
+# Offsets are fitted robustly: deviations beyond this (eV/atom) count linearly.
+_ROBUST: Final = 0.02
+_RIDGE: Final = 1e-3
+_LARGEST_Z: Final = 95
+
+
+def with_plus_u(numbers: Sequence[int] | IntArray) -> bool:
+    """Whether Nequix gives such a crystal a Hubbard U.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers.
+
+    Returns
+    -------
+    bool
+        Whether it has O or F and one of the eight elements.
+    """
+    found = np.asarray(numbers)
+    return bool(np.isin(found, _OXIDE_OR_FLUORIDE).any() and np.isin(found, PLUS_U).any())
+
+
+def from_nequix(structures: Arrays) -> np.ndarray:
+    """Which structures Nequix labels.
+
+    Parameters
+    ----------
+    structures
+        Arrays of a shard.
+
+    Returns
+    -------
+    ndarray
+        (S,) of bool: all but those with +U, and dimers of equal halogens; other dimers have no +U that matters.
+    """
+    offsets, numbers = structures["offsets"], structures["numbers"].astype(int)
+    chosen = []
+    for k, (a, b) in enumerate(pairwise(offsets.tolist())):
+        own = numbers[a:b]
+        if structures["kind"][k] == "dimer":
+            chosen.append(not (own[0] == own[-1] and own[0] in _HALOGENS))
+        else:
+            chosen.append(not with_plus_u(own))
+    return np.array(chosen, dtype=bool)
+
+
+def element_counts(structures: Arrays) -> FloatArray:
+    """Atoms of each element.
+
+    Parameters
+    ----------
+    structures
+        Arrays of a shard.
+
+    Returns
+    -------
+    ndarray
+        (S, 95), column the atomic number.
+    """
+    sizes = np.diff(structures["offsets"])
+    counts = np.zeros((len(sizes), _LARGEST_Z))
+    np.add.at(counts, (np.repeat(np.arange(len(sizes)), sizes), structures["numbers"].astype(int)), 1.0)
+    return counts
+
+
+def fit_offsets(counts: FloatArray, difference: FloatArray) -> FloatArray:
+    """Offset of each element (eV) that brings the energies of one teacher to the zero of another.
+
+    Parameters
+    ----------
+    counts
+        (S, 95) atoms of each element.
+    difference
+        (S,) energy of the second less that of the first, eV.
+
+    Returns
+    -------
+    ndarray
+        (95,) by iteratively reweighted least squares; zero for elements that do not occur.
+    """
+    sizes = counts.sum(axis=1)
+    x, y = counts / sizes[:, None], difference / sizes
+    weight = np.ones(len(y))
+    offsets = np.zeros(_LARGEST_Z)
+    for _ in range(40):
+        offsets = np.linalg.solve(x.T @ (weight[:, None] * x) + _RIDGE * np.eye(_LARGEST_Z), x.T @ (weight * y))
+        weight = 1.0 / np.maximum(np.abs(y - x @ offsets), _ROBUST)
+    return np.asarray(offsets)
+
+
+def blended(
+    structures: Arrays,
+    nequix: Arrays,
+    tensornet: Mapping[str, Arrays],
+    offsets: FloatArray,
+    pressures: Mapping[str, tuple[float, float]] | None = None,
+) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
+    """Labels in PBE and r2SCAN of one shard.
+
+    Parameters
+    ----------
+    structures
+        Its arrays.
+    nequix
+        Labels, NaN where it has none (energy (S,), forces (N, 3), stress (S, 6)).
+    tensornet
+        Labels of TensorNet by functional.
+    offsets
+        From TensorNet's energies to Nequix', eV, by atomic number.
+    pressures
+        By crystal: correction dp (eV/A^3) and volume V0 (A^3 per atom); without, r2SCAN is not corrected.
+
+    Returns
+    -------
+    (dict, ndarray)
+        Labels by functional, and the teacher of each PBE label.
+    """
+    sizes = np.diff(structures["offsets"])
+    system = np.repeat(np.arange(len(sizes)), sizes)
+    own = np.isfinite(nequix["energy"])
+    pbe, scan = tensornet["PBE"], tensornet["r2SCAN"]
+    shifted = pbe["energy"] + element_counts(structures) @ offsets
+    first = {
+        "energy": np.where(own, nequix["energy"], shifted),
+        "forces": np.where(own[system, None], nequix["forces"], pbe["forces"]).astype(float),
+        "stress": np.where(own[:, None], nequix["stress"], pbe["stress"]).astype(float),
+    }
+    second = {key: first[key] + (scan[key] - pbe[key]).astype(float) for key in first}
+    for base, (dp, v0) in (pressures or {}).items():
+        rows = np.flatnonzero((structures["base"] == base) & (structures["kind"] != "dimer"))
+        volume = np.abs(np.linalg.det(structures["cells"][rows]))
+        second["energy"][rows] -= dp * (volume - v0 * sizes[rows])
+        second["stress"][np.ix_(rows, np.arange(3))] -= dp
+    return {"PBE": first, "r2SCAN": second}, np.where(own, NEQUIX, TENSORNET)
+
+
+def pair_numbers(structures: Arrays) -> IntArray:
+    """The number of the pair that each structure belongs to.
+
+    Parameters
+    ----------
+    structures
+        Arrays of a shard, in which the two of a pair follow each other.
+
+    Returns
+    -------
+    ndarray
+        (S,), -1 for structures in no pair.
+    """
+    numbers = np.full(len(structures["kind"]), -1, dtype=np.int64)
+    paired = np.flatnonzero(np.char.endswith(structures["kind"], "-pair"))
+    numbers[paired] = np.arange(len(paired)) // 2
+    return numbers

@@ -1,0 +1,355 @@
+"""Building of the second set, shard by shard: crystals as users have them, labelled by several teachers.
+
+A set's folder holds, beside the files that :mod:`sus2.training.data.sets` reads, ``catalogue/base-K.npz`` (crystals
+before relaxation) and a folder for each teacher with the structures that it labels and its own labels: ``relax``,
+``tensornet``, ``nequix``, ``sevennet``. Every file is written whole or not at all, so a build that was stopped at any
+moment goes on when it is started again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from ase import Atoms
+
+from sus2.errors import DataError
+from sus2.training.data.crystals import blend, catalogue
+from sus2.training.data.crystals.catalogue import Crystal
+from sus2.training.data.crystals.variations import Variation, varied
+from sus2.training.data.dataset import FloatArray, reduced_formula
+from sus2.training.data.families import MAGNETIC, families_of
+from sus2.training.data.hold_out import HoldOut, hold_out
+from sus2.training.data.reference_sets import shared_root
+from sus2.training.data.sets import set_folder
+from sus2.training.teachers.build import run_script, run_worker
+
+NEQUIX_WORKER = Path(__file__).with_name("nequix_worker.py")
+SEVENNET_WORKER = Path(__file__).with_name("sevennet_worker.py")
+FUNCTIONALS: Final = ("PBE", "r2SCAN")
+CRYSTALS_PER_SHARD: Final = 250
+DIMERS_PER_SHARD: Final = 4000
+# Shards of dimers have numbers from here on, and are made after these shards of crystals.
+FIRST_DIMERS: Final = 9000
+_AFTER: Final = (3, 7, 11, 13)
+# The first shards have more structures of each crystal.
+_RICH: Final = 18
+_RELATIVES: Final = ("aflow", "aflow-sub")
+# SevenNet finds no minimum for bcc potassium in r2SCAN.
+_NOT_CORRECTED: Final = 19
+# A correction beyond 10 GPa (eV/A^3) says that one of the two is lost.
+_LARGEST_CORRECTION: Final = 0.0624
+
+Report = Callable[[str], None]
+
+
+def build_crystal_set(
+    name: str, shards: int | None = None, seed: int = 0, sevennet: bool = True, report: Report = print
+) -> Path:
+    """Make and label the set, or go on with one.
+
+    Parameters
+    ----------
+    name
+        Of the set.
+    shards
+        Stop after so many shards (the most important crystals come first); None for all.
+    seed
+        Of every random choice.
+    sevennet
+        Whether the volumes of r2SCAN are corrected by SevenNet-MF-0, at two more labels of each crystal.
+    report
+        Called with a line for each step.
+
+    Returns
+    -------
+    Path
+        The set's folder.
+
+    Raises
+    ------
+    DataError
+        The set exists with another seed, or a teacher cannot run.
+    """
+    folder = set_folder(name)
+    _claim(folder, name, seed)
+    numbers = _write_catalogue(folder / "catalogue", seed, report)
+    for number in numbers[:shards]:
+        _label_shard(folder, number, seed, sevennet, report)
+    blend_set(folder, report)
+    return folder
+
+
+def _claim(folder: Path, name: str, seed: int) -> None:
+    content = {
+        "format": 2,
+        "name": name,
+        "seed": seed,
+        "functionals": list(FUNCTIONALS),
+        "teachers": {
+            "PBE": f"{blend.NEQUIX}, {blend.TENSORNET} where that has +U",
+            "r2SCAN": f"PBE and the difference of {blend.TENSORNET}, pressure of sevennet-mf-0",
+        },
+    }
+    path = folder / "manifest.json"
+    if path.exists():
+        known = json.loads(path.read_text())
+        if {key: known.get(key) for key in content} != content:
+            raise DataError(f"The set {name} was begun with another plan; choose another name or remove {folder}.")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**content, "shards": 0}, indent=2) + "\n")
+
+
+def _write_catalogue(folder: Path, seed: int, report: Report) -> list[str]:
+    """The crystals of all shards, once; gives the numbers of the shards in the order of their making."""
+    listed = folder / "order.json"
+    if listed.exists():
+        order: list[str] = json.loads(listed.read_text())
+        return order
+    folder.mkdir(parents=True, exist_ok=True)
+    rule = hold_out()
+    numbers: list[str] = []
+    for stage, crystals in catalogue.stages(seed):
+        before = len(numbers)
+        for chunk in _chunks(crystals, CRYSTALS_PER_SHARD):
+            numbers.append(f"{len(numbers):04d}")
+            _write(folder / f"base-{numbers[-1]}.npz", **_base_arrays(chunk, rule))
+        report(f"{stage}: {len(crystals)} crystals in {len(numbers) - before} shards")
+    order = list(numbers)
+    for k, chunk in enumerate(_chunks(catalogue.dimers(), DIMERS_PER_SHARD)):
+        number = f"{FIRST_DIMERS + k}"
+        _write(folder / f"base-{number}.npz", **_base_arrays(chunk, rule))
+        order.insert(order.index(f"{_AFTER[k]:04d}") + 1, number)
+    partial = folder / ".order.json"
+    partial.write_text(json.dumps(order))
+    partial.replace(listed)
+    return order
+
+
+def _chunks(crystals: Sequence[Crystal], size: int) -> Iterator[Sequence[Crystal]]:
+    for k in range(0, len(crystals), size):
+        yield crystals[k : k + size]
+
+
+def _base_arrays(crystals: Sequence[Crystal], rule: HoldOut) -> dict[str, np.ndarray]:
+    splits = [
+        "train" if c.source == "dimer"
+        else rule.split(c.atoms.numbers.tolist(), c.prototype, substituted=c.source in _RELATIVES)
+        for c in crystals
+    ]  # fmt: skip
+    return {
+        **_packed([c.atoms for c in crystals]),
+        "name": np.array([c.name for c in crystals]),
+        "source": np.array([c.source for c in crystals]),
+        "relax": np.array([c.relax for c in crystals]),
+        "prototype": np.array([c.prototype for c in crystals]),
+        "detail": np.array([c.detail for c in crystals]),
+        "split": np.array(splits),
+    }
+
+
+def _packed(crystals: Sequence[Atoms]) -> dict[str, np.ndarray]:
+    return {
+        "numbers": np.concatenate([a.numbers for a in crystals]).astype(np.int16),
+        "positions": np.concatenate([a.positions for a in crystals]),
+        "cells": np.array([a.cell.array for a in crystals]),
+        "offsets": np.concatenate([[0], np.cumsum([len(a) for a in crystals])]).astype(np.int64),
+    }
+
+
+def _unpacked(arrays: dict[str, np.ndarray]) -> list[Atoms]:
+    offsets = arrays["offsets"]
+    return [
+        Atoms(arrays["numbers"][a:b], arrays["positions"][a:b], cell=arrays["cells"][k], pbc=True)
+        for k, (a, b) in enumerate(pairwise(offsets.tolist()))
+    ]
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+def _write(path: Path, **arrays: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    partial.replace(path)
+
+
+def _label_shard(folder: Path, number: str, seed: int, sevennet: bool, report: Report) -> None:
+    """Everything that teachers do for one shard; steps that are done are skipped."""
+    tensornet, nequix, corrections = (folder / teacher for teacher in ("tensornet", "nequix", "sevennet"))
+    target = tensornet / f"structures-{number}.npz"
+    if not target.exists():
+        base = _read(folder / "catalogue" / f"base-{number}.npz")
+        structures = _structures(base, _at_rest(folder / "relax", number, base, report), int(number), seed)
+        chosen = np.flatnonzero(blend.from_nequix(structures))
+        _write(nequix / f"structures-{number}.npz", **_subset(structures, chosen), index=chosen)
+        calm = np.flatnonzero((structures["kind"] == "relaxed") & (structures["source"] != "dimer"))
+        if len(calm):
+            _write(corrections / f"structures-{number}.npz", **_subset(structures, calm), base=structures["base"][calm])
+        _write(target, **structures)
+        report(f"shard {number}: {len(structures['kind'])} structures of {len(np.unique(structures['base']))} crystals")
+    run_worker("label", tensornet, FUNCTIONALS, number, report)
+    weights = shared_root() / "teachers" / "nequix" / "torch-nequix-omat-1.pt"
+    run_script(NEQUIX_WORKER, ["label", str(nequix), "--weights", str(weights), "--shard", number], report)
+    if sevennet and (corrections / f"structures-{number}.npz").exists():
+        weights = shared_root() / "teachers" / "sevennet-mf-0" / "7net-mf-0-stripped.pth"
+        arguments = ["label", str(corrections), "--shard", number, "--teacher", "PBE", "--teacher", "r2SCAN"]
+        run_script(SEVENNET_WORKER, arguments, report, {"SUS2_SEVENNET": str(weights)})
+
+
+def _at_rest(folder: Path, number: str, base: dict[str, np.ndarray], report: Report) -> list[Atoms | None]:
+    """The crystals of a shard, those from prototypes relaxed by TensorNet; None where that does not converge."""
+    crystals: list[Atoms | None] = list(_unpacked(base))
+    moving = np.flatnonzero(base["relax"])
+    if not len(moving):
+        return crystals
+    if not (folder / f"relaxed-{number}.npz").exists():
+        _write(folder / f"base-{number}.npz", **_subset(base, moving))
+        run_worker("relax", folder, FUNCTIONALS[:1], number, report)
+    relaxed = _read(folder / f"relaxed-{number}.npz")
+    start = 0
+    for row, k in enumerate(moving.tolist()):
+        atoms = crystals[k]
+        assert atoms is not None
+        rows = slice(start, start + len(atoms))
+        start = rows.stop
+        good = bool(relaxed["converged"][row])
+        rested = Atoms(atoms.numbers, relaxed["positions"][rows], cell=relaxed["cells"][row], pbc=True)
+        crystals[k] = rested if good else None
+    return crystals
+
+
+def _subset(arrays: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """The geometry of some structures."""
+    crystals = _unpacked(arrays)
+    return _packed([crystals[k] for k in chosen.tolist()])
+
+
+def _structures(
+    base: dict[str, np.ndarray], crystals: Sequence[Atoms | None], number: int, seed: int
+) -> dict[str, np.ndarray]:
+    """All structures of a shard, crystal by crystal, the two of a pair after each other."""
+    rng = np.random.default_rng([7 + seed, number])
+    rich = number < _RICH
+    made: list[Variation] = []
+    owner: list[int] = []
+    for k, atoms in enumerate(crystals):
+        if atoms is None:
+            continue
+        if base["source"][k] == "dimer":
+            new = [Variation(atoms, "dimer", float("nan"))]
+        else:
+            detail = int(base["detail"][k])
+            usual = base["source"][k] == "mp" and not rich
+            new = varied(atoms, min(detail, 1) if usual else detail, rng, rich=rich)
+        made += new
+        owner += [k] * len(new)
+    symbols = [set(v.atoms.get_chemical_symbols()) for v in made]
+    structures = {
+        **_packed([v.atoms for v in made]),
+        "kind": np.array([v.kind for v in made]),
+        "volume_ratio": np.array([v.volume_ratio for v in made]),
+        "base": base["name"][owner],
+        "source": base["source"][owner],
+        "split": base["split"][owner],
+        "prototype": base["prototype"][owner],
+        "composition": np.array([reduced_formula(v.atoms.numbers) for v in made]),
+        "families": np.array([families_of(s) for s in symbols]),
+        "flag": np.array(["magnetic" if s & MAGNETIC else "" for s in symbols]),
+    }
+    return {**structures, "pair": blend.pair_numbers(structures)}
+
+
+def blend_set(folder: Path, report: Report = print) -> None:
+    """Labels of the set from those of the teachers, for all shards that every teacher has labelled.
+
+    Parameters
+    ----------
+    folder
+        Of the set.
+    report
+        Called with a line about the offsets.
+
+    Raises
+    ------
+    DataError
+        No shard is labelled.
+    """
+    numbers = [
+        path.stem.removeprefix("structures-")
+        for path in sorted((folder / "tensornet").glob("structures-*.npz"))
+        if (folder / "nequix" / path.name.replace("structures", "labels-PBE")).exists()
+        and all((folder / "tensornet" / path.name.replace("structures", f"labels-{f}")).exists() for f in FUNCTIONALS)
+    ]
+    if not numbers:
+        raise DataError(f"No shard of {folder.name} is labelled yet.")
+    counts, differences = [], []
+    for number in numbers:
+        structures, nequix, tensornet = _raw(folder, number)
+        gap = nequix["energy"] - tensornet["PBE"]["energy"]
+        calm = np.isfinite(gap) & np.isin(structures["kind"], ("relaxed", "rattle"))
+        counts.append(blend.element_counts(structures)[calm])
+        differences.append(gap[calm])
+    table, gap = np.concatenate(counts), np.concatenate(differences)
+    offsets = blend.fit_offsets(table, gap)
+    rest = np.abs(gap - table @ offsets) / table.sum(axis=1)
+    report(f"offsets of the elements: median rest {1e3 * np.median(rest):.0f} meV/atom over {len(gap)} structures")
+    for number in numbers:
+        structures, nequix, tensornet = _raw(folder, number)
+        labels, teacher = blend.blended(structures, nequix, tensornet, offsets, _pressures(folder, number))
+        _write(folder / f"structures-{number}.npz", **structures, teacher=teacher)
+        for functional, arrays in labels.items():
+            _write(folder / f"labels-{functional}-{number}.npz", **arrays)
+        (folder / f"check-{number}.json").write_text(json.dumps({"distrusted": []}))
+    content = json.loads((folder / "manifest.json").read_text())
+    content |= {"shards": len(numbers), "offsets_ev": dict(enumerate(offsets.round(6).tolist()))}
+    partial = folder / ".manifest.json"
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(folder / "manifest.json")
+
+
+def _raw(folder: Path, number: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
+    """Structures of a shard, Nequix' labels with NaN where it has none, TensorNet's by functional."""
+    structures = _read(folder / "tensornet" / f"structures-{number}.npz")
+    tensornet = {f: _read(folder / "tensornet" / f"labels-{f}-{number}.npz") for f in FUNCTIONALS}
+    index = _read(folder / "nequix" / f"structures-{number}.npz")["index"]
+    labels = _read(folder / "nequix" / f"labels-PBE-{number}.npz")
+    sizes = np.diff(structures["offsets"])
+    chosen = np.isin(np.arange(len(sizes)), index)
+    nequix: dict[str, FloatArray] = {
+        "energy": np.full(len(sizes), np.nan),
+        "forces": np.full((len(structures["numbers"]), 3), np.nan),
+        "stress": np.full((len(sizes), 6), np.nan),
+    }
+    nequix["energy"][chosen], nequix["stress"][chosen] = labels["energy"], labels["stress"]
+    nequix["forces"][np.repeat(chosen, sizes)] = labels["forces"]
+    return structures, nequix, tensornet
+
+
+def _pressures(folder: Path, number: str) -> dict[str, tuple[float, float]]:
+    """For each crystal at rest that SevenNet labelled: how its pressure of the change of functional differs, and V0."""
+    paths = [folder / "sevennet" / f"labels-{f}-{number}.npz" for f in FUNCTIONALS]
+    if not all(path.exists() for path in paths):
+        return {}
+    crystals = _read(folder / "sevennet" / f"structures-{number}.npz")
+    first, second = (_read(path)["stress"][:, :3].mean(axis=1) for path in paths)
+    wanted = first - second
+    structures, _, tensornet = _raw(folder, number)
+    change = -(tensornet["r2SCAN"]["stress"] - tensornet["PBE"]["stress"])[:, :3].mean(axis=1)
+    calm = np.flatnonzero(structures["kind"] == "relaxed")
+    bases = _unpacked(crystals)
+    found = {}
+    for base, atoms, row, pressure in zip(crystals["base"], bases, calm, wanted, strict=True):
+        correction = float(pressure - change[row])
+        if set(atoms.numbers.tolist()) != {_NOT_CORRECTED} and abs(correction) < _LARGEST_CORRECTION:
+            found[str(base)] = (correction, atoms.get_volume() / len(atoms))
+    return found

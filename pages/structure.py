@@ -124,7 +124,8 @@ def show_view(atoms: Atoms, info: CrystalInfo, crystal: frame.Crystal, name_site
         )
     frame.downloads(
         [
-            ("CIF", f"{crystal.file_name}.cif", "chemical/x-cif", partial(write_structure, atoms, "cif")),
+            ("CIF", f"{crystal.file_name}.cif", "chemical/x-cif", partial(write_structure, atoms, "cif-symmetric")),
+            ("CIF, P1", f"{crystal.file_name}-p1.cif", "chemical/x-cif", partial(write_structure, atoms, "cif")),
             ("POSCAR", f"{crystal.file_name}.vasp", "text/plain", partial(write_structure, atoms, "poscar")),
             ("extended XYZ", f"{crystal.file_name}.xyz", "chemical/x-xyz", partial(write_structure, atoms, "extxyz")),
         ],

@@ -2,6 +2,7 @@
 from . import testing as testing
 from .comparison.compare import compare as compare
 from .comparison.compare_batch import compare_batch as compare_batch
+from .errors import StructureError as StructureError
 from .errors import Sus2Error as Sus2Error
 from .properties.elastic.calculate import elastic as elastic
 from .properties.eos.calculate import eos as eos
@@ -13,6 +14,7 @@ from .registry.load import load as load
 from .registry.load import models as models
 from .relaxation.relax import relax as relax
 from .relaxation.relax_many import relax_many as relax_many
+from .structures.files import read_structure as read_structure
 from .trust.known_values.lookup import known_values as known_values
 from .validation.model_check import check as check
 from .validation.model_check import sanity as sanity

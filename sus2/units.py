@@ -21,6 +21,7 @@ THZ_TO_INV_CM: Final = 1e12 / (_c.c * 100.0)
 THZ_TO_MEV: Final = _c.h * 1e12 / _c.e * 1e3
 EV_TO_K: Final = _c.e / _c.k
 EV_TO_KJ_PER_MOL: Final = _c.e * _c.N_A / 1e3
+BOHR_TO_A: Final = _c.physical_constants["Bohr radius"][0] / _c.angstrom
 THZ_A_TO_M_PER_S: Final = 1e12 * _c.angstrom
 # e^2 / (4 pi eps0), the Coulomb energy of two elementary charges times their distance.
 COULOMB_EV_A: Final = _c.e / (4.0 * math.pi * _c.epsilon_0) / _c.angstrom

@@ -61,7 +61,7 @@ def export(
                 partial(write_structure, relaxed, fmt),
             )
             for label, ending, mime, fmt in (
-                ("CIF", "cif", "chemical/x-cif", "cif"),
+                ("CIF", "cif", "chemical/x-cif", "cif-symmetric"),
                 ("POSCAR", "vasp", "text/plain", "poscar"),
             )
         ]
@@ -100,6 +100,7 @@ def provenance(shown: Shown, crystal: Crystal) -> dict[str, Any]:
         "crystal": {
             "label": crystal.label,
             "formula": crystal.info.formula,
+            "notices": list(crystal.atoms.info.get("notices", [])),
             "content_sha256_40": content_key(crystal.atoms),
             "symbols": crystal.atoms.get_chemical_symbols(),
             "cell_a": crystal.atoms.cell.tolist(),

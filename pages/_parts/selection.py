@@ -17,8 +17,18 @@ from pages._parts.uploads import contents
 from sus2.errors import StructureError, Sus2Error, UnknownElementError
 from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
-from sus2.structures import CrystalInfo, content_key, describe, elements_of, read_structure, sample
+from sus2.structures import (
+    Choice,
+    CrystalInfo,
+    OpenChoiceError,
+    content_key,
+    describe,
+    elements_of,
+    read_structure,
+    sample,
+)
 
+MAX_CHOICES = 12
 HASH = re.compile(r"[0-9a-f]{40}")
 
 
@@ -95,6 +105,7 @@ def choose_crystal(key: str) -> None:
     """Make a sample or a kept upload the chosen crystal (for callbacks)."""
     st.session_state["crystal_key"] = key
     st.session_state.pop("upload_error", None)
+    st.session_state.pop("upload_choices", None)
     renew("sample_box")
     if not HASH.fullmatch(key):
         # A new key empties the upload box, which would otherwise still name the file.
@@ -148,12 +159,26 @@ def file_chosen(key: str) -> None:
     if uploaded is None:
         return
     try:
-        atoms = read_structure(uploaded.name, contents(uploaded))
-        _info(content_key(atoms), atoms)  # raises where the pages could not describe it, and keeps it for them
+        data = contents(uploaded)
     except Sus2Error as error:
         st.session_state["upload_error"] = str(error)
         return
-    choose_crystal(keep_crystal(uploaded.name, atoms))
+    read_upload(uploaded.name, data)
+
+
+def read_upload(name: str, data: bytes, choice: Choice | None = None) -> None:
+    """Choose the crystal of a file; where the file leaves a choice, keep it for the panel to ask (for callbacks)."""
+    st.session_state.pop("upload_error", None)
+    st.session_state.pop("upload_choices", None)
+    try:
+        atoms = read_structure(name, data, **({choice.argument: choice.value} if choice else {}))
+        _info(content_key(atoms), atoms)  # raises where the pages could not describe it, and keeps it for them
+    except Sus2Error as error:
+        st.session_state["upload_error"] = str(error)
+        if isinstance(error, OpenChoiceError):
+            st.session_state["upload_choices"] = (name, data, error.choices[:MAX_CHOICES])
+        return
+    choose_crystal(keep_crystal(name, atoms))
 
 
 # Chosen model ---------------------------------------------------------------------------------------------------

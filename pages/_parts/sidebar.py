@@ -18,6 +18,7 @@ from pages._parts.selection import (
     listed,
     model_chosen,
     models,
+    read_upload,
     renew,
     sample_chosen,
     uploads,
@@ -64,6 +65,15 @@ def sidebar() -> None:
         )
         if "upload_error" in st.session_state:
             error(st.session_state["upload_error"])
+        if "upload_choices" in st.session_state:
+            name, data, choices = st.session_state["upload_choices"]
+            for k, choice in enumerate(choices):
+                st.button(
+                    f"Read {plain(choice.label)}",
+                    key=f"upload_choice_{k}",
+                    on_click=read_upload,
+                    args=(name, data, choice),
+                )
         with guard():
             chosen = crystal()
             info = chosen.info
@@ -72,6 +82,8 @@ def sidebar() -> None:
                 f"{info.n_atoms} {'atom' if info.n_atoms == 1 else 'atoms'}",
                 unsafe_allow_html=True,
             )
+            for notice in chosen.atoms.info.get("notices", []):
+                st.warning(plain(notice), icon=":material/info:")
             st.session_state["crystal_label"] = chosen.label
             _model_panel(chosen)
         _footer()

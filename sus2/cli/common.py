@@ -45,11 +45,20 @@ def structure(name: str) -> Any:
     """The crystal of a file or sample; raises StructureError."""
     if name in {s.key for s in samples()} and not Path(name).exists():
         return sample(name).atoms()
-    path = Path(name)
+    path, choice = Path(name), {}
+    if not path.is_file() and "#" in name:
+        # crystals.cif#block=two, #setting=P b n m, #order
+        place, _, wanted = name.rpartition("#")
+        key, _, value = wanted.partition("=")
+        if key in ("block", "setting", "order") and Path(place).is_file():
+            path, choice = Path(place), {key: value if key != "order" else True}
     if not path.is_file():
         raise StructureError(f"There is no file '{name}', nor a sample of that key (see: sus2 samples).")
     try:
-        return read_structure(path.name, file_bytes(path, settings().max_upload_mb))
+        atoms = read_structure(path.name, file_bytes(path, settings().max_upload_mb), **choice)
+        for notice in atoms.info["notices"]:
+            typer.echo(f"{path.name}: {notice}", err=True)
+        return atoms
     except OSError as error:
         raise StructureError(f"{path.name} cannot be read ({error.strerror}).") from None
 
@@ -138,7 +147,12 @@ def each(
             )
             continue
         if as_json:
-            about = {"structure": name} if len(names) > 1 else {}
+            notices = list(atoms.info.get("notices", []))
+            about = (
+                {"structure": name, "notices": notices}
+                if len(names) > 1
+                else {"structure": {"name": name, "notices": notices}}
+            )
             typer.echo(json.dumps(about | content(result, loaded[key])))
         else:
             show(result, loaded[key])
@@ -164,7 +178,7 @@ def progress_bar(label: str) -> Iterator[Progress]:
 
 def write(atoms: Any, path: Path) -> None:
     """Write a crystal in the format of the file's ending."""
-    formats = {".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".xyz": "extxyz", ".extxyz": "extxyz"}
+    formats = {".cif": "cif-symmetric", ".vasp": "poscar", ".poscar": "poscar", ".xyz": "extxyz", ".extxyz": "extxyz"}
     fmt = "poscar" if path.name.upper().startswith(("POSCAR", "CONTCAR")) else formats.get(path.suffix.lower())
     if fmt is None:
         raise Sus2Error(f"'{path.name}': give the output file the ending .cif, .vasp or .xyz.")

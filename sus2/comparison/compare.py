@@ -24,7 +24,7 @@ from sus2.properties.property import Property
 from sus2.registry.load import ranking
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
-from sus2.structures import check_crystal, elements_of, standardise, to_atoms
+from sus2.structures import check_crystal, elements_of, formula_units, standardise, to_atoms
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
@@ -279,6 +279,4 @@ def _check_arguments(
 
 
 def _formula(atoms: Atoms) -> str:
-    from pymatgen.core import Composition
-
-    return str(Composition(atoms.get_chemical_formula()).reduced_formula)
+    return formula_units(atoms).formula

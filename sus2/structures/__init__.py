@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sus2.structures.choices import Choice, OpenChoiceError
 from sus2.structures.crystal import (
     CrystalInfo,
     CrystalSystem,
@@ -16,13 +17,17 @@ from sus2.structures.crystal import (
     to_atoms,
 )
 from sus2.structures.files import FORMATS, read_structure, write_structure
+from sus2.structures.formula import FormulaUnits, formula_units
 from sus2.structures.samples import DEFAULT_SAMPLE, Sample, sample, samples
 
 __all__ = [
     "DEFAULT_SAMPLE",
     "FORMATS",
+    "Choice",
     "CrystalInfo",
     "CrystalSystem",
+    "FormulaUnits",
+    "OpenChoiceError",
     "Orbit",
     "Sample",
     "check_crystal",
@@ -30,6 +35,7 @@ __all__ = [
     "crystal_system",
     "describe",
     "elements_of",
+    "formula_units",
     "read_structure",
     "sample",
     "samples",

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from sus2.errors import StructureError
 from sus2.settings import settings
-from sus2.structures.symmetry import dataset, right_handed, standard_cell
+from sus2.structures.formula import formula_units
+from sus2.structures.symmetry import KIND, dataset, has_isotopes, right_handed, standard_cell
 from sus2.units import AMU_PER_A3_TO_KG_PER_M3
 
 if TYPE_CHECKING:
@@ -145,14 +146,15 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
 
 def check_cell(cell: NDArray[np.float64]) -> None:
     """Raise StructureError for a cell (3, 3), angstrom, so long or so flat that searches for neighbours break down."""
-    volume = abs(float(np.linalg.det(cell)))
     lengths = np.linalg.norm(cell, axis=1)
     if lengths.max() > MAX_LENGTH_A:
         raise StructureError(
             f"A lattice vector is {lengths.max():.4g} Å long; at most {MAX_LENGTH_A:.0f} Å are allowed."
         )
-    faces = [float(np.linalg.norm(np.cross(cell[(i + 1) % 3], cell[(i + 2) % 3]))) for i in range(3)]
-    height = volume / max(max(faces), 1e-30)
+    # The lengths of the reciprocal vectors are those of the heights, inverted.
+    height = 0.0
+    if abs(float(np.linalg.det(cell))) > 1e-12:
+        height = 1.0 / float(np.linalg.norm(np.linalg.inv(cell), axis=0).max())
     if height < MIN_HEIGHT_A:
         raise StructureError(
             f"The cell is only {height:.3g} Å thick, so it is flat or its unit is not Å; correct the cell."
@@ -168,9 +170,7 @@ def describe(structure: Atoms | Structure, *, symprec: float = SYMPREC_A) -> Cry
     atoms = to_atoms(structure)
     check_crystal(atoms)
     data = _dataset(atoms, symprec)
-    from pymatgen.core import Composition
-
-    reduced, units = Composition(atoms.get_chemical_formula()).get_reduced_formula_and_factor()
+    units = formula_units(atoms)
     scaled = atoms.get_scaled_positions()
     orbits = []
     equivalent = np.asarray(data.equivalent_atoms)
@@ -182,8 +182,8 @@ def describe(structure: Atoms | Structure, *, symprec: float = SYMPREC_A) -> Cry
     volume = abs(float(atoms.cell.volume))
     number = int(data.number)
     return CrystalInfo(
-        formula=str(reduced),
-        formula_units=round(units),
+        formula=units.formula,
+        formula_units=units.count,
         n_atoms=len(atoms),
         elements=elements_of(atoms),
         space_group_symbol=str(data.international),
@@ -215,8 +215,12 @@ def standardise(
     found = standard_cell(right_handed(atoms)[0], symprec, primitive=to == "primitive")
     if found is None:
         raise StructureError(f"spglib finds no standard cell within {symprec:g} Å; check the coordinates.")
-    cell, scaled, numbers = found
-    return Atoms(numbers=numbers, cell=cell, scaled_positions=scaled, pbc=True)
+    cell, scaled, kinds = found
+    out = Atoms(numbers=kinds % KIND, cell=cell, scaled_positions=scaled, pbc=True)
+    if has_isotopes(atoms):
+        masses = dict(zip(right_handed(atoms)[0][2].tolist(), atoms.get_masses(), strict=True))
+        out.set_masses([masses[k] for k in kinds.tolist()])
+    return out
 
 
 def elements_of(atoms: Atoms) -> tuple[str, ...]:
@@ -291,6 +295,8 @@ def content_key(atoms: Atoms) -> str:
     for part in (np.asarray(atoms.cell), atoms.positions):
         h.update((np.round(part, 8) + 0.0).astype("<f8").tobytes())
     h.update(np.asarray(atoms.pbc, dtype="u1").tobytes())
+    if has_isotopes(atoms):
+        h.update(np.round(atoms.get_masses(), 3).astype("<f8").tobytes())
     return h.hexdigest()[:40]
 
 

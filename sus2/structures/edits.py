@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures.crystal import SYMPREC_A, check_crystal, describe, elements_of, to_atoms
-from sus2.structures.symmetry import dataset, right_handed
+from sus2.structures.symmetry import dataset, has_isotopes, right_handed
 from sus2.voigt import NAMES
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ def _plain(structure: Atoms | Structure) -> Atoms:
     """A checked crystal of elements, cell and positions alone."""
     atoms = to_atoms(structure)
     check_crystal(atoms)
-    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    masses = atoms.get_masses() if has_isotopes(atoms) else None
+    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True, masses=masses)
 
 
 def _checked(atoms: Atoms) -> Atoms:

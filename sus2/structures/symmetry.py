@@ -9,18 +9,37 @@ from typing import Any
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.data import atomic_masses
 from numpy.typing import NDArray
 
 MAX_KEPT = 256
+KIND = 1000
+"""Added to the atomic number for a second isotope of an element."""
 
 Cell = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]
 """Lattice vectors (3, 3) in rows, angstrom; fractional coordinates (n, 3); atomic numbers (n,)."""
 
 
+def has_isotopes(atoms: Atoms) -> bool:
+    """Whether an atom's mass is not the natural one, within 5 %."""
+    return atoms.has("masses") and not np.allclose(atoms.get_masses(), atomic_masses[atoms.numbers], rtol=0.05)
+
+
 def right_handed(atoms: Atoms) -> tuple[Cell, list[int]]:
-    """The cell of a crystal for spglib, with two axes exchanged where it is left-handed, and the order of the axes."""
+    """The cell of a crystal for spglib, with two axes exchanged where it is left-handed, and the order of the axes.
+
+    Isotopes are different kinds of atoms: the first has its atomic number, others that plus a multiple of KIND.
+    """
     order = [0, 1, 2] if np.linalg.det(np.asarray(atoms.cell)) > 0 else [1, 0, 2]
-    return (np.asarray(atoms.cell)[order], atoms.get_scaled_positions()[:, order], atoms.numbers), order
+    numbers = atoms.numbers
+    if has_isotopes(atoms):
+        pairs = list(zip(numbers.tolist(), np.round(atoms.get_masses(), 3).tolist(), strict=True))
+        seen: dict[int, list[float]] = {}
+        for z, mass in pairs:
+            if mass not in (known := seen.setdefault(z, [])):
+                known.append(mass)
+        numbers = np.array([z + KIND * seen[z].index(mass) for z, mass in pairs])
+    return (np.asarray(atoms.cell)[order], atoms.get_scaled_positions()[:, order], numbers), order
 
 
 def dataset(cell: Cell, symprec: float) -> Any:

@@ -61,7 +61,7 @@ def message(data: str | bytes, name: str = "upload.dat") -> str:
         read_structure(name, data.encode() if isinstance(data, str) else data)
     text = str(caught.value)
     assert "\n" not in text
-    assert len(text) < 400
+    assert len(text) < 500
     assert text.endswith(".")
     return text
 
@@ -394,7 +394,7 @@ CIF = write_structure(sample("mgo").atoms(), "cif")
         (SI_POSCAR.replace("2\nDirect", "9\nDirect"), "ends too early"),
         (SI_POSCAR.replace("2\nDirect", "999999999\nDirect"), "promise 999,999,999"),
         (SI_POSCAR.replace("2\nDirect", "0\nDirect"), "'0' is no number of atoms"),
-        (SI_POSCAR.replace("Direct", "Indirect"), "Direct or Cartesian"),
+        (SI_POSCAR.replace("Direct\n", ""), "Direct or Cartesian"),
         (SI_POSCAR.replace("0.25 0.25 0.25", "0.25 0.25"), "Line 10 has fewer than three"),
         (SI_POSCAR.replace("0.25 0.25 0.25", "inf 0.25 0.25"), "not a finite number"),
         (SI_POSCAR.replace("2.7 2.7 0", "0 0 0"), "no volume"),
@@ -403,7 +403,7 @@ CIF = write_structure(sample("mgo").atoms(), "cif")
         (CIF.replace("_cell_length_a", "_x"), "gives no cell"),
         (CIF[: CIF.index("_atom_site_type_symbol")], "cannot be read|no atoms"),
         (CIF.replace("Mg", "Qx"), "no chemical element|cannot be read|no atoms"),
-        (CIF.replace("  1\n", "  0.5\n").replace("  1.0\n", "  0.5\n"), "partially occupied"),
+        (CIF.replace(" 1.0\n", " 0.5\n"), "partially occupied"),
         ("data_x\n", "gives no cell"),
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),

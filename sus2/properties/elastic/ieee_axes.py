@@ -22,7 +22,7 @@ from ase import Atoms
 from sus2.derivatives.elastic_tensors import tensor_to_voigt, voigt_to_tensor
 from sus2.errors import StructureError
 from sus2.structures.crystal import CrystalSystem, crystal_system
-from sus2.structures.symmetry import dataset, right_handed, standard_cell
+from sus2.structures.symmetry import KIND, dataset, right_handed, standard_cell
 from sus2.types import Array
 
 # Lengths and angles nearer than this (relative) are not told apart.
@@ -62,7 +62,7 @@ def primitive_cell(atoms: Atoms, symprec: float) -> Atoms:
     if found is None:
         raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
     lattice, scaled, numbers = found
-    return Atoms(numbers=numbers, scaled_positions=scaled, cell=lattice, pbc=True)
+    return Atoms(numbers=numbers % KIND, scaled_positions=scaled, cell=lattice, pbc=True)
 
 
 def crystal_axes(atoms: Atoms, symprec: float) -> CrystalAxes:

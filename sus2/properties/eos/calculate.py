@@ -18,7 +18,7 @@ from sus2.properties.eos.result import EosResult
 from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
-from sus2.structures import check_crystal, to_atoms
+from sus2.structures import check_crystal, formula_units, to_atoms
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 
@@ -148,9 +148,7 @@ def fitted_eos(
             except FitError:
                 # Another model's failure says nothing against the chosen one; it is left out.
                 continue
-    from pymatgen.core import Composition
-
-    formula, units = Composition(centre.get_chemical_formula()).get_reduced_formula_and_factor()
+    units = formula_units(centre)
     return EosResult(
         fit=fits[model],
         fits={name: fits[name] for name in MODELS if name in fits},
@@ -161,8 +159,8 @@ def fitted_eos(
         atoms=centre,
         relaxation=relaxation,
         relaxed_points=relaxed_points,
-        formula=str(formula),
-        formula_units=round(units),
+        formula=units.formula,
+        formula_units=units.count,
         potential=potential if isinstance(potential, Potential) else None,
     )
 

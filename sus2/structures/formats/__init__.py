@@ -1,0 +1,2 @@
+"""Readers of structure files other than CIF; each takes text and gives Atoms with info["notices"], or raises
+StructureError. None runs code, unpickles, or opens another file."""

@@ -1,0 +1,185 @@
+"""VASP's POSCAR and CONTCAR, XDATCAR, and vasprun.xml."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+
+import numpy as np
+from ase import Atoms
+
+from sus2.errors import StructureError, printable
+from sus2.structures.formats.words import MALFORMED, element, floats, is_number, malformed, triple, with_masses
+
+_CONFIGURATION = re.compile(r"^\s*Direct\s+configuration\s*=", re.IGNORECASE)
+
+
+def is_poscar(text: str) -> bool:
+    """Whether lines 2 to 5 are a scale and three vectors; the first line may be anything."""
+    lines = text[:4000].splitlines()
+    if len(lines) < 5:
+        return False
+    scale = lines[1].split()
+    vectors = [line.split()[:3] for line in lines[2:5]]
+    return bool(scale) and is_number(scale[0]) and all(len(v) == 3 and all(map(is_number, v)) for v in vectors)
+
+
+def read_poscar(text: str) -> Atoms:
+    """POSCAR of VASP 4, 5 or 6, or the last configuration of an XDATCAR.
+
+    Line 2 holds one scale (below zero: the volume) or three; the mode is Cartesian for C and K, else direct, as VASP
+    has it. Without a line of symbols these come from the first line or from behind the positions.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        That names the line.
+    """
+    raw = text.splitlines()
+    at = [k for k, line in enumerate(raw) if _CONFIGURATION.match(line)]
+    if len(at) > 1:
+        # Each configuration of a changing cell has its own header of seven lines.
+        start = at[-1] - 7
+        header = raw[start : at[-1]] if start > 0 and is_poscar("\n".join(raw[start : start + 5])) else raw[: at[0]]
+        atoms = _read(header + raw[at[-1] :])
+        atoms.info["notices"].append(f"The file has {len(at)} configurations; the last one was taken.")
+        return atoms
+    return _read(raw)
+
+
+def _read(raw: list[str]) -> Atoms:
+    lines = [line.split("!")[0].split("#")[0].split() for line in raw]
+    notices: list[str] = []
+    try:
+        cell, scale = _cell(lines)
+        words = lines[5]
+        named = not (words and all(w.isdecimal() for w in words))
+        counts_at = 6 if named else 5
+        counts = _counts(lines[counts_at], counts_at + 1)
+        if sum(counts) > len(lines):
+            raise StructureError(f"The counts promise {sum(counts):,} atoms but the file is shorter; it is cut off.")
+        start = counts_at + 1
+        selective = bool(lines[start]) and lines[start][0][0] in "sS"
+        start += selective
+        mode = lines[start][0] if lines[start] else ""
+        if not mode or is_number(mode):
+            raise StructureError(f"Line {start + 1} must say Direct or Cartesian.")
+        total = sum(counts)
+        body = lines[start + 1 : start + 1 + total]
+        rows = np.array([triple(lines[start + 1 + k], start + 2 + k) for k in range(total)])
+    except IndexError:
+        raise StructureError("The POSCAR file ends too early; it is cut off.") from None
+    behind = [_symbol_behind(row) for row in body]
+    symbols = [_plain_symbol(w) for w in words] if named else _old_symbols(raw[0], len(counts))
+    if symbols is None:
+        if not all(behind):
+            raise StructureError(
+                "The POSCAR file does not name its elements: write them on the line above their counts (line 6)."
+            )
+        species = [element(s) for s in behind]
+    else:
+        if not named:
+            notices.append(f"The elements were taken from the first line: {' '.join(symbols)}.")
+        if len(symbols) != len(counts):
+            raise StructureError(f"{len(symbols)} elements but {len(counts)} counts in lines 6 and 7.")
+        # A symbol without atoms may be anything.
+        species = [kind for s, n in zip(symbols, counts, strict=True) for kind in [element(s) if n else (0, None)] * n]
+        wrong = [b for b, (z, _) in zip(behind, species, strict=True) if b and element(b)[0] != z]
+        if wrong:
+            notices.append(f"Behind the positions stands {wrong[0]}, but {symbols[0]} ... above them was used.")
+    numbers, masses = [z for z, _ in species], [m for _, m in species]
+    if not numbers:
+        raise StructureError("The POSCAR file holds no atoms.")
+    positions = rows * scale if mode[0] in "cCkK" else rows @ cell
+    return with_masses(Atoms(numbers, positions=positions, cell=cell, pbc=True), masses, notices)
+
+
+def _cell(lines: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
+    # Three numbers are scales along x, y and z; words behind one are a comment.
+    given = lines[1][: 3 if len(lines[1]) > 2 and all(map(is_number, lines[1][:3])) else 1]
+    if len(lines[1]) == 2 and all(map(is_number, lines[1])):
+        raise StructureError("Line 2 must hold one scale or three.")
+    scales = floats(given, 2)
+    cell = np.array([triple(lines[k], k + 1) for k in (2, 3, 4)])
+    if len(scales) == 3 and min(scales) <= 0.0:
+        raise StructureError("The three scales in line 2 must be positive.")
+    if len(scales) == 1 and scales[0] < 0:
+        scale = np.full(3, (-scales[0] / max(abs(np.linalg.det(cell)), 1e-30)) ** (1 / 3))
+    else:
+        scale = np.resize(scales, 3)
+    return cell * scale, scale
+
+
+def _counts(words: list[str], line: int) -> list[int]:
+    counts = []
+    for word in words:
+        if not (word.isascii() and word.isdecimal() and len(word) <= 9):
+            raise StructureError(f"Line {line}: '{printable(word, 30)}' is no number of atoms.")
+        counts.append(int(word))
+    if not counts:
+        raise StructureError(f"Line {line} holds no numbers of atoms.")
+    if not any(counts):
+        raise StructureError(f"Line {line}: '{words[0]}' is no number of atoms.")
+    return counts
+
+
+def _plain_symbol(word: str) -> str:
+    """Without what VASP adds of the POTCAR: Si_pv, Si/1234abcd."""
+    return word.split("/")[0].split("_")[0]
+
+
+def _is_symbol(word: str) -> bool:
+    try:
+        element(word)
+    except StructureError:
+        return False
+    return not word.isdecimal()
+
+
+def _old_symbols(comment: str, count: int) -> list[str] | None:
+    """The symbols that VASP 4 files have in their first line, if there are as many."""
+    words = [_plain_symbol(w) for w in comment.split()]
+    proper = all(_is_symbol(w) and w == w.capitalize() for w in words)
+    return words if len(words) == count and proper else None
+
+
+def _symbol_behind(row: list[str]) -> str:
+    """The element behind a position and its flags T and F."""
+    rest = row[3:]
+    if len(rest) >= 3 and all(w.strip(".").upper() in ("T", "F", "TRUE", "FALSE") for w in rest[:3]):
+        rest = rest[3:]
+    word = _plain_symbol(rest[0]) if rest else ""
+    # A site number may stand behind, as in Cs1.
+    match = re.fullmatch(r"([A-Z][a-z]?)\d*", word)
+    return match.group(1) if match and _is_symbol(match.group(1)) else ""
+
+
+def read_vasprun(text: str) -> Atoms:
+    """The last structure of a vasprun.xml, by ASE. Raises StructureError."""
+    if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
+        raise StructureError("The XML file declares entities, which are not read; remove them.")
+    from ase.io.vasp import read_vasp_xml
+
+    steps = text.count("<calculation>")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = list(read_vasp_xml(io.BytesIO(text.encode()), index=-1))
+    except (*MALFORMED, SyntaxError) as error:
+        raise malformed("vasprun.xml file", error) from None
+    if not found:
+        raise StructureError("The vasprun.xml file holds no structure; it may be cut off.")
+    atoms = Atoms(found[-1].numbers, positions=found[-1].positions, cell=found[-1].cell, pbc=True)
+    atoms.info["notices"] = [f"The file has {steps} ionic steps; the last one was taken."] if steps > 1 else []
+    return atoms

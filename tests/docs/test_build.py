@@ -36,7 +36,7 @@ def test_the_reference_builds_without_a_warning(api: ModuleType, root: Path, tmp
     done = subprocess.run(command, capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
-    for name in ("index.html", "sus2.html", "sus2/eos.html", "sus2/training/fit.html"):
+    for name in ("index.html", "sus2.html", "sus2/properties/eos.html", "sus2/training/fit.html"):
         assert (tmp_path / "out" / name).stat().st_size > 100
     assert "standard errors" in (tmp_path / "out" / "sus2" / "eos_models.html").read_text(encoding="utf-8")
 

@@ -33,10 +33,10 @@ Array = NDArray[np.float64]
 
 MEMBERS: Final = 16
 DIRECTIONS: Final = 96
-BASES: Final = 1500
-PER_BASE: Final = 9
+BASES: Final = 900
+PER_BASE: Final = 7
 # Structures that find the directions of readouts.
-_SAMPLE: Final = 1500
+_SAMPLE: Final = 800
 _FAR: Final = ("dimer", "wall", "atom")
 # Errors of energies within a base crystal that count as one, eV/atom, and their part relative to the energy.
 _ENERGY_EV: Final = 0.002

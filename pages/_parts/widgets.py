@@ -81,6 +81,12 @@ def number(value: float, digits: int, uncertainty: float | None = None) -> str:
     return f"{text} ± {uncertainty:.{digits}f}" if uncertainty >= 0.5 * 10**-digits else f"{text} ± {uncertainty:.1g}"
 
 
+def signed(value: float, digits: int) -> str:
+    """Write a number with its sign and a true minus."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
+
+
 def quantity(
     column: Any, label: str, value: str, unit: str, meaning: str, judged: tuple[str, str] | None = None
 ) -> None:

@@ -12,7 +12,7 @@ from ase import Atoms
 import sus2
 from pages._parts import frame
 from pages.lessons import parts
-from sus2.figures.lessons.curves import diagonal_figure
+from sus2.figures.lessons.universal import diagonal_figure
 from sus2.figures.lessons.waves import pattern_figure, stress_figure
 from sus2.figures.properties.elastic import surface_figure
 from sus2.lessons.first import BONDING, UNIVERSAL_MODEL, cauchy_arguments

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages._parts import frame
 from pages.lessons import parts
-from sus2.figures.lessons.curves import diagonal_figure, pairs_figure, two_curves_figure, universal_figure
+from sus2.figures.lessons.universal import diagonal_figure, pairs_figure, two_curves_figure, universal_figure
 from sus2.lessons.first import STRETCH, UNIVERSAL_MODEL
 from sus2.lessons.pairs import pair_scaling, shared_scaling
 from sus2.properties.eos.universal import UniversalEos, UniversalMaterial, universal_energy, universal_eos

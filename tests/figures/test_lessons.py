@@ -5,15 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sus2.figures.lessons.curves import (
-    b0_prime_figure,
-    diagonal_figure,
-    minimum_figure,
-    pairs_figure,
-    ranges_figure,
-    two_curves_figure,
-    universal_figure,
-)
+from sus2.figures.lessons.curves import b0_prime_figure, minimum_figure, ranges_figure
+from sus2.figures.lessons.universal import diagonal_figure, pairs_figure, two_curves_figure, universal_figure
 from sus2.figures.lessons.waves import (
     chain_figure,
     errors_figure,

@@ -87,7 +87,7 @@ def parse(raw: bytes, name: str) -> Any:
     PotentialFileError
         One sentence: of no known format, or damaged.
     """
-    if raw.startswith(MAGIC):
+    if raw.startswith(MAGIC) and _first_member(raw).endswith(b".npy"):
         return parse_compact(raw, source=name)
     text = text_of(raw, name)
     lines = text.splitlines()
@@ -114,6 +114,11 @@ def is_moment_tensor(text: str) -> bool:
     """Whether a text is a moment tensor file of MLIP-2 or MLIP-3 rather than one of SUS2-MLIP."""
     keys = {line.partition("=")[0].strip() for line in text.splitlines() if "=" in line}
     return text.lstrip().startswith("MTP") and "species_count" in keys and not keys & {"scaling_map", "scal_coeffs"}
+
+
+def _first_member(raw: bytes) -> bytes:
+    """Name of the first member of a zip file: torch's hold pickles, our own arrays alone."""
+    return raw[30 : 30 + int.from_bytes(raw[26:28], "little")]
 
 
 def _looks_like_setfl(lines: list[str]) -> bool:

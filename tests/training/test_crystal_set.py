@@ -11,8 +11,8 @@ from ase.build import bulk
 from ase.data import atomic_numbers
 
 from sus2.errors import DataError
-from sus2.training.data.crystals import blend, catalogue, fillings, substitution
-from sus2.training.data.crystals.catalogue import Crystal
+from sus2.training.data.crystals import blend, fillings, substitution
+from sus2.training.data.crystals.crystal import ELEMENTS, Crystal
 from sus2.training.data.crystals.variations import PAIR_STRAIN, displaced_pair, strain_pair, varied
 from sus2.training.data.hold_out import HoldOut
 from sus2.training.data.sets import load_set
@@ -88,7 +88,7 @@ def test_salts_have_the_charges_of_their_sites() -> None:
     names = {c.name for c in fillings.binary_salts()}
     assert {"rocksalt:Na-Cl", "fluorite:Ca-F", "corundum:Al-O", "rutile:Ti-O"} <= names
     assert "rutile:Na-Cl" not in names
-    assert len(catalogue.ELEMENTS) == 89
+    assert len(ELEMENTS) == 89
 
 
 def energy(atoms: Atoms, teacher: str) -> tuple[float, np.ndarray, np.ndarray]:

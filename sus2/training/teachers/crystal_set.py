@@ -19,7 +19,7 @@ from ase import Atoms
 
 from sus2.errors import DataError
 from sus2.training.data.crystals import blend, catalogue
-from sus2.training.data.crystals.catalogue import Crystal
+from sus2.training.data.crystals.crystal import Crystal
 from sus2.training.data.crystals.variations import Variation, varied
 from sus2.training.data.dataset import FloatArray, reduced_formula
 from sus2.training.data.families import MAGNETIC, families_of

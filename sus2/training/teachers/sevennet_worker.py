@@ -6,7 +6,7 @@ The weights are the file that SUS2_SEVENNET names; tasks and files are those of 
 import os
 
 from ase_teacher import serve  # type: ignore[import-not-found]
-from sevenn.calculator import SevenNetCalculator  # type: ignore[import-not-found]
+from sevenn.calculator import SevenNetCalculator
 
 
 def _calculator(modal: str) -> SevenNetCalculator:

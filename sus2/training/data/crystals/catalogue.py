@@ -6,21 +6,19 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import spglib
 from ase import Atoms
-from ase.data import atomic_numbers, chemical_symbols, covalent_radii
+from ase.data import atomic_numbers, covalent_radii
 from ase.io import read
 
 from sus2.training.data import reference_sets
+from sus2.training.data.crystals import fillings, substitution
+from sus2.training.data.crystals.crystal import ELEMENTS, NOBLE, Crystal, known, primitive
 from sus2.training.data.families import METALS
+from sus2.training.data.prototypes import build
 
-_NO_TEACHER: Final = ("Po", "At", "Rn", "Fr", "Ra")
-ELEMENTS: Final = tuple(s for s in chemical_symbols[1:95] if s not in _NO_TEACHER)
-NOBLE: Final = frozenset({"He", "Ne", "Ar", "Kr", "Xe"})
 # Largest primitive cells; the cost of a label grows with the atoms.
 _LARGEST = {"mp": 16, "alexandria": 16, "wbm": 20, "public": 24, "element": 20}
 # Elements whose crystals no hexagonal packing but hcp itself is asked of: molecules, noble gases, soft metals.
@@ -29,61 +27,6 @@ _HCP_ONLY: Final = frozenset(
 )
 _MOLECULES: Final = {"H": 0.75, "N": 1.11, "O": 1.23, "F": 1.42, "Cl": 2.0, "Br": 2.3, "I": 2.68}
 _CLOSE: Final = 0.55
-
-
-@dataclass(frozen=True)
-class Crystal:
-    """A crystal to make structures of.
-
-    Its name, primitive cell, where it comes from, whether it is to be relaxed first (files give relaxed cells), its
-    structure type where known, and how many structures it gets (0 few, 1 usual, 2 known well).
-    """
-
-    name: str
-    atoms: Atoms
-    source: str
-    relax: bool
-    prototype: str = ""
-    detail: int = 1
-
-
-def known(atoms: Atoms) -> bool:
-    """Whether the teachers know all elements.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-
-    Returns
-    -------
-    bool
-        Whether each is among the 89.
-    """
-    return set(atoms.get_chemical_symbols()) <= set(ELEMENTS)
-
-
-def primitive(atoms: Atoms) -> Atoms:
-    """The primitive cell, or the cell as it is where symmetry finds no smaller one.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-
-    Returns
-    -------
-    Atoms
-        A new cell.
-    """
-    plain = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
-    try:
-        found = spglib.find_primitive((plain.cell.array, plain.get_scaled_positions(), plain.numbers), symprec=1e-3)
-    except spglib.SpglibError:
-        return plain
-    if found is None or len(found[2]) >= len(plain):
-        return plain
-    return Atoms(found[2], cell=found[0], scaled_positions=found[1], pbc=True)
 
 
 def _from_files(crystals: Sequence[tuple[str, Atoms]], source: str, detail: int = 1) -> list[Crystal]:
@@ -195,8 +138,6 @@ def elements() -> list[Crystal]:
     list of Crystal
         About seven of each element.
     """
-    from sus2.training.data.prototypes import build
-
     found = [c for c in acwf() if c.source == "element"]
     ground = reference_sets.matpes_elements("PBE")
     for i in range(len(ground)):
@@ -282,8 +223,6 @@ def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
         ``textbook``: elements, molecules, textbook binaries, binary salts of all cations; ``files``: crystals of
         databases, minerals, oxides; ``relatives``: AFLOW prototypes, ternary salts, alloys, and substitutions of all.
     """
-    from sus2.training.data.crystals import fillings, substitution
-
     names: set[str] = set()
     taken: set[tuple[str, str]] = set()
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from sus2.training.data.crystals.catalogue import ELEMENTS, NOBLE, Crystal
+from sus2.training.data.crystals.crystal import ELEMENTS, NOBLE, Crystal
 from sus2.training.data.families import Recipe
 from sus2.training.data.hold_out import TEXTBOOK_BINARIES
 from sus2.training.data.prototypes import build

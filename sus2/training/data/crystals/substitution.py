@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
-from sus2.training.data.crystals.catalogue import ELEMENTS, Crystal, known, primitive
+from sus2.training.data.crystals.crystal import ELEMENTS, Crystal, known, primitive
 from sus2.training.data.dataset import reduced_formula
 
 # Rows of elements with a common charge, or neighbours among the transition metals.

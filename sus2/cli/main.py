@@ -68,8 +68,12 @@ def about(
 
 @app.command()
 def models(as_json: AsJson = False) -> None:
-    """The shipped models."""
+    """The models: shipped ones, those of your folders, and plug-ins; a plug-in that is broken is said aside."""
+    from sus2.registry.others.plugins import found
+
     cards = sus2.models()
+    for problem in found().problems:
+        typer.echo(problem, err=True)
     if as_json:
         typer.echo(json.dumps([c.model_dump(mode="json") for c in cards]))
         return

@@ -138,6 +138,21 @@ def test_workers_make_it_by_name(offered: Callable[..., None]) -> None:
         PotentialRef(reference.name, reference.identity, precision="float32").load()
 
 
+def test_the_command_line_lists_them(written: Callable[[str], None]) -> None:
+    from typer.testing import CliRunner
+
+    from sus2.cli.main import app
+
+    written(
+        '[potentials.argon]\nfactory = "ase.calculators.lj:LennardJones"\nelements = ["Ar"]\n'
+        '[potentials.bad]\nfactory = "x:y"\nelements = ["Xx"]\n'
+    )
+    found = CliRunner().invoke(app, ["models"])
+    assert found.exit_code == 0
+    assert any(line.split()[:1] == ["argon"] for line in found.stdout.splitlines())
+    assert "'Xx' is not a chemical element" in found.stderr
+
+
 def test_a_table_that_is_no_table(written: Callable[[str], None]) -> None:
     written("potentials = 3\n")
     with pytest.raises(Sus2Error, match="must hold tables"):

@@ -20,6 +20,7 @@ from sus2.potential.card import Card
 from sus2.potential.mtp import format_mtp
 from sus2.properties.eos.equations import fit_eos
 from sus2.structures import sample, write_structure
+from tests.helpers_formats import CSCL
 from tests.helpers_spec import random_spec
 
 MINIMAL_CIF = """data_nacl
@@ -145,6 +146,7 @@ def structures() -> Mapping[str, tuple[str, bytes]]:
         "espresso": ("si.in", "&control\n/\nATOMIC_POSITIONS crystal\nSi 0 0 0\nSi 0.25 0.25 0.25\n"),
         "pdb": ("si.pdb", _ase(si, "proteindatabank")),
     }
+    texts |= {f"of others: {kind}": (f"{kind}.txt", text) for kind, text in CSCL.items()}
     return {kind: (name, text.encode()) for kind, (name, text) in texts.items()}
 
 

@@ -11,6 +11,7 @@ from tests.bad_input import bases
 from tests.bad_input.archives import archives
 from tests.bad_input.by_hand import HOSTILE_YAML, MARKUP, Make, by_hand, pickles
 from tests.bad_input.mutations import mutated
+from tests.helpers_formats import CSCL
 
 FINDS = Path(__file__).parent / "finds"
 """Files that fuzzing found to break a parser, one folder for each kind."""
@@ -24,6 +25,8 @@ PER_STRUCTURE, PER_POTENTIAL, PER_CARD, PER_CONFIG, PER_TRAINING, PER_REFERENCE,
     40,
     150,
 )
+OTHERS = frozenset(f"of others: {kind}" for kind in CSCL)
+PER_OTHER = 25
 BORN = """14.4
 11.7 0 0 0 11.7 0 0 0 11.7
 2.1 0 0 0 2.1 0 0 0 2.1
@@ -47,7 +50,7 @@ def corpus() -> Iterator[Case]:
         yield Case("structure", name, filename, make)
     for kind, (filename, data) in bases.structures().items():
         yield Case("structure", f"{kind}: whole", filename, lambda data=data: data)
-        yield from _damaged("structure", filename, data, PER_STRUCTURE, kind)
+        yield from _damaged("structure", filename, data, PER_OTHER if kind in OTHERS else PER_STRUCTURE, kind)
     for name, filename, make in archives():
         yield Case("archive", name, filename, make)
     yield from _potentials()

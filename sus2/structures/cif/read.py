@@ -154,7 +154,9 @@ def _rows(block: Block, cell: NDArray[np.float64], stated: Stated, notices: list
             raise StructureError("The CIF file holds no atoms that can be read; it may be cut off.")
         inverse = _inverse(block, cell)
         fractional = cartesian
-    length = len(fractional[0])
+    length, limit = len(fractional[0]), settings().max_atoms
+    if length > limit:
+        raise StructureError(f"The structure has {length:,} atoms; at most {limit:,} are allowed here.")
     labels = block.column("_atom_site_label") or block.column("_atom_site_type_symbol")
     types = block.column("_atom_site_type_symbol")
     if len(labels) != length or (types and len(types) != length) or any(len(c) != length for c in fractional):

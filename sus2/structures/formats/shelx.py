@@ -112,6 +112,8 @@ def _row(label: str, name: str, numbers: list[float], free: list[float]) -> Row:
         variable = free[k - 1]
         return rest * variable if number > 0 else rest * (1.0 - variable)
 
+    if not np.isfinite(numbers).all() or np.abs(numbers).max() > 1e4:
+        raise StructureError(f"The site {printable(label, 20)} has a number that is far too large; correct it.")
     try:
         z, mass = element(name.lstrip("$"))
         point = np.array([value(v) for v in numbers[:3]])

@@ -28,6 +28,7 @@ NOT_IMPORTED = (
     "sus2.training.teachers.worker",
     "sus2.training.teachers.nequix_worker",
     "sus2.training.teachers.second_opinion_worker",
+    "sus2.training.teachers.sevennet_worker",
     "sus2.potential.triton_kernels",
 )
 _LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)")

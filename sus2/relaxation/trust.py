@@ -9,6 +9,7 @@ from ase import Atoms
 
 from sus2.potential.potential import Potential
 from sus2.trust.assess import assessor
+from sus2.trust.committee import spread_of
 from sus2.trust.estimate import Estimate, Trust, safely, unknown
 
 # A typical energy of formation, eV/atom: what an error of an energy is relative to.
@@ -56,7 +57,7 @@ def trust_relaxation(result: Relaxed) -> Trust:
     volume = unknown("The cell was not relaxed.")
     if result.cell_free and abs(result.pressure_gpa) < 1e-9:
         per_atom = result.volume_a3 / n
-        percent = np.nan if found.committee is None else float(np.nanstd(found.committee.volume_percent(result.atoms)))
+        percent = np.nan if found.committee is None else spread_of(found.committee.volume_percent(result.atoms))
         volume = scaled(found.estimate("v0_a3_per_atom", per_atom, percent / 100.0 * per_atom), n)
     limits = (found.blocked,) if found.blocked else ()
     return Trust({"volume_a3": volume, "energy_ev": energy_estimate(result.potential, n, found.blocked)}, limits)

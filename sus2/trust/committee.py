@@ -148,6 +148,12 @@ def _committee(potential: Potential, members: Members) -> Committee | None:
     return None if basis is None else Committee(basis, members)
 
 
+def spread_of(deviations: Array) -> float:
+    """Standard deviation of the members that have a number; nan where none has."""
+    known = deviations[np.isfinite(deviations)]
+    return float(known.std()) if len(known) else float("nan")
+
+
 def birch_murnaghan(volumes: Array, energies: Array) -> Array:
     """V0, B0 (energy per volume), B0' and E0 of a Birch-Murnaghan fit by linear least squares; nan without minimum.
 

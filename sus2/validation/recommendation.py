@@ -24,6 +24,7 @@ from sus2.relaxation.relax import relax
 from sus2.structures import elements_of, standardise, to_atoms
 from sus2.trust.assess import Assessor
 from sus2.trust.calibration import relative_spreads
+from sus2.trust.committee import spread_of
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -165,7 +166,7 @@ def _predicted(cell: bytes, positions: bytes, numbers: tuple[int, ...], referenc
     spreads = {}
     if found.committee is not None:
         members = elastic_spread(found.committee, tensor, second_derivatives(tensor.atoms, potential))
-        percent = float(np.nanstd(found.committee.volume_percent(relaxed)))
+        percent = spread_of(found.committee.volume_percent(relaxed))
         own = {"v0_a3_per_atom": percent / 100.0 * values["v0_a3_per_atom"]}
         own |= {"k_vrh_gpa": float(np.std(members.k_vrh_gpa)), "g_vrh_gpa": float(np.std(members.g_vrh_gpa))}
         spreads = relative_spreads(values, own)

@@ -22,7 +22,7 @@ from sus2.properties.phonons.trust import frequency_spread
 from sus2.registry.applicability import extrapolation_grade
 from sus2.relaxation.relax import relax
 from sus2.structures import elements_of, standardise
-from sus2.trust.committee import Committee, committee_of
+from sus2.trust.committee import Committee, committee_of, spread_of
 from sus2.trust.crystal_class import crystal_class
 from sus2.trust.known_values import known_values, references
 
@@ -98,7 +98,7 @@ def record_of(
             raise Sus2Error(f"The volume changes by {relaxed.volume_change_percent:.0f} %.")
         values["v0_a3_per_atom"] = relaxed.volume_a3 / len(start)
         if committee is not None:
-            percent = float(np.nanstd(committee.volume_percent(relaxed.atoms)))
+            percent = spread_of(committee.volume_percent(relaxed.atoms))
             spreads["v0_a3_per_atom"] = percent / 100.0 * values["v0_a3_per_atom"]
         _harmonic(relaxed.atoms, potential, committee, values, spreads)
         if with_eos:
@@ -106,7 +106,7 @@ def record_of(
             values["b0_gpa"], values["b0_prime"] = found.b0_gpa, found.b0_prime
             if committee is not None:
                 s = committee.eos(found.volumes_a3, found.energies_ev, found.structures)
-                spreads["b0_gpa"], spreads["b0_prime"] = float(np.nanstd(s.b0_gpa)), float(np.nanstd(s.b0_prime))
+                spreads["b0_gpa"], spreads["b0_prime"] = spread_of(s.b0_gpa), spread_of(s.b0_prime)
     except (Sus2Error, ArithmeticError, ValueError) as error:
         failure = str(error)
     return Record(
@@ -146,7 +146,7 @@ def _harmonic(
         return
     found = elastic_spread(committee, tensor, second)
     spreads |= {n: float(found.c_gpa.std(axis=0)[p]) for n, p in zip(names, places, strict=True)}
-    spreads["k_vrh_gpa"], spreads["g_vrh_gpa"] = float(np.nanstd(found.k_vrh_gpa)), float(np.nanstd(found.g_vrh_gpa))
+    spreads["k_vrh_gpa"], spreads["g_vrh_gpa"] = spread_of(found.k_vrh_gpa), spread_of(found.g_vrh_gpa)
     moved = frequency_spread(committee, tensor.atoms, np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0.0]]), modes)
     if own.shape[1] > 3:
         spreads["gamma_to_thz"] = float(moved[:, 0, np.sort(np.argsort(np.abs(own[0]))[3:])[0]].std())

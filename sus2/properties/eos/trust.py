@@ -10,6 +10,7 @@ from ase import Atoms
 
 from sus2.relaxation.trust import energy_estimate, scaled
 from sus2.trust.assess import assessor
+from sus2.trust.committee import spread_of
 from sus2.trust.estimate import Estimate, Trust, safely, unknown
 from sus2.types import Array
 
@@ -77,7 +78,7 @@ def trust_eos(result: Curve) -> Trust:
     v, b, p = nan, nan, nan
     if found.committee is not None:
         spread = found.committee.eos(result.volumes_a3, result.energies_ev, result.structures)
-        v, b, p = (float(np.nanstd(x)) for x in (spread.v0_a3 / n, spread.b0_gpa, spread.b0_prime))
+        v, b, p = (spread_of(x) for x in (spread.v0_a3 / n, spread.b0_gpa, spread.b0_prime))
     volume = found.estimate("v0_a3_per_atom", result.v0_a3_per_atom, v)
     return Trust(
         {

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from sus2.trust.assess import assessor
+from sus2.trust.committee import spread_of
 from sus2.trust.estimate import Estimate, Trust, safely, unknown
 from sus2.types import Array
 
@@ -65,7 +66,7 @@ def trust_thermal(result: Heated) -> Trust:
     spread: dict[str, float] = {}
     volume, modulus = float(result.volumes_t_a3[0]), float(result.bulk_modulus_gpa[0])
     if found.committee is not None:
-        percent = float(np.nanstd(found.committee.volume_percent(result.atoms)))
+        percent = spread_of(found.committee.volume_percent(result.atoms))
         spread["v0_a3_per_atom"] = percent / 100.0
     per_atom = volume / result.n_atoms
     v = found.estimate("v0_a3_per_atom", per_atom, spread.get("v0_a3_per_atom", np.nan) * per_atom)

@@ -168,9 +168,7 @@ class Assessor:
             )
         model = self.calibration.quantities[quantity]
         count = model.crystals.get(self.crystal_class, 0)
-        kind = _WORDS[self.crystal_class] if count else "crystals of other kinds"
-        count = count or sum(model.crystals.values())
-        reason = f"Spread of the committee, calibrated on {count} {kind} of which it is known."
+        reason = f"Spread of the committee, calibrated on {count} {_WORDS[self.crystal_class]} of which it is known."
         return self._by_reference(Estimate(relative * size, relative, reason), quantity, value, size, reference)
 
     def _by_reference(

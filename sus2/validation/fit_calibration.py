@@ -38,9 +38,6 @@ LEVELS: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 FEWEST: Final = 12
 """Crystals that a quantity needs to be calibrated at all."""
 _FEWEST_OF_CLASS: Final = 4
-POOLED: Final = 20
-"""Crystals of all classes from which a class without its own may borrow."""
-_CAUTION: Final = 1.3
 _DEGREES: Final = 4.0
 # Precision of the prior on log sigma for one element and one class.
 _ELEMENT_PRIOR: Final = 3.0
@@ -145,16 +142,9 @@ def fit_calibration(weights_sha256: str, records: Sequence[Record]) -> tuple[Cal
         model = _fit(rows, base, Calibration(weights_sha256=weights_sha256, quantities=found))
         factors = _factors(rows, sigma)
         sigma *= np.array([factors.get(CLASSES[c], 1.0) for c in rows.classes])
-        if base and len(rows.records) >= POOLED:
-            # What the other quantities say of a class stands for one with too few known values of this.
-            overall = math.log(_factor(np.abs(rows.errors[np.isfinite(sigma)]) / sigma[np.isfinite(sigma)]))
-            middle = float(np.mean(list(model.classes.values()))) + max(overall, 0.0) + math.log(_CAUTION)
-            borrowed = {c: round(middle, 4) for c in CLASSES if c not in factors}
-        else:
-            borrowed = {}
         found[quantity] = model.model_copy(
             update={
-                "classes": borrowed | {c: round(model.classes[c] + math.log(f), 4) for c, f in factors.items()},
+                "classes": {c: round(model.classes[c] + math.log(f), 4) for c, f in factors.items()},
                 "crystals": {c: int((rows.classes == CLASSES.index(c)).sum()) for c in factors},
                 "references": _references(quantity, rows.records),
             }

@@ -19,6 +19,7 @@ from sus2.cli.common import AsJson
 from sus2.cli.compare import compare
 from sus2.cli.data import data_app
 from sus2.cli.export import export
+from sus2.cli.info import show_info
 from sus2.cli.properties import command_of
 from sus2.cli.screening import screen
 from sus2.cli.server import run_app, show_settings
@@ -46,6 +47,7 @@ app.command()(screen)
 app.command()(export)
 app.command("app")(run_app)
 app.command("settings")(show_settings)
+app.command("info")(show_info)
 
 for entry in catalogue().values():
     app.command(entry.name)(command_of(entry))

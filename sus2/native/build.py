@@ -106,9 +106,9 @@ def _found(*flags: str) -> tuple[ctypes.CDLL | None, Status]:
         loaded, status = _packaged(choice)
         if loaded is not None:
             return loaded, status
-        problem = status.problem
+        problem = status.problem if packaged_levels() else ""  # a checkout carries none
         if choice != "auto":
-            raise _refusal(f"SUS2_KERNELS is '{choice}', but {problem}.")
+            raise _refusal(f"SUS2_KERNELS is '{choice}', but {status.problem}.")
     try:
         path = _build(*flags)
         try:
@@ -145,7 +145,7 @@ def _typed(path: Path) -> ctypes.CDLL:
 
 def _packaged(choice: str) -> tuple[ctypes.CDLL | None, Status]:
     """The library of this level that the wheel carries; "auto": the best that the processor runs."""
-    found = [level for level in LEVELS if _packaged_path(level).is_file()]
+    found = packaged_levels()
     if not found:
         return None, Status("", problem="this installation carries no compiled kernels")
     try:
@@ -159,6 +159,11 @@ def _packaged(choice: str) -> tuple[ctypes.CDLL | None, Status]:
         return _typed(path), Status(path.stem.removeprefix("kernels-"), path)
     except (OSError, AttributeError) as error:
         return None, Status("", problem=f"the compiled kernels of this installation cannot be loaded ({error})")
+
+
+def packaged_levels() -> list[str]:
+    """The levels that this installation carries libraries for, lowest first; none in a checkout."""
+    return [level for level in LEVELS if _packaged_path(level).is_file()]
 
 
 def _packaged_path(level: str, folder: Path = FOLDER / "lib") -> Path:

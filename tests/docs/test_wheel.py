@@ -2,6 +2,7 @@
 
 By default the wheel is installed beside the libraries of the environment that runs the tests; with
 SUS2_EMPTY_ENVIRONMENT set (`make wheel`, continuous integration) every library is installed anew into an empty one.
+SUS2_WHEEL names a wheel that is tried instead of one made here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,8 @@ import pytest
 from playwright.sync_api import Browser
 
 import sus2
+from sus2.native import build
+from tests.conftest import require
 from tests.helpers_server import serving
 from tests.ui.conftest import browser, settled  # noqa: F401
 
@@ -28,7 +32,13 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
 
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout."""
+    """The wheel of this checkout, kernels included."""
+    if os.environ.get("SUS2_WHEEL"):
+        return root / os.environ["SUS2_WHEEL"]
+    try:
+        build.compiler()
+    except OSError as error:
+        require(f"a wheel needs a C++ compiler, but {error}")
     folder = tmp_path_factory.mktemp("wheel")
     _run([*PIP, "wheel", "--no-deps", "--wheel-dir", folder, root])
     return next(folder.glob("*.whl"))
@@ -116,29 +126,77 @@ def test_the_command_line_of_the_wheel(outside: Path, wheel: Path) -> None:
     assert after == before, "an installation may be read-only: nothing is written into it"
 
 
-def test_the_compiled_kernels_are_built_in_the_cache_and_not_needed(outside: Path) -> None:
-    report = "import sus2.native.kernels as k; print(k.available())"
+FIRST_RESULT = """
+import json, sus2
+from sus2.native import build
+potential = sus2.load("si-mlearn-pbe")
+found = potential.evaluate([sus2.structures.sample("si").atoms()])[0]
+print(json.dumps([potential.backend, build.status().level, build.status().problem, found.energy_ev]))
+"""
+
+
+def _first_result(outside: Path, **more: str) -> tuple[str, str, str, float]:
     python = outside / "environment" / "bin" / "python"
-    compiler = bool(os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++"))
-    built = _run([python, "-c", report], cwd=outside, env=_environment(outside)).strip()
-    assert built == str(compiler)
-    assert bool(list((outside / "cache" / "kernels").glob("*.so"))) == compiler
-    # Where nothing can be written (not even by root), the same numbers come from torch, without a word.
-    nowhere = {"SUS2_CACHE": "/proc/nowhere"} if Path("/proc").is_dir() else {"CXX": "/no/compiler"}
     done = subprocess.run(
-        [python, "-c", report],
-        cwd=outside,
-        env=_environment(outside, **nowhere),
-        capture_output=True,
-        text=True,
-        check=True,
+        [python, "-c", FIRST_RESULT], cwd=outside, env=_environment(outside, **more), capture_output=True, text=True
     )
-    assert (done.stdout.strip(), done.stderr) == ("False", "")
-    energies = []
-    for more in ({}, nowhere):
-        out = json.loads(_sus2(outside, "eos", "si", "--model", "si-mlearn-pbe", "--points", "5", "--json", **more))
-        energies.append(out["fits"]["birch-murnaghan"]["e0_ev"])
-    assert energies[0] == pytest.approx(energies[1], abs=1e-8)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    backend, level, problem, energy = json.loads(done.stdout)
+    return backend, level, problem, energy
+
+
+def test_the_tag_names_the_platform(wheel: Path) -> None:
+    python, abi, platform = wheel.stem.split("-")[-3:]
+    assert (python, abi) == ("py3", "none")
+    assert platform.startswith(("linux_", "manylinux_", "musllinux_", "macosx_", "win_"))
+    (about,) = [n for n in zipfile.ZipFile(wheel).namelist() if n.endswith(".dist-info/WHEEL")]
+    text = zipfile.ZipFile(wheel).read(about).decode()
+    assert "Root-Is-Purelib: false" in text
+    assert set(re.findall(r"Tag: py3-none-(.+)", text)) == set(platform.split("."))
+
+
+def test_compiled_kernels_without_a_compiler(
+    wheel: Path, outside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every level that this processor runs gives the same energy, and nothing is built."""
+    libraries = [n for n in zipfile.ZipFile(wheel).namelist() if n.startswith("sus2/native/lib/kernels-")]
+    assert {Path(n).stem for n in libraries} == {f"kernels-{level}" for level in build.levels_here()}
+    alone = {"CXX": "/no/compiler", "SUS2_CACHE": str(tmp_path)}
+    backend, best, problem, energy = _first_result(outside, **alone)
+    assert (backend, problem) == ("kernels", "")
+    levels = list(build.levels_here())
+    for level in levels[: levels.index(best) + 1]:
+        assert _first_result(outside, SUS2_KERNELS=level, **alone) == (
+            "kernels", level, "", pytest.approx(energy, abs=1e-10)
+        )  # fmt: skip
+    # Where nothing can be written (not even by root) it is the same.
+    nowhere = "/proc/nowhere" if Path("/proc").is_dir() else "/no/folder"
+    assert _first_result(outside, CXX="/no/compiler", SUS2_CACHE=nowhere)[:2] == ("kernels", best)
+    assert _first_result(outside, SUS2_KERNELS="off")[0::3] == ("torch", pytest.approx(energy, abs=1e-8))
+    assert list(tmp_path.iterdir()) == []
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        _first_result(outside, **alone)
+        times.append(time.perf_counter() - start)
+    with capsys.disabled():
+        print(f"\n[{wheel.name}: from the start of Python to the first energy {min(times):.2f} s, level {best}]")
+
+
+def test_a_build_for_this_very_processor_where_it_is_asked_for(outside: Path, tmp_path: Path) -> None:
+    compiler = bool(os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++"))
+    if not compiler:
+        require("there is no C++ compiler")
+    found = _first_result(outside, SUS2_KERNELS="native", SUS2_CACHE=str(tmp_path), CXX=os.environ.get("CXX", ""))
+    assert found[:3] == ("kernels", "native", "")
+    assert list((tmp_path / "kernels").iterdir())
+    # What cannot be built is said, and the wheel's own kernels compute.
+    backend, level, problem, _ = _first_result(outside, SUS2_KERNELS="native", CXX="/no/compiler")
+    assert backend == "kernels"
+    assert level in build.levels_here()
+    assert "/no/compiler" in problem
+    assert "/no/compiler" in _sus2(outside, "info", SUS2_KERNELS="native", CXX="/no/compiler")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from sus2.potential.torch_sweep import Sweep
+from tests.conftest import require
 from tests.contract.test_contract import ELEMENTS
 from tests.potential.test_torch_sweep import CASES, edges_of, structures
 
@@ -20,7 +21,7 @@ from tests.potential.test_torch_sweep import CASES, edges_of, structures
 @pytest.fixture(scope="module")
 def kernels() -> Iterator[ModuleType]:
     if importlib.util.find_spec("triton") is None:
-        pytest.skip("Triton is not installed")
+        require("Triton is not installed (it is built for Linux on x86-64 alone)")
     patch = pytest.MonkeyPatch()
     if not torch.cuda.is_available():
         patch.setenv("TRITON_INTERPRET", "1")

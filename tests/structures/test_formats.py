@@ -114,6 +114,7 @@ def test_masses_of_isotopes_are_kept() -> None:
 
 
 @pytest.mark.parametrize("fmt", ["cif", "cif-symmetric", "poscar", "extxyz"])
+@pytest.mark.filterwarnings("ignore:Issues encountered while parsing CIF")
 @pytest.mark.parametrize("key", ["si", "quartz", "srtio3", "zno", "mg"])
 def test_others_read_what_is_written(key: str, fmt: str) -> None:
     atoms = sample(key).atoms()

@@ -434,7 +434,7 @@ def test_large_files_and_cells_are_refused() -> None:
 def test_names_in_messages_are_short_and_plain() -> None:
     assert message("x", "../../etc/passwd").startswith("passwd is")
     assert message("x", "a\x1b[31m\u202eb" * 100).count("a") > 0
-    assert len(message("x", "n" * 10_000)) < 200
+    assert len(message("x", "n" * 10_000)) < len(message("x", "n")) + 100
 
 
 def test_class_names_in_json_are_ignored(tmp_path) -> None:

@@ -131,6 +131,13 @@ def test_a_primitive_cell_named_by_its_group_is_recognised() -> None:
     assert "taken as they are" in atoms.info["notices"][0]
 
 
+def test_a_setting_that_does_not_fit_is_no_primitive_cell() -> None:
+    data = cif("Bi1 .234 .234 .234", "_space_group_name_H-M_alt 'R -3 m :H'", 4.746, 57.2)
+    with pytest.raises(sus2.StructureError, match="R -3 m :R does"):
+        read_structure("x", data)
+    assert len(read_structure("x", data, setting="R -3 m :R")) == 2
+
+
 def test_what_contradicts_itself_is_said_or_refused() -> None:
     both = "_symmetry_space_group_name_H-M 'P m -3 m'\n_symmetry_Int_Tables_number 225"
     assert "contradicts itself" in read_structure("x", cif("Po1 0 0 0", both)).info["notices"][0]

@@ -99,6 +99,7 @@ def choose(block: Block, rows: Sequence[Row], cell: NDArray[np.float64], stated:
         if source.options and source is sources[0] and source.what.startswith("list"):
             break
     if first is None:
+        _offer_others(sources[0], cell)
         as_listed = candidates([IDENTITY])[0]
         if _is_whole(as_listed, cell, sources[0].numbers):
             notices.append(
@@ -319,6 +320,18 @@ def _refuse_open(source: Source, left: Sequence[Candidate]) -> None:
         f"write it in full, such as '{example}', or choose one with setting='{example}'.",
         [Choice("setting", label, label) for label in labels],
     )
+
+
+def _offer_others(source: Source, cell: NDArray[np.float64]) -> None:
+    """Refuse a setting that does not fit the cell where another one of its group does, as :H in rhombohedral axes."""
+    settings = [s for n in sorted(source.numbers) for s in groups.settings_of_number(n)]
+    labels = [o.source for o in map(_of_setting, settings) if fits(o, cell)]
+    if labels:
+        raise OpenChoiceError(
+            f"{_capital(source.what)} does not fit the cell, but {labels[0]} does; correct one of them, or choose "
+            f"setting='{labels[0]}'.",
+            [Choice("setting", label, label) for label in dict.fromkeys(labels)],
+        )
 
 
 def _contradictions(used: Source, operations: Operations, sources: Sequence[Source], notices: list[str]) -> None:

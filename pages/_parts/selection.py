@@ -171,7 +171,8 @@ def read_upload(name: str, data: bytes, choice: Choice | None = None) -> None:
     st.session_state.pop("upload_error", None)
     st.session_state.pop("upload_choices", None)
     try:
-        atoms = read_structure(name, data, **({choice.argument: choice.value} if choice else {}))
+        chosen: dict[str, Any] = {choice.argument: choice.value} if choice else {}
+        atoms = read_structure(name, data, **chosen)
         _info(content_key(atoms), atoms)  # raises where the pages could not describe it, and keeps it for them
     except Sus2Error as error:
         st.session_state["upload_error"] = str(error)

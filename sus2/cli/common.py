@@ -45,7 +45,8 @@ def structure(name: str) -> Any:
     """The crystal of a file or sample; raises StructureError."""
     if name in {s.key for s in samples()} and not Path(name).exists():
         return sample(name).atoms()
-    path, choice = Path(name), {}
+    path = Path(name)
+    choice: dict[str, Any] = {}
     if not path.is_file() and "#" in name:
         # crystals.cif#block=two, #setting=P b n m, #order
         place, _, wanted = name.rpartition("#")

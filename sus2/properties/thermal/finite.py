@@ -23,9 +23,11 @@ class FiniteDerivatives:
 
     Attributes
     ----------
-    energy_ev, volume_a3 : float
+    energy_ev
         Of the cell.
-    phonopy : Phonopy
+    volume_a3
+        Of the cell.
+    phonopy
         With force constants in a supercell.
     """
 
@@ -53,9 +55,9 @@ def finite_derivatives(atoms: Atoms, potential: Calculates) -> FiniteDerivatives
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         A primitive cell at rest.
-    potential : Calculates
+    potential
         The potential.
 
     Returns

@@ -215,8 +215,8 @@ def _named(block: Block, notices: list[str]) -> list[Source]:
         what = f"the space group '{printable(text, 40)}'"
         agreed = {int(n) for n in map(number, block.values(*_NUMBERS)) if n.is_integer()} & meant.numbers
         for settings, kept in ((meant.literal, found), (meant.loose, later)):
-            if settings := [s for s in settings if not agreed or s.number in agreed]:
-                kept.append(_of_settings(what, settings))
+            if fitting := [s for s in settings if not agreed or s.number in agreed]:
+                kept.append(_of_settings(what, fitting))
     others = block.value(*_NUMBERS) or block.column(*_LISTED) or block.value(*_HALL)
     if not found and not later and notices and not others:
         raise StructureError(notices.pop().removesuffix(".") + "; give its operations or its number.")

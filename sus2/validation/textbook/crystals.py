@@ -48,7 +48,7 @@ def crystals_of(elements: tuple[str, ...]) -> tuple[dict[str, Atoms], tuple[str,
 
     Parameters
     ----------
-    elements : tuple of str
+    elements
         Chemical symbols that a potential knows.
 
     Returns
@@ -66,13 +66,13 @@ def score_crystal(name: str, atoms: Atoms, potential: Calculates, progress: Prog
 
     Parameters
     ----------
-    name : str
+    name
         Its name in the report.
-    atoms : Atoms
+    atoms
         Its primitive cell.
-    potential : Calculates
+    potential
         The potential.
-    progress : Progress, optional
+    progress
         Called with the stage and the fraction that is done.
 
     Returns
@@ -138,13 +138,13 @@ def softening_factor(atoms: Atoms, potential: Calculates, patterns: int = 4, see
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         A relaxed crystal.
-    potential : Calculates
+    potential
         The potential.
-    patterns : int, default 4
+    patterns
         How many random displacements of a small supercell.
-    seed : int, default 0
+    seed
         Of these.
 
     Returns

@@ -27,24 +27,26 @@ class CrystalScore:
 
     Attributes
     ----------
-    crystal : str
+    crystal
         Formula and prototype, such as "Si diamond".
-    values : mapping of str to float
+    values
         Quantity of QUANTITIES -> the potential's value.
-    references : mapping of str to (float, str)
+    references
         Quantity -> the known value of the potential's functional, or of the nearest one, and which functional that is.
-    measured : mapping of str to float
+    measured
         Quantity -> the measured value.
-    elastically_stable, dynamically_stable : bool or None
-        Born's criteria; no imaginary frequency on the mesh. None where the step failed.
-    minima : int
+    elastically_stable
+        By Born's criteria; None where the step failed.
+    dynamically_stable
+        Whether there is no imaginary frequency on the mesh; None where the step failed.
+    minima
         Minima of E(V) between 0.6 and 1.6 of the volume.
-    softening : float
+    softening
         Restoring force per displacement at 0.2 angstrom over that at 0.02 angstrom, of random displacements: 1 in a
         harmonic crystal, far below where the energy surface is too flat away from the minimum.
-    problems : tuple of str
+    problems
         One sentence for each step that failed.
-    seconds : float
+    seconds
         Time that the crystal took.
     """
 
@@ -84,18 +86,22 @@ class DimerScore:
 
     Attributes
     ----------
-    pair : str
+    pair
         Such as "Na-Cl".
-    wall : bool
+    wall
         Whether the energy falls all the way from half to 0.8 of the sum of covalent radii.
-    minima : int
+    minima
         Minima between that and the cutoff.
-    roughest_ev_per_a : float
+    roughest_ev_per_a
         Largest difference between the slope of the energy and the force along the curve.
-    bond_a, measured_bond_a : float
-        Distance of the deepest minimum, and that of the molecule; nan without.
-    distances_a, energies_ev : tuple of float
-        The curve.
+    bond_a
+        Distance of the deepest minimum; nan without one.
+    measured_bond_a
+        Bond length of the molecule; nan where none is known.
+    distances_a
+        Of the curve.
+    energies_ev
+        At those distances.
     """
 
     pair: str
@@ -114,21 +120,25 @@ class Textbook:
 
     Attributes
     ----------
-    potential, functional, version : str
-        Of the potential; the version of its package for a plug-in.
-    crystals : tuple of CrystalScore
+    potential
+        Its name.
+    functional
+        Of the potential.
+    version
+        Of the potential; that of its package for a plug-in.
+    crystals
         In the order of the textbook, those whose elements the potential knows.
-    left_out : tuple of str
+    left_out
         Crystals with elements that it does not know.
-    dimers : tuple of DimerScore
+    dimers
         Two atoms of each element, and the pairs of the compounds.
-    checks : tuple of Check
+    checks
         Derivatives, symmetries, size extensivity and energy conservation on one crystal.
-    checked_on : str
+    checked_on
         That crystal.
-    us_per_atom : float
+    us_per_atom
         Time of energy, forces and stress, microseconds per atom, best of three, on this computer.
-    peak_mib : float
+    peak_mib
         Largest memory of the process, MiB; nan where the system does not say.
     """
 

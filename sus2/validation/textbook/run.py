@@ -51,14 +51,14 @@ def textbook(
 
     Parameters
     ----------
-    potential : Calculates
+    potential
         The potential.
-    path : str or Path, optional
+    path
         A file to which every crystal is written when it is done (one line of JSON each). A run that finds it goes on
         where the last one was; a file of another potential is refused.
-    dynamics_ps : float, default 1.0
+    dynamics_ps
         Length of the run at constant energy in ps; 0 leaves it out.
-    progress : Progress, optional
+    progress
         Called with the stage and the fraction that is done.
 
     Returns

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from ase import Atoms
@@ -100,6 +101,9 @@ class _Reader:
             members = [m for m in archive.infolist() if not _passed_over(m.filename) and not m.filename.endswith("/")]
             if not members:
                 problems[name] = f"{name} has no files in it."
+            if _overlap(members):
+                problems[name] = f"{name} is damaged: several of its files are the same part of it; make it again."
+                return
             for member in members:
                 if self.left <= 0:
                     problems[name] = (
@@ -158,6 +162,12 @@ class _Reader:
                 found.structures[label] = read_structure(label, content)
             except StructureError as error:
                 found.problems[label] = str(error)
+
+
+def _overlap(members: list[zipfile.ZipInfo]) -> bool:
+    """Whether members share bytes of the archive, which unpacks to far more than it holds."""
+    spans = sorted((m.header_offset, m.header_offset + max(1, m.compress_size)) for m in members)
+    return any(end > start for (_, end), (start, _) in pairwise(spans))
 
 
 def _frames(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:

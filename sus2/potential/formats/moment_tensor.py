@@ -23,6 +23,7 @@ from sus2.errors import PotentialFileError
 from sus2.potential.model import Sus2Model
 from sus2.potential.mtp import _MAX_COUNT, ModelSpec, check_graph
 from sus2.potential.mtp import _MAX_SPECIES as MAX_SPECIES
+from sus2.potential.mtp import ScalingMap as ScalingMap  # the type of an inherited field, looked up by the docs
 from sus2.potential.mtp import _Reader as FileReader
 from sus2.potential.mtp import _short as shortened
 from sus2.potential.potential import Potential

@@ -25,6 +25,8 @@ MAX_CELLS = 64
 # Below this gain the relaxed structure is taken for the parent, meV/atom.
 LOWER_MEV_PER_ATOM = 0.01
 SYMPREC_A = 1e-2
+# Frequencies that differ by less are those of one degenerate set.
+DEGENERATE_THZ = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,26 @@ class FollowedMode:
         )
 
 
+def _direction(frequencies_thz: Array, vectors: NDArray[np.complex128], branch: int) -> NDArray[np.complex128]:
+    """The eigenvector of a branch; of a degenerate set one that rounding does not choose.
+
+    A solver returns any mixture of degenerate modes. Here the first is what the set holds of the coordinate that it
+    moves most, the next the same of what is left.
+    """
+    equal = np.flatnonzero(np.abs(frequencies_thz - frequencies_thz[branch]) < DEGENERATE_THZ)
+    rest = vectors[:, equal]
+    chosen = vectors[:, branch]
+    if len(equal) == 1:
+        return chosen
+    for _ in range(int(np.searchsorted(equal, branch)) + 1):
+        most = int(np.round((np.abs(rest) ** 2).sum(axis=1), 6).argmax())
+        chosen = rest @ rest[most].conj()
+        chosen = chosen / np.linalg.norm(chosen)
+        left, kept, _ = np.linalg.svd(rest - np.outer(chosen, chosen.conj() @ rest), full_matrices=False)
+        rest = left[:, kept > 0.5]
+    return chosen
+
+
 def follow_mode(
     result: PhononResult,
     q_fractional: ArrayLike,
@@ -83,7 +105,8 @@ def follow_mode(
     """Displace a crystal along a mode in its commensurate supercell, then relax positions and cell.
 
     The relaxation starts at the amplitude of lowest energy and keeps the symmetry that the mode leaves. One mode of a
-    degenerate set is one direction in it; other combinations can lead to other phases.
+    degenerate set is one direction in it, chosen along the motion of one atom along one axis; other combinations can
+    lead to other phases.
 
     Parameters
     ----------
@@ -125,7 +148,7 @@ def follow_mode(
     matrix = commensurate_supercell(parent, q)
     modes = result.modes(q)
     frequency = float(modes.frequencies_thz[0, branch])
-    still, pattern = _pattern(parent, q, modes.eigenvectors[0, :, branch], matrix)
+    still, pattern = _pattern(parent, q, _direction(modes.frequencies_thz[0], modes.eigenvectors[0], branch), matrix)
 
     def displaced(amplitude: float) -> Atoms:
         moved = still.copy()

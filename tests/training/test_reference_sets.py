@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sus2.errors import DataError
+from sus2.training.data import reference_sets as sets
 from sus2.training.data.dataset import bad_labels
-from sus2.training.data.readers import reference_sets as sets
 
 pytestmark = pytest.mark.usefixtures("shared")
 

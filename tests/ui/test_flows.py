@@ -134,7 +134,7 @@ def test_a_calculation_survives_a_reload_and_a_change_of_page(
     page.goto(address)
     page.get_by_role("button", name="Cancel").wait_for()
     page.locator("[data-testid=stSidebarNav] a", has_text="Models").click()
-    page.get_by_text("Under way: thermal properties").wait_for()
+    page.get_by_text(re.compile("Running: thermal properties", re.IGNORECASE)).wait_for()
     page.locator("[data-testid=stSidebarNav] a", has_text="Thermal properties").click()
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text("Cancelled. Press the button to start it again.").wait_for()
@@ -219,7 +219,7 @@ def test_the_history_leads_back(server: str, context: BrowserContext) -> None:
     settled(page)
     page.locator("[data-testid=stSidebarNav] a", has_text="History").click()
     page.get_by_role("heading", name="History").wait_for()
-    page.get_by_text(re.compile(r"The store holds \d+ results")).wait_for()
+    page.get_by_text(re.compile(r"The cache holds \d+ results")).wait_for()
     with page.expect_download() as caught:
         page.get_by_role("button", name="Export all").click()
     with zipfile.ZipFile(caught.value.path()) as archive:

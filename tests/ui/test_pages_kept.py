@@ -52,7 +52,7 @@ def test_what_was_asked_is_listed_and_deleted(kept: AppTest) -> None:
 
 def test_a_server_without_a_store_says_so(app: AppTest) -> None:
     opened(app, "history")
-    assert any("keeps no results" in i.value for i in app.info)
+    assert any("caches no results" in i.value for i in app.info)
 
 
 def test_the_first_questions_of_the_pages_are_known_before(kept: AppTest) -> None:

@@ -38,7 +38,7 @@ def test_the_reference_builds_without_a_warning(api: ModuleType, root: Path, tmp
     assert done.stdout.strip() == ""
     for name in ("index.html", "sus2.html", "sus2/properties/eos.html", "sus2/training/fit.html"):
         assert (tmp_path / "out" / name).stat().st_size > 100
-    assert "standard errors" in (tmp_path / "out" / "sus2" / "eos_models.html").read_text(encoding="utf-8")
+    assert "standard errors" in (tmp_path / "out" / "sus2/properties/eos/equations.html").read_text(encoding="utf-8")
 
 
 def test_every_page_is_in_the_index(root: Path) -> None:

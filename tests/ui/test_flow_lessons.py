@@ -31,7 +31,7 @@ def test_every_lesson_fits_on_a_phone_and_is_quiet(server: str, browser: Browser
         page.get_by_role("heading", name=LAST).wait_for(timeout=180_000)
         settled(page)
         main = page.locator("[data-testid=stMain]")
-        main.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+        main.locator(".js-plotly-plot").first.wait_for(timeout=180_000)
         assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, lesson
         assert "Traceback" not in main.inner_text()
         assert problems == [], lesson

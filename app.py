@@ -22,6 +22,7 @@ PAGES = {
     "Potentials": (
         ("potentials/compare", "Compare", "compare_arrows", "compare"),
         ("potentials/check", "Model check", "fact_check", "check"),
+        ("potentials/specialise", "Make a potential", "build", "specialise"),
         ("potentials/transfer", "Transfer learning", "school", "transfer"),
         ("potentials/models", "Models", "grid_view", "models"),
     ),

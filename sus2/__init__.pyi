@@ -15,6 +15,8 @@ from .registry.load import models as models
 from .relaxation.relax import relax as relax
 from .relaxation.relax_many import relax_many as relax_many
 from .structures.files import read_structure as read_structure
+from .training.frames.fit import fit_frames as fit_frames
+from .training.specialise.loop import specialise as specialise
 from .trust.known_values.lookup import known_values as known_values
 from .validation.model_check import check as check
 from .validation.model_check import sanity as sanity

@@ -34,6 +34,8 @@ OTHER_TITLES = {
     "compare_batch": "comparison of many structures",
     "check": "model check",
     "evaluate_many": "many structures",
+    "specialise": "a potential for this crystal",
+    "fit_frames": "a potential from your data",
 }
 _SESSION_COOKIE = "_streamlit_xsrf"
 

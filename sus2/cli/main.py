@@ -23,6 +23,7 @@ from sus2.cli.info import show_info
 from sus2.cli.properties import command_of
 from sus2.cli.screening import screen
 from sus2.cli.server import run_app, show_settings
+from sus2.cli.specialise import fit, specialise
 from sus2.cli.studies import ablate, limits, transfer
 from sus2.cli.train import train
 from sus2.errors import Sus2Error
@@ -38,6 +39,8 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.command()(train)
+app.command()(specialise)
+app.command()(fit)
 app.command()(transfer)
 app.command()(ablate)
 app.command()(limits)

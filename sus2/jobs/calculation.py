@@ -13,7 +13,7 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -60,7 +60,8 @@ class Calculation:
         """64 hexadecimal digits."""
         found = self.__dict__.get("_key")
         if found is None:
-            content = [code_version(), self.function, sorted((k, _plain(v)) for k, v in self.changed().items())]
+            code = [code_version(), *([training_version()] if self.function.startswith("sus2.training.") else [])]
+            content = [*code, self.function, sorted((k, _plain(v)) for k, v in self.changed().items())]
             found = hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
             # Not a cached_property: before Python 3.12 its lock is one for all sessions of a server.
             self.__dict__["_key"] = found
@@ -129,13 +130,27 @@ def machine() -> dict[str, str]:
 @lru_cache(maxsize=1)
 def code_version() -> str:
     """The release and a digest of the source that computes, so that a result never outlives the code it came from."""
-    h = hashlib.sha256(sus2.__version__.encode())
     folder = Path(__file__).resolve().parents[1]
-    for path in sorted(p for kind in ("*.py", "*.cpp", "*.h") for p in folder.rglob(kind)):
-        parts = path.relative_to(folder).parts
-        if parts[0] not in _NOT_PHYSICS:
-            h.update("/".join(parts).encode() + path.read_bytes())
-    return f"{sus2.__version__}-{h.hexdigest()[:12]}"
+    physics = [p for p in _sources(folder) if p.relative_to(folder).parts[0] not in _NOT_PHYSICS]
+    return f"{sus2.__version__}-{_digest(physics)}"
+
+
+@lru_cache(maxsize=1)
+def training_version() -> str:
+    """A digest of the source that trains, for calculations whose result is a potential."""
+    return _digest(_sources(Path(__file__).resolve().parents[1] / "training"))
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(p for kind in ("*.py", "*.cpp", "*.h") for p in folder.rglob(kind))
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    folder = Path(__file__).resolve().parents[1]
+    h = hashlib.sha256(sus2.__version__.encode())
+    for path in paths:
+        h.update("/".join(path.relative_to(folder).parts).encode() + path.read_bytes())
+    return h.hexdigest()[:12]
 
 
 # Arguments --------------------------------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ def _group(
     width = kernel.jacobian_width(linear=linear) + len(types)
     matrix, right = np.zeros((width, width)), np.zeros(width)
     for chunk in _chunks(rows):
+        if part.pulse is not None:
+            part.pulse()
         counts = np.array([len(r.edges.types) for r in chunk])
         first = np.concatenate([[0], np.cumsum(counts)])
         edges = Edges.concatenate([r.edges for r in chunk])

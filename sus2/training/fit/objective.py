@@ -14,7 +14,7 @@ their own that are fine enough for second derivatives; what both members miss al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -109,6 +109,8 @@ class Objective:
         device: Device = "cpu",
     ) -> None:
         self.norm = norm or float(data.weight.sum())
+        self.pulse: Callable[[], None] | None = None
+        """Called often during long steps; what it raises ends them."""
         self.weights = weights or LossWeights()
         self.threads = threads
         self.single_precision = single_precision

@@ -1,0 +1,180 @@
+"""Specialised potentials of 24 crystals beside their teacher: deviations and times, one row for each crystal.
+
+    python benchmarks/specialise.py --teacher nequix-omat-1 --budget 60 w si mgo
+    python benchmarks/specialise.py --table            # the table of docs/specialise.md from what was measured
+
+Each crystal is one line of benchmarks/specialise.jsonl, with its teacher, budget and processor; a line that is there is
+not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from ase.spacegroup import crystal
+
+import sus2
+from sus2.training.data.prototypes import PROTOTYPES, build
+
+LINES = Path(__file__).with_name("specialise.jsonl")
+TABLE = Path(__file__).parents[1] / "docs" / "specialise.md"
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+
+
+def _spaced(symbols: list[str], basis: list[tuple[float, float, float]], group: int, cell: list[float]) -> Atoms:
+    return crystal(symbols, basis=basis, spacegroup=group, cellpar=cell, primitive_cell=True)
+
+
+def crystals() -> dict[str, Atoms]:
+    """The 24 crystals, near their experimental size."""
+    found = {
+        "w": bulk("W", "bcc", a=3.17),
+        "mo": bulk("Mo", "bcc", a=3.15),
+        "al": bulk("Al", "fcc", a=4.05),
+        "cu": bulk("Cu", "fcc", a=3.62),
+        "mg": bulk("Mg", "hcp", a=3.21, c=5.21),
+        "zr": bulk("Zr", "hcp", a=3.23, c=5.15),
+        "si": bulk("Si", "diamond", a=5.43),
+        "gaas": bulk("GaAs", "zincblende", a=5.65),
+        "zno": bulk("ZnO", "wurtzite", a=3.25, c=5.21),
+        "mgo": bulk("MgO", "rocksalt", a=4.21),
+        "nacl": bulk("NaCl", "rocksalt", a=5.64),
+        "caf2": _spaced(["Ca", "F"], [(0, 0, 0), (0.25, 0.25, 0.25)], 225, [5.46, 5.46, 5.46, 90, 90, 90]),
+        "tio2": _spaced(["Ti", "O"], [(0, 0, 0), (0.305, 0.305, 0)], 136, [4.59, 4.59, 2.96, 90, 90, 90]),
+        "quartz": _spaced(
+            ["Si", "O"], [(0.4697, 0, 0), (0.4135, 0.2669, 0.1191)], 152, [4.913, 4.913, 5.405, 90, 90, 120]
+        ),
+        "al2o3": _spaced(["Al", "O"], [(0, 0, 0.352), (0.306, 0, 0.25)], 167, [4.76, 4.76, 12.99, 90, 90, 120]),
+        "srtio3": _spaced(
+            ["Sr", "Ti", "O"], [(0.5, 0.5, 0.5), (0, 0, 0), (0.5, 0, 0)], 221, [3.905, 3.905, 3.905, 90, 90, 90]
+        ),
+        "mgal2o4": _spaced(
+            ["Mg", "Al", "O"], [(0.125, 0.125, 0.125), (0.5, 0.5, 0.5), (0.2624, 0.2624, 0.2624)], 227,
+            [8.08, 8.08, 8.08, 90, 90, 90],
+        ),
+        "zrnisn": _spaced(
+            ["Zr", "Ni", "Sn"], [(0, 0, 0), (0.25, 0.25, 0.25), (0.5, 0.5, 0.5)], 216, [6.11, 6.11, 6.11, 90, 90, 90]
+        ),
+        "bi2te3": _spaced(
+            ["Bi", "Te", "Te"], [(0, 0, 0.4), (0, 0, 0), (0, 0, 0.2097)], 166, [4.386, 4.386, 30.5, 90, 90, 120]
+        ),
+        "mos2": _spaced(
+            ["Mo", "S"], [(1 / 3, 2 / 3, 0.25), (1 / 3, 2 / 3, 0.621)], 194, [3.16, 3.16, 12.3, 90, 90, 120]
+        ),
+        "cspbi3": _spaced(
+            ["Cs", "Pb", "I"], [(0.5, 0.5, 0.5), (0, 0, 0), (0.5, 0, 0)], 221, [6.29, 6.29, 6.29, 90, 90, 90]
+        ),
+        "lifepo4": _spaced(
+            ["Li", "Fe", "P", "O", "O", "O"],
+            [(0, 0, 0), (0.282, 0.25, 0.975), (0.095, 0.25, 0.418), (0.097, 0.25, 0.743), (0.457, 0.25, 0.206),
+             (0.166, 0.047, 0.285)],
+            62, [10.33, 6.01, 4.69, 90, 90, 90],
+        ),
+        "nial": build("CsCl", ["Ni", "Al"]) if "CsCl" in PROTOTYPES else bulk("NiAl", "cesiumchloride", a=2.88),
+        "ge": bulk("Ge", "diamond", a=5.66),
+    }  # fmt: skip
+    return found
+
+
+def measure(name: str, teacher: str, budget: float, functionals: tuple[str, ...], seed: int) -> list[dict[str, Any]]:
+    """Lines of one crystal."""
+    atoms = crystals()[name]
+    began = time.perf_counter()
+    used = time.process_time()
+    found = sus2.specialise(atoms, teacher, functionals=functionals, budget_s=budget, seed=seed)
+    out = []
+    for s in found:
+        lines = {b.quantity: b for b in s.table}
+        constants = [b for b in s.table if b.quantity.startswith("C")]
+        off = [
+            min(abs(b.deviation_percent), 8.0 * abs(b.student - b.teacher) / 5.0)
+            for b in constants
+            if np.isfinite(b.deviation_percent)
+        ]
+        out.append(
+            {
+                "crystal": name, "atoms": len(atoms), "functional": s.functional, "teacher": teacher,
+                "budget_s": budget,
+                "seconds": round(time.perf_counter() - began, 1), "cpu_seconds": round(time.process_time() - used, 1),
+                "structures": s.structures, "reached": not s.shortfalls, "rounds": len(found.rounds),
+                "v0_percent": lines["V0"].deviation_percent, "b0_percent": lines["B0"].deviation_percent,
+                "c_percent": float(np.max(off)) if off else float("nan"),
+                "frequency_thz": lines["frequencies, rms difference"].student,
+                "energy_mev_per_atom": s.errors.get("held_out_energy_mae_mev_per_atom", float("nan")),
+                "force_mev_per_a": s.errors.get("held_out_force_mae_mev_per_a", float("nan")),
+                "machine": platform.processor() or platform.machine(), "shortfalls": list(s.shortfalls),
+            }
+        )  # fmt: skip
+    return out
+
+
+def table(lines: list[dict[str, Any]]) -> str:
+    """The table in Markdown, with medians."""
+
+    def number(value: Any, digits: int) -> str:
+        return "-" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
+
+    rows = [
+        "| crystal | atoms | functional, teacher | V0 % | B0 % | worst C % | frequencies, rms THz | held out: "
+        "meV/atom, meV/Å | "
+        "structures | s, processor s |",
+        "|---|--:|---|--:|--:|--:|--:|---|--:|---|",
+    ]
+    for x in lines:
+        rows.append(
+            f"| {x['crystal']} | {x['atoms']} | {x['functional']}, {x['teacher']} | {number(x['v0_percent'], 2)} | "
+            f"{number(x['b0_percent'], 1)} | {number(x['c_percent'], 1)} | {number(x['frequency_thz'], 2)} | "
+            f"{number(x['energy_mev_per_atom'], 1)}, {number(x['force_mev_per_a'], 0)} | {x['structures']} | "
+            f"{x['seconds']:.0f}, {x['cpu_seconds']:.0f} |"
+        )
+    keys = ("v0_percent", "b0_percent", "c_percent", "frequency_thz")
+    medians = [float(np.nanmedian([abs(x[k]) if x[k] is not None else np.nan for x in lines])) for k in keys]
+    rows.append(
+        f"| median of {len(lines)} | | | {medians[0]:.2f} | {medians[1]:.1f} | {medians[2]:.1f} | "
+        f"{medians[3]:.2f} | | | |"
+    )
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Measure crystals, or write the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("crystals", nargs="*", help="names; none: all")
+    parser.add_argument("--teacher", default="nequix-omat-1")
+    parser.add_argument("--functional", action="append")
+    parser.add_argument("--budget", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    lines = [json.loads(x) for x in LINES.read_text().splitlines()] if LINES.exists() else []
+    if not given.table:
+        done = {(x["crystal"], x["teacher"], x["budget_s"]) for x in lines}
+        for name in given.crystals or list(crystals()):
+            if (name, given.teacher, given.budget) in done:
+                continue
+            try:
+                new = measure(name, given.teacher, given.budget, tuple(given.functional or ("PBE",)), given.seed)
+            except sus2.Sus2Error as error:
+                print(f"{name}: {error}", flush=True)
+                continue
+            lines += new
+            with LINES.open("a") as file:
+                file.writelines(json.dumps(x) + "\n" for x in new)
+            print(table(new).splitlines()[2], flush=True)
+        return
+    text = TABLE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    TABLE.write_text(f"{before}{BEGIN}\n{table(lines)}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

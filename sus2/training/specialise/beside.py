@@ -1,0 +1,156 @@
+"""The student's crystal beside the teacher's: one line for each quantity, and what was asked for and not reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from sus2.properties.elastic.ieee_axes import choose_frame, crystal_axes, rotated, symmetrised
+from sus2.training.specialise.response import Measured, bulk_modulus, frequency_difference_thz, independent
+from sus2.training.specialise.result import Beside
+
+Array = NDArray[np.float64]
+
+# What is good: the figures that a specialised potential should reach against its teacher.
+V0_PERCENT: Final = 0.3
+B0_PERCENT: Final = 4.0
+C_PERCENT: Final = 8.0
+C_GPA: Final = 5.0
+FREQUENCY_THZ: Final = 0.2
+_SYMPREC_A: Final = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """The IEEE axes of a crystal, in which elastic constants are given, and its point group.
+
+    Attributes
+    ----------
+    rotations
+        (n, 3, 3), of the point group.
+    frame
+        (3, 3), rows are the axes.
+    """
+
+    rotations: Array
+    frame: Array
+
+    @classmethod
+    def of(cls, atoms: Atoms, c_gpa: Array) -> Axes:
+        """The axes of a crystal with these elastic constants (6, 6) in the axes of its cell."""
+        found = crystal_axes(atoms, _SYMPREC_A)
+        if not np.isfinite(c_gpa).all():
+            return cls(found.rotations, found.frames[0])
+        return cls(found.rotations, choose_frame(symmetrised(c_gpa, found.rotations), found.frames))
+
+    def turned(self, measured: Measured) -> Measured:
+        """The same with its elastic constants in these axes, averaged over the point group."""
+        if not np.isfinite(measured.c_gpa).all():
+            return measured
+        return replace(measured, c_gpa=rotated(symmetrised(measured.c_gpa, self.rotations), self.frame))
+
+
+def spread_percent(reference: Measured, spread: Measured) -> float:
+    """The largest relative spread of the elastic constants, percent; of small ones relative to C_GPA / C_PERCENT."""
+    c, floor = reference.c_gpa, 100.0 * C_GPA / C_PERCENT
+    values = [100.0 * spread.c_gpa[i, j] / max(abs(c[i, j]), floor) for i, j in independent(c)]
+    return max((float(v) for v in values if np.isfinite(v)), default=float("nan"))
+
+
+def beside(theirs: Measured, ours: Measured | None, spread: Measured) -> tuple[Beside, ...]:
+    """All lines.
+
+    Parameters
+    ----------
+    theirs
+        The teacher's.
+    ours
+        The student's; None where it has no rest near the crystal.
+    spread
+        Standard deviations over the committee.
+
+    Returns
+    -------
+    tuple of Beside
+        V0, B0, the independent elastic constants, the highest frequency and the difference of all frequencies.
+    """
+    nan = float("nan")
+    c, d = theirs.c_gpa, np.full((6, 6), nan) if ours is None else ours.c_gpa
+    lines = [
+        Beside("V0", "Å³", theirs.v0_a3, nan if ours is None else ours.v0_a3, spread.v0_a3),
+        Beside("B0", "GPa", _modulus(c), _modulus(d), nan),
+    ]
+    for i, j in independent(c):
+        lines.append(Beside(f"C{i + 1}{j + 1}", "GPa", float(c[i, j]), float(d[i, j]), float(spread.c_gpa[i, j])))
+    off = nan if ours is None else frequency_difference_thz(ours.frequencies_thz, theirs.frequencies_thz)
+    top = nan if ours is None else float(ours.frequencies_thz.max())
+    lines.append(Beside("highest frequency", "THz", float(theirs.frequencies_thz.max()), top, nan))
+    lines.append(Beside("frequencies, rms difference", "THz", nan, off, nan))
+    return tuple(lines)
+
+
+def _modulus(c_gpa: Array) -> float:
+    return bulk_modulus(c_gpa) if np.isfinite(c_gpa).all() else float("nan")
+
+
+def shortfalls(
+    theirs: Measured, ours: Measured | None, spread: Measured, wanted_percent: float, problems: Sequence[str]
+) -> tuple[str, ...]:
+    """What was asked for and is not there, one sentence each.
+
+    Parameters
+    ----------
+    theirs
+        The teacher's.
+    ours
+        The student's; None where it has no rest near the crystal.
+    spread
+        Standard deviations over the committee.
+    wanted_percent
+        Spread of elastic constants that is good enough.
+    problems
+        What went wrong in the trial.
+
+    Returns
+    -------
+    tuple of str
+        Empty where all was reached.
+    """
+    if ours is None:
+        return tuple(problems) or ("The potential has no rest near the crystal.",)
+    said = list(problems)
+    for line in beside(theirs, ours, spread):
+        if line.quantity.startswith("frequencies"):
+            if not line.student <= FREQUENCY_THZ:
+                said.append(f"Frequencies differ from the teacher's by {line.student:.2f} THz (rms).")
+            continue
+        allowed = _allowed(line)
+        if np.isfinite(line.teacher) and not abs(line.student - line.teacher) <= allowed:
+            said.append(
+                f"{line.quantity} is {line.student:.4g} {line.unit} where the teacher has "
+                f"{line.teacher:.4g} {line.unit}."
+            )
+    share = spread_percent(theirs, spread)
+    if not np.isfinite(share) and np.isfinite(theirs.c_gpa).all():
+        said.append("The committee of readouts has no elastic constants, so their spread is unknown.")
+    elif share > wanted_percent:
+        said.append(
+            f"Elastic constants spread by {share:.1f} % over the committee, {wanted_percent:g} % were asked for."
+        )
+    return tuple(said)
+
+
+def _allowed(line: Beside) -> float:
+    """How far the student may be from the teacher; infinite for what has no limit of its own."""
+    if line.quantity == "V0":
+        return abs(line.teacher) * V0_PERCENT / 100.0
+    if line.quantity == "B0":
+        return abs(line.teacher) * B0_PERCENT / 100.0
+    if line.quantity.startswith("C"):
+        return max(abs(line.teacher) * C_PERCENT / 100.0, C_GPA)
+    return float("inf")

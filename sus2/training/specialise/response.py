@@ -1,0 +1,187 @@
+"""Elastic constants and frequencies from forces and stresses of a crystal's small strains and displacements.
+
+With central differences, C0 = d(stress)/d(strain) at clamped ions and Lambda = -d(forces)/d(strain); phonopy makes
+force constants of the displacements, whose sum over images is the Hessian Phi of the lattice's period. Ions at rest
+under strain give C = C0 - Lambda^T Phi^-1 Lambda / V (Born and Huang, Dynamical Theory of Crystal Lattices, section
+27).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sus2.errors import Sus2Error
+from sus2.training.specialise.structures import STRAIN, Response
+from sus2.units import EV_PER_A3_TO_GPA
+
+if TYPE_CHECKING:
+    from sus2.derivatives.second_order import SecondDerivatives
+    from sus2.training.data.dataset import TrainingSet
+
+Array = NDArray[np.float64]
+
+# An internal mode below this share of the stiffest one holds no atom back.
+_SOFT: Final = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a crystal of N atoms is like near rest.
+
+    Attributes
+    ----------
+    v0_a3
+        Volume of the cell.
+    energy_ev
+        Of the cell.
+    c_gpa
+        Elastic constants with relaxed ions (6, 6), in the axes of the cell as it is; nan where a mode is unstable.
+    q
+        Wave vectors of the supercell (Q, 3), fractional.
+    frequencies_thz
+        At them, (Q, 3N), ascending, imaginary as negative.
+    """
+
+    v0_a3: float
+    energy_ev: float
+    c_gpa: Array
+    q: Array
+    frequencies_thz: Array
+
+    @property
+    def b0_gpa(self) -> float:
+        """Bulk modulus under hydrostatic pressure, the cell's shape and the ions free: 1 / sum of S_ij, i, j <= 3."""
+        return bulk_modulus(self.c_gpa)
+
+
+def bulk_modulus(c_gpa: Array) -> float:
+    """Reuss's bulk modulus of elastic constants (6, 6), GPa; nan where they have no inverse."""
+    try:
+        return float(1.0 / np.linalg.inv(c_gpa)[:3, :3].sum())
+    except np.linalg.LinAlgError:
+        return float("nan")
+
+
+def measured(response: Response, labels: TrainingSet) -> Measured:
+    """What the labels of all structures of a response say.
+
+    Parameters
+    ----------
+    response
+        The structures.
+    labels
+        Their labels, in their order.
+
+    Returns
+    -------
+    Measured
+        The second derivatives.
+
+    Raises
+    ------
+    Sus2Error
+        A label is missing.
+    """
+    if len(labels) != len(response.made):
+        raise Sus2Error(
+            f"The teacher could not label {len(response.made) - len(labels)} of the {len(response.made)} small strains "
+            "and displacements of this crystal; choose another teacher."
+        )
+    n, volume = len(response.atoms), abs(float(response.atoms.cell.volume))
+    forces = [labels.forces_ev_per_a[a:b] for a, b in zip(labels.offsets[:-1], labels.offsets[1:], strict=True)]
+    clamped, coupling = np.zeros((6, 6)), np.zeros((3 * n, 6))
+    for component in range(6):
+        plus, minus = 1 + 2 * component, 2 + 2 * component
+        size = 2.0 * STRAIN * (1.0 if component < 3 else 2.0)
+        clamped[:, component] = (labels.stress_ev_per_a3[plus] - labels.stress_ev_per_a3[minus]) / size
+        coupling[:, component] = -(forces[plus] - forces[minus]).ravel() / size
+    ph = response.phonopy
+    ph.forces = np.array(forces[13:])
+    ph.produce_force_constants()
+    ph.symmetrize_force_constants()
+    hessian = gamma_hessian(ph, n)
+    q = commensurate(response.matrix)
+    ph.run_qpoints(q)
+    frequencies = np.asarray(ph.qpoints.frequencies, dtype=np.float64)
+    c = relaxed_ions(0.5 * (clamped + clamped.T), coupling, hessian, volume) * EV_PER_A3_TO_GPA
+    return Measured(volume, float(labels.energy_ev[0]), c, q, frequencies)
+
+
+def relaxed_ions(clamped: Array, coupling: Array, hessian: Array, volume: float) -> Array:
+    """C0 - Lambda^T Phi^-1 Lambda / V (6, 6), eV/A^3; all nan where a mode that strain excites is unstable."""
+    values, vectors = np.linalg.eigh(hessian)
+    along = vectors.T @ coupling
+    stiff = np.abs(values) > _SOFT * max(float(np.abs(values).max(initial=0.0)), 1e-12)
+    # The three translations, and what no strain couples to, take no part.
+    moved = np.abs(along).max(axis=1, initial=0.0) > 1e-3 * max(float(np.abs(coupling).max(initial=0.0)), 1e-9)
+    if (values[stiff & moved] < 0.0).any():
+        return np.full((6, 6), np.nan)
+    hard = along[stiff]
+    out: Array = clamped - hard.T @ (hard / values[stiff][:, None]) / volume
+    return out
+
+
+def gamma_hessian(ph: Any, n: int) -> Array:
+    """Second derivatives by displacements of the lattice's period (3N, 3N), from phonopy's force constants, eV/A^2."""
+    constants = np.asarray(ph.force_constants)
+    primitive = ph.primitive
+    place = {int(a): k for k, a in enumerate(primitive.p2s_map)}
+    owner = np.array([place[int(a)] for a in primitive.s2p_map])
+    rows = constants if len(constants) == n else constants[primitive.p2s_map]
+    out = np.zeros((n, n, 3, 3))
+    for k in range(rows.shape[1]):
+        out[:, owner[k]] += rows[:, k]
+    flat = out.transpose(0, 2, 1, 3).reshape(3 * n, 3 * n)
+    hessian: Array = 0.5 * (flat + flat.T)
+    return hessian
+
+
+def commensurate(matrix: tuple[int, int, int]) -> Array:
+    """Wave vectors of a diagonal supercell (Q, 3), one of q and -q."""
+    grid = np.array(np.meshgrid(*(np.arange(m) for m in matrix), indexing="ij")).reshape(3, -1).T
+    q = grid / np.array(matrix)
+    kept: list[Array] = []
+    for point in q:
+        if not any(np.allclose((point + other) % 1.0, 0.0) for other in kept):
+            kept.append(point)
+    return np.array(kept)
+
+
+def measured_exactly(second: SecondDerivatives, q: Array) -> Measured:
+    """The same of a SUS2 potential, by its exact second derivatives at the crystal's rest."""
+    try:
+        c = second.relaxed_elastic.stress_strain_gpa
+    except Sus2Error:
+        c = np.full((6, 6), np.nan)
+    return Measured(second.volume_a3, second.energy_ev, c, q, second.frequencies_thz(q))
+
+
+def frequency_difference_thz(ours: Array, theirs: Array) -> float:
+    """Root mean square of the differences of frequencies (Q, 3N) at the same wave vectors, THz."""
+    return float(np.sqrt(np.mean((ours - theirs) ** 2)))
+
+
+def independent(c_gpa: Array) -> list[tuple[int, int]]:
+    """Places of the elastic constants that are worth a line: not zero, and each of equal ones once."""
+    scale = float(np.nanmax(np.abs(c_gpa))) if np.isfinite(c_gpa).any() else 0.0
+    found: list[tuple[int, int]] = []
+    for i in range(6):
+        for j in range(i, 6):
+            value = c_gpa[i, j]
+            if not np.isfinite(value) or abs(value) < max(0.01 * scale, 0.5):
+                continue
+            # Equal ones of other symmetry (C44 of a cubic crystal is not C12) keep their lines.
+            alike = any(
+                abs(value - c_gpa[a, b]) < 0.005 * scale
+                and (a == b) == (i == j)
+                and (a < 3) == (i < 3)
+                and (b < 3) == (j < 3)
+                for a, b in found
+            )
+            if not alike:
+                found.append((i, j))
+    return found

@@ -1,0 +1,256 @@
+"""What specialising gives: one potential for each functional, its card, and the teacher's crystal beside its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from sus2.errors import Sus2Error
+from sus2.potential.card import Card, parse_card, write_card
+from sus2.potential.potential import Potential
+from sus2.registry.load import load_bytes
+from sus2.types import Array
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One quantity of the crystal, as the teacher and as the student have it.
+
+    Attributes
+    ----------
+    quantity
+        "V0", "B0", "C11" ..., "frequencies".
+    unit
+        A^3, GPa or THz.
+    teacher
+        The teacher's; nan for frequencies, whose difference is the root mean square over modes and wave vectors.
+    student
+        The student's; for frequencies that difference.
+    spread
+        Standard deviation over a committee of readouts; nan where unknown.
+    """
+
+    quantity: str
+    unit: str
+    teacher: float
+    student: float
+    spread: float
+
+    @property
+    def deviation_percent(self) -> float:
+        """Of the student from the teacher; nan for frequencies."""
+        if not (math.isfinite(self.teacher) and self.teacher):
+            return float("nan")
+        return 100.0 * (self.student - self.teacher) / abs(self.teacher)
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """One specialised potential.
+
+    Attributes
+    ----------
+    functional
+        The teacher's functional.
+    text
+        The weights, as an `.mtp` file has them (or in the extended form).
+    card_json
+        The card.
+    atoms
+        The crystal at this potential's rest; at the teacher's where it has none.
+    table
+        Its properties beside the teacher's.
+    frequencies_thz
+        (Q, 3N) of the student at `q`.
+    teacher_frequencies_thz
+        (Q, 3N) of the teacher.
+    q
+        Wave vectors (Q, 3), fractional.
+    errors
+        Errors on structures that were held out and in training, units in the keys.
+    structures
+        Labelled structures that it was trained on.
+    shortfalls
+        What was asked for and not reached, one sentence each.
+    """
+
+    functional: str
+    text: str
+    card_json: str
+    atoms: Atoms
+    table: tuple[Beside, ...]
+    frequencies_thz: Array
+    teacher_frequencies_thz: Array
+    q: Array
+    errors: Mapping[str, float]
+    structures: int
+    shortfalls: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the potential."""
+        return self.card.name
+
+    @cached_property
+    def card(self) -> Card:
+        """What it is, how wrong it is, and where not to trust it."""
+        return parse_card(self.card_json.encode(), source=f"specialised {self.functional}")
+
+    @cached_property
+    def potential(self) -> Potential:
+        """The potential, ready for every property."""
+        made = load_bytes(self.text.encode(), name=self.card.name, card=self.card)
+        assert isinstance(made, Potential)
+        return made
+
+    def write(self, folder: str | Path) -> Path:
+        """Write NAME.mtp and its card NAME.json.
+
+        Parameters
+        ----------
+        folder
+            Where; made if it is not there.
+
+        Returns
+        -------
+        Path
+            The file of weights, which sus2.load takes.
+        """
+        target = Path(folder)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            path = target / f"{self.card.name}.mtp"
+            path.write_text(self.text, encoding="utf-8")
+            write_card(self.card, path.with_suffix(".json"))
+        except OSError as error:
+            raise Sus2Error(f"The potential cannot be written to {target} ({error.strerror}).") from None
+        return path
+
+    def value(self, quantity: str) -> Beside:
+        """A line of the table by its quantity; raises Sus2Error where there is none."""
+        for line in self.table:
+            if line.quantity == quantity:
+                return line
+        raise Sus2Error(f"There is no {quantity} in the table; there are {', '.join(b.quantity for b in self.table)}.")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One pass of the loop.
+
+    Attributes
+    ----------
+    seconds
+        Since the beginning.
+    structures
+        Labelled structures so far.
+    energy_mev_per_atom
+        Mean absolute error on what is held out.
+    force_mev_per_a
+        Likewise, of force components.
+    spread_percent
+        Largest relative spread of B0 and the elastic constants; nan where unknown.
+    grade
+        Largest extrapolation grade that the trial met.
+    problems
+        What went wrong in the trial.
+    """
+
+    seconds: float
+    structures: int
+    energy_mev_per_atom: float
+    force_mev_per_a: float
+    spread_percent: float
+    grade: float
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Specialised:
+    """Potentials for one crystal.
+
+    Attributes
+    ----------
+    atoms
+        The crystal as it was given.
+    teacher
+        Name of the teacher.
+    students
+        One for each functional.
+    rounds
+        The passes of the loop.
+    seconds
+        That it took.
+    reached
+        Whether all that was asked for was reached.
+    notices
+        What the user should know.
+    """
+
+    atoms: Atoms
+    teacher: str
+    students: tuple[Student, ...]
+    rounds: tuple[Round, ...]
+    seconds: float
+    reached: bool
+    notices: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Student]:
+        return iter(self.students)
+
+    def __getitem__(self, functional: str) -> Student:
+        """The potential of a functional; raises Sus2Error where there is none."""
+        for student in self.students:
+            if student.functional == functional:
+                return student
+        have = ", ".join(s.functional for s in self.students)
+        raise Sus2Error(f"There is no specialised potential for {functional}, only for {have}.")
+
+    @property
+    def potentials(self) -> tuple[Potential, ...]:
+        """The potentials."""
+        return tuple(s.potential for s in self.students)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """Write all weights and cards to a folder; gives the files of weights."""
+        return [s.write(folder) for s in self.students]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "teacher": self.teacher,
+            "seconds": self.seconds,
+            "reached": self.reached,
+            "notices": list(self.notices),
+            "potentials": [
+                {
+                    "name": s.name,
+                    "functional": s.functional,
+                    "structures": s.structures,
+                    "errors": {k: _number(v) for k, v in s.errors.items()},
+                    "table": [
+                        {
+                            "quantity": b.quantity,
+                            "unit": b.unit,
+                            "teacher": _number(b.teacher),
+                            "student": _number(b.student),
+                            "spread": _number(b.spread),
+                        }
+                        for b in s.table
+                    ],
+                    "shortfalls": list(s.shortfalls),
+                }
+                for s in self.students
+            ],
+        }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,76 @@
+"""Second derivatives from labels of small strains and displacements are those of the exact method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+import sus2
+from sus2.derivatives.second_order import second_derivatives
+from sus2.relaxation.relax import relax
+from sus2.training.specialise.labels import Labeller, pairs_of
+from sus2.training.specialise.response import bulk_modulus, commensurate, independent, measured, measured_exactly
+from sus2.training.specialise.structures import around, response_structures, rivals, too_close
+
+
+def silent(words: str) -> None:
+    """Says nothing."""
+
+
+@pytest.mark.parametrize("element", ["si", "mo"])
+def test_response_of_labels_is_the_exact_one(element: str) -> None:
+    potential = sus2.load(f"{element}-mlearn-pbe")
+    start = bulk("Si", "diamond", a=5.43) if element == "si" else bulk("Mo", "bcc", a=3.15)
+    atoms = relax(start, potential, fmax=1e-5, stress_gpa=1e-3).atoms
+    response = response_structures(atoms, element)
+    labels = Labeller(potential, None, silent).label(response.made)
+    assert labels is not None
+    found = measured(response, labels)
+    exact = measured_exactly(second_derivatives(atoms, potential), found.q)
+    assert found.c_gpa == pytest.approx(exact.c_gpa, abs=0.01 * np.abs(exact.c_gpa).max())
+    assert found.frequencies_thz == pytest.approx(exact.frequencies_thz, abs=0.05)
+    assert found.b0_gpa == pytest.approx((exact.c_gpa[0, 0] + 2 * exact.c_gpa[0, 1]) / 3, rel=0.02)
+    # Silicon's C44 with ions at rest is well below that with clamped ones, so the internal strain was not forgotten.
+    names = independent(found.c_gpa)
+    assert names == [(0, 0), (0, 1), (3, 3)]
+
+
+def test_bulk_modulus_of_no_tensor_is_unknown() -> None:
+    assert np.isnan(bulk_modulus(np.zeros((6, 6))))
+
+
+def test_wave_vectors_of_a_supercell() -> None:
+    q = commensurate((2, 2, 1))
+    assert len(q) == 4
+    assert len(commensurate((3, 1, 1))) == 2
+
+
+def test_structures_are_those_of_the_seed_and_pairs_stay_together() -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    one, same, other = (around(atoms, "NaCl", s, atoms_wanted=200) for s in (0, 0, 1))
+    assert all(np.array_equal(a.atoms.positions, b.atoms.positions) for a, b in zip(one, same, strict=True))
+    assert any(
+        a.atoms.positions.shape != b.atoms.positions.shape or not np.allclose(a.atoms.positions, b.atoms.positions)
+        for a, b in zip(one, other, strict=False)
+    )
+    assert {m.kind for m in one} >= {"volume", "rattle", "strain", "displaced", "strain-pair"}
+    volumes = [m.volume_ratio for m in one if m.kind == "volume"]
+    assert min(volumes) >= 0.8
+    assert max(volumes) <= 1.25
+    assert len(pairs_of(one)) == sum(m.kind == "strain-pair" for m in one) / 2
+
+
+def test_rivals_have_the_composition_or_are_elements() -> None:
+    found = rivals(bulk("MgO", "rocksalt", a=4.2))
+    formulas = {cell.get_chemical_formula() for _, cell in found}
+    names = [name for name, _ in found]
+    assert "Mg ground state" in names
+    assert any("zincblende" in n or "CsCl" in n for n in names)
+    assert all(set(cell.get_chemical_symbols()) <= {"Mg", "O"} for _, cell in found), formulas
+
+
+def test_atoms_that_are_too_close_are_seen_across_the_boundary() -> None:
+    atoms = bulk("Cu", "fcc", a=3.6)
+    assert not too_close(atoms)
+    assert too_close(bulk("Cu", "fcc", a=1.5))

@@ -73,7 +73,9 @@ def test_extended_xyz_with_any_name_and_compressed(emt: list[Atoms]) -> None:
 def test_vasprun_xml() -> None:
     cell = "<varray name='basis'><v>4 0 0</v><v>0 4 0</v><v>0 0 4</v></varray>"
     places = "<varray name='positions'><v>0 0 0</v><v>0.5 0.5 0.5</v></varray>"
-    energy = "<energy><i name='e_fr_energy'>-7.5</i><i name='e_wo_entrp'>-7.4</i><i name='e_0_energy'>-7.45</i></energy>"
+    energy = (
+        "<energy><i name='e_fr_energy'>-7.5</i><i name='e_wo_entrp'>-7.4</i><i name='e_0_energy'>-7.45</i></energy>"
+    )
     step = (
         f"<calculation><scstep>{energy}</scstep><structure><crystal>{cell}</crystal>{places}</structure>"
         "<varray name='forces'><v>0.1 0 0</v><v>-0.1 0 0</v></varray>"
@@ -82,7 +84,8 @@ def test_vasprun_xml() -> None:
     text = (
         "<?xml version='1.0'?><modeling><kpoints><varray name='kpointlist'><v>0 0 0</v></varray>"
         "<varray name='weights'><v>1</v></varray></kpoints><parameters></parameters>"
-        "<atominfo><array name='atoms'><set><rc><c>Na</c><c>1</c></rc><rc><c>Cl</c><c>2</c></rc></set></array></atominfo>"
+        "<atominfo><array name='atoms'><set><rc><c>Na</c><c>1</c></rc><rc><c>Cl</c><c>2</c></rc></set></array>"
+        "</atominfo>"
         f"<structure name='initialpos'><crystal>{cell}</crystal>{places}</structure>{step}{step}</modeling>"
     )
     found = read_frames("vasprun.xml", text.encode())

@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {"functionals": ("PBE",), "graph": "l2k1", "rounds": 1, 
 @pytest.fixture(scope="module")
 def copper() -> Specialised:
     """Copper by a calculator of ASE, whose elastic constants are known."""
-    return specialise(bulk("Cu", "fcc", a=3.6), EMT(), **(QUICK | {"graph": "l2k2"}))
+    return specialise(bulk("Cu", "fcc", a=3.6), EMT(), **QUICK)
 
 
 def test_the_crystal_is_the_teachers(copper: Specialised) -> None:
@@ -36,7 +36,7 @@ def test_the_crystal_is_the_teachers(copper: Specialised) -> None:
     c = sus2.elastic(bulk("Cu", "fcc", a=3.6), student.potential, cross_checks=False)
     assert c.c_gpa[0, 0] == pytest.approx(student.value("C11").student, rel=0.01)
     assert c.c_gpa[3, 3] == pytest.approx(student.value("C44").student, rel=0.01)
-    assert student.errors["held_out_force_mae_mev_per_a"] < 60
+    assert student.errors["held_out_force_mae_mev_per_a"] < 120
 
 
 def test_what_is_not_reached_is_said(copper: Specialised) -> None:

@@ -1,0 +1,67 @@
+"""The page Make a potential: teachers and what is missing, bad frames in one sentence, a fit that can be chosen."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from streamlit.testing.v1 import AppTest
+
+from tests.ui.test_pages import open_tab, opened
+
+
+def frames(count: int) -> bytes:
+    """Rattled copper with the labels of EMT, as extended XYZ."""
+    rng = np.random.default_rng(0)
+    made = []
+    for k in range(count):
+        atoms = bulk("Cu", "fcc", a=3.6 * (0.98 + 0.01 * (k % 4))) * (2, 1, 1)
+        atoms.positions += rng.normal(scale=0.05, size=(len(atoms), 3))
+        atoms.calc = EMT()
+        results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(), "stress": atoms.get_stress()}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        made.append(atoms)
+    out = io.StringIO()
+    write(out, made, format="extxyz")
+    return out.getvalue().encode()
+
+
+def test_teachers_that_are_not_there_say_how_to_get_them(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUS2_SHARED", raising=False)
+    monkeypatch.delenv("SUS2_TEACHERS", raising=False)
+    opened(app, "specialise", crystal="si")
+    box = app.selectbox(key="specialise_teacher")
+    assert box.value == "sus2-universal-pbe"
+    assert any("nequix-omat-1 (not installed)" in o for o in box.options)
+    assert [b.label for b in app.button if b.key == "compute_specialise"] == ["Compute"]
+    box.set_value("nequix-omat-1").run()
+    assert not app.exception
+    assert not [b for b in app.button if b.key == "compute_specialise"]
+    assert "teacher" in " ".join(i.value for i in app.info)
+
+
+def test_bad_frames_are_one_sentence_and_good_ones_a_potential(app: AppTest) -> None:
+    opened(app, "specialise", crystal="cu")
+    open_tab(app, "specialise_tab", "From my own data")
+    app.file_uploader(key="frames_file").set_value(("frames.xyz", frames(3), "text/plain")).run()
+    app.button(key="compute_fit_frames").click().run()
+    assert not app.exception
+    assert "3 usable of 3 frames" in " ".join(e.value for e in app.error)
+    app.selectbox(key="frames_graph").set_value("l2k2")
+    app.checkbox(key="frames_curve").set_value(False)
+    app.file_uploader(key="frames_file").set_value(("mine.xyz", frames(24), "text/plain")).run()
+    app.button(key="compute_fit_frames").click().run()
+    assert not app.exception
+    assert not app.error
+    assert "meV/Å" in " ".join(m.value for m in app.markdown)
+    app.button(key="use_frames").click().run()
+    assert not app.exception
+    assert app.session_state["model_name"] == "mine"
+    card = app.session_state["own_models"]["mine"].card
+    assert card.elements == ("Cu",)
+    assert card.errors["held_out_force_mae_mev_per_a"] > 0

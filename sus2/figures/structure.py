@@ -31,7 +31,7 @@ _BOND_RADIUS_A = 0.11
 _LIGHT = {"ambient": 0.5, "diffuse": 0.62, "specular": 0.22, "roughness": 0.4, "fresnel": 0.05}
 # From the upper left, over the viewer's shoulder: plotly's light moves with the camera, its z points away.
 _LIGHT_POSITION = {"x": -60_000, "y": 80_000, "z": -100_000}
-_NON_METALS = frozenset([1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 51, 52, 53, 54])
+NON_METALS = (1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 51, 52, 53, 54)
 _FINE_LIMIT = 150
 
 
@@ -58,15 +58,15 @@ def structure_figure(
     height: pixels. A bond is at most 1.25 times the shortest one of both its ends.
     """
     block = atoms.repeat(supercell)
-    i, j, shifts = _bonds(block) if bonds else (np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3), int))
-    sites, positions, lines = _drawn(block, i, j, shifts, boundary_atoms)
+    i, j, shifts = bonded_pairs(block) if bonds else (np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3), int))
+    sites, positions, lines = drawn_atoms(block, i, j, shifts, boundary_atoms)
     numbers = block.numbers[sites]
     figure = Figure()
     notes: list[dict[str, object]] = []
     detail = 2 if len(numbers) <= _FINE_LIMIT else 1
     for z in sorted(set(numbers.tolist())):
         mine = numbers == z
-        radius = atom_scale * float(_radii(np.array([z]))[0])
+        radius = atom_scale * float(radii_a(np.array([z]))[0])
         figure.add_trace(_spheres(positions[mine], radius, colour(z), chemical_symbols[z], detail))
         ends = [(a, b) for a, b, za in lines if za == z]
         if ends:
@@ -77,11 +77,11 @@ def structure_figure(
             notes = _notes(positions, texts, mode)
         else:
             # Above the spheres, which would hide them.
-            above = positions + 1.05 * atom_scale * _radii(numbers)[:, None] * np.array([0.0, 0.0, 1.0])
+            above = positions + 1.05 * atom_scale * radii_a(numbers)[:, None] * np.array([0.0, 0.0, 1.0])
             figure.add_trace(_labels(above, texts, mode))
     if forces_ev_per_a is not None:
         forces = np.asarray(forces_ev_per_a, dtype=float)[sites % len(atoms)]
-        radii = atom_scale * _radii(numbers)
+        radii = atom_scale * radii_a(numbers)
         for trace in _arrows(positions, radii, forces, mode):
             figure.add_trace(trace)
     if cell:
@@ -117,7 +117,7 @@ def structure_figure(
     return figure
 
 
-def _radii(numbers: NDArray[np.int_]) -> Array:
+def radii_a(numbers: NDArray[np.int_]) -> Array:
     return np.asarray(0.42 * np.maximum(0.6, covalent_radii[numbers]))
 
 
@@ -128,12 +128,12 @@ def colour(z: int) -> str:
     return f"rgb({r},{g},{b})"
 
 
-def _bonds(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
+def bonded_pairs(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
     """Pairs i, j and the lattice translation of j that are drawn as bonds."""
     largest = float(covalent_radii[atoms.numbers].max())
     i, j, d, shifts = near_pairs(atoms, 2.4 * largest + 0.1)
     keep = d <= 1.2 * (covalent_radii[atoms.numbers[i]] + covalent_radii[atoms.numbers[j]])
-    metal = ~np.isin(atoms.numbers, list(_NON_METALS))
+    metal = ~np.isin(atoms.numbers, NON_METALS)
     if not metal.all():
         # Cations beside each other in a salt are near but not bonded.
         keep &= ~(metal[i] & metal[j])
@@ -144,7 +144,7 @@ def _bonds(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np
     return i[close], j[close], shifts[close]
 
 
-def _drawn(
+def drawn_atoms(
     block: Atoms, i: NDArray[np.int_], j: NDArray[np.int_], shifts: NDArray[np.int_], boundary: bool
 ) -> tuple[NDArray[np.int_], Array, list[tuple[Array, Array, int]]]:
     """Sites and positions of all drawn atoms, and half-bonds (start, end, atomic number of the start)."""

@@ -95,7 +95,8 @@ def distinct(found: Sequence[Surroundings], *, tolerance_a: float = 0.005) -> tu
                 len(one.shells),
             ) and all(
                 (a.element, a.count) == (b.element, b.count) and abs(a.distance_a - b.distance_a) <= tolerance_a
-                for a, b in zip(first.shells, one.shells, strict=True)
+                # By element first: of two elements at one distance, rounding says which comes first.
+                for a, b in zip(sorted(first.shells, key=_by_element), sorted(one.shells, key=_by_element), strict=True)
             ):
                 group.append(one)
                 break
@@ -152,4 +153,8 @@ def _shells(symbols: NDArray[np.str_], distances: NDArray[np.float64], tolerance
         mine = distances[symbols == element]
         for part in np.split(mine, np.flatnonzero(np.diff(mine) > tolerance) + 1):
             shells.append(NeighbourShell(str(element), len(part), float(part.mean()), float(np.ptp(part))))
-    return tuple(sorted(shells, key=lambda s: (s.distance_a, s.element)))
+    return tuple(sorted(shells, key=lambda s: (round(s.distance_a, 6), s.element)))
+
+
+def _by_element(shell: NeighbourShell) -> tuple[str, float]:
+    return shell.element, shell.distance_a

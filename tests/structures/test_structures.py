@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.formula import Formula
 from ase.neighborlist import neighbor_list
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from sus2.structures import (
     content_key,
     crystal_system,
     describe,
+    elements_of,
     read_structure,
     sample,
     samples,
@@ -28,6 +30,7 @@ from sus2.structures import (
     write_structure,
 )
 from sus2.structures.crystal import near_pairs
+from sus2.structures.samples import KINDS, find_samples
 
 KEYS = [s.key for s in samples()]
 SPACE_GROUPS = {
@@ -43,6 +46,16 @@ SPACE_GROUPS = {
     "fcc": 225,
     "bcc": 229,
     "hcp": 194,
+    "antifluorite": 225,
+    "anatase": 141,
+    "corundum": 167,
+    "spinel": 227,
+    "Cu3Au": 221,
+    "pyrite": 205,
+    "graphite": 194,
+    "h-BN": 194,
+    "molybdenite": 194,
+    "tetradymite": 166,
 }
 
 
@@ -70,8 +83,32 @@ def message(data: str | bytes, name: str = "upload.dat") -> str:
 
 
 def test_there_are_enough_samples_with_different_keys() -> None:
-    assert len(KEYS) >= 12
+    assert len(KEYS) >= 40
     assert len(set(KEYS)) == len(KEYS)
+    assert {s.kind for s in samples()} == set(KINDS)
+    assert len({(s.formula, s.name) for s in samples()}) == len(KEYS)
+
+
+def test_samples_are_found_by_formula_elements_and_names() -> None:
+    def keys(text: str, kind: str = "") -> set[str]:
+        return {s.key for s in find_samples(text, kind)}
+
+    assert keys("TiO2") == keys("O2Ti") == {"tio2", "anatase"}
+    assert keys("Ti O") == {"tio2", "anatase", "srtio3", "batio3"}
+    assert keys("Ti", "Metals") == {"ti"}
+    assert keys("perov") == keys("", "Perovskites") == {"srtio3", "batio3", "bazro3", "kmgf3"}
+    assert keys("silicon") == {"si", "sic"}
+    assert "ta" not in keys("alum")  # tantalum has it in the middle
+    assert keys("o") == keys("Xe") == keys("(") == set()
+    assert keys("") == set(KEYS)
+
+
+def test_samples_are_what_they_are_called() -> None:
+    for s in samples():
+        atoms = s.atoms()
+        assert elements_of(atoms) == s.elements, s.key
+        counted = atoms.symbols.formula.reduce()[0].count()
+        assert counted == Formula(s.formula).reduce()[0].count(), s.key
 
 
 @pytest.mark.parametrize("key", KEYS)

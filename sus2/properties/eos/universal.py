@@ -27,7 +27,7 @@ from sus2.progress import Progress
 from sus2.properties.eos.equations import ROSE_CUBIC, fit_eos
 from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, to_atoms
-from sus2.structures.samples import samples
+from sus2.structures.samples import sample
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 
@@ -35,6 +35,10 @@ COMPRESSED: Final = 0.94
 GRID: Final[tuple[float, float, int]] = (-0.2, 1.1, 53)
 # With its nearest neighbours farther than this share of the cutoff a crystal has no bonds left in the model.
 REACH: Final = 0.9
+# Sample compounds whose curves are put on one.
+COMPOUNDS: Final = (
+    *("sic", "gaas", "gan", "aln", "zno", "mgo", "nacl", "lif", "cscl", "caf2", "srtio3", "tio2", "quartz", "nial"),
+)
 # Energy that it takes to part a crystal into free atoms at 0 K, eV/atom: measured; C. Kittel, Introduction to Solid
 # State Physics, 8th edition (2005), chapter 3, table 1.
 COHESIVE_EV: Final[Mapping[str, float]] = MappingProxyType(
@@ -215,12 +219,12 @@ def known_crystals(elements: Sequence[str]) -> dict[str, Atoms]:
     Returns
     -------
     dict of str to Atoms
-        Elements with a measured cohesive energy in their ground state (fcc, bcc, hcp, diamond) and the sample
-        compounds, as far as these elements make them up.
+        Elements with a measured cohesive energy in their ground state (fcc, bcc, hcp, diamond) and the compounds of
+        `COMPOUNDS`, as far as these elements make them up.
     """
     out = {e: bulk(e) for e in COHESIVE_EV if e in elements}
-    for s in samples():
-        if len(s.elements) > 1 and set(s.elements) <= set(elements):
+    for s in map(sample, COMPOUNDS):
+        if set(s.elements) <= set(elements):
             out[s.name] = s.atoms()
     return out
 

@@ -2,6 +2,7 @@
 from . import testing as testing
 from .comparison.compare import compare as compare
 from .comparison.compare_batch import compare_batch as compare_batch
+from .comparison.crystal_report import report as report
 from .errors import StructureError as StructureError
 from .errors import Sus2Error as Sus2Error
 from .properties.elastic.calculate import elastic as elastic

@@ -21,6 +21,7 @@ from sus2.cli.data import data_app
 from sus2.cli.export import export
 from sus2.cli.info import show_info
 from sus2.cli.properties import command_of
+from sus2.cli.report import report
 from sus2.cli.screening import screen
 from sus2.cli.server import run_app, show_settings
 from sus2.cli.specialise import fit, specialise
@@ -46,6 +47,7 @@ app.command()(ablate)
 app.command()(limits)
 app.command()(compare)
 app.command()(check)
+app.command()(report)
 app.command()(screen)
 app.command()(export)
 app.command("app")(run_app)
@@ -93,10 +95,14 @@ def models(as_json: AsJson = False) -> None:
 def list_samples(as_json: AsJson = False) -> None:
     """The sample crystals, by key."""
     if as_json:
-        typer.echo(json.dumps([{"key": s.key, "name": s.name, "prototype": s.prototype} for s in samples()]))
+        rows = [
+            {"key": s.key, "name": s.name, "formula": s.formula, "kind": s.kind, "prototype": s.prototype}
+            for s in samples()
+        ]
+        typer.echo(json.dumps(rows))
         return
     for s in samples():
-        typer.echo(f"{s.key:<10} {s.name:<22} {s.prototype}")
+        typer.echo(f"{s.key:<10} {s.formula:<10} {s.name:<30} {s.prototype:<13} {s.kind}")
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ _MAX_DISTANCE = re.compile(rb"^\s*max_dist\s*=\s*([0-9.eE+-]+)\s*$", re.MULTILIN
 # Functions that compute several properties; what one property does is in its entry of the catalogue.
 _SEVERAL: Final[dict[str, tuple[str, ...]]] = {
     "compare": ("phonons", "dos"),
+    "report": ("phonons", "dos", "elastic"),
     "check": ("phonons", "dos"),
     "compare_batch": (),
     "evaluate_many": (),

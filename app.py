@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from pages._parts import frame, property_page
+from pages._parts import frame, header, property_page
 from pages._parts.sign_in import require_sign_in
+from sus2.errors import Sus2Error
 
 # section: (script below pages/, title, icon, path in the address)
 PAGES = {
@@ -48,6 +49,28 @@ def pages() -> dict[str, list[StreamlitPage]]:
     return found
 
 
+def answer(page: StreamlitPage) -> None:
+    """Run a page below the line that says what it answers; where it cannot answer, say why and show no numbers."""
+    if page.url_path == "":
+        page.run()
+        return
+    if header.refused() and header.needs_crystal(page):
+        return
+    judged = header.has_verdict(page)
+    if header.needs_crystal(page):
+        try:
+            header.header(judged=judged)
+        except Sus2Error as problem:
+            st.title(page.title)
+            frame.error(str(problem))
+            st.page_link("pages/start.py", label="Take a sample, or upload a file", icon=":material/home:")
+            return
+    page.run()
+    header.finish(judged=judged)
+
+
 page = st.navigation(pages(), expanded=True)
+if st.session_state.pop("show_structure", False) and page.url_path not in ("", "structure"):
+    st.switch_page("pages/structure.py")
 frame.sidebar()
-page.run()
+answer(page)

@@ -1,63 +1,38 @@
-"""Start: what this is, and three crystals to begin with."""
+"""Start: drop a file or take a sample, and see what a potential says of the crystal."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import streamlit as st
 
 from pages._parts import frame
-from sus2.figures.structure import structure_figure
-from sus2.figures.theme import Mode
-from sus2.structures import FORMATS, sample
-
-EXAMPLES = (
-    ("si", "The classic semiconductor: every atom has four neighbours."),
-    ("cu", "A close-packed metal: every atom has twelve neighbours."),
-    ("w", "A body-centred metal, the stiffest of the three."),
-)
-
-
-@st.cache_resource(show_spinner=False)
-def drawn(key: str, mode: Mode) -> Any:
-    """An example, drawn once for all sessions."""
-    return structure_figure(atoms=sample(key).atoms(), mode=mode, height=230, legend=False)
-
+from pages._parts.header import finish, header, refused
+from pages._parts.selection import box_key, file_chosen
+from pages._start.dashboard import dashboard
+from pages._start.gallery import gallery
+from sus2.settings import settings
+from sus2.structures import FORMATS
 
 frame.title(
     "SUS2 Explorer",
-    "Upload a crystal and see what a **SUS2** interatomic potential predicts for it, and how far to trust the "
-    "prediction. SUS2 is a machine-learning potential built on the universal equation of state, fast "
-    "enough for interactive use.",
+    "Drop a crystal, or take a sample, and see what a **SUS2** interatomic potential predicts for it, and how far to "
+    "trust the prediction.",
 )
-
-st.subheader("Begin with one of these")
-for column, (key, text) in zip(st.columns(3), EXAMPLES, strict=True):
-    example = sample(key)
-    with column, st.container(border=True, height="stretch"):
-        st.markdown(f"**{example.name}**")
-        frame.plot(
-            drawn(key, frame.mode()),
-            key=f"example_{key}",
-            alt=f"Unit cell of {example.name} in three dimensions",
-            name=example.key,
-        )
-        st.markdown(text)
-        st.button(
-            f"Choose {example.name.lower()}",
-            key=f"choose_{key}",
-            on_click=frame.choose_crystal,
-            args=(key,),
-            width="stretch",
-        )
-
-st.subheader("or with your own")
-st.markdown(
-    f"Upload a file in the panel on the left: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}. Then open a page: crystal "
-    "and model stay as chosen, and the address of the page is a link to what you see."
-)
-with st.container(horizontal=True):
-    st.page_link("pages/structure.py", label="View the structure", icon=":material/deployed_code:")
-    st.page_link("pages/properties/eos.py", label="Compute its equation of state", icon=":material/show_chart:")
-    st.page_link("pages/potentials/compare.py", label="Compare functionals", icon=":material/compare_arrows:")
-    st.page_link("pages/potentials/models.py", label="Models and their elements", icon=":material/grid_view:")
+drop, take = st.columns([2, 5], gap="medium")
+with drop:
+    box = box_key("drop_box")
+    st.file_uploader(
+        "Your own crystal",
+        key=box,
+        on_change=file_chosen,
+        args=(box,),
+        help=f"{', '.join(FORMATS)}; recognised by content. The file stays on this server, in memory.",
+        max_upload_size=settings().max_upload_mb,
+    )
+with take:
+    gallery()
+if not refused():
+    with frame.guard():
+        chosen = frame.crystal()
+        header(judged=True)
+        dashboard(chosen)
+    finish(judged=True)

@@ -50,6 +50,9 @@ class Settings(BaseModel):
     )
     max_store_mb: _Natural = Field(512, description="size of the store of results, MiB; 0: keep none on disk")
     patience_ms: _Natural = Field(300, description="how long a page waits for a result before it shows progress, ms")
+    max_start_atoms: _Natural = Field(
+        40, description="atoms in a crystal for which Start computes everything at once; 0: after its button alone"
+    )
     max_structures: _Positive = Field(500, description="crystals in one run over many")
     max_archive_mb: _Positive = Field(32, description="size of an uploaded archive, MiB")
     max_archive_members: _Positive = Field(2000, description="files in an uploaded archive")

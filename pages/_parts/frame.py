@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pages._parts.downloads import export, provenance
+from pages._parts.header import verdict
 from pages._parts.property_page import compute, export_result, heading, headline, trust
 from pages._parts.results import Shown, ask, owner
-from pages._parts.selection import Crystal, Model, add_model, choose_crystal, crystal, keep_crystal, model, models
+from pages._parts.selection import (
+    Crystal,
+    Model,
+    add_model,
+    choose_crystal,
+    contents,
+    crystal,
+    keep_crystal,
+    model,
+    models,
+)
 from pages._parts.sidebar import sidebar
-from pages._parts.uploads import contents
 from pages._parts.widgets import (
     Drawing,
     checks,
@@ -72,4 +82,5 @@ __all__ = [
     "tabs",
     "title",
     "trust",
+    "verdict",
 ]

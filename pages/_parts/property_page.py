@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from pages._parts.downloads import export
+from pages._parts.header import verdict
 from pages._parts.results import Shown, ask
 from pages._parts.selection import Crystal, crystal, model
 from pages._parts.widgets import checks, folded, guard, number, plain, quantity, table, title
@@ -19,7 +20,7 @@ from sus2.properties.catalogue import catalogue
 from sus2.properties.property import Option, Property, Quantity
 from sus2.trust.estimate import HasTrust
 from sus2.trust.known_values import known_values
-from sus2.trust.sentence import Trusted, summary_sentence
+from sus2.trust.sentence import LABELS, Trusted, summary_sentence
 
 MAX_COLUMNS = 4
 
@@ -49,9 +50,10 @@ def compute(
 def headline(quantities: Sequence[Quantity], result: Any) -> None:
     """Show the most important numbers in frames."""
     shown = [q for q in quantities if q.headline] or list(quantities)
+    frames = st.container(key="headline")  # the key places it below the plot on small screens
     for start in range(0, len(shown), MAX_COLUMNS):
         row = shown[start : start + MAX_COLUMNS]
-        for column, q in zip(st.columns(len(row)), row, strict=True):
+        for column, q in zip(frames.columns(len(row)), row, strict=True):
             error = q.error(result) if q.error is not None else None
             estimate = result.trust.estimates.get(q.key) if isinstance(result, HasTrust) else None
             if estimate is None:
@@ -66,7 +68,9 @@ def headline(quantities: Sequence[Quantity], result: Any) -> None:
 
 def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
     """Say first how far to trust a result, and which checks fail; what is known of the crystal stays folded."""
-    st.markdown(plain(summary_sentence(result)))
+    words = summary_sentence(result)
+    verdict(str(result.trust.worst([n for n in LABELS if n in result.trust.estimates])), words)
+    st.markdown(plain(words))
     for check in found:
         if check.verdict == "fail":
             st.error(plain(f"{check.name}: {check.meaning}"), icon=":material/error:")

@@ -104,14 +104,14 @@ def ask(
     at all).
     """
     name = name or function.__name__
-    calculation = Calculation.of(function, **{k: _sent(v) for k, v in arguments.items()})
+    calculation = Calculation.of(function, **{k: sent(v) for k, v in arguments.items()})
     key = calculation.key
     row = st.columns([1, 4], vertical_alignment="center")
     # The calculation of the page stands out; further ones are offered.
     main = button == "Compute"
     kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
     pressed = row[0].button(button, type=kind, key=f"compute_{name}", width="stretch")
-    shown = _kept(calculation, key) or _computed(
+    shown = kept(calculation, key) or _computed(
         calculation,
         key,
         name=name,
@@ -129,11 +129,12 @@ def ask(
     return shown
 
 
-def _sent(value: Any) -> Any:
+def sent(value: Any) -> Any:
+    """An argument as a calculation names it: models by what stands for them."""
     if isinstance(value, Model):
         return value.reference()
     if isinstance(value, list | tuple):
-        return [_sent(v) for v in value]
+        return [sent(v) for v in value]
     return value
 
 
@@ -142,7 +143,8 @@ def _live(name: str) -> bool:
     return st.session_state.get("took", {}).get(name, LIVE_S) < LIVE_S
 
 
-def _kept(calculation: Calculation, key: str) -> Shown | None:
+def kept(calculation: Calculation, key: str) -> Shown | None:
+    """The answer to a calculation of that key where it is there."""
     decoded = _decoded().get(key)
     if decoded is not None:
         return decoded
@@ -197,7 +199,7 @@ def _computed(
         with place:
             error(str(job.error))
         return None
-    return _kept(calculation, key)
+    return kept(calculation, key)
 
 
 def _watch(key: str, name: str) -> None:
@@ -208,7 +210,7 @@ def _watch(key: str, name: str) -> None:
         st.rerun()
         return
     bar, stop = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(job.fraction, text=_progress_words(jobs, job))
+    bar.progress(job.fraction, text=progress_words(jobs, job))
     stop.button("Cancel", key=f"cancel_{name}", on_click=_cancel, args=(key,), width="stretch")
 
 
@@ -217,7 +219,8 @@ def _cancel(key: str) -> None:
     job_queue().leave(key, owner())
 
 
-def _progress_words(jobs: JobQueue, job: Job) -> str:
+def progress_words(jobs: JobQueue, job: Job) -> str:
+    """How far a job is."""
     if job.status == "waiting":
         before = jobs.place(job)
         return f"waiting: {before} before this one" if before else "waiting: next in line"

@@ -13,7 +13,6 @@ import streamlit as st
 from ase import Atoms
 
 import sus2
-from pages._parts.uploads import contents
 from sus2.errors import StructureError, Sus2Error, UnknownElementError
 from sus2.registry.reference import PotentialRef
 from sus2.settings import settings
@@ -26,6 +25,7 @@ from sus2.structures import (
     elements_of,
     read_structure,
     sample,
+    samples,
 )
 
 MAX_CHOICES = 12
@@ -93,9 +93,11 @@ def crystal() -> Crystal:
     if HASH.fullmatch(key):
         found = st.session_state.get("own_crystals", {}).get(key) or uploads().get(key)
         if found is None:
-            raise StructureError("This crystal is no longer kept by the server; upload its file again.")
+            raise StructureError("This crystal is no longer kept by the server: upload its file again.")
         label, atoms = found
         return Crystal(key, label, atoms.copy(), _info(key, atoms))
+    if key not in {s.key for s in samples()}:
+        raise StructureError(f"The link names a sample '{key[:40]}', which does not exist: choose one of the samples.")
     chosen = sample(key)
     atoms = chosen.atoms()
     return Crystal(key, chosen.name, atoms, _info(content_key(atoms), atoms))
@@ -104,12 +106,21 @@ def crystal() -> Crystal:
 def choose_crystal(key: str) -> None:
     """Make a sample or a kept upload the chosen crystal (for callbacks)."""
     st.session_state["crystal_key"] = key
-    st.session_state.pop("upload_error", None)
-    st.session_state.pop("upload_choices", None)
+    for name in ("upload_error", "upload_choices", "lost_model"):
+        st.session_state.pop(name, None)
     renew("sample_box")
     if not HASH.fullmatch(key):
-        # A new key empties the upload box, which would otherwise still name the file.
+        # A new key empties the upload boxes, which would otherwise still name the file.
         renew("upload_box")
+        renew("drop_box")
+
+
+def dismiss_refusal() -> None:
+    """Go on with the crystal that was chosen before a file was refused (for callbacks)."""
+    st.session_state.pop("upload_error", None)
+    st.session_state.pop("upload_choices", None)
+    renew("upload_box")
+    renew("drop_box")
 
 
 def box_key(box: str) -> str:
@@ -148,11 +159,12 @@ def model_chosen(key: str) -> None:
     chosen = _chosen_in(key)
     if chosen is not None:
         st.session_state["model_name"] = chosen
+        st.session_state.pop("lost_model", None)
 
 
 def file_chosen(key: str) -> None:
     """Read the file of the upload box of that key (for callbacks)."""
-    if key != box_key("upload_box"):
+    if key != box_key(key.rsplit("_", 1)[0]):
         return
     uploaded = st.session_state[key]
     st.session_state.pop("upload_error", None)
@@ -180,6 +192,24 @@ def read_upload(name: str, data: bytes, choice: Choice | None = None) -> None:
             st.session_state["upload_choices"] = (name, data, error.choices[:MAX_CHOICES])
         return
     choose_crystal(keep_crystal(name, atoms))
+    st.session_state["show_structure"] = True
+
+
+def contents(file: Any) -> bytes:
+    """The bytes of an uploaded file; raises Sus2Error where this session has uploaded too much.
+
+    A file counts once, however often its page runs, and goes on counting when its box has been emptied: what was read
+    from it is kept for as long as the session lasts.
+    """
+    sizes: dict[str, int] = st.session_state.setdefault("uploaded_bytes", {})
+    limit = settings().max_session_mb
+    if file.file_id not in sizes and sum(sizes.values()) + file.size > limit * 2**20:
+        raise Sus2Error(
+            f"This session has uploaded {sum(sizes.values()) / 2**20:.1f} MiB, and with this file more than the "
+            f"{limit} MiB that are allowed; reload the page to begin a new session."
+        )
+    sizes[file.file_id] = file.size
+    return bytes(file.getvalue())
 
 
 # Chosen model ---------------------------------------------------------------------------------------------------
@@ -255,6 +285,11 @@ def add_model(raw: bytes, *, name: str, elements: Sequence[str] | None, function
 def model(atoms: Atoms) -> Model:
     """The chosen model; raises Sus2Error where there is none or it does not know an element of atoms."""
     chosen = next((m for m in models() if m.name == st.session_state.get("model_name")), None)
+    if chosen is None and "lost_model" in st.session_state:
+        gone = st.session_state["lost_model"]
+        raise Sus2Error(
+            f"The link names the model '{gone[:60]}', which is not here: choose one in the panel at the left."
+        )
     if chosen is None:
         raise Sus2Error("No model is installed: load your own potential on the Models page.")
     missing = chosen.missing(atoms)

@@ -18,21 +18,38 @@ from pages._parts.selection import (
     listed,
     model_chosen,
     models,
-    read_upload,
     renew,
     sample_chosen,
     uploads,
 )
 from pages._parts.sign_in import signed_in_panel
-from pages._parts.widgets import error, formula_html, guard, plain, space_group_html
+from pages._parts.widgets import formula_html, guard, plain, space_group_html
+from sus2.errors import Sus2Error
 from sus2.jobs.queue import job_queue
 from sus2.settings import settings
 from sus2.structures import DEFAULT_SAMPLE, FORMATS, elements_of, sample, samples
 from sus2.validation.recommendation import Choice, recommend
 
+MAX_KEY, MAX_NAME = 64, 200
+# On a phone and on a low screen the plot comes before the cards with numbers; phones have no room for tool bars.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] {padding-top: 3rem; max-width: 1200px;}
 [data-testid="stSidebarHeader"] {height: 2.2rem; margin-bottom: 0;}
+@media (max-width: 640px), (max-height: 800px) {
+  [data-testid="stMainBlockContainer"] {padding-top: 2.6rem;}
+  [data-testid="stMainBlockContainer"] h1 {font-size: 1.7rem; padding: .3rem 0;}
+  [data-testid="stLayoutWrapper"]:has(> .st-key-headline) {order: 1;}
+  [data-testid="stLayoutWrapper"]:has(> .st-key-headline) ~ * {order: 2;}
+  [data-testid="stLayoutWrapper"]:has(> .st-key-headline) + * {order: 0;}
+}
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] {padding: 3.8rem .8rem 2rem;}
+  .modebar-container {display: none;}
+}
+</style>"""
+_LARGE = """<style>
+html {font-size: 21px !important;}
+[data-testid="stMainBlockContainer"] {max-width: none; padding-top: 2.6rem;}
 </style>"""
 
 
@@ -63,32 +80,31 @@ def sidebar() -> None:
             help=f"{', '.join(FORMATS)}; recognised by content. The file stays on this server, in memory.",
             max_upload_size=settings().max_upload_mb,
         )
-        if "upload_error" in st.session_state:
-            error(st.session_state["upload_error"])
-        if "upload_choices" in st.session_state:
-            name, data, choices = st.session_state["upload_choices"]
-            for k, choice in enumerate(choices):
-                st.button(
-                    f"Read {plain(choice.label)}",
-                    key=f"upload_choice_{k}",
-                    on_click=read_upload,
-                    args=(name, data, choice),
-                )
-        with guard():
+        try:
             chosen = crystal()
-            info = chosen.info
-            st.markdown(
-                f"**{plain(chosen.label)}**  \n{formula_html(info.formula)} · {space_group_html(info)} · "
-                f"{info.n_atoms} {'atom' if info.n_atoms == 1 else 'atoms'}",
-                unsafe_allow_html=True,
-            )
-            for notice in chosen.atoms.info.get("notices", []):
-                st.warning(plain(notice), icon=":material/info:")
-            st.session_state["crystal_label"] = chosen.label
-            _model_panel(chosen)
+        except Sus2Error:
+            st.caption("No crystal is chosen.")  # why, stands in the main area
+        else:
+            with guard():
+                _crystal_panel(chosen)
         _footer()
         signed_in_panel()
+    if st.session_state.get("present"):
+        st.html(_LARGE)  # after its switch, which an address may have set
     _write_address()
+
+
+def _crystal_panel(chosen: Crystal) -> None:
+    info = chosen.info
+    st.markdown(
+        f"**{plain(chosen.label)}**  \n{formula_html(info.formula)} · {space_group_html(info)} · "
+        f"{info.n_atoms} {'atom' if info.n_atoms == 1 else 'atoms'}",
+        unsafe_allow_html=True,
+    )
+    for notice in chosen.atoms.info.get("notices", []):
+        st.warning(plain(notice), icon=":material/info:")
+    st.session_state["crystal_label"] = chosen.label
+    _model_panel(chosen)
 
 
 def _footer() -> None:
@@ -107,6 +123,12 @@ def _footer() -> None:
         required=True,
         persist_state="session",
         help="What the camera above each plot saves.",
+    )
+    st.toggle(
+        "Large type, to present",
+        key="present",
+        bind="query-params",
+        help="Larger letters on pages and in plots, for a projector.",
     )
 
 
@@ -139,8 +161,24 @@ def _model_panel(chosen: Crystal) -> None:
     names = [m.name for m in ordered]
     wanted = st.session_state.pop("wanted_model", None)
     before = st.session_state.get("model_name")
+    if wanted not in names and st.session_state.get("lost_model") in names:
+        wanted = st.session_state["lost_model"]  # it has been loaded since
     if wanted in names:
         st.session_state["model_name"] = wanted
+        st.session_state.pop("lost_model", None)
+    if "lost_model" in st.session_state:
+        box = box_key("model_box")
+        st.session_state["model_name"] = None
+        st.selectbox(
+            "Model",
+            names,
+            index=None,
+            key=box,
+            on_change=model_chosen,
+            args=(box,),
+            placeholder="Choose a model",
+        )
+        return
     current = st.session_state.get("model_name")
     if current not in names or (current not in [m.name for m in covering] and covering and _crystal_changed(chosen)):
         st.session_state["model_name"] = names[0]
@@ -186,26 +224,18 @@ def _read_address() -> None:
     """At the first run of a session, take the choice from the address."""
     if "crystal_key" in st.session_state:
         return
-    key = st.query_params.get("crystal", DEFAULT_SAMPLE)
-    if HASH.fullmatch(key):
-        if uploads().get(key) is None:
-            st.session_state["upload_error"] = (
-                "The link names a crystal that this server no longer keeps; upload its file again."
-            )
-            key = DEFAULT_SAMPLE
-        else:
-            st.session_state.setdefault("own_crystals", {})[key] = uploads().get(key)
-    elif key not in {s.key for s in samples()}:
-        st.session_state["upload_error"] = f"The link names a sample '{key[:40]}', which does not exist; choose one."
-        key = DEFAULT_SAMPLE
-    problem = st.session_state.get("upload_error")
+    # A name that stands for nothing stays: the page then says so, and shows no other crystal.
+    key = st.query_params.get("crystal", DEFAULT_SAMPLE)[:MAX_KEY]
+    kept = uploads().get(key) if HASH.fullmatch(key) else None
+    if kept is not None:
+        st.session_state.setdefault("own_crystals", {})[key] = kept
     choose_crystal(key)
-    if problem:
-        st.session_state["upload_error"] = problem
-    wanted = st.query_params.get("model")
+    wanted = st.query_params.get("model", "")[:MAX_NAME]
     if wanted in {m.name for m in models()}:
         st.session_state["model_name"] = wanted
         st.session_state["model_crystal"] = key
+    elif wanted:
+        st.session_state["lost_model"] = wanted
 
 
 def _write_address() -> None:

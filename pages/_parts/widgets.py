@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from sus2.errors import Sus2Error
-from sus2.figures.theme import Mode
+from sus2.figures.theme import Mode, enlarged
 from sus2.structures import CrystalInfo
 
 _APART_S = 0.03  # thrice the time for which streamlit's front end collects what it draws at once
@@ -193,6 +193,8 @@ def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> l
         },
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "tableRotation"],
     }
+    if st.session_state.get("present"):
+        figure = enlarged(figure)
     _apart()
     if not pick:
         st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)

@@ -1,9 +1,10 @@
 """The page that loads streamlit's front end, with what makes the first plot of a visit come sooner.
 
-Two things. Streamlit's front end does not know where its server is: at `/eos` it asks `/eos/_stcore/health`, is
-refused, and asks `/_stcore/health` some time later; here the page says where its own scripts lie, which is there. And
-the script that draws plots, the largest of all, is asked for only when the first plot arrives; here the browser
-fetches and compiles it while it waits for the server.
+Two things, and a third for phones, where the menu covers the page: it closes once something in it is chosen.
+Streamlit's front end does not know where its server is: at `/eos` it asks `/eos/_stcore/health`, is refused, and asks
+`/_stcore/health` some time later; here the page says where its own scripts lie, which is there. And the script that
+draws plots, the largest of all, is asked for only when the first plot arrives; here the browser fetches and compiles
+it while it waits for the server.
 """
 
 from __future__ import annotations
@@ -14,6 +15,25 @@ from typing import Final
 from sus2.server.headers import Application, Message, Receive, Scope, Send
 
 _SERVER: Final = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
+# What is chosen in the menu, a page, a crystal or a model, changes the address.
+_MENU: Final = """<script>(() => {
+  const chosen = () => {
+    const query = new URLSearchParams(location.search);
+    return [location.pathname, query.get("crystal"), query.get("model")].join(" ");
+  };
+  let before = chosen();
+  const look = () => {
+    if (chosen() === before) return;
+    before = chosen();
+    if (innerWidth < 768)
+      document.querySelector('[data-testid=stSidebar][aria-expanded=true] [data-testid=stSidebarCollapseButton] button')
+        ?.click();
+  };
+  for (const name of ["pushState", "replaceState"]) {
+    const own = history[name];
+    history[name] = function (...given) { const done = own.apply(this, given); look(); return done; };
+  }
+})()</script>"""
 _EARLY: Final = ("PlotlyChart",)
 _CONDITIONS: Final = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"})
 _OF_THE_GIVEN: Final = frozenset({b"content-length", b"etag", b"last-modified"})
@@ -24,7 +44,7 @@ def prepared(front_page: str, static: Path) -> str:
     scripts = [path for name in _EARLY for path in sorted((static / "static" / "js").glob(f"{name}.*.js"))]
     links = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{path.name}">' for path in scripts)
     # Ours comes before the scripts that look for it.
-    return front_page.replace("</title>", f"</title>{_SERVER}", 1).replace("</head>", f"{links}</head>", 1)
+    return front_page.replace("</title>", f"</title>{_SERVER}{_MENU}", 1).replace("</head>", f"{links}</head>", 1)
 
 
 class FrontPage:

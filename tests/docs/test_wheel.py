@@ -220,7 +220,7 @@ def test_the_app_of_the_wheel(address: str, browser: Browser) -> None:  # noqa: 
     page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda e: problems.append(str(e)))
     page.goto(address)
-    page.get_by_text("Begin with one of these").wait_for()
+    page.get_by_text("Your own crystal").wait_for()
     settled(page)
     page.locator("[data-testid=stSidebarNav] a", has_text="Equation of state").click()
     page.get_by_role("heading", name="Equation of state").wait_for()

@@ -125,7 +125,7 @@ def test_the_app_behind_nginx(proxied: str, resolving: Browser) -> None:
     sockets: list[str] = []
     page.on("websocket", lambda w: sockets.append(w.url))
     page.goto(f"{proxied}?crystal=si&model=si-mlearn-pbe")
-    page.get_by_text("Begin with one of these").wait_for()
+    page.get_by_text("Your own crystal").wait_for()
     settled(page)
     page.locator("[data-testid=stSidebarNav] a", has_text="Equation of state").click()
     page.get_by_role("heading", name="Equation of state").wait_for()

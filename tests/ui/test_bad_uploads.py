@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +64,22 @@ def nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     assert set(Path.cwd().iterdir()) == before
 
 
-def rendered(app: AppTest) -> list[str]:
-    """All text of the page that is shown as Markdown or HTML."""
+def rendered(app: AppTest) -> list[tuple[str, str]]:
+    """All text of the page that is shown as Markdown or HTML, with the kind of what shows it."""
     found = []
     for kind in RENDERED:
         for element in app.get(kind):
             proto = getattr(element, "proto", None)
-            found.append(str(getattr(proto, "body", "") or getattr(element, "value", "")))
+            found.append((kind, str(getattr(proto, "body", "") or getattr(element, "value", ""))))
     assert found
     return found
 
 
 def all_is_text(app: AppTest, word: str) -> None:
-    if plain(word) == word:
-        return  # nothing in it is markup
-    for text in rendered(app):
-        assert word not in text.replace(plain(word), "")
+    for kind, text in rendered(app):
+        written = escape(word) if kind == "html" else plain(word)
+        if written != word:  # else nothing in it is markup
+            assert word not in text.replace(written, "")
 
 
 def upload(app: AppTest, name: str, data: bytes) -> AppTest:
@@ -89,10 +90,10 @@ def upload(app: AppTest, name: str, data: bytes) -> AppTest:
 
 
 def sentence(app: AppTest) -> str | None:
-    assert len(app.sidebar.error) <= 1
-    if not app.sidebar.error:
+    assert len(app.error) <= 1
+    if not app.error:
         return None
-    text = str(app.sidebar.error[0].value)
+    text = str(app.main.error[0].value)
     assert "\n" not in text
     assert "Traceback" not in text
     assert len(text) < 800

@@ -35,7 +35,7 @@ def test_upload_compute_and_read_the_numbers(server: str, browser: Browser, tmp_
     page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda e: problems.append(str(e)))
     page.goto(server)
-    page.get_by_text("Begin with one of these").wait_for(timeout=60_000)
+    page.get_by_text("Your own crystal").wait_for(timeout=60_000)
     page.locator("[data-testid=stSidebar] input[type=file]").set_input_files(path)
     page.get_by_text("my silicon.cif", exact=True).first.wait_for(timeout=60_000)
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)

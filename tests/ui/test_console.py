@@ -33,7 +33,7 @@ def test_the_console_is_silent_on_every_page(server: str, browser: Browser) -> N
     page.set_default_timeout(120_000)
     problems = listen(page)
     page.goto(f"{server}/?crystal=si&model=si-mlearn-pbe")
-    page.get_by_text("Begin with one of these").wait_for()
+    page.get_by_text("Your own crystal").wait_for()
     settled(page)
     links = page.locator("[data-testid=stSidebarNav] a")
     names = [link.inner_text().strip().split("\n")[-1] for link in links.all()]
@@ -59,7 +59,7 @@ def test_the_policy_is_in_force(server: str, browser: Browser) -> None:
     page = browser.new_page()
     problems = listen(page)
     page.goto(server)
-    page.get_by_text("Begin with one of these").wait_for(timeout=120_000)
+    page.get_by_text("Your own crystal").wait_for(timeout=120_000)
     ran = page.evaluate(
         """() => { const s = document.createElement('script'); s.textContent = 'window.intruder = 1';
         document.head.append(s); return window.intruder === 1; }"""
@@ -70,6 +70,6 @@ def test_the_policy_is_in_force(server: str, browser: Browser) -> None:
     framed.set_content(f"<iframe src='{server}'></iframe>")
     framed.wait_for_timeout(3000)
     inner = framed.frames[-1]
-    assert "Begin with one of these" not in (inner.content() if inner.url.startswith("http") else "")
+    assert "Your own crystal" not in (inner.content() if inner.url.startswith("http") else "")
     framed.close()
     page.close()

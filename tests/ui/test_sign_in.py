@@ -117,7 +117,7 @@ def test_sign_in_at_a_provider_and_out_again(signed: str, browser: Browser) -> N
     assert page.locator("[data-testid=stSidebarNav]").count() == 0
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text("Signed in as Marie Example").wait_for()
-    page.get_by_text("Begin with one of these").wait_for()
+    page.get_by_text("Your own crystal").wait_for()
     settled(page)
     assert page.url.startswith(signed)
 

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.build import bulk
 
 import sus2
-from sus2.native.kernels import find_edges
+from sus2.native.neighbours import find_edges
 from sus2.potential.batch import build_batch
 from sus2.potential.model import energy_forces_virial
 from sus2.potential.packed import pack_structures

@@ -30,7 +30,7 @@ from ase.data import atomic_numbers, reference_states  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
-from sus2.native import kernels  # noqa: E402
+from sus2.native.build import available, cache_folder  # noqa: E402
 from sus2.potential.packed import pack_structures  # noqa: E402
 from sus2.potential.potential import Potential  # noqa: E402
 from sus2.potential.verlet_list import SkinList  # noqa: E402
@@ -74,7 +74,7 @@ class Dynamics:
         self.masses = atoms.get_masses()[:, None]
         self.velocities: Array = atoms.get_velocities()
         self.structures = pack_structures([atoms], potential.elements)
-        self.skin = SkinList(potential.cutoff) if kernels.available() else None
+        self.skin = SkinList(potential.cutoff) if available() else None
         self.energy_ev, self.forces = self._compute()
 
     def _compute(self) -> tuple[float, Array]:
@@ -157,7 +157,7 @@ def checkpoint_file(potential: Potential, temperature_k: float, timestep_fs: flo
     text = repr((potential.name, formula, temperature_k, timestep_fs, KEEP_EVERY)).encode()
     weights = np.concatenate([np.ravel(a) for a in (spec.radial_weights, spec.moment_coeffs, spec.alpha)]).tobytes()
     key = hashlib.sha256(text + weights).hexdigest()[:12]
-    return kernels.cache_folder() / "runs" / "nve" / f"{potential.name}-{key}.npz"
+    return cache_folder() / "runs" / "nve" / f"{potential.name}-{key}.npz"
 
 
 def conserve(

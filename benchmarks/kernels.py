@@ -10,11 +10,12 @@ import torch
 from _harness import Suite, best
 from ase.build import bulk
 
-from sus2.native.kernels import Edges, Kernel
+from sus2.native.arrays import Edges
+from sus2.native.kernels import Kernel
+from sus2.potential.backends.torch_sweep import Sweep
 from sus2.potential.batch import build_batch
 from sus2.potential.model import Sus2Model, energy_forces_virial
 from sus2.potential.mtp import ModelSpec
-from sus2.potential.torch_sweep import Sweep
 from sus2.training.fit.config import TrainConfig
 from sus2.training.fit.start import initial_spec
 

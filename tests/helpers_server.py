@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sus2.native.kernels import available, cache_folder
+from sus2.native.build import available, cache_folder
 
 
 def free_port() -> int:

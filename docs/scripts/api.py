@@ -26,10 +26,11 @@ TARGET = ROOT / "build" / "docs"
 # Programs that run in the teachers' own environment, and kernels for which only a GPU's torch has the compiler.
 NOT_IMPORTED = (
     "sus2.training.teachers.worker",
+    "sus2.training.teachers.tensornet",
     "sus2.training.teachers.nequix_worker",
     "sus2.training.teachers.second_opinion_worker",
     "sus2.training.teachers.sevennet_worker",
-    "sus2.potential.triton_kernels",
+    "sus2.potential.backends.triton_kernels",
 )
 _LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)(?:\s+\"[^\"]*\")?\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^()\s]+)\)")

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sus2.potential.contractions import all_contractions
-from sus2.potential.graph import MomentGraph, basic_moments, evaluate_graph, graph, multiplications, two_level
+from sus2.potential.moments.contractions import all_contractions
+from sus2.potential.moments.graph import MomentGraph, basic_moments, evaluate_graph, graph, multiplications, two_level
 from sus2.potential.mtp import ModelSpec, read_mtp
 
 PUBLISHED_COUNTS = {"l2k2": 62, "l2k3": 175, "l3k2": 109, "l3k3": 322}
@@ -184,8 +184,9 @@ def cost_table(specs: dict[str, ModelSpec]) -> list[str]:
 
 TEXT = """# The moment graph
 
-Made by `docs/scripts/moment_graph_table.py`; the code is `sus2/potential/graph.py` (table of products),
-`sus2/potential/contractions.py` (which contractions) and `sus2/potential/quadratic_form.py` (quadratic form).
+Made by `docs/scripts/moment_graph_table.py`; the code is `sus2/potential/moments/graph.py` (table of products),
+`sus2/potential/moments/contractions.py` (which contractions) and `sus2/potential/moments/quadratic_form.py` (quadratic
+form).
 
 ## Which scalars
 

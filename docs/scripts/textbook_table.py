@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import sus2
-from sus2.native.kernels import cache_folder
+from sus2.native.build import cache_folder
 from sus2.registry.load import with_files
 from sus2.validation.textbook.result import QUANTITIES, Textbook
 from sus2.validation.textbook.run import textbook

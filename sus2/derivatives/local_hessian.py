@@ -11,8 +11,6 @@ Everything here is float64 whatever the dtype of the potential; units are angstr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,19 +18,14 @@ from ase import Atoms
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sus2.errors import GraphError
+from sus2.derivatives.jets import angular_jet, radial_jet
+from sus2.derivatives.moment_derivatives import head_derivatives
 from sus2.native import kernels
-from sus2.potential.batch import Neighbours, neighbours
-from sus2.potential.formats.moment_tensor import MomentTensorModel
-from sus2.potential.model import Sus2Model
-from sus2.potential.mtp import ModelSpec
+from sus2.native.arrays import Edges
+from sus2.native.neighbours import Neighbours, neighbours
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
-from sus2.potential.quadratic_form import two_level
 from sus2.voigt import INDEX, PAIRS
-
-# Numbers held at once by the second-order sweep over the product table: 4e6 of them are 32 MB per array.
-_SWEEP_ELEMENTS = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +47,7 @@ class LocalHessian:
     jacobian: Tensor
     head: Tensor
     curvature: Tensor
-    packed: kernels.Edges | None = None  # the same edges as the compiled kernels read them, where they made this
+    packed: Edges | None = None  # the same edges as the compiled kernels read them, where they made this
 
 
 def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
@@ -75,7 +68,7 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
 
 
 def _by_kernel(kernel: kernels.Kernel, types: NDArray[np.int64], edges: Neighbours) -> LocalHessian:
-    packed = kernels.Edges.from_lists(edges.index_i, edges.index_j, edges.vector, types)
+    packed = Edges.from_lists(edges.index_i, edges.index_j, edges.vector, types)
     site, gradient, jacobian, head, curvature = (torch.from_numpy(x) for x in kernel.second_order(packed))
     return LocalHessian(
         edge_i=torch.from_numpy(edges.index_i),
@@ -150,173 +143,6 @@ def _by_torch(potential: Potential, types: NDArray[np.int64], edges: Neighbours)
 
 # Voigt place (xx yy zz yz xz xy) of each Cartesian pair.
 _VOIGT_INDEX = torch.tensor(INDEX)
-
-
-def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """R_mu(r) and its first and second derivative, each (M, E), by the Chebyshev recurrence differentiated."""
-    if isinstance(model, MomentTensorModel):
-        return model.radial_jet(r, zi, zj)
-    slope = 0.5 * model.alpha[:, zi, zj]  # (kappa, E)
-    xi = torch.tanh(slope * (r - model.r0[:, zi, zj]))
-    d_xi = slope * (1.0 - xi * xi)
-    dd_xi = -2.0 * slope * xi * d_xi
-    zero, one = torch.zeros_like(xi), torch.ones_like(xi)
-    t, dt, ddt = [one, xi], [zero, one], [zero, zero]
-    for _ in range(model.spec.radial_basis_size - 2):
-        ddt.append(4.0 * dt[-1] + 2.0 * xi * ddt[-1] - ddt[-2])
-        dt.append(2.0 * t[-1] + 2.0 * xi * dt[-1] - dt[-2])
-        t.append(2.0 * xi * t[-1] - t[-2])
-    size = model.spec.radial_basis_size
-    table = torch.stack([torch.stack(x[:size]) for x in (t, dt, ddt)])  # (3, R, kappa, E)
-    s, s_xi, s_xixi = (table[:, :, model.kappa] * model.weights.T[:, :, None]).sum(1)
-    d_xi, dd_xi = d_xi[model.kappa], dd_xi[model.kappa]
-    ds, dds = s_xi * d_xi, s_xixi * d_xi**2 + s_xi * dd_xi
-    x = r - model.cutoff
-    # Where p = 2 the second derivative jumps at the cutoff; edges there are left out by the neighbour list (r < rc).
-    scale = torch.where(x < 0.0, model.spec.scaling * model.pair_factor[zi] * model.pair_factor[zj], 0.0)
-    if model.neighbour is not None:
-        scale = scale * model.neighbour[:, zj]
-    p = model.spec.envelope_power
-    e0, e1, e2 = x**p, p * x ** (p - 1), p * (p - 1) * x ** (p - 2)
-    return scale * e0 * s, scale * (e1 * s + e0 * ds), scale * (e2 * s + 2.0 * e1 * ds + e0 * dds)
-
-
-def angular_jet(unit: Tensor, powers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """x^a y^b z^c at the unit vectors (E, 3) with its gradient and Voigt second derivatives (as free variables).
-
-    Shapes (E, nb), (E, 3, nb), (E, 6, nb); powers (nb, 3).
-    """
-    top = int(powers.max()) if len(powers) else 0
-    table = [torch.ones_like(unit)]
-    for _ in range(top):
-        table.append(table[-1] * unit)
-    stacked = torch.stack(table)  # (power, E, 3)
-
-    def factor(axis: int, order: int) -> Tensor:
-        p = powers[:, axis]
-        coefficient = (torch.ones_like(p), p, p * (p - 1))[order]
-        return coefficient * stacked[(p - order).clamp(min=0), :, axis].T  # (E, nb)
-
-    jets = [[factor(axis, order) for order in range(3)] for axis in range(3)]
-
-    def derivative(*axes: int) -> Tensor:
-        x, y, z = (jets[axis][axes.count(axis)] for axis in range(3))
-        return x * y * z
-
-    first = torch.stack([derivative(a) for a in range(3)], dim=1)
-    second = torch.stack([derivative(a, b) for a, b in PAIRS], dim=1)
-    return derivative(), first, second
-
-
-def head_derivatives(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """E_i, dE_i/dM (N, nb) and d2E_i/dM2 (N, nb, nb) of site energies in the basic moments (N, nb).
-
-    Graphs of two levels (all published ones) by their quadratic form, deeper ones by a forward and a reverse sweep
-    over the product table, each carried with its tangents. Atoms are taken in groups that keep these small.
-    """
-    n_atoms, nb = basic.shape
-    if model.theta.ndim == 2:
-        # Atoms of one element share a readout, and so a quadratic form.
-        order = torch.argsort(species, stable=True)
-        kinds, counts = torch.unique_consecutive(species[order], return_counts=True)
-        groups = [(int(z), part) for z, part in zip(kinds, order.split(counts.tolist()), strict=True)]
-    else:
-        order, groups = torch.arange(n_atoms, device=basic.device), [(0, torch.arange(n_atoms, device=basic.device))]
-    parts = []
-    for z, members in groups:
-        quadratic = _quadratic_form(model.spec, z)
-        rows = len(quadratic.linear) if quadratic else max(len(model.spec.times), model.spec.moments_count)
-        for some in members.split(max(1, _SWEEP_ELEMENTS // (rows * nb))):
-            part, types = basic[some], species[some]
-            parts.append(_two_levels(model, quadratic, part, types) if quadratic else _sweep(model, part, types))
-    place = torch.argsort(order)
-    energy, gradient, hessian = (torch.cat(x)[place] for x in zip(*parts, strict=True))
-    return energy, gradient, hessian
-
-
-class _QuadraticForm(NamedTuple):
-    """sum_s theta_s B_s = linear . F + F^T matrix F, F = basic moments and products (p, q, factor, target in F)."""
-
-    linear: NDArray[np.float64]
-    matrix: NDArray[np.float64]
-    products: NDArray[np.int64]
-
-
-@lru_cache(maxsize=16)
-def _quadratic_form(spec: ModelSpec, z: int) -> _QuadraticForm | None:
-    """The form of the z-th element; None where the graph is deeper than two levels."""
-    try:
-        head = two_level(spec)
-    except GraphError:
-        return None
-    target = len(spec.basic) + np.repeat(np.arange(len(head.product_offsets) - 1), np.diff(head.product_offsets))
-    linear, matrix = head.matrix(spec.readout[z])
-    return _QuadraticForm(linear, matrix, np.column_stack([head.products, target]))
-
-
-def _two_levels(
-    model: Sus2Model, form: _QuadraticForm, basic: Tensor, species: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    n, nb = basic.shape
-    device = basic.device
-    linear = torch.as_tensor(form.linear, device=device)
-    matrix = torch.as_tensor(form.matrix, device=device)
-    p, q, factor, t = torch.as_tensor(form.products, device=device).T
-    f = factor.to(basic.dtype)
-    nf = len(linear)
-    mp, mq = f * basic[:, p], f * basic[:, q]
-    features = torch.cat([basic, basic.new_zeros(n, nf - nb)], dim=1).index_add_(1, t, mp * basic[:, q])
-    half = features @ matrix
-    adjoint = linear + 2.0 * half  # d/dF
-    # dF/dM is the unit matrix and, below it, that of the products, (n1, N, nb).
-    lower = basic.new_zeros((nf - nb) * n * nb)
-    place = ((t - nb) * n)[:, None] + torch.arange(n, device=device)
-    lower.index_add_(0, (place * nb + p[:, None]).reshape(-1), mq.T.reshape(-1))
-    lower.index_add_(0, (place * nb + q[:, None]).reshape(-1), mp.T.reshape(-1))
-    lower = lower.reshape(nf - nb, n * nb)
-    curvature = matrix[:, :nb].repeat(1, n) + matrix[:, nb:] @ lower  # matrix dF/dM, (nf, N nb)
-    transposed = lower.reshape(nf - nb, n, nb).permute(1, 2, 0)
-    hessian = torch.baddbmm(
-        curvature[:nb].reshape(nb, n, nb).transpose(0, 1),
-        transposed,
-        curvature[nb:].reshape(nf - nb, n, nb).transpose(0, 1),
-    )
-    curved = basic.new_zeros(n, nb * nb)  # of F itself
-    curved.index_add_(1, p * nb + q, f * adjoint[:, t]).index_add_(1, q * nb + p, f * adjoint[:, t])
-    hessian = 2.0 * hessian + curved.reshape(n, nb, nb)
-    gradient = adjoint[:, :nb] + torch.bmm(transposed, adjoint[:, nb:, None]).squeeze(2)
-    scale = model.species_coeffs[species]
-    energy = scale * (1.0 + features @ linear + (features * half).sum(1)) + model.shift[species]
-    return energy, scale[:, None] * gradient, scale[:, None, None] * hessian
-
-
-def _sweep(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    n, nb = basic.shape
-    count = model.spec.moments_count
-    m = basic.new_zeros(count, n)
-    m[:nb] = basic.T
-    dm = basic.new_zeros(count, nb, n)  # dM[t] / dM_basic[c]
-    dm[:nb] = torch.eye(nb, dtype=basic.dtype, device=basic.device)[:, :, None]
-    for p, q, t, factor in model.levels:
-        f = factor[:, None]
-        m.index_add_(0, t, f * m[p] * m[q])
-        dm.index_add_(0, t, (f * m[q])[:, None] * dm[p] + (f * m[p])[:, None] * dm[q])
-    scale = model.species_coeffs[species]
-    theta = model.theta[:, None] if model.theta.ndim == 1 else model.theta[species].T
-    adjoint = m.new_zeros(count, n).index_add_(0, model.mapping, theta * scale)
-    d_adjoint = torch.zeros_like(dm)
-    for p, q, t, factor in reversed(model.levels):
-        fa, da = factor[:, None] * adjoint[t], factor[:, None, None] * d_adjoint[t]
-        mp, mq = m[p], m[q]
-        to_p = fa[:, None] * dm[q] + mq[:, None] * da
-        to_q = fa[:, None] * dm[p] + mp[:, None] * da
-        adjoint.index_add_(0, p, fa * mq)
-        adjoint.index_add_(0, q, fa * mp)
-        d_adjoint.index_add_(0, p, to_p)
-        d_adjoint.index_add_(0, q, to_q)
-    energy = scale * (1.0 + (theta * m[model.mapping]).sum(0)) + model.shift[species]
-    hessian = d_adjoint[:nb].permute(2, 0, 1)
-    return energy, adjoint[:nb].T, 0.5 * (hessian + hessian.transpose(1, 2))
 
 
 def real_space_force_constants(local: LocalHessian, n_atoms: int) -> tuple[NDArray[np.int64], Tensor]:

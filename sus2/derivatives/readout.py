@@ -5,8 +5,8 @@ moments of a site, F its features (moments and their products) and a direction i
 
     d2(F_i F_j) = F_i'' F_j + F_i F_j'' + 2 Re(F_i'* F_j')
 
-gives the second derivative of every scalar along it without any theta (sus2.potential.quadratic_form). A committee of
-readouts then costs one small matrix product.
+gives the second derivative of every scalar along it without any theta (sus2.potential.moments.quadratic_form). A
+committee of readouts then costs one small matrix product.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from sus2.derivatives.local_hessian import angular_jet, radial_jet
 from sus2.errors import GraphError
-from sus2.potential.batch import build_batch, neighbours, pack
+from sus2.native.neighbours import neighbours
+from sus2.potential.batch import build_batch, pack
 from sus2.potential.model import Sus2Model
+from sus2.potential.moments.quadratic_form import QuadraticHead, two_level
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
-from sus2.potential.quadratic_form import QuadraticHead, two_level
 from sus2.voigt import PAIRS
 
 Array = NDArray[np.float64]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.jobs.calculation import Calculation
-from sus2.potential.compact import MAGIC, SUFFIX, cutoff_of_compact
+from sus2.potential.mtp.compact import MAGIC, SUFFIX, cutoff_of_compact
 from sus2.properties.catalogue import catalogue, property_of
 from sus2.registry.load import weights_of
 from sus2.registry.reference import PotentialRef

@@ -16,7 +16,7 @@ from sus2.jobs.calculation import Calculation, StoredResult, compute
 from sus2.jobs.memory import check_calculation
 from sus2.jobs.reporting import report
 from sus2.jobs.store import Store
-from sus2.native.kernels import cache_folder
+from sus2.native.build import cache_folder
 from sus2.settings import settings
 
 Status = Literal["waiting", "running", "done", "failed", "cancelled"]

@@ -6,38 +6,28 @@ Where there is no compiler, `available()` is False and callers use model.py inst
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError, Sus2Error
-from sus2.native.build import available, cache_folder, default_threads
+from sus2.native.arrays import (
+    NO_VOLUME,
+    Array,
+    CloseEdges,
+    EdgeList,
+    Edges,
+    Index,
+    ParameterGradient,
+    Structures,
+    c_edges,
+    c_list,
+    c_structures,
+    pointer,
+)
+from sus2.native.build import default_threads
 from sus2.native.build import library as _library
 from sus2.native.spec import KernelSpec
-
-__all__ = [
-    "CloseEdges",
-    "EdgeList",
-    "Edges",
-    "Kernel",
-    "ParameterGradient",
-    "Structures",
-    "available",
-    "cache_folder",
-    "default_threads",
-    "find_edges",
-    "monomial_table",
-    "refresh",
-    "response",
-]
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
-
-NO_VOLUME: Final = "The cell has no volume in its periodic directions; correct the lattice vectors."
 
 
 class _Model(ctypes.Structure):
@@ -84,119 +74,10 @@ class _Model(ctypes.Structure):
     ]
 
 
-class _Edges(ctypes.Structure):
-    _fields_ = [
-        ("atoms", ctypes.c_int64),
-        *((n, ctypes.c_void_p) for n in ("first", "vectors", "j", "types")),
-    ]
-
-
-class _Structures(ctypes.Structure):
-    _fields_ = [
-        ("count", ctypes.c_int64),
-        *((n, ctypes.c_void_p) for n in ("first", "positions", "cells", "periodic", "types")),
-    ]
-
-
-class _List(ctypes.Structure):
-    _fields_ = [(n, ctypes.c_void_p) for n in ("first", "j", "shift")]
-
-
 def monomial_table(max_rank: int) -> dict[tuple[int, int, int], int]:
     """Row of each monomial x^a y^b z^c up to the rank, parents first."""
     powers = [(a, b, n - a - b) for n in range(max_rank + 1) for a in range(n, -1, -1) for b in range(n - a, -1, -1)]
     return {p: k for k, p in enumerate(powers)}
-
-
-@dataclass(frozen=True, eq=False)
-class Edges:
-    """Edges of many atoms sorted by central atom, in the arrays that the kernels read.
-
-    first (N + 1,) first edge of each atom; vectors (E, 3) A; j (E,) neighbours; types (N,).
-    """
-
-    first: Index
-    vectors: Array
-    j: Index
-    types: Index
-
-    @classmethod
-    def from_lists(cls, index_i: Index, index_j: Index, vectors: Array, types: Index) -> Edges:
-        """From edge lists sorted by index_i."""
-        first = np.zeros(len(types) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(index_i, minlength=len(types)), out=first[1:])
-        return cls(
-            first,
-            np.ascontiguousarray(vectors, dtype=np.float64),
-            np.ascontiguousarray(index_j, dtype=np.int64),
-            np.ascontiguousarray(types, dtype=np.int64),
-        )
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Edges]) -> Edges:
-        """The edges of several sets of atoms one after another."""
-        atoms = np.cumsum([0, *(len(p.types) for p in parts)])
-        edges = np.cumsum([0, *(len(p.j) for p in parts)])
-        first = [p.first[:-1] + e for p, e in zip(parts, edges, strict=False)]
-        return cls(
-            np.concatenate([*first, edges[-1:]]),
-            np.concatenate([p.vectors for p in parts]),
-            np.concatenate([p.j + a for p, a in zip(parts, atoms, strict=False)]),
-            np.concatenate([p.types for p in parts]),
-        )
-
-    def range(self, begin: int, end: int) -> Edges:
-        """The edges of atoms begin to end, whose neighbours must lie among them; counted from `begin`."""
-        first = self.first[begin : end + 1]
-        part = slice(first[0], first[-1])
-        return Edges(first - first[0], self.vectors[part], self.j[part] - begin, self.types[begin:end])
-
-
-@dataclass(frozen=True, eq=False)
-class Structures:
-    """S structures with N atoms one after another, in the arrays that the kernels read.
-
-    first (S + 1,) first atom of each; positions (N, 3) A; cells (S, 3, 3) A, rows are lattice vectors; periodic (S, 3)
-    0 or 1 as int64; types (N,).
-    """
-
-    first: Index
-    positions: Array
-    cells: Array
-    periodic: Index
-    types: Index
-
-
-@dataclass(frozen=True, eq=False)
-class EdgeList:
-    """Directed edges of Structures: first (N + 1,); j (E,) int32 within the structure; shift (E, 3) int16, so that
-    the vector of an edge is positions[j] - positions[i] + shift @ cell."""
-
-    first: Index
-    j: NDArray[np.int32]
-    shift: NDArray[np.int16]
-
-
-@dataclass(frozen=True, eq=False)
-class CloseEdges:
-    """Edges shorter than a distance of their pair of types: i, j (n,) atoms, vectors (n, 3) A."""
-
-    i: Index
-    j: Index
-    vectors: Array
-
-
-@dataclass(frozen=True, eq=False)
-class ParameterGradient:
-    """Derivatives of a loss by the parameters, shapes as in ModelSpec (pair: row 0 of radial_species)."""
-
-    alpha: Array
-    r0: Array
-    weights: Array
-    pair: Array
-    species: Array
-    theta: Array
-    neighbour: Array | None
 
 
 class Kernel:
@@ -282,12 +163,12 @@ class Kernel:
         site, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6))
         self._library.sus2_evaluate(
             ctypes.byref(self._model),
-            ctypes.byref(_edges(edges)),
+            ctypes.byref(c_edges(edges)),
             ctypes.c_int64(self.single_precision),
             ctypes.c_int64(self.threads),
-            _pointer(site),
-            _pointer(forces),
-            _pointer(virial),
+            pointer(site),
+            pointer(forces),
+            pointer(virial),
         )
         return site + self._shift[edges.types], forces, virial
 
@@ -306,18 +187,18 @@ class Kernel:
             close = CloseEdges(np.empty(room, np.int64), np.empty(room, np.int64), np.empty((room, 3)))
             total = self._library.sus2_structures(
                 ctypes.byref(self._model),
-                ctypes.byref(_structures(structures)),
-                None if edges is None else ctypes.byref(_list(edges)),
+                ctypes.byref(c_structures(structures)),
+                None if edges is None else ctypes.byref(c_list(edges)),
                 ctypes.c_int64(self.single_precision),
                 ctypes.c_int64(self.threads),
-                _pointer(site),
-                _pointer(forces),
-                _pointer(virial),
-                None if short_reach is None else _pointer(short_reach),
+                pointer(site),
+                pointer(forces),
+                pointer(virial),
+                None if short_reach is None else pointer(short_reach),
                 ctypes.c_int64(room),
-                _pointer(close.i),
-                _pointer(close.j),
-                _pointer(close.vectors),
+                pointer(close.i),
+                pointer(close.j),
+                pointer(close.vectors),
             )
             if total < 0:
                 raise StructureError(NO_VOLUME)
@@ -353,19 +234,19 @@ class Kernel:
             raise ValueError(f"rates of shape {u.shape}, {velocity.shape}, {strain.shape} do not fit {n} atoms")
         self._library.sus2_differentiate(
             ctypes.byref(self._model),
-            ctypes.byref(_edges(edges)),
+            ctypes.byref(c_edges(edges)),
             ctypes.c_int64(self.single_precision),
             ctypes.c_int64(self.threads),
-            _pointer(u),
-            _pointer(velocity),
-            _pointer(strain),
-            _pointer(out.alpha),
-            _pointer(out.r0),
-            _pointer(out.weights),
-            _pointer(out.pair),
-            _pointer(out.species),
-            _pointer(out.theta),
-            None if out.neighbour is None else _pointer(out.neighbour),
+            pointer(u),
+            pointer(velocity),
+            pointer(strain),
+            pointer(out.alpha),
+            pointer(out.r0),
+            pointer(out.weights),
+            pointer(out.pair),
+            pointer(out.species),
+            pointer(out.theta),
+            None if out.neighbour is None else pointer(out.neighbour),
         )
         return out
 
@@ -388,12 +269,12 @@ class Kernel:
         out = np.zeros((3 * len(edges.types) + 7 * (len(first) - 1), self.jacobian_width(linear=linear)))
         self._library.sus2_jacobian(
             ctypes.byref(self._model),
-            ctypes.byref(_edges(edges)),
+            ctypes.byref(c_edges(edges)),
             ctypes.c_int64(len(first) - 1),
-            _pointer(first),
+            pointer(first),
             ctypes.c_int64(linear),
             ctypes.c_int64(self.threads),
-            _pointer(out),
+            pointer(out),
         )
         return out
 
@@ -411,7 +292,7 @@ class Kernel:
             np.zeros((count, 3, 3)),
         )
         self._library.sus2_second_order(
-            ctypes.byref(self._model), ctypes.byref(_edges(edges)), ctypes.c_int64(self.threads), *map(_pointer, out)
+            ctypes.byref(self._model), ctypes.byref(c_edges(edges)), ctypes.c_int64(self.threads), *map(pointer, out)
         )
         return out[0] + self._shift[edges.types], *out[1:]
 
@@ -428,78 +309,9 @@ def response(edges: Edges, jacobian: Array, head: Array, curvature: Array) -> Ar
     n = len(edges.types)
     out = np.zeros((3 * n + 6, 3 * n + 6))
     library.sus2_response(
-        ctypes.byref(_edges(edges)),
+        ctypes.byref(c_edges(edges)),
         ctypes.c_int64(head.shape[1]),
         ctypes.c_int64(default_threads()),
-        *map(_pointer, (jacobian, head, curvature, out)),
+        *map(pointer, (jacobian, head, curvature, out)),
     )
     return out
-
-
-def find_edges(
-    structures: Structures, cutoff: float, *, atoms: tuple[int, int] | None = None, method: int = 0
-) -> tuple[Index, Index, NDArray[np.int32], Array]:
-    """Directed edges shorter than the cutoff (A) of atoms begin..end (default all), sorted by central atom.
-
-    first (end - begin + 1,), j (E,) within the structure, lattice translations (E, 3), vectors (E, 3) A. method: 1
-    enumerates lattice points, 2 searches bins, 0 chooses by the number of atoms. Raises StructureError for a cell
-    without volume, Sus2Error where there is no compiler.
-    """
-    library = _library()
-    if library is None:
-        raise Sus2Error("The fused kernels cannot be built here; use sus2.potential.batch.neighbours instead.")
-    begin, end = atoms or (0, len(structures.types))
-    room = 64 * (end - begin) + 1024
-    first = np.empty(end - begin + 1, dtype=np.int64)
-    while True:
-        j, shift, vectors = np.empty(room, np.int64), np.empty((room, 3), np.int32), np.empty((room, 3))
-        total = library.sus2_neighbours(
-            ctypes.byref(_structures(structures)),
-            ctypes.c_double(cutoff),
-            ctypes.c_int64(method),
-            ctypes.c_int64(begin),
-            ctypes.c_int64(end),
-            ctypes.c_int64(room),
-            _pointer(first),
-            _pointer(j),
-            _pointer(shift),
-            _pointer(vectors),
-        )
-        if total < 0:
-            raise StructureError(NO_VOLUME)
-        if total <= room:
-            return first, j[:total], shift[:total], vectors[:total]
-        room = total
-
-
-def refresh(structures: Structures, edges: EdgeList, cutoff: float) -> Edges:
-    """The edges of a list that are shorter than the cutoff (A) where the atoms are now."""
-    library = _library()
-    if library is None:
-        raise Sus2Error("The fused kernels cannot be built here; use sus2.potential.batch.neighbours instead.")
-    count = len(edges.j)
-    first, j, vectors = np.empty_like(edges.first), np.empty(count, np.int64), np.empty((count, 3))
-    total = library.sus2_refresh(
-        ctypes.byref(_structures(structures)),
-        ctypes.byref(_list(edges)),
-        ctypes.c_double(cutoff),
-        *map(_pointer, (first, j, vectors)),
-    )
-    return Edges(first, vectors[:total], j[:total], structures.types)
-
-
-def _pointer(x: NDArray[Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(x.ctypes.data)
-
-
-def _edges(e: Edges) -> _Edges:
-    return _Edges(len(e.types), e.first.ctypes.data, e.vectors.ctypes.data, e.j.ctypes.data, e.types.ctypes.data)
-
-
-def _structures(s: Structures) -> _Structures:
-    arrays = (s.first, s.positions, s.cells, s.periodic, s.types)
-    return _Structures(len(s.cells), *(a.ctypes.data for a in arrays))
-
-
-def _list(e: EdgeList) -> _List:
-    return _List(e.first.ctypes.data, e.j.ctypes.data, e.shift.ctypes.data)

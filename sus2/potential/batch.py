@@ -1,8 +1,4 @@
-"""Many structures as one state with a system index; a single structure is a batch of one.
-
-Neighbour lists come from the compiled search, or from vesin where there is no compiler: full lists, periodic images in
-the periodic directions only, for small, skewed and left-handed cells.
-"""
+"""Many structures as one state with a system index; a single structure is a batch of one."""
 
 from __future__ import annotations
 
@@ -11,27 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import vesin
 from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import StructureError
-from sus2.native import kernels
+from sus2.native.arrays import Structures
+from sus2.native.neighbours import Neighbours, neighbours
 from sus2.potential.packed import type_indices
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Directed edges i->j of one structure with distance below the cutoff.
-
-    index_i, index_j: (E,) int64; shift: (E, 3) int64 lattice translations, so that
-    vector = positions[j] - positions[i] + shift @ cell, (E, 3) in angstrom.
-    """
-
-    index_i: NDArray[np.int64]
-    index_j: NDArray[np.int64]
-    shift: NDArray[np.int64]
-    vector: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,91 +42,6 @@ class Batch:
         return self.positions[self.edge_j] - self.positions[self.edge_i] + self.edge_offset
 
 
-def neighbours(atoms: Atoms, cutoff: float) -> Neighbours:
-    """All directed edges shorter than the cutoff (A), sorted by central atom.
-
-    Found by the compiled search, by vesin where there is no compiler: the same edges. Raises StructureError for
-    coordinates that are not finite or a flat cell in a periodic direction.
-    """
-    positions = np.ascontiguousarray(atoms.get_positions(), dtype=np.float64)
-    cell = np.array(atoms.cell.array, dtype=np.float64)
-    return _neighbours(positions, cell, np.array(atoms.pbc, dtype=bool), cutoff)
-
-
-def neighbours_of(structures: kernels.Structures, k: int, cutoff: float) -> Neighbours:
-    """As neighbours, of structure k of many."""
-    atoms = slice(structures.first[k], structures.first[k + 1])
-    return _neighbours(structures.positions[atoms], structures.cells[k], structures.periodic[k] != 0, cutoff)
-
-
-def _neighbours(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
-) -> Neighbours:
-    if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
-        raise StructureError("The structure has coordinates that are not finite numbers; correct the file.")
-    if pbc.any():
-        cell = _complete(cell, pbc)
-        if abs(np.linalg.det(cell)) < 1e-9 * np.prod(np.linalg.norm(cell, axis=1)):
-            raise StructureError(kernels.NO_VOLUME)
-    n = len(positions)
-    if kernels.available():
-        one = kernels.Structures(
-            np.array([0, n]), positions, cell[None], pbc[None].astype(np.int64), np.zeros(n, dtype=np.int64)
-        )
-        first, j, shift, vector = kernels.find_edges(one, cutoff)
-        return Neighbours(np.repeat(np.arange(n), np.diff(first)), j, shift.astype(np.int64), vector)
-    return by_vesin(positions, cell, pbc, cutoff)
-
-
-MAX_BOX_IN_CUTOFFS = 40.0
-"""Longer boxes go to ASE: in some of those that are long and thin vesin divides by zero, which ends the process."""
-
-
-def by_vesin(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
-) -> Neighbours:
-    """The same edges by vesin; the cell must have volume, also in directions that are not periodic."""
-    box = _enclosing(positions, cell if pbc.any() else np.eye(3), pbc, cutoff)
-    if np.linalg.norm(box, axis=1).max() > MAX_BOX_IN_CUTOFFS * cutoff:
-        from ase.neighborlist import primitive_neighbor_list
-
-        i, j, shift, vector, distance = primitive_neighbor_list(
-            "ijSDd", (True,) * 3, box, positions, cutoff, self_interaction=False
-        )
-    else:
-        calculator = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
-        i, j, shift, vector, distance = calculator.compute(positions, box, True, quantities="ijSDd")
-    # Rounding at the cutoff must not decide which of two equivalent edges is kept.
-    inside = distance < cutoff
-    return Neighbours(
-        i[inside].astype(np.int64), j[inside].astype(np.int64), shift[inside].astype(np.int64), vector[inside]
-    )
-
-
-def _enclosing(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
-) -> NDArray[np.float64]:
-    """The cell, in directions that are not periodic so wide that no image is within the cutoff."""
-    inverse = np.linalg.inv(cell)
-    span = np.ptp(positions @ inverse, axis=0)
-    wide = np.maximum(span + 3.0 * cutoff * np.linalg.norm(inverse, axis=0), 1e-9)
-    return cell * np.where(pbc, 1.0, wide)[:, None]
-
-
-def _complete(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Give non-periodic directions without a lattice vector a unit normal, which no image ever uses."""
-    cell = cell.copy()
-    for k in range(3):
-        if pbc[k] and np.linalg.norm(cell[k]) < 1e-6:
-            raise StructureError("A periodic direction has no lattice vector; give the cell or set pbc to False.")
-    missing = [k for k in range(3) if np.linalg.norm(cell[k]) < 1e-6]
-    if missing:
-        _, _, vt = np.linalg.svd(np.delete(cell, missing, axis=0))
-        for k, normal in zip(missing, vt[3 - len(missing) :], strict=True):
-            cell[k] = normal
-    return cell
-
-
 def build_batch(
     structures: Sequence[Atoms],
     elements: Sequence[str],
@@ -165,7 +62,7 @@ def build_batch(
     if lists is None:
         lists = [neighbours(a, cutoff) for a in structures]
     counts = np.array([len(a) for a in structures], dtype=np.int64)
-    packed = kernels.Structures(
+    packed = Structures(
         np.concatenate([[0], np.cumsum(counts)]),
         np.concatenate([a.get_positions() for a in structures]),
         np.stack([a.cell.array for a in structures]),
@@ -176,7 +73,7 @@ def build_batch(
 
 
 def batch_of(
-    structures: kernels.Structures,
+    structures: Structures,
     lists: Sequence[Neighbours],
     *,
     device: torch.device | str = "cpu",

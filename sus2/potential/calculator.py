@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from sus2.native.kernels import EdgeList, Kernel, Structures
+from sus2.native.arrays import EdgeList, Structures
+from sus2.native.kernels import Kernel
 from sus2.potential.evaluation import split
 from sus2.potential.packed import pack_structures
 from sus2.potential.verlet_list import SkinList

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from sus2.native.kernels import Structures
+from sus2.native.arrays import Structures
 from sus2.potential.packed import determinants
 from sus2.types import Array
 

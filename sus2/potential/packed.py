@@ -10,7 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import UnknownElementError
-from sus2.native.kernels import Structures
+from sus2.native.arrays import Structures
 from sus2.structures.crystal import LEAST_THICKNESS_A, MAX_ATOMS_PER_A3, to_atoms
 
 if TYPE_CHECKING:

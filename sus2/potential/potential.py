@@ -13,6 +13,8 @@ from ase.calculators.calculator import Calculator
 
 from sus2.errors import PotentialFileError, Sus2Error
 from sus2.native import kernels
+from sus2.native.arrays import CloseEdges, EdgeList, Edges, Structures
+from sus2.native.build import available
 from sus2.potential.calculator import Sus2Calculator
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Evaluation, split
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     import torch
     from pymatgen.core import Structure
 
+    from sus2.potential.backends.torch_sweep import Sweep
     from sus2.potential.model import Sus2Model
-    from sus2.potential.torch_sweep import Sweep
 
 # One edge costs about 1 kB in the reverse sweep (l2k3): 1e5 edges keep a chunk near 0.1 GiB.
 MAX_EDGES_PER_CHUNK = 100_000
@@ -37,7 +39,7 @@ class Potential:
     """A SUS2 potential ready for use; make one with sus2.load.
 
     On a CPU the fused kernels compute energies and first derivatives; elsewhere, and where no compiler is found,
-    a reverse sweep in torch does (sus2.potential.torch_sweep). `backend` says which one ("kernels" or "torch").
+    a reverse sweep in torch does (sus2.potential.backends.torch_sweep). `backend` says which: "kernels" or "torch".
     """
 
     def __init__(
@@ -119,20 +121,20 @@ class Potential:
     def sweep(self) -> Sweep:
         """The torch path with its reverse sweep: for a GPU, and where there is no compiler.
 
-        With SUS2_TRITON=1 in the environment a GPU takes the fused kernels of sus2.potential.triton_kernels instead.
+        With SUS2_TRITON=1 in the environment a GPU takes the kernels of sus2.potential.backends.triton_kernels instead.
         """
         if self._device.startswith("cuda") and os.environ.get("SUS2_TRITON") == "1":
-            from sus2.potential.triton_kernels import TritonSweep
+            from sus2.potential.backends.triton_kernels import TritonSweep
 
             return TritonSweep(self.spec, device=self.device, dtype=self.dtype)
-        from sus2.potential.torch_sweep import Sweep
+        from sus2.potential.backends.torch_sweep import Sweep
 
         return Sweep(self.spec, device=self.device, dtype=self.dtype)
 
     @cached_property
     def kernel(self) -> kernels.Kernel | None:
         """The compiled kernels with these weights; None on another device or without a compiler."""
-        if self._device.partition(":")[0] != "cpu" or not kernels.available():
+        if self._device.partition(":")[0] != "cpu" or not available():
             return None
         return kernels.Kernel(self.spec, single_precision=self._precision == "float32")
 
@@ -163,7 +165,7 @@ class Potential:
         return split(packed, *self.compute(packed, max_edges=max_edges))
 
     def compute(
-        self, packed: kernels.Structures, *, edges: kernels.EdgeList | None = None, max_edges: int = MAX_EDGES_PER_CHUNK
+        self, packed: Structures, *, edges: EdgeList | None = None, max_edges: int = MAX_EDGES_PER_CHUNK
     ) -> tuple[Array, Array, Array]:
         """Site energies (N,) eV, forces (N, 3) eV/A and virials (S, 6) eV, Voigt xx yy zz yz xz xy, of arrays.
 
@@ -181,8 +183,9 @@ class Potential:
             _add_repulsion(self.repulsion, packed, close, site, forces, total)
         return site, forces, total
 
-    def _by_torch(self, packed: kernels.Structures, max_edges: int) -> tuple[Array, Array, Array]:
-        from sus2.potential.batch import neighbours_of, pack
+    def _by_torch(self, packed: Structures, max_edges: int) -> tuple[Array, Array, Array]:
+        from sus2.native.neighbours import neighbours_of
+        from sus2.potential.batch import pack
 
         site, forces = np.zeros(len(packed.types)), np.zeros((len(packed.types), 3))
         virial = np.zeros((len(packed.cells), 6))
@@ -190,7 +193,7 @@ class Potential:
         for part, chunk in pack(lists, max_edges):
             low, high = packed.first[part.start], packed.first[part.stop]
             starts = packed.first[part] - low
-            edges = kernels.Edges.from_lists(
+            edges = Edges.from_lists(
                 np.concatenate([n.index_i + s for n, s in zip(chunk, starts, strict=True)]),
                 np.concatenate([n.index_j + s for n, s in zip(chunk, starts, strict=True)]),
                 np.concatenate([n.vector for n in chunk]),
@@ -200,7 +203,7 @@ class Potential:
             virial[part] = np.add.reduceat(atoms, starts)
             if self.repulsion is not None:
                 i = np.repeat(np.arange(low, high), np.diff(edges.first))
-                close = kernels.CloseEdges(i, edges.j + low, edges.vectors)
+                close = CloseEdges(i, edges.j + low, edges.vectors)
                 _add_repulsion(self.repulsion, packed, close, site, forces, virial)
         return site, forces, virial
 
@@ -211,8 +214,8 @@ class Potential:
 
 def _add_repulsion(
     repulsion: Repulsion,
-    packed: kernels.Structures,
-    close: kernels.CloseEdges,
+    packed: Structures,
+    close: CloseEdges,
     site: Array,
     forces: Array,
     virial: Array,

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sus2.native import kernels
-from sus2.native.kernels import EdgeList, Structures
+from sus2.native.arrays import EdgeList, Structures
+from sus2.native.neighbours import find_edges
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ _ATOMS_PER_SEARCH = 4096
 class SkinList:
     """The edges of one structure for a cutoff (A), found again only when the skin (A) is used up.
 
-    builds: how often they were found so far. Needs the compiled search (sus2.native.kernels.available()).
+    builds: how often they were found so far. Needs the compiled search (sus2.native.available()).
     """
 
     def __init__(self, cutoff: float, *, skin: float = SKIN_A) -> None:
@@ -54,7 +54,7 @@ class SkinList:
         first, j, shift, fits = np.zeros(n + 1, dtype=np.int64), [], [], True
         for begin in range(0, n, size):
             end = min(n, begin + size)
-            starts, neighbour, cells, _ = kernels.find_edges(s, self.cutoff + self.skin, atoms=(begin, end))
+            starts, neighbour, cells, _ = find_edges(s, self.cutoff + self.skin, atoms=(begin, end))
             first[begin + 1 : end + 1] = first[begin] + starts[1:]
             fits = fits and bool(np.abs(cells).max(initial=0) < _MAX_SHIFT)
             j.append(neighbour.astype(np.int32))

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from sus2.checks import Check, Verdict
 from sus2.errors import Sus2Error
-from sus2.potential.batch import build_batch, neighbours, pack
+from sus2.native.neighbours import neighbours
+from sus2.potential.batch import build_batch, pack
 from sus2.potential.evaluation import Calculates
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential

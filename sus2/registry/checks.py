@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from sus2.checks import Check
-from sus2.potential.batch import neighbours
+from sus2.native.neighbours import neighbours
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Calculates
 from sus2.potential.mtp import ModelSpec

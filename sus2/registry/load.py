@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from sus2.errors import PotentialFileError, printable
 from sus2.potential.card import Card, read_card
-from sus2.potential.mtp import MAX_FILE_BYTES
+from sus2.potential.mtp.spec import MAX_FILE_BYTES
 from sus2.registry.others import file_formats, plugins
 from sus2.registry.others.known import missing
 

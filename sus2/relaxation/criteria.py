@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from sus2.errors import ConvergenceError
-from sus2.potential.batch import neighbours
+from sus2.native.neighbours import neighbours
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 

@@ -22,7 +22,8 @@ from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from sus2.errors import ConvergenceError
-from sus2.native import kernels
+from sus2.native.build import available
+from sus2.native.neighbours import find_edges
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.packed import pack_structures
 from sus2.potential.potential import Potential
@@ -313,12 +314,12 @@ def _slope(run: Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array,
 
 def _suspects(structures: Sequence[Atoms]) -> NDArray[np.bool_]:
     """Which structures have atoms closer than a fraction of their covalent radii."""
-    if not structures or not kernels.available():
+    if not structures or not available():
         return np.ones(len(structures), dtype=bool)
     symbols = sorted({s for a in structures for s in a.symbols.species()})
     packed = pack_structures(structures, symbols)
     radii = CLOSEST_FRACTION * np.array([covalent_radii[Atoms(s).numbers[0]] for s in symbols])[packed.types]
-    first, j, _, vectors = kernels.find_edges(packed, 2.0 * float(radii.max()))
+    first, j, _, vectors = find_edges(packed, 2.0 * float(radii.max()))
     i = np.repeat(np.arange(len(packed.types)), np.diff(first))
     system = np.repeat(np.arange(len(structures)), np.diff(packed.first))[i]
     close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j + packed.first[system]]

@@ -17,71 +17,27 @@ from sus2.jobs.executor import JobFuture, LocalExecutor
 from sus2.progress import Progress
 from sus2.screening.plan import CHUNK, Plan
 from sus2.screening.store import ScreenStore
+from sus2.screening.summary import ScreenSummary
 from sus2.screening.tables import Outcome
 from sus2.screening.work import OtherCodeError, Task, compute
 
 OnOutcome = Callable[[Outcome, Sequence[str]], None]
 
 TARGET_S: Final = 8.0
+
 """Processor seconds that a batch is to take: long against the cost of sending it, short to lose with a worker."""
+
 MAX_BATCH: Final = 64
+
 BEAT_S: Final = 5.0
+
 LEASE_S: Final = 60.0
+
 """A run on another computer whose beats do not change for so long is dead, and its claims are void."""
+
 DEATHS: Final = 2
+
 _SMOOTH: Final = 0.3
-
-
-@dataclass(frozen=True)
-class ScreenSummary:
-    """How a screening went.
-
-    structures: that were read, unreadable: that were not; results: structure x potential x property that were asked
-    for; reused: of these, found in the database; computed, failed: by this run (failed of these); failed_before: among
-    those reused; wall_s: of the run; busy_s: of all workers together in calculations; workers: how many; own_cpu_s:
-    processor time of this process, which reads, sends and keeps.
-    """
-
-    out: str
-    structures: int
-    unreadable: int
-    results: int
-    reused: int
-    computed: int
-    failed: int
-    failed_before: int
-    wall_s: float
-    busy_s: float
-    workers: int
-    own_cpu_s: float
-
-    @property
-    def complete(self) -> bool:
-        """Every structure was read, and no result failed."""
-        return not (self.unreadable or self.failed or self.failed_before)
-
-    @property
-    def idle_fraction(self) -> float:
-        """Part of the workers' time without calculations: scheduling, reading, starting, waiting."""
-        return max(0.0, 1.0 - self.busy_s / (self.wall_s * self.workers)) if self.wall_s > 0 else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        names = (
-            "out",
-            "structures",
-            "unreadable",
-            "results",
-            "reused",
-            "computed",
-            "failed",
-            "failed_before",
-            "wall_s",
-            "busy_s",
-            "workers",
-            "own_cpu_s",
-        )
-        return {name: getattr(self, name) for name in names} | {"complete": self.complete}
 
 
 @dataclass(eq=False)

@@ -19,8 +19,9 @@ from sus2.registry.recommendation import recommend_for
 from sus2.registry.reference import PotentialRef
 from sus2.screening.files import items_of
 from sus2.screening.plan import Plan
-from sus2.screening.run import OnOutcome, Progress, Run, ScreenSummary
+from sus2.screening.run import OnOutcome, Progress, Run
 from sus2.screening.store import ScreenStore
+from sus2.screening.summary import ScreenSummary
 
 __all__ = ["ScreenSummary", "reference_of", "screen"]
 

@@ -250,7 +250,8 @@ def near_pairs(
                 distance[atom, atom, len(images) // 2] = np.inf
                 i, j, k = np.nonzero(distance < reach_a)
                 return i, j, distance[i, j, k], images[k] - home[i, j].astype(np.int64)
-    # Its import takes a third of a second; vesin's and that of the compiled search would load torch.
+    # Cells that are checked here may have no volume, which the compiled search refuses. Its import takes a third of a
+    # second.
     from ase.neighborlist import neighbor_list
 
     return neighbor_list("ijdS", atoms, reach_a)

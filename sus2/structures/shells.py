@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import vesin
 from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import StructureError
+from sus2.native.neighbours import neighbours
 from sus2.structures.crystal import check_crystal, shortest_distance, to_atoms
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def _neighbours(atoms: Atoms, reach: float) -> tuple[NDArray[np.int64], NDArray[
         raise StructureError(
             f"Within {reach:.3g} Å there are about {expected:,} pairs of atoms, too many to list; look less far."
         )
-    i, j, d = vesin.ase_neighbor_list("ijd", atoms, reach)
-    return i.astype(np.int64), j.astype(np.int64), d
+    found = neighbours(atoms, reach)
+    return found.index_i, found.index_j, np.linalg.norm(found.vector, axis=1)
 
 
 def _default_reach(atoms: Atoms) -> float:

@@ -10,7 +10,7 @@ from ase.data import chemical_symbols, covalent_radii
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
-from sus2.potential.batch import neighbours
+from sus2.native.neighbours import neighbours
 
 CrystalClass = Literal["metal", "semiconductor", "ionic", "molecular or layered", "other"]
 CLASSES: Final[tuple[CrystalClass, ...]] = get_args(CrystalClass)

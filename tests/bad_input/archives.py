@@ -11,8 +11,9 @@ import zipfile
 from collections.abc import Iterator
 
 from tests.bad_input.bases import structures
-from tests.bad_input.by_hand import MARKUP, Make, pickles
+from tests.bad_input.by_hand import Make, pickles
 from tests.bad_input.mutations import mutated
+from tests.bad_input.texts import MARKUP
 
 _DEFLATED = zipfile.ZIP_DEFLATED
 

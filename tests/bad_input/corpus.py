@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tests.bad_input import bases
 from tests.bad_input.archives import archives
-from tests.bad_input.by_hand import HOSTILE_YAML, MARKUP, Make, by_hand, pickles
+from tests.bad_input.by_hand import HOSTILE_YAML, Make, by_hand, pickles
 from tests.bad_input.mutations import mutated
+from tests.bad_input.texts import MARKUP
 from tests.helpers_formats import CSCL
 
 FINDS = Path(__file__).parent / "finds"

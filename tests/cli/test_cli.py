@@ -100,7 +100,7 @@ def test_errors_are_one_sentence(root: Path, arguments: tuple[str, ...], words: 
 
 
 def test_training_from_the_command_line(root: Path, tmp_path: Path) -> None:
-    from tests.training.test_fit import config_file
+    from tests.training.fit.small_sets import config_file
 
     path = config_file(tmp_path, stages=[{"kind": "project"}])
     done = run(root, "train", str(path), "--folder", str(tmp_path / "run"), "--threads", "1")

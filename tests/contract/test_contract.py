@@ -12,12 +12,12 @@ from ase import Atoms
 from ase.build import bulk
 from numpy.typing import NDArray
 
-from sus2.native import kernels
+from sus2.native.build import available
 from sus2.potential.batch import build_batch
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Evaluation
-from sus2.potential.graph import graph
 from sus2.potential.model import Sus2Model, energy_forces_virial
+from sus2.potential.moments.graph import graph
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.potential import Potential
 from sus2.testing import CONTRACT, SINGLE_PRECISION, Tolerances
@@ -72,7 +72,7 @@ class TorchOnly(Potential):
 def make(backend: str, spec: ModelSpec) -> Potential:
     card = Card(name="random", functional="none", elements=ELEMENTS)
     if backend.startswith("kernels"):
-        if not kernels.available():
+        if not available():
             require("there is no C++ compiler for the fused kernels")
         return Potential(spec, card, dtype=torch.float32 if backend.endswith("32") else torch.float64)
     if backend == "cuda":

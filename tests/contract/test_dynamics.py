@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on(nve: ModuleType, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(nve, "KEPT_FROM_PS", 0.0)
     monkeypatch.setattr(nve, "BLOCKS", 4)
     monkeypatch.setattr(nve, "KEEP_EVERY", 5)
-    monkeypatch.setattr(nve.kernels, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(nve, "cache_folder", lambda: tmp_path)
     nve.conserve("si-mlearn-pbe", 0.06)
     (first,) = (tmp_path / "runs" / "nve").glob("*.npz")
     with np.load(first) as kept:

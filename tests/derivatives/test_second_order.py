@@ -15,14 +15,24 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import get_supercell
 
-from sus2.derivatives.elastic_tensors import tensor_to_voigt, voigt_to_matrix, voigt_to_tensor
+from sus2.derivatives.elastic_tensors import tensor_to_voigt, voigt_to_tensor
 from sus2.derivatives.second_order import SecondDerivatives, second_derivatives
 from sus2.derivatives.supercell import supercell_matrix_of
 from sus2.errors import Sus2Error, UnknownElementError
-from sus2.potential.batch import build_batch, neighbours
+from sus2.potential.batch import build_batch
 from sus2.potential.potential import Potential
 from sus2.registry.load import load
-from sus2.units import EV_PER_A3_TO_GPA, THZ_A_TO_M_PER_S
+from sus2.units import EV_PER_A3_TO_GPA
+from tests.derivatives.crystals import (
+    SYNTHETIC,
+    energy_gradient,
+    margin,
+    phonopy_of,
+    rocksalt,
+    slope,
+    strain_of,
+    triclinic,
+)
 from tests.helpers_spec import random_potential
 
 Q = np.array([[0.0, 0.0, 0.0], [0.13, -0.21, 0.37], [0.5, 0.0, 0.25], [1.21, 0.4, -0.7]])
@@ -32,47 +42,6 @@ def published(shared, name: str) -> Potential:
     models = json.loads((shared / "reference" / "models.json").read_text())
     path = shared / "reference" / "models" / f"{name}.mtp"
     return load(path, elements=models[name]["elements"], functional="PBE")
-
-
-def triclinic(symbols: list[str], n: int, seed: int, volume: float = 15.0) -> Atoms:
-    """n atoms on a jittered grid of a skewed cell."""
-    rng = np.random.default_rng(seed)
-    side = (n * volume) ** (1 / 3)
-    cell = side * (np.eye(3) + 0.2 * np.tril(rng.uniform(-1, 1, (3, 3)), -1))
-    grid = int(np.ceil(n ** (1 / 3)))
-    points = np.stack(np.meshgrid(*[np.arange(grid)] * 3, indexing="ij"), -1).reshape(-1, 3)[:n] / grid
-    scaled = points + rng.uniform(-0.06, 0.06, (n, 3))
-    return Atoms([symbols[k % len(symbols)] for k in range(n)], cell=cell, scaled_positions=scaled, pbc=True)
-
-
-def rocksalt() -> Atoms:
-    return bulk("NaCl", "rocksalt", a=5.0)
-
-
-def molecular() -> Atoms:
-    """Two far dimers in a box: no bond crosses the cell, every block of force constants is local."""
-    return Atoms(
-        "NaClNaCl",
-        positions=[[1, 1, 1], [2.9, 1.3, 1.2], [7, 7, 7], [7.2, 8.7, 7.9]],
-        cell=[[12, 0, 0], [1, 12, 0], [0, 2, 12]],
-        pbc=True,
-    )
-
-
-SYNTHETIC: dict[str, Callable[[], tuple[Atoms, Potential, list[list[int]]]]] = {
-    "monatomic": lambda: (
-        bulk("Na", "fcc", a=4.2),
-        random_potential(("Na",), cutoff=4.3, scaling_map="L"),
-        [[-1, 1, 1], [1, -1, 1], [1, 1, -1]],
-    ),
-    "polar": lambda: (rocksalt(), random_potential(), [[2, 0, 0], [0, 1, 0], [0, 0, 1]]),
-    "molecular": lambda: (molecular(), random_potential(seed=3), [[1, 0, 0], [0, 1, 0], [0, 0, 1]]),
-    "triclinic": lambda: (
-        triclinic(["Na", "Cl", "Cl"], 20, 1),
-        random_potential(seed=5, scaling_map="LK"),
-        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-    ),
-}
 
 
 def supercell_of(atoms: Atoms, matrix: list[list[int]]) -> Atoms:
@@ -90,31 +59,6 @@ def autograd_hessian(atoms: Atoms, potential: Potential) -> NDArray[np.float64]:
         return potential.model.site_energies(vectors, batch.edge_i, batch.edge_j, batch.species).sum()
 
     return torch.autograd.functional.hessian(energy, batch.positions.clone()).numpy().transpose(0, 2, 1, 3)
-
-
-def energy_gradient(atoms: Atoms, potential: Potential, f: NDArray[np.float64]) -> NDArray[np.float64]:
-    """dE/dF (3, 3), eV, of the crystal deformed by r -> F r."""
-    strained = atoms.copy()
-    strained.set_cell(atoms.cell.array @ f.T, scale_atoms=True)
-    stress = voigt_to_matrix(potential.evaluate([strained])[0].stress_ev_per_a3)
-    return strained.get_volume() * stress @ np.linalg.inv(f).T
-
-
-def slope(function: Callable[[float], NDArray], h: float) -> NDArray:
-    """First derivative at zero, central differences of order six."""
-    return sum(c * (function(k * h) - function(-k * h)) for k, c in ((1, 0.75), (2, -0.15), (3, 1 / 60))) / h
-
-
-def strain_of(voigt: int) -> NDArray[np.float64]:
-    unit = np.zeros(6)
-    unit[voigt] = 1.0 if voigt < 3 else 0.5
-    return voigt_to_matrix(unit)
-
-
-def margin(atoms: Atoms, cutoff: float) -> float:
-    """Distance of the nearest shell from the cutoff: what finite differences must not cross."""
-    r = np.linalg.norm(neighbours(atoms, cutoff + 0.5).vector, axis=1)
-    return float(np.abs(r - cutoff).min())
 
 
 @pytest.fixture(scope="module", params=list(SYNTHETIC))
@@ -140,16 +84,6 @@ def test_dynamical_matrix_is_that_of_phonopy_at_commensurate_q(case):
     q = np.array([[0, 0, 0], [1, 0, 0], [1, 1, -1]]) @ np.linalg.inv(np.array(matrix, dtype=float))
     theirs = np.array([phonopy_matrix(ph, x) for x in q])
     assert np.abs(second.dynamical_matrix(q) - theirs).max() < 1e-10 * np.abs(theirs).max()
-
-
-def phonopy_of(atoms: Atoms, matrix) -> Phonopy:
-    cell = PhonopyAtoms(
-        symbols=atoms.get_chemical_symbols(),
-        cell=atoms.cell.array,
-        positions=atoms.positions,
-        masses=atoms.get_masses(),
-    )
-    return Phonopy(cell, matrix, primitive_matrix=np.eye(3), log_level=0)
 
 
 def phonopy_matrix(ph: Phonopy, q: NDArray[np.float64]) -> NDArray[np.complex128]:
@@ -223,88 +157,6 @@ def test_elastic_and_internal_strain_against_finite_strain(case):
     assert np.abs(ours - internal).max() < 1e-6 * max(np.abs(internal).max(), scale)
 
 
-def test_brugger_constants_are_second_derivatives_in_lagrangian_strain():
-    atoms, potential, _ = SYNTHETIC["triclinic"]()
-    second = second_derivatives(atoms, potential)
-    volume, h = atoms.get_volume(), 1e-4
-
-    def deformation(eta: NDArray) -> NDArray:
-        w, u = np.linalg.eigh(np.eye(3) + 2 * eta)
-        return u @ np.diag(np.sqrt(w)) @ u.T
-
-    def along(x: float, eta: NDArray, zeta: NDArray) -> float:
-        f = deformation(x * eta)
-        df = (deformation(x * eta + 1e-5 * zeta) - deformation(x * eta - 1e-5 * zeta)) / 2e-5
-        return float(np.tensordot(energy_gradient(atoms, potential, f), df))
-
-    c = second.clamped_elastic.brugger_gpa / EV_PER_A3_TO_GPA
-    for v, w in ((0, 0), (0, 4), (3, 3), (5, 1)):
-        numeric = slope(lambda x, v=v, w=w: np.array(along(x, strain_of(v), strain_of(w))), h) / volume
-        assert abs(c[v, w] - numeric) < 1e-6 * np.abs(c).max()
-
-
-def test_the_three_tensors_under_pressure():
-    second = second_derivatives(rocksalt(), random_potential())
-    clamped = second.clamped_elastic
-    p = -second.stress_ev_per_a3[0] * EV_PER_A3_TO_GPA
-    assert abs(p) > 1e-2
-    c, b = clamped.brugger_gpa, clamped.stress_strain_gpa
-    np.testing.assert_allclose([b[0, 0], b[0, 1], b[3, 3]], [c[0, 0] - p, c[0, 1] + p, c[3, 3] - p], rtol=1e-12)
-
-
-def test_relaxed_elastic_against_relaxing_each_strain_by_newton_steps():
-    atoms, potential = minimum()
-    second = second_derivatives(atoms, potential)
-    assert second.soft_internal_modes == 0
-    relaxed, clamped = second.relaxed_elastic.energy_gpa, second.clamped_elastic.energy_gpa
-    assert np.linalg.eigvalsh(clamped - relaxed).min() > -1e-9 * np.abs(clamped).max()
-    assert np.abs(clamped - relaxed).max() > 1e-3 * np.abs(clamped).max()
-    h, volume = 2e-4, atoms.get_volume()
-    assert margin(atoms, potential.cutoff) > 4 * h * potential.cutoff
-    for v in (0, 5):
-        e = strain_of(v)
-
-        def gradient(x: float, e: NDArray = e) -> NDArray:
-            strained = atoms.copy()
-            strained.set_cell(atoms.cell.array @ (np.eye(3) + x * e), scale_atoms=True)
-            stress = voigt_to_matrix(potential.evaluate([at_rest(strained, potential)])[0].stress_ev_per_a3)
-            return strained.get_volume() * stress @ np.linalg.inv(np.eye(3) + x * e).T
-
-        numeric = slope(gradient, h)
-        column = np.array([np.tensordot(numeric, strain_of(w)) for w in range(6)]) / volume * EV_PER_A3_TO_GPA
-        np.testing.assert_allclose(relaxed[:, v], column, atol=1e-6 * np.abs(relaxed).max())
-
-
-def minimum() -> tuple[Atoms, Potential]:
-    """A triclinic crystal of three atoms at rest at a minimum, under stress."""
-    potential = random_potential(seed=3)
-    return at_rest(triclinic(["Na", "Cl"], 3, 3, volume=18), potential), potential
-
-
-def at_rest(atoms: Atoms, potential: Potential) -> Atoms:
-    """Zero forces at fixed cell: gradient steps along positive curvature, then Newton's."""
-    atoms = atoms.copy()
-    for _ in range(200):
-        second = second_derivatives(atoms, potential)
-        force = second.forces_ev_per_a.ravel()
-        if np.abs(force).max() < 1e-13:
-            break
-        values, vectors = np.linalg.eigh(second.gamma_hessian_ev_per_a2)
-        keep = np.abs(values) > 1e-8 * np.abs(values).max()
-        step = vectors[:, keep] @ ((vectors[:, keep].T @ force) / np.abs(values[keep]))
-        atoms.positions += (step * min(1.0, 0.1 / np.abs(step).max())).reshape(-1, 3)
-    assert np.abs(force).max() < 1e-11
-    return atoms
-
-
-def test_an_unstable_crystal_has_no_relaxed_constants():
-    atoms, potential, _ = SYNTHETIC["triclinic"]()
-    second = second_derivatives(atoms, potential)
-    assert second.soft_internal_modes > 0
-    with pytest.raises(Sus2Error, match="no restoring force"):
-        _ = second.relaxed_elastic
-
-
 def test_rotation_origin_and_supercell_do_not_matter():
     atoms, potential, _ = SYNTHETIC["triclinic"]()
     atoms = atoms[:7]
@@ -331,82 +183,6 @@ def test_rotation_origin_and_supercell_do_not_matter():
     # Its zone centre holds the q that its two cells resolve: those with (1, 1, 0) q and (0, 2, 0) q whole.
     both = np.sort(second.frequencies_thz([[0.5, 0.5, 0.0], [0, 0, 0]]).ravel())
     np.testing.assert_allclose(np.sort(other.frequencies_thz([[0, 0, 0]]).ravel()), both, atol=1e-5)
-
-
-def test_gradient_and_group_velocities_against_differences():
-    atoms, potential, _ = SYNTHETIC["triclinic"]()
-    atoms = atoms[:5]
-    second = second_derivatives(atoms, potential)
-    h = 1e-3
-    q0 = np.array([0.13, -0.21, 0.37])
-    gradient = second.dynamical_matrix_gradient(q0)[0]
-    velocity = second.group_velocities_thz_a(q0)[0]
-    for axis in range(3):
-        step = atoms.cell.array @ np.eye(3)[axis]  # fractional change of q for 1/A along the axis
-
-        numeric = slope(lambda x, s=step: second.dynamical_matrix(q0 + x * s)[0], h)
-        assert np.abs(gradient[axis] - numeric).max() < 1e-8 * np.abs(gradient).max()
-
-        def squared(x: float, s: NDArray = step) -> NDArray:
-            frequency = second.frequencies_thz(q0 + x * s)[0]
-            return frequency * np.abs(frequency)
-
-        ours = 2 * np.abs(second.frequencies_thz(q0)[0]) * velocity[:, axis]
-        np.testing.assert_allclose(ours, slope(squared, h), atol=1e-6 * np.abs(ours).max())
-
-
-def test_group_velocities_of_degenerate_branches():
-    second = second_derivatives(bulk("Na", "fcc", a=4.2), random_potential(("Na",), cutoff=4.3))
-    q0 = np.array([0.2, 0.0, 0.2])  # along x... of the conventional cell, where two branches coincide
-    frequencies = second.frequencies_thz(q0)[0]
-    assert np.diff(frequencies).min() < 1e-6
-    cell = np.array(bulk("Na", "fcc", a=4.2).cell.array)
-    direction = np.array([1.0, 1.0, 0.3]) / np.linalg.norm([1.0, 1.0, 0.3])
-    velocity = second.group_velocities_thz_a(q0, direction=direction)[0] @ direction
-    step = 1e-4 * cell @ direction
-    up, down = (second.frequencies_thz(q0 + s * step)[0] for s in (1, -1))
-    ahead, behind = (up - frequencies) / 1e-4, (frequencies - down) / 1e-4
-    np.testing.assert_allclose(np.sort(velocity), np.sort(ahead), atol=2e-3 * np.abs(velocity).max())
-    np.testing.assert_allclose(np.sort(velocity), np.sort(behind), atol=2e-3 * np.abs(velocity).max())
-
-
-@pytest.mark.parametrize("clamp", ["cubic", "low symmetry"])
-def test_sound_speeds_are_slopes_of_acoustic_branches_even_under_stress(clamp):
-    if clamp == "cubic":
-        atoms, potential = bulk("Na", "fcc", a=4.0), random_potential(("Na",), cutoff=4.3, seed=4)
-    else:
-        atoms, potential = minimum()
-    second = second_derivatives(atoms, potential)
-    assert np.abs(second.stress_ev_per_a3).max() > 1e-3
-    directions = np.array([[1.0, 0.2, -0.4], [0.3, -0.5, 1.0]])
-    sound = second.sound_speeds(directions)
-    assert np.isfinite(sound.speeds_m_per_s).sum() >= 4
-    for n, speeds in zip(sound.directions, sound.speeds_m_per_s, strict=True):
-        size = 2e-4
-        low = second.frequencies_thz(size * atoms.cell.array @ n)[0]
-        branches = low[np.argsort(np.abs(low))[:3]] / size * THZ_A_TO_M_PER_S
-        real = np.isfinite(speeds)
-        np.testing.assert_allclose(np.sort(branches)[real], speeds[real], rtol=1e-5)
-
-
-def test_phonopy_finite_displacements_approach_quadratically():
-    potential = random_potential(seed=2)
-    atoms = rocksalt()
-    matrix = np.diag([2, 2, 2])
-    assert margin(atoms, potential.cutoff) > 0.03
-    exact = second_derivatives(atoms, potential).supercell_force_constants(matrix)
-    scale, errors = np.abs(exact).max(), []
-    for amplitude in (0.01, 0.001):
-        ph = phonopy_of(atoms, matrix)
-        ph.generate_displacements(distance=amplitude)
-        cells = [
-            Atoms(c.symbols, cell=c.cell, positions=c.positions, pbc=True) for c in ph.supercells_with_displacements
-        ]
-        ph.forces = np.array([r.forces_ev_per_a for r in potential.evaluate(cells)])
-        ph.produce_force_constants(calculate_full_force_constants=False)
-        errors.append(np.abs(ph.force_constants - exact).max() / scale)
-    assert errors[0] < 1e-3
-    assert errors[1] < 0.02 * errors[0] + 1e-9
 
 
 def test_an_atom_without_neighbours_and_a_single_site():

@@ -92,8 +92,8 @@ def test_the_wheel_has_the_app_and_the_weights_and_nothing_else(wheel: Path, roo
     wanted = {
         "sus2/_app/app.py",
         "sus2/_app/.streamlit/config.toml",
-        "sus2/native/kernels.cpp",
-        "sus2/native/kernels.h",
+        "sus2/native/source/kernels.cpp",
+        "sus2/native/source/kernels.h",
     }
     for path in tracked:
         if (root / path).exists():

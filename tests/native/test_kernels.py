@@ -13,8 +13,9 @@ import torch
 from ase.build import bulk
 
 from sus2.derivatives.second_order import second_derivatives
-from sus2.native import kernels
-from sus2.native.kernels import Edges, Kernel
+from sus2.native.arrays import Edges
+from sus2.native.build import available
+from sus2.native.kernels import Kernel
 from sus2.potential.batch import build_batch
 from sus2.potential.card import Card
 from sus2.potential.model import Sus2Model
@@ -35,7 +36,7 @@ print(p.backend, repr(p.evaluate([crystal()])[0].energy_ev))
 
 @pytest.fixture(autouse=True)
 def compiler() -> None:
-    if not kernels.available():
+    if not available():
         require("there is no C++ compiler for the fused kernels")
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from sus2.errors import StructureError, UnknownElementError
 from sus2.native import kernels
-from sus2.native.kernels import Structures, find_edges
-from sus2.potential.batch import Neighbours, _complete, by_vesin, neighbours
+from sus2.native.arrays import Edges, Structures
+from sus2.native.build import available
+from sus2.native.neighbours import Neighbours, _complete, by_vesin, find_edges, neighbours
 from sus2.potential.packed import determinants, pack_structures
 from sus2.potential.potential import Potential
 from tests.conftest import require
@@ -25,7 +26,7 @@ Rows = list[tuple[int, ...]]
 
 @pytest.fixture(autouse=True)
 def compiler() -> None:
-    if not kernels.available():
+    if not available():
         require("there is no C++ compiler for the fused kernels")
 
 
@@ -166,7 +167,7 @@ def test_edges_of_the_call_and_of_the_list_give_the_same() -> None:
     p = pack_structures(many(4), ELEMENTS)
     first, j, _, vectors = find_edges(p, potential.cutoff)
     owner = np.repeat(p.first[:-1], np.diff(p.first))
-    edges = kernels.Edges(first, vectors, j + np.repeat(owner, np.diff(first)), p.types)
+    edges = Edges(first, vectors, j + np.repeat(owner, np.diff(first)), p.types)
     for a, b in zip(potential.kernel.evaluate(edges), potential.kernel.evaluate_structures(p)[:3], strict=True):
         assert np.allclose(a, b, rtol=0, atol=1e-12)
 

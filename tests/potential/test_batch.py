@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sus2.errors import StructureError, UnknownElementError
-from sus2.potential.batch import build_batch, neighbours, pack
+from sus2.native.neighbours import neighbours
+from sus2.potential.batch import build_batch, pack
 
 TWO = [[0, 0, 0], [0.3, 0.6, 0.1]]
 LEFT_HANDED = Atoms("NaCl", scaled_positions=TWO, cell=[[0, 4, 0], [4, 0, 0], [0, 0, 4]], pbc=True)

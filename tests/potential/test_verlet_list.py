@@ -10,8 +10,9 @@ from ase.md.verlet import VelocityVerlet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sus2.native import kernels
-from sus2.native.kernels import Edges, Structures
+from sus2.native.arrays import Edges, Structures
+from sus2.native.build import available
+from sus2.native.neighbours import find_edges, refresh
 from sus2.potential.calculator import MIN_LISTED_ATOMS
 from sus2.potential.packed import pack_structures
 from sus2.potential.verlet_list import SkinList
@@ -23,7 +24,7 @@ CUTOFF = 4.0
 
 @pytest.fixture(autouse=True)
 def compiler() -> None:
-    if not kernels.available():
+    if not available():
         require("there is no C++ compiler for the fused kernels")
 
 
@@ -36,7 +37,7 @@ def rows(edges: Edges) -> list[tuple[int, ...]]:
 
 
 def fresh(p: Structures) -> Edges:
-    first, j, _, vectors = kernels.find_edges(p, CUTOFF)
+    first, j, _, vectors = find_edges(p, CUTOFF)
     return Edges(first, vectors, j, p.types)
 
 
@@ -63,7 +64,7 @@ def test_equals_a_fresh_search_along_a_walk(
         p = pack_structures([atoms], ["Si"])
         edges = kept.edges(p)
         assert edges is not None
-        assert rows(kernels.refresh(p, edges, CUTOFF)) == rows(fresh(p))
+        assert rows(refresh(p, edges, CUTOFF)) == rows(fresh(p))
         turn = np.eye(3) + strain * rng.normal(size=(3, 3))
         atoms.set_cell(atoms.cell.array @ turn, scale_atoms=bool(rng.random() < 0.7))
         atoms.positions += step * rng.normal(size=(n, 3)) + drift * rng.normal(size=3)
@@ -97,7 +98,7 @@ def test_other_atoms_or_periodicity_need_another_list() -> None:
         p = pack_structures([other], ["Si"])
         edges = kept.edges(p)
         assert edges is not None
-        assert rows(kernels.refresh(p, edges, CUTOFF)) == rows(fresh(p))
+        assert rows(refresh(p, edges, CUTOFF)) == rows(fresh(p))
         assert kept.builds == k + 1
 
 

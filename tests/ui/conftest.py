@@ -21,7 +21,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from sus2.jobs import queue as jobs_queue
-from sus2.native.kernels import available, cache_folder
+from sus2.native.build import available, cache_folder
 from sus2.settings import settings
 from tests.conftest import require
 

@@ -15,8 +15,8 @@ from pages._parts.widgets import plain
 from sus2.potential.card import Card
 from sus2.registry.load import pretrained_folder
 from tests.bad_input import bases
-from tests.bad_input.by_hand import MARKUP
 from tests.bad_input.corpus import corpus
+from tests.bad_input.texts import MARKUP
 
 POSCAR = bases.structures()["poscar"][1]
 # What takes text as Markdown or HTML.

@@ -14,7 +14,7 @@ from sus2.potential.mtp import format_mtp
 from sus2.settings import settings
 from sus2.structures import write_structure
 from tests.helpers_spec import random_spec
-from tests.ui.test_pages import SILICON, opened, upload
+from tests.ui.pages.test_pages import SILICON, opened, upload
 
 SECRET = "secret-alloy.cif"
 ODD = write_structure(bulk("Si", "diamond", a=5.4321), "cif").encode()

@@ -15,7 +15,7 @@ from sus2.settings import settings
 from tests.helpers_oidc import CLIENT_ID, CLIENT_SECRET, provider
 from tests.helpers_server import free_port, serving
 from tests.ui.conftest import settled
-from tests.ui.test_pages import opened
+from tests.ui.pages.test_pages import opened
 
 AUTH = {"redirect_uri": "http://localhost/oauth2callback", "cookie_secret": "x" * 40, "client_id": "a"}
 

@@ -20,14 +20,12 @@ import torch
 from torch import Tensor
 
 from sus2.errors import PotentialFileError
+from sus2.potential.backends.torch_sweep import Sweep
 from sus2.potential.model import Sus2Model
-from sus2.potential.mtp import _MAX_COUNT, ModelSpec, check_graph
-from sus2.potential.mtp import _MAX_SPECIES as MAX_SPECIES
-from sus2.potential.mtp import ScalingMap as ScalingMap  # the type of an inherited field, looked up by the docs
-from sus2.potential.mtp import _Reader as FileReader
-from sus2.potential.mtp import _short as shortened
+from sus2.potential.mtp.lines import Lines, shortened
+from sus2.potential.mtp.spec import MAX_COUNT, MAX_SPECIES, ModelSpec, check_graph
+from sus2.potential.mtp.spec import ScalingMap as ScalingMap  # the type of an inherited field, looked up by the docs
 from sus2.potential.potential import Potential
-from sus2.potential.torch_sweep import Sweep
 from sus2.types import Array, Index
 
 MAX_RANK = 20
@@ -188,7 +186,7 @@ def parse_moment_tensor(text: str, *, source: str = "potential") -> MomentTensor
     PotentialFileError
         One sentence that names the line: a magnetic potential, another radial basis, an untrained, cut or damaged file.
     """
-    r = FileReader(text, source)
+    r = Lines(text, source)
     line, first = r.peek()
     if first != "MTP":
         raise r.fail("the first line must be 'MTP'; this is not a moment tensor potential.", line or 1)
@@ -255,12 +253,12 @@ def parse_moment_tensor(text: str, *, source: str = "potential") -> MomentTensor
     return spec
 
 
-def _of(r: FileReader, *names: str) -> str:
+def _of(r: Lines, *names: str) -> str:
     """The name of a key that the versions of the program call differently."""
     return r.key() if r.key() in names else names[0]
 
 
-def _radial_blocks(r: FileReader, species: int, funcs: int, size: int) -> Array:
+def _radial_blocks(r: Lines, species: int, funcs: int, size: int) -> Array:
     line, text = r.peek()
     if text != "radial_coeffs":
         raise r.fail(f"expected 'radial_coeffs', found '{shortened(text) or 'the end of the file'}'.", line)
@@ -289,10 +287,10 @@ def _radial_blocks(r: FileReader, species: int, funcs: int, size: int) -> Array:
     return np.array([[rows[i, j] for j in range(species)] for i in range(species)])
 
 
-def _graph(r: FileReader) -> tuple[int, Index, Index, Index]:
-    moments = r.count("alpha_moments_count", 1, _MAX_COUNT)
+def _graph(r: Lines) -> tuple[int, Index, Index, Index]:
+    moments = r.count("alpha_moments_count", 1, MAX_COUNT)
     basic = r.rows("alpha_index_basic", r.count("alpha_index_basic_count", 1, moments))
-    times = r.rows("alpha_index_times", r.count("alpha_index_times_count", 0, _MAX_COUNT))
+    times = r.rows("alpha_index_times", r.count("alpha_index_times_count", 0, MAX_COUNT))
     scalars = r.count("alpha_scalar_moments", 1, moments)
     line, value = r.take("alpha_moment_mapping")
     mapping = r.floats("alpha_moment_mapping", value, scalars, line)

@@ -12,7 +12,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from torch import Tensor
 
 from sus2.errors import Sus2Error
-from sus2.potential.batch import build_batch, neighbours, pack
+from sus2.native.neighbours import neighbours
+from sus2.potential.batch import build_batch, pack
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Evaluation
 from sus2.potential.model import energy_forces_virial

@@ -21,7 +21,7 @@ from ase.build import bulk
 from numpy.typing import ArrayLike
 
 from sus2.errors import FitError, Sus2Error
-from sus2.potential.batch import neighbours
+from sus2.native.neighbours import neighbours
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.properties.eos.equations import ROSE_CUBIC, fit_eos

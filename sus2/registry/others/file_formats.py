@@ -1,7 +1,7 @@
 """Which potential a file holds, by its content, and the potential itself.
 
-Only text and our own compact form (sus2.potential.compact) are read. Pickles, torch and other binary files of others
-can run code when they are loaded, so they are refused here; whoever runs the server adds them as plug-ins
+Only text and our own compact form (sus2.potential.mtp.compact) are read. Pickles, torch and other binary files of
+others can run code when they are loaded, so they are refused here; whoever runs the server adds them as plug-ins
 (sus2.registry.others.plugins).
 """
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sus2.errors import PotentialFileError
 from sus2.potential.card import Card
-from sus2.potential.compact import MAGIC, SUFFIX, parse_compact
 from sus2.potential.mtp import ModelSpec, parse_mtp
+from sus2.potential.mtp.compact import MAGIC, SUFFIX, parse_compact
 
 if TYPE_CHECKING:
     import torch

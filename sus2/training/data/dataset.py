@@ -21,7 +21,7 @@ from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
 from sus2.errors import DataError, StructureError
-from sus2.potential.batch import neighbours
+from sus2.native.neighbours import neighbours
 from sus2.structures.crystal import check_cell
 
 FloatArray = NDArray[np.float64]

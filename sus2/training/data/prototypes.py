@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
-from vesin import ase_neighbor_list
 
 from sus2.errors import StructureError
+from sus2.native.neighbours import neighbours
 
 Site = tuple[int, float, float, float]
 Matrix = tuple[tuple[float, float, float], ...]
@@ -65,7 +65,8 @@ def sized(atoms: Atoms, ratio: float) -> Atoms:
     """A copy scaled so that the closest pair, in units of the sum of covalent radii, is ``ratio`` apart."""
     radii = covalent_radii[atoms.numbers]
     reach = 1.8 * float(np.cbrt(atoms.get_volume() / len(atoms)))
-    i, j, distance = ase_neighbor_list("ijd", atoms, reach)
+    found = neighbours(atoms, reach)
+    i, j, distance = found.index_i, found.index_j, np.linalg.norm(found.vector, axis=1)
     factor = ratio / float(np.min(distance / (radii[i] + radii[j])))
     scaled = atoms.copy()
     scaled.set_cell(atoms.cell[:] * factor, scale_atoms=True)

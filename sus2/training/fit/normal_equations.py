@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from sus2.native.kernels import Edges, Kernel
+from sus2.native.arrays import Edges
+from sus2.native.kernels import Kernel
 from sus2.potential.mtp import ModelSpec
 from sus2.training.fit.objective import Objective
 

@@ -22,8 +22,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sus2.native.kernels import Edges, Kernel, ParameterGradient, available
-from sus2.potential.batch import neighbours
+from sus2.native.arrays import Edges, ParameterGradient
+from sus2.native.build import available
+from sus2.native.kernels import Kernel
+from sus2.native.neighbours import neighbours
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.packed import type_indices
 from sus2.potential.repulsion import Repulsion

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from sus2.native.kernels import ParameterGradient
+from sus2.native.arrays import ParameterGradient
 from sus2.potential.mtp import ModelSpec
 
 Array = NDArray[np.float64]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sus2.errors import DataError
-from sus2.native.kernels import cache_folder
+from sus2.native.build import cache_folder
 from sus2.potential.card import Card, write_card
 from sus2.potential.mtp import ModelSpec, format_mtp, write_mtp
 from sus2.potential.potential import Potential

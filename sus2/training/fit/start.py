@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from sus2.errors import DataError
-from sus2.native.kernels import cache_folder
-from sus2.potential.graph import graph
+from sus2.native.build import cache_folder
+from sus2.potential.moments.graph import graph
 from sus2.potential.mtp import ModelSpec, ScalingMap, read_mtp
 from sus2.registry.load import load_moments
 from sus2.training.fit.config import TrainConfig

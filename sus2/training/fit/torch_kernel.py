@@ -2,7 +2,7 @@
 
 The gradient of a loss of energies, forces and virials is that of phi = sum_i (u_i E_i + dE_i/dt), where atoms move and
 edges strain at the rates that Kernel.differentiate describes. Nothing is recorded for differentiation. In the notation
-of sus2.potential.torch_sweep, with its features F and dots for rates in t,
+of sus2.potential.backends.torch_sweep, with its features F and dots for rates in t,
 
     a = dE/dm,  m. = sum_j (R_mu' r. mono_a + R_mu mono_a.),      dphi/dm = u a + a.,    dphi/dm. = a,
     dphi/dR_mu = sum_a (dphi/dm mono_a + a mono_a.),              dphi/dR_mu' = r. sum_a a mono_a,
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sus2.errors import Sus2Error
-from sus2.native.kernels import Edges, ParameterGradient
+from sus2.native.arrays import Edges, ParameterGradient
+from sus2.potential.backends.torch_sweep import EDGES_PER_BLOCK_CPU, Sweep, blocks
+from sus2.potential.moments.quadratic_form import two_level
 from sus2.potential.mtp import ModelSpec
-from sus2.potential.quadratic_form import two_level
-from sus2.potential.torch_sweep import EDGES_PER_BLOCK_CPU, Sweep, blocks
 
 Array = NDArray[np.float64]
 EDGES_PER_BLOCK_GPU = 400_000

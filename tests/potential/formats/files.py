@@ -121,7 +121,7 @@ def setfl(elements: list[str], *, finnis_sinclair: bool = False, points: int = 2
 
 def moment_tensor(species: int, *, name: str = "l2k2", deep: bool = False, seed: int = 2) -> str:
     """A trained moment tensor file of MLIP-2 with random numbers; deep: with a product of two products of products."""
-    from sus2.potential.graph import graph
+    from sus2.potential.moments.graph import graph
 
     g = graph(name)
     rng = np.random.default_rng(seed)

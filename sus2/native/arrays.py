@@ -1,0 +1,153 @@
+"""The arrays that the compiled kernels read and fill, and their C structures."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+Index = NDArray[np.int64]
+
+NO_VOLUME: Final = "The cell has no volume in its periodic directions; correct the lattice vectors."
+
+
+class CEdges(ctypes.Structure):
+    """Edges in C."""
+
+    _fields_ = [
+        ("atoms", ctypes.c_int64),
+        *((n, ctypes.c_void_p) for n in ("first", "vectors", "j", "types")),
+    ]
+
+
+class CStructures(ctypes.Structure):
+    """Structures in C."""
+
+    _fields_ = [
+        ("count", ctypes.c_int64),
+        *((n, ctypes.c_void_p) for n in ("first", "positions", "cells", "periodic", "types")),
+    ]
+
+
+class CList(ctypes.Structure):
+    """An EdgeList in C."""
+
+    _fields_ = [(n, ctypes.c_void_p) for n in ("first", "j", "shift")]
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Edges of many atoms sorted by central atom, in the arrays that the kernels read.
+
+    first (N + 1,) first edge of each atom; vectors (E, 3) A; j (E,) neighbours; types (N,).
+    """
+
+    first: Index
+    vectors: Array
+    j: Index
+    types: Index
+
+    @classmethod
+    def from_lists(cls, index_i: Index, index_j: Index, vectors: Array, types: Index) -> Edges:
+        """From edge lists sorted by index_i."""
+        first = np.zeros(len(types) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(index_i, minlength=len(types)), out=first[1:])
+        return cls(
+            first,
+            np.ascontiguousarray(vectors, dtype=np.float64),
+            np.ascontiguousarray(index_j, dtype=np.int64),
+            np.ascontiguousarray(types, dtype=np.int64),
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Edges]) -> Edges:
+        """The edges of several sets of atoms one after another."""
+        atoms = np.cumsum([0, *(len(p.types) for p in parts)])
+        edges = np.cumsum([0, *(len(p.j) for p in parts)])
+        first = [p.first[:-1] + e for p, e in zip(parts, edges, strict=False)]
+        return cls(
+            np.concatenate([*first, edges[-1:]]),
+            np.concatenate([p.vectors for p in parts]),
+            np.concatenate([p.j + a for p, a in zip(parts, atoms, strict=False)]),
+            np.concatenate([p.types for p in parts]),
+        )
+
+    def range(self, begin: int, end: int) -> Edges:
+        """The edges of atoms begin to end, whose neighbours must lie among them; counted from `begin`."""
+        first = self.first[begin : end + 1]
+        part = slice(first[0], first[-1])
+        return Edges(first - first[0], self.vectors[part], self.j[part] - begin, self.types[begin:end])
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """S structures with N atoms one after another, in the arrays that the kernels read.
+
+    first (S + 1,) first atom of each; positions (N, 3) A; cells (S, 3, 3) A, rows are lattice vectors; periodic (S, 3)
+    0 or 1 as int64; types (N,).
+    """
+
+    first: Index
+    positions: Array
+    cells: Array
+    periodic: Index
+    types: Index
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeList:
+    """Directed edges of Structures: first (N + 1,); j (E,) int32 within the structure; shift (E, 3) int16, so that
+    the vector of an edge is positions[j] - positions[i] + shift @ cell."""
+
+    first: Index
+    j: NDArray[np.int32]
+    shift: NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class CloseEdges:
+    """Edges shorter than a distance of their pair of types: i, j (n,) atoms, vectors (n, 3) A."""
+
+    i: Index
+    j: Index
+    vectors: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterGradient:
+    """Derivatives of a loss by the parameters, shapes as in ModelSpec (pair: row 0 of radial_species)."""
+
+    alpha: Array
+    r0: Array
+    weights: Array
+    pair: Array
+    species: Array
+    theta: Array
+    neighbour: Array | None
+
+
+def pointer(x: NDArray[Any]) -> ctypes.c_void_p:
+    """Where the numbers of an array are."""
+    return ctypes.c_void_p(x.ctypes.data)
+
+
+def c_edges(e: Edges) -> CEdges:
+    """Edges as the kernels take them; they must outlive it."""
+    return CEdges(len(e.types), e.first.ctypes.data, e.vectors.ctypes.data, e.j.ctypes.data, e.types.ctypes.data)
+
+
+def c_structures(s: Structures) -> CStructures:
+    """Structures as the kernels take them; they must outlive it."""
+    arrays = (s.first, s.positions, s.cells, s.periodic, s.types)
+    return CStructures(len(s.cells), *(a.ctypes.data for a in arrays))
+
+
+def c_list(e: EdgeList) -> CList:
+    """A list of edges as the kernels take it; it must outlive this."""
+    return CList(e.first.ctypes.data, e.j.ctypes.data, e.shift.ctypes.data)

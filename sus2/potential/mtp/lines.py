@@ -1,0 +1,126 @@
+"""A cursor over the lines of an `.mtp` file: every error names the file and the line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sus2.errors import PotentialFileError
+from sus2.potential.mtp.spec import MAX_COUNT
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+T = TypeVar("T")
+
+
+class Lines:
+    """Cursor over the non-empty lines of one file; every error names the source and the line."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.source = source
+        self.lines = [(n, s.strip()) for n, s in enumerate(text.splitlines(), 1) if s.strip()]
+        self.at = 0
+
+    def fail(self, message: str, line: int | None = None) -> PotentialFileError:
+        where = f", line {line}" if line is not None else ""
+        return PotentialFileError(f"{self.source}{where}: {message}")
+
+    def peek(self) -> tuple[int, str]:
+        if self.at >= len(self.lines):
+            return (self.lines[-1][0] if self.lines else 0), ""
+        return self.lines[self.at]
+
+    def key(self) -> str:
+        return self.peek()[1].split("=")[0].strip()
+
+    def take(self, key: str) -> tuple[int, str]:
+        """The value text of the next line, which must be ``key = value``."""
+        line, text = self.peek()
+        if not text:
+            raise self.fail(f"the file ends before '{key}'; it is truncated, get a complete copy.", line)
+        name, sep, value = text.partition("=")
+        if name.strip() != key or not sep:
+            raise self.fail(
+                f"expected '{key} = ...' but found '{shortened(text)}'; the file is damaged or of another program.",
+                line,
+            )
+        self.at += 1
+        return line, value.strip()
+
+    def optional(self, key: str) -> tuple[int, str] | None:
+        return self.take(key) if self.key() == key and "=" in self.peek()[1] else None
+
+    def scalar(self, key: str, convert: Callable[[str], T], kind: str) -> T:
+        line, value = self.take(key)
+        return self.convert(line, key, value, convert, kind)
+
+    def convert(self, line: int, key: str, value: str, convert: Callable[[str], T], kind: str) -> T:
+        try:
+            number = convert(_plain(value))
+        except (ValueError, OverflowError):
+            raise self.fail(f"'{key}' must be {kind}, found '{shortened(value)}'.", line) from None
+        if isinstance(number, float) and not np.isfinite(number):
+            raise self.fail(f"'{key}' must be a finite number, found '{shortened(value)}'.", line)
+        return number
+
+    def count(self, key: str, low: int, high: int) -> int:
+        line = self.peek()[0]
+        value = self.scalar(key, int, "a whole number")
+        if not low <= value <= high:
+            raise self.fail(f"'{key}' must lie between {low} and {high}, found {value}.", line)
+        return value
+
+    def floats(self, key: str, text: str, size: int, line: int) -> Array:
+        """`{a, b, ...}` as float64, checked for its length and for finite values."""
+        body = text.strip()
+        if not (body.startswith("{") and body.endswith("}")):
+            raise self.fail(f"'{key}' must be a list in braces; the line is cut or damaged.", line)
+        parts = body[1:-1].split(",") if body[1:-1].strip() else []
+        if len(parts) != size:
+            raise self.fail(f"'{key}' must have {size} numbers, found {len(parts)}.", line)
+        try:
+            values = np.array([float(p) for p in _plain(body)[1:-1].split(",") if parts], dtype=np.float64)
+        except ValueError:
+            raise self.fail(f"'{key}' contains something that is not a number.", line) from None
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise self.fail(f"'{key}' contains {parts[bad[0]].strip()} at place {bad[0] + 1}.", line)
+        return values
+
+    def rows(self, key: str, count: int) -> Index:
+        """`{{a, b, c, d}, ...}` as (count, 4) integers."""
+        line, text = self.take(key)
+        if not (text.startswith("{") and text.endswith("}")):
+            raise self.fail(f"'{key}' must be a list in braces; the line is cut or damaged.", line)
+        inner = text[1:-1]
+        found = re.findall(r"\{([^{}]*)\}", inner)
+        if re.sub(r"\{[^{}]*\}|[,\s]", "", inner):
+            raise self.fail(f"'{key}' must be a list of four-number rows in braces.", line)
+        if len(found) != count:
+            raise self.fail(f"'{key}' must have {count} rows, as '{key}_count' says, found {len(found)}.", line)
+        try:
+            table = [[int(v) for v in _plain(row).split(",")] for row in found]
+        except ValueError:
+            raise self.fail(f"'{key}' contains something that is not a whole number.", line) from None
+        for n, row in enumerate(table):
+            if len(row) != 4:
+                raise self.fail(f"'{key}' row {n + 1} must have 4 numbers, found {len(row)}.", line)
+            if any(abs(v) > MAX_COUNT for v in row):
+                raise self.fail(f"'{key}' row {n + 1} has a number out of range: {row}.", line)
+        return np.array(table, dtype=np.int64).reshape(count, 4)
+
+
+def shortened(text: str, limit: int = 40) -> str:
+    printable = "".join(ch if ch.isprintable() else "?" for ch in text)
+    return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+
+
+def _plain(text: str) -> str:
+    """The text, unless Python would read more in it as a number than other programs do (1_000, other digits)."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text

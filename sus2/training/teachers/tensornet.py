@@ -1,0 +1,238 @@
+"""TensorNet of matgl as energies, forces and stresses of batches of crystals; runs where worker.py does.
+
+The published TensorNet evaluates one (edges, channels, 3, 3) tensor after another; on a CPU these dominate.
+Here the same weights are evaluated with the same equations in another order: the embedding is linear in
+(3 radial functions + 1) x (1 + 3 + 6 geometric components) of an edge, and the messages depend on an edge through
+scalars alone, so both are summed over the edges of each pair of atoms before any channel enters. Opposite edges
+share their scalars and are evaluated once. In float64 the result is the exact function of the published weights;
+``worker.py check`` compares it with matgl's own.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+import matgl
+import numpy as np
+import torch
+from pymatgen.optimization.neighbors import find_points_in_spheres
+
+PBC = np.array([1, 1, 1], dtype=np.int64)
+
+Crystal = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+Label = tuple[float, np.ndarray, np.ndarray]
+
+HalfEdges = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Teacher:
+    """TensorNet of matgl as energy, forces and stress of a batch of periodic structures."""
+
+    def __init__(self, folder: str, dtype: torch.dtype = torch.float64) -> None:
+        self.potential = matgl.load_model(folder)
+        self.potential.eval()
+        model = self.potential.model
+        if (
+            type(model).__name__ != "TensorNet"
+            or model.equivariance_invariance_group != "O(3)"
+            or model.is_intensive
+            or self.potential.calc_repuls
+        ):
+            raise SystemExit(f"{folder} is not an extensive O(3) TensorNet without repulsion.")
+        self.elements = {symbol: k for k, symbol in enumerate(model.element_types)}
+        self.cutoff = float(model.cutoff)
+        self.dtype = dtype
+        self.units = int(model.units)
+        self.chunk_edges = 1200
+        offset = self.potential.element_refs.property_offset
+        self.offsets = offset.double().numpy().copy()
+        self.std, self.mean = float(self.potential.data_std), float(self.potential.data_mean)
+        self.model = model.to(dtype)
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        embedding = self.model.tensor_embedding
+        self.radial = [
+            torch.cat([layer.weight, layer.bias[:, None]], dim=1).T.contiguous()
+            for layer in (embedding.distance_proj1, embedding.distance_proj2, embedding.distance_proj3)
+        ]
+
+    def half_edges(self, positions: np.ndarray, cell: np.ndarray) -> HalfEdges:
+        i, j, images, distance = find_points_in_spheres(
+            positions, positions, r=self.cutoff, pbc=PBC, lattice=np.ascontiguousarray(cell), tol=1e-8
+        )
+        images = images.astype(np.int64)
+        first = images[:, 0] * 1_000_000 + images[:, 1] * 1000 + images[:, 2]
+        keep = (i < j) | ((i == j) & (first > 0) & (distance > 1e-8))
+        i, j, images = i[keep], j[keep], images[keep]
+        return i, j, positions[j] - positions[i] + images @ cell
+
+    def energy(
+        self, types: torch.Tensor, vectors: torch.Tensor, pair: torch.Tensor, pairs: torch.Tensor
+    ) -> torch.Tensor:
+        """Atomic energies (N,) without references; pairs (2, P) holds i <= j, pair (E,) the pair of each edge."""
+        model, units = self.model, self.units
+        embedding = model.tensor_embedding
+        atoms, count = len(types), pairs.shape[1]
+        distance = vectors.norm(dim=1)
+        basis = model.bond_expansion(distance)
+        smooth = 0.5 * (torch.cos(math.pi * distance / self.cutoff) + 1.0)
+        unit = vectors / distance[:, None]
+        x, y, z = unit.unbind(1)
+        third = 1.0 / 3.0
+        geometry = torch.stack(
+            [torch.ones_like(x), x, y, z, x * x - third, y * y - third, z * z - third, y * z, x * z, x * y], dim=1
+        )
+        radial = torch.cat([basis, torch.ones_like(basis[:, :1])], dim=1) * smooth[:, None]
+        outer = (radial[:, :, None] * geometry[:, None, :]).flatten(1)
+        summed = outer.new_zeros(count, outer.shape[1]).index_add(0, pair, outer).view(count, 4, 10).transpose(1, 2)
+        first, second = pairs
+        part = torch.cat(
+            [summed[:, :1] @ self.radial[0], summed[:, 1:4] @ self.radial[1], summed[:, 4:] @ self.radial[2]], dim=1
+        )
+        feature = embedding.emb(types)
+        forward = embedding.emb2(torch.cat([feature[first], feature[second]], dim=-1))
+        backward = embedding.emb2(torch.cat([feature[second], feature[first]], dim=-1))
+        sign = vectors.new_tensor([1.0] + [-1.0] * 3 + [1.0] * 6)[:, None]
+        tensor = part.new_zeros(atoms, 10, units)
+        tensor = tensor.index_add(0, second, part * forward[:, None])
+        tensor = tensor.index_add(0, first, part * sign * backward[:, None])
+        norm = embedding.init_norm(square(tensor))
+        tensor = linear(tensor, embedding.linears_tensor)
+        for layer in embedding.linears_scalar:
+            norm = embedding.act(layer(norm))
+        norm = norm.view(atoms, units, 3)
+        state = matrix(scale(tensor, norm))
+        for layer in model.layers:
+            edge = basis
+            for scalar in layer.linears_scalar:
+                edge = layer.act(scalar(edge))
+            edge = edge * smooth[:, None]
+            weight = edge.new_zeros(count, edge.shape[1]).index_add(0, pair, edge).view(count, units, 3)
+            state = state / (square_matrix(state) + 1.0)[:, None, None]
+            parts = linear(components(state), layer.linears_tensor[:3])
+            message = parts.new_zeros(parts.shape)
+            message = message.index_add(0, first, scale(parts[second], weight))
+            message = message.index_add(0, second, scale(parts[first], weight))
+            left, right = matrix(message), matrix(parts)
+            parts = components(product(left, right) + product(right, left))
+            parts = parts / (square(parts) + 1.0)[:, None]
+            change = matrix(linear(parts, layer.linears_tensor[3:]))
+            state = state + change + product(change, change)
+        parts = components(state)
+        invariants = torch.cat([3.0 * parts[:, 0] ** 2, 2.0 * (parts[:, 1:4] ** 2).sum(1), square_symmetric(parts)], -1)
+        out = model.linear(model.out_norm(invariants))
+        gated = model.final_layer.gated(out)
+        return self.std * gated[:, 0]
+
+    def evaluate(self, structures: list[Crystal]) -> list[Label]:
+        """(types, positions, cell) of each structure -> (energy, forces, Voigt stress)."""
+        edges = [self.half_edges(positions, cell) for _, positions, cell in structures]
+        order = sorted(range(len(structures)), key=lambda k: len(edges[k][0]))
+        results: dict[int, Label] = {}
+        chunk: list[int] = []
+        total = 0
+        for k in order:
+            if chunk and total + len(edges[k][0]) > self.chunk_edges:
+                results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
+                chunk, total = [], 0
+            chunk.append(k)
+            total += len(edges[k][0])
+        results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
+        return [results[k] for k in range(len(structures))]
+
+    def _chunk(self, structures: list[Crystal], edges: list[HalfEdges], chosen: list[int]) -> list[Label]:
+        pair, pairs, owners, edge_i, edge_j = [], [], [], [], []
+        atoms_before, pairs_before = 0, 0
+        for index, k in enumerate(chosen):
+            i, j, _ = edges[k]
+            size = len(structures[k][0])
+            codes, inverse = np.unique(i * size + j, return_inverse=True)
+            pair.append(inverse + pairs_before)
+            pairs.append(np.stack([codes // size, codes % size]) + atoms_before)
+            owners.append(np.full(len(i), index))
+            edge_i.append(i + atoms_before)
+            edge_j.append(j + atoms_before)
+            atoms_before += size
+            pairs_before += len(codes)
+        kinds_all = np.concatenate([structures[k][0] for k in chosen])
+        vector_all = np.concatenate([edges[k][2] for k in chosen])
+        vectors = torch.tensor(vector_all, dtype=self.dtype, requires_grad=True)
+        energies = self.energy(
+            torch.from_numpy(kinds_all),
+            vectors,
+            torch.from_numpy(np.concatenate(pair)),
+            torch.from_numpy(np.concatenate(pairs, axis=1)),
+        )
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+        slope = gradient.double().numpy()
+        forces = np.zeros((atoms_before, 3))
+        np.add.at(forces, np.concatenate(edge_i), slope)
+        np.add.at(forces, np.concatenate(edge_j), -slope)
+        virial = np.zeros((len(chosen), 3, 3))
+        np.add.at(virial, np.concatenate(owners), vector_all[:, :, None] * slope[:, None, :])
+        atomic = energies.detach().double().numpy() + self.offsets[kinds_all]
+        results, start = [], 0
+        for index, k in enumerate(chosen):
+            rows = slice(start, start + len(structures[k][0]))
+            start = rows.stop
+            v = virial[index] / abs(np.linalg.det(structures[k][2]))
+            v = 0.5 * (v + v.T)
+            stress = np.array([v[0, 0], v[1, 1], v[2, 2], v[1, 2], v[0, 2], v[0, 1]])
+            results.append((float(atomic[rows].sum()) + self.mean, forces[rows], stress))
+        return results
+
+
+def matrix(parts: torch.Tensor) -> torch.Tensor:
+    """(N, 10, C): trace part, skew vector, traceless symmetric part -> (N, 3, 3, C)."""
+    i, ax, ay, az, xx, yy, zz, yz, xz, xy = parts.unbind(1)
+    rows = [xx + i, xy - az, xz + ay, xy + az, yy + i, yz - ax, xz - ay, yz + ax, zz + i]
+    return torch.stack(rows, dim=1).view(len(parts), 3, 3, -1)
+
+
+def components(m: torch.Tensor) -> torch.Tensor:
+    i = (m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]) / 3.0
+    return torch.stack(
+        [
+            i,
+            0.5 * (m[:, 2, 1] - m[:, 1, 2]),
+            0.5 * (m[:, 0, 2] - m[:, 2, 0]),
+            0.5 * (m[:, 1, 0] - m[:, 0, 1]),
+            m[:, 0, 0] - i,
+            m[:, 1, 1] - i,
+            m[:, 2, 2] - i,
+            0.5 * (m[:, 1, 2] + m[:, 2, 1]),
+            0.5 * (m[:, 0, 2] + m[:, 2, 0]),
+            0.5 * (m[:, 0, 1] + m[:, 1, 0]),
+        ],
+        dim=1,
+    )
+
+
+def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Matrix product of (N, 3, 3, C) for each atom and channel."""
+    return (a[:, :, 0, None] * b[:, None, 0]) + (a[:, :, 1, None] * b[:, None, 1]) + (a[:, :, 2, None] * b[:, None, 2])
+
+
+def square_matrix(m: torch.Tensor) -> torch.Tensor:
+    return (m * m).sum((1, 2))
+
+
+def square_symmetric(parts: torch.Tensor) -> torch.Tensor:
+    return (parts[:, 4:7] ** 2).sum(1) + 2.0 * (parts[:, 7:] ** 2).sum(1)
+
+
+def square(parts: torch.Tensor) -> torch.Tensor:
+    return 3.0 * parts[:, 0] ** 2 + 2.0 * (parts[:, 1:4] ** 2).sum(1) + square_symmetric(parts)
+
+
+def linear(parts: torch.Tensor, layers: torch.nn.ModuleList) -> torch.Tensor:
+    return torch.cat([layers[0](parts[:, :1]), layers[1](parts[:, 1:4]), layers[2](parts[:, 4:])], dim=1)
+
+
+def scale(parts: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Times (N, C, 3): one factor each for trace, skew and symmetric part."""
+    f, g, h = factor[:, None].unbind(-1)
+    return torch.cat([parts[:, :1] * f, parts[:, 1:4] * g, parts[:, 4:] * h], dim=1)

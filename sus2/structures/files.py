@@ -24,7 +24,7 @@ from sus2.structures.formats import espresso, json_text, keywords, phonopy_yaml,
 from sus2.structures.symmetry import right_handed
 
 FORMATS: Final = (
-    "CIF and mCIF", "POSCAR, CONTCAR, XDATCAR and vasprun.xml of VASP", "extended XYZ",
+    "CIF and mCIF", "POSCAR, CONTCAR, XDATCAR, OUTCAR and vasprun.xml of VASP", "extended XYZ",
     "JSON of pymatgen, the Materials Project and ASE", "Quantum ESPRESSO input and output", "CASTEP .cell",
     "ABINIT input", "SHELX .res", ".cssr", "phonopy.yaml",
 )  # fmt: skip
@@ -173,6 +173,8 @@ def _reader_of(text: str, block: str | None, setting: str | None, order: bool) -
         return lambda body: json_text.read_json(body, order=order)
     if "<modeling" in text[:2000]:
         return vasp.read_vasprun
+    if vasp.is_outcar(text):
+        return vasp.read_outcar
     if espresso.is_espresso_output(text):
         return espresso.read_espresso_output
     if _DATA_LINE.search(text) and _CIF_LINE.search(text):

@@ -18,9 +18,11 @@ HEAVIEST: Final = 103
 """Labels are never taken for a heavier element: those occur in no crystal that a file could describe."""
 _TYPE = re.compile(r"([A-Za-z]{1,2})(?:\d*\.?\d*[+-]|[+-]\d*\.?\d*|\d*\.\d*)?(?:_.*)?$")
 _NEUTRAL = re.compile(r"([A-Z][a-z]?)(?:val|cv|iso)?\d{0,2}$", re.IGNORECASE)
-_GROUPS = re.compile(r"(?:O|N|C|B|S|P|F|Cl|Br|I)H\d?|OH2|H2O|H3O|O-H|OW|HOH|WAT(?:ER)?[A-Z]?", re.IGNORECASE)
+_GROUPS = re.compile(r"(?:O|N|C|B|S|P|F|Cl|Br|I)H\d?|OH2|[HD]2O|H3O|O-H|OW|[HD]OH|WAT(?:ER)?[A-Z]?", re.IGNORECASE)
 _HEAVY: Final = ("O", "N", "Cl", "C", "Br", "B", "S", "P", "F", "I")
 _LETTERS = re.compile(r"[A-Za-z]+")
+_WATER = re.compile(r"[HD]\d?O\d*[A-Z]?|[HD]OH\d*", re.IGNORECASE)
+_SECOND = re.compile(r"[,/;|&]\s*([A-Z][a-z]?)")
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,16 @@ def species_of_label(label: str, formula: Collection[str], others: Collection[st
     letters = match.group(0) if match else ""
     if not letters:
         raise unknown(label)
+    behind = _SECOND.search(label)
+    if behind and _known(behind.group(1)) and behind.group(1) != letters.capitalize():
+        raise StructureError(
+            f"The label '{printable(label, 30)}' names more than one element; give each a row with its occupancy, or "
+            "add _atom_site_type_symbol."
+        )
+    heads = {m.group(0).capitalize() for o in others if (m := _LETTERS.match(o.strip()))}
+    if _WATER.fullmatch(label.strip()) and letters.upper() not in ("HO", "DO") and not heads & {"O", "Ow"}:
+        # H2O1 is a hydrogen where there is an O1, else water.
+        return _group(label, formula)
     readings = _readings(letters)
     if not readings:
         return _group(label, formula)
@@ -102,9 +114,8 @@ def species_of_label(label: str, formula: Collection[str], others: Collection[st
     two, one = readings
     if letters[0].isupper() and letters[1].islower():
         return _read(two, letters, label)
-    heads = {m.group(0).capitalize() for o in others if (m := _LETTERS.match(o.strip()))}
-    behind = letters[1].upper() in heads
-    if (one == "H" and not behind) or (one != "H" and behind and one in heads):
+    bound = letters[1].upper() in heads
+    if (one == "H" and not bound) or (one != "H" and bound and one in heads):
         raise StructureError(
             f"The label '{printable(label, 30)}' may be {one} or {two}; add _atom_site_type_symbol or a formula."
         )
@@ -144,9 +155,11 @@ def _group(text: str, formula: Collection[str]) -> Species:
     """The heavy atom of a group such as OH, NH3 or WAT; raises StructureError for anything else."""
     plain = re.sub(r"\d*[+-]$", "", text.strip())
     word = re.sub(r"(?<=[A-Za-z])\d+[A-Za-z]?$", "", plain) if plain[:1] in "WwOo" else plain
+    if plain[:1] in "HhDd":
+        word = re.sub(r"(?<=[OHoh])\d+$", "", plain)
     if _GROUPS.fullmatch(word):
         capitals = plain if any(c.isupper() for c in plain) else plain.upper()
-        heavy = next((e for e in _HEAVY if re.match(rf"(?:H\d?)?{e}(?![a-z])", capitals)), "O")
+        heavy = next((e for e in _HEAVY if re.match(rf"(?:[HD]\d?)?{e}(?![a-z])", capitals)), "O")
         if not formula or heavy in formula:
             return Species(heavy, said=f"The site '{plain}' was read as {heavy} alone, without its hydrogen.")
     raise unknown(text)

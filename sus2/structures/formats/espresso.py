@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_masses
 from numpy.typing import NDArray
 
 from sus2.errors import StructureError, printable
@@ -23,6 +24,10 @@ _COMMENT = re.compile(r"[!#][^\n]*")
 _CARDS = re.compile(
     r"^[^\S\n]*(ATOMIC_SPECIES|ATOMIC_POSITIONS|CELL_PARAMETERS|K_POINTS)\b", re.IGNORECASE | re.MULTILINE
 )
+
+
+_MASS_FITS = 0.15
+"""Relative deviation within which a mass is that of an element."""
 
 
 def is_espresso_input(text: str) -> bool:
@@ -67,7 +72,8 @@ def read_espresso_input(text: str) -> Atoms:
             raise StructureError("The input gives a space group and not all atoms, which is not read here.")
         rows = get_atomic_positions(cards, n_atoms=count, cell=np.asarray(cell), alat=float(alat))
         masses = _masses(cards)
-        numbers, given = zip(*(_species(str(label)) for label, _, _ in rows), strict=True)
+        kinds = _kinds(cards)
+        numbers, given = zip(*(kinds.get(str(label)) or _species(str(label)) for label, _, _ in rows), strict=True)
         atoms = Atoms(list(numbers), positions=[p for _, p, _ in rows], cell=cell, pbc=True)
     except MALFORMED as error:
         raise malformed("Quantum ESPRESSO input", error) from None
@@ -87,19 +93,39 @@ def _species(label: str) -> tuple[int, float | None]:
     raise StructureError(f"'{printable(label, 30)}' is no chemical element; correct the symbol.")
 
 
-def _masses(cards: list[str]) -> dict[str, float]:
-    """Masses by label, of hydrogen alone: others are as often placeholders as masses."""
-    found: dict[str, float] = {}
+def _kinds(cards: list[str]) -> dict[str, tuple[int, float | None]]:
+    """The element of each label; where HO may be holmium or a hydrogen, the mass beside it decides."""
+    found: dict[str, tuple[int, float | None]] = {}
+    for label, mass in _listed(cards):
+        two = _species(label)
+        letters = label[:2]
+        try:
+            one = element(label[:1])
+        except StructureError:
+            one = two
+        off = [abs(mass - atomic_masses[z]) / atomic_masses[z] for z in (two[0], one[0])]
+        shorter = letters.isalpha() and letters.isupper() and mass > 0 and off[0] > _MASS_FITS >= off[1]
+        found[label] = one if shorter else two
+    return found
+
+
+def _listed(cards: list[str]) -> list[tuple[str, float]]:
+    """Labels and masses of the card ATOMIC_SPECIES."""
+    found = []
     reading = False
     for line in cards:
         words = line.split()
         if _CARDS.match(line):
             reading = words[0] == "ATOMIC_SPECIES"
-        elif reading and len(words) >= 2 and _species(words[0])[0] == 1:
-            mass = float(words[1].lower().replace("d", "e"))
-            if 1.9 < mass < 3.1:
-                found[words[0]] = mass
+        elif reading and len(words) >= 2:
+            found.append((words[0], float(words[1].lower().replace("d", "e"))))
     return found
+
+
+def _masses(cards: list[str]) -> dict[str, float]:
+    """Masses by label, of hydrogen alone: others are as often placeholders as masses."""
+    kinds = _kinds(cards)
+    return {label: mass for label, mass in _listed(cards) if kinds[label][0] == 1 and 1.9 < mass < 3.1}
 
 
 def bravais(ibrav: int, system: dict[str, Any]) -> NDArray[np.float64]:

@@ -143,7 +143,7 @@ def _pymatgen(content: dict[str, Any], order: bool) -> Atoms:
         return Atoms(numbers, positions=np.array(rows).reshape(len(rows), 3), pbc=False)
     atoms = assembled(mixed, cell, order=order)
     atoms.pbc = lattice.get("pbc", True)
-    return atoms
+    return with_masses(atoms, atoms.get_masses().tolist(), atoms.info.get("notices", []))
 
 
 def _cell(lattice: dict[str, Any]) -> np.ndarray | None:
@@ -167,7 +167,8 @@ def _optimade(content: dict[str, Any], order: bool) -> Atoms:
                 z, mass = element(str(symbol))
                 found[chemical_symbols[z], mass] = float(share)
         mixed.append(Mixed(row, found))
-    return assembled(mixed, cell, order=order)
+    atoms = assembled(mixed, cell, order=order)
+    return with_masses(atoms, atoms.get_masses().tolist(), atoms.info.get("notices", []))
 
 
 def _ase(content: dict[str, Any]) -> Atoms:

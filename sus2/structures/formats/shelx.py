@@ -12,7 +12,7 @@ from ase.geometry import cellpar_to_cell
 from sus2.errors import StructureError, printable
 from sus2.settings import settings
 from sus2.structures.cif import groups
-from sus2.structures.cif.operations import IDENTITY, Operations, fits, parse_operations, with_centring
+from sus2.structures.cif.operations import IDENTITY, Operations, fits, is_group, parse_operations, with_centring
 from sus2.structures.cif.sites import FULL, Row, described, expand, rounded
 from sus2.structures.crystal import check_cell
 from sus2.structures.disorder import Mixed, assembled
@@ -87,6 +87,8 @@ def read_shelx(text: str, *, order: bool = False) -> Atoms:
             "SYMM",
         )
     operations = with_centring(operations, parse_operations(_CENTRING[abs(latt)], "LATT"))
+    if not is_group(operations):
+        raise StructureError("The operations (SYMM, LATT) are not a group: some are missing or wrong; correct them.")
     if not fits(operations, cell):
         raise StructureError("The operations (SYMM, LATT) do not fit the cell; correct one of them.")
     rows = [_row(label, name, numbers, free) for label, name, numbers in atoms]

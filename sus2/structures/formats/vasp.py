@@ -1,4 +1,4 @@
-"""VASP's POSCAR and CONTCAR, XDATCAR, and vasprun.xml."""
+"""VASP's POSCAR and CONTCAR, XDATCAR, OUTCAR and vasprun.xml."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ase import Atoms
 from sus2.errors import StructureError, printable
 from sus2.structures.formats.words import MALFORMED, element, floats, is_number, malformed, triple, with_masses
 
+_STEP = re.compile(r"\s*POSITION\s+TOTAL-FORCE")
 _CONFIGURATION = re.compile(r"^\s*Direct\s+configuration\s*=", re.IGNORECASE)
 
 
@@ -81,6 +82,10 @@ def _read(raw: list[str]) -> Atoms:
     except IndexError:
         raise StructureError("The POSCAR file ends too early; it is cut off.") from None
     behind = [_symbol_behind(row) for row in body]
+    further = lines[start + 1 + total] if len(lines) > start + 1 + total else []
+    if len(further) >= 3 and all(map(is_number, further[:3])):
+        # Velocities come behind an empty line.
+        notices.append(f"The counts promise {total:,} atoms; the rows behind these were not read.")
     symbols = [_plain_symbol(w) for w in words] if named else _old_symbols(raw[0], len(counts))
     if symbols is None:
         if not all(behind):
@@ -183,3 +188,59 @@ def read_vasprun(text: str) -> Atoms:
     atoms = Atoms(found[-1].numbers, positions=found[-1].positions, cell=found[-1].cell, pbc=True)
     atoms.info["notices"] = [f"The file has {steps} ionic steps; the last one was taken."] if steps > 1 else []
     return atoms
+
+
+def is_outcar(text: str) -> bool:
+    """Whether VASP wrote it as its log: a version on the first line, then elements and their numbers."""
+    return bool(re.match(r"\s*vasp\.\d", text)) and "VRHFIN" in text and "ions per type" in text
+
+
+def read_outcar(text: str) -> Atoms:
+    """The last whole step of an OUTCAR.
+
+    Parameters
+    ----------
+    text : str
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged, or no step of it is whole.
+    """
+    # ASE's reader opens the files that lie beside an OUTCAR, and pymatgen's reads no positions.
+    lines = text.splitlines()
+    try:
+        symbols = [line.split("=")[1].split(":")[0].strip() for line in lines if "VRHFIN" in line]
+        counts = next(
+            _counts(line.split("=")[1].split(), k) for k, line in enumerate(lines, 1) if "ions per type" in line
+        )
+        species = [element(s) for s, n in zip(symbols, counts, strict=True) for _ in range(n)]
+        steps = [k for k, line in enumerate(lines) if _STEP.match(line) and _whole(lines, k, len(species))]
+        at = steps[-1]
+        vectors = max(k for k, line in enumerate(lines[:at]) if "direct lattice vectors" in line)
+        cell = np.array([_split(lines[vectors + k]) for k in (1, 2, 3)])[:, :3]
+        positions = np.array([_split(lines[at + 2 + k]) for k in range(len(species))])[:, :3]
+    except IndexError:
+        raise StructureError("The OUTCAR file holds no whole step; it is cut off.") from None
+    except MALFORMED as error:
+        raise malformed("OUTCAR file", error) from None
+    numbers, masses = zip(*species, strict=True)
+    said = [f"The file has {len(steps)} ionic steps; the last one was taken."] if len(steps) > 1 else []
+    return with_masses(Atoms(list(numbers), positions=positions, cell=cell, pbc=True), list(masses), said)
+
+
+def _whole(lines: list[str], at: int, count: int) -> bool:
+    """Whether the table of positions that begins at a line is there to its end."""
+    end = at + 2 + count
+    return end < len(lines) and lines[end].strip().startswith("---")
+
+
+def _split(line: str) -> list[float]:
+    """Six numbers, also where a minus sign takes the place of the space between two."""
+    return [float(word) for word in re.sub(r"(?<=\d)-", " -", line).split()[:6]]

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from sus2.errors import StructureError, printable
 from sus2.structures.formats.words import element, floats, with_masses
@@ -64,6 +65,9 @@ def read_xyz(text: str) -> Atoms:
     if cell is None:
         return Atoms(numbers, positions=rows, pbc=False)
     notices = []
+    if lines[2].split()[at].isdecimal():
+        symbols = ", ".join(dict.fromkeys(chemical_symbols[z] for z in numbers))
+        notices.append(f"The elements are given as numbers, which were read as atomic numbers: {symbols}.")
     frames = _frames(lines, count + 2)
     if frames > 1:
         notices.append(f"The file has {frames:,} frames; the first one was taken.")
@@ -122,6 +126,10 @@ def _columns(properties: str) -> dict[str, int]:
         at += int(width) if width.isascii() and width.isdecimal() and len(width) < 4 else 1
     species = next((columns[n] for n in _SPECIES if n in columns), None)
     place = next((columns[n] for n in _POSITIONS if n in columns), None)
+    if "type" in columns and species == columns["type"] and ":type:i:" in f":{properties.lower()}":
+        raise StructureError(
+            "The column 'type' holds numbers of kinds of atoms, which do not say the elements; add a column 'species'."
+        )
     if species is None or place is None:
         raise StructureError("Properties names no 'species' or no 'pos' column.")
     return {**columns, "species": species, "pos": place}

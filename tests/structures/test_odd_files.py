@@ -73,3 +73,14 @@ def test_operations_of_shelx_must_be_a_group() -> None:
     assert describe(read_structure("x", SHELX.format(symm="SYMM -x,-y,z\n").encode())).formula == "CsCl"
     with pytest.raises(sus2.StructureError, match="not a group"):
         read_structure("x", SHELX.format(symm="SYMM -y,x,z\n").encode())
+
+
+def test_atoms_that_already_have_the_named_group_are_not_doubled() -> None:
+    head = "data_x\n_cell_length_a 4.583\n_cell_length_b 4.583\n_cell_length_c 4.936\n"
+    rows = "In1 0 0 0\nIn2 0.5 0.5 0\nIn3 0.5 0 0.5\nIn4 0 0.5 0.5\n"
+    atoms = read_structure("x", f"{head}_symmetry_space_group_name_H-M 'I 4/m m m'\n{LOOP}{rows}".encode())
+    assert (describe(atoms).n_atoms, describe(atoms).space_group_number) == (4, 139)
+    assert any("as they are listed" in n for n in atoms.info["notices"])
+    primitive = read_structure("x", f"{head}_symmetry_space_group_name_H-M 'I 4/m m m'\n{LOOP}In1 0 0 0\n".encode())
+    assert describe(primitive).n_atoms == 2
+    assert primitive.info["notices"] == []

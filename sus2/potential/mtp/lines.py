@@ -115,6 +115,20 @@ class Lines:
 
 
 def shortened(text: str, limit: int = 40) -> str:
+    """Text of a file for a message: printable, and cut at a length.
+
+    Parameters
+    ----------
+    text : str
+        As it stands in the file.
+    limit : int
+        The most characters.
+
+    Returns
+    -------
+    str
+        One line.
+    """
     printable = "".join(ch if ch.isprintable() else "?" for ch in text)
     return printable if len(printable) <= limit else printable[: limit - 3] + "..."
 

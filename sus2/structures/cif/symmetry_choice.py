@@ -126,6 +126,20 @@ def choose(block: Block, rows: Sequence[Row], cell: NDArray[np.float64], stated:
                 f"The atoms as they are listed already have the symmetry of {first.what}: they were taken as they are."
             )
             return Chosen(IDENTITY, as_listed.expanded, notices)
+    counted = any(c.agreement.z or c.agreement.multiplicities for c in left)
+    if len(rows) > 1 and len(left) == 1 and not first.is_definite and not counted:
+        # Indium in a face-centred cell with all four atoms, as I 4/m m m: its operations would double the density.
+        as_listed = candidates([IDENTITY])[0]
+        if (
+            not as_listed.agreement.disagrees
+            and _is_whole(as_listed, cell, first.numbers)
+            and not _is_whole(left[0], cell, first.numbers)
+        ):
+            notices.append(
+                f"The atoms as they are listed have the symmetry of {first.what}, and with its operations they would "
+                "have another one: they were taken as they are."
+            )
+            return Chosen(IDENTITY, as_listed.expanded, notices)
     if len(left) > 1 and first.is_open:
         _refuse_open(first, left)
     also = [o for s in sources if s is not first and s.what == first.what for o in s.options if fits(o, cell)]
@@ -294,16 +308,17 @@ def _fingerprint(expanded: Expanded, cell: NDArray[np.float64]) -> list[NDArray[
     return [np.array([len(points), *[(numbers == k + 1).sum() for k in range(len(kinds))]]), *marks, np.sort(sums)]
 
 
-def _is_whole(as_listed: Candidate, cell: NDArray[np.float64], numbers: set[int]) -> bool:
-    """Whether the atoms as they are listed have one of these space groups already."""
-    places = as_listed.expanded.places
+def _is_whole(candidate: Candidate, cell: NDArray[np.float64], numbers: set[int]) -> bool:
+    """Whether the atoms of one way to read the file have one of these space groups."""
+    places = candidate.expanded.places
     if not numbers or not all(p.is_whole for p in places) or overlap(places, cell):
         return False
     kinds = sorted({str(p) for p in places})
-    what = [1 + kinds.index(str(p)) for p in places]
+    what = [1 + kinds.index(str(p)) for p in places for _ in p.points]
+    points = [point for p in places for point in p.points]
     for tolerance in (1e-3, 1e-2, 5e-2):
         try:
-            data = spglib.get_symmetry_dataset((cell, [p.points[0] for p in places], what), symprec=tolerance)
+            data = spglib.get_symmetry_dataset((cell, points, what), symprec=tolerance)
         except spglib.SpglibError:
             continue
         if data is not None and data.number in numbers:

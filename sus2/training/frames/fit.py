@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from sus2.errors import CancelledError, DataError, Sus2Error, printable
-from sus2.native.kernels import available
+from sus2.native.build import available
 from sus2.potential.card import Card, parse_card, write_card
 from sus2.potential.mtp import format_mtp
 from sus2.potential.potential import Potential

@@ -15,7 +15,7 @@ from ase import Atoms
 
 from sus2.errors import CancelledError, DataError, StoreError, Sus2Error
 from sus2.jobs import archive
-from sus2.native.kernels import available
+from sus2.native.build import available
 from sus2.progress import Progress
 from sus2.properties.elastic.ieee_axes import primitive_cell
 from sus2.structures import check_crystal, content_key, to_atoms

@@ -257,7 +257,7 @@ def plain(atoms: Atoms) -> Atoms:
 
 def too_close(atoms: Atoms, share: float = CLOSEST) -> bool:
     """Whether two atoms are nearer than this share of the sum of their covalent radii."""
-    from sus2.potential.batch import neighbours
+    from sus2.native.neighbours import neighbours
 
     radii = covalent_radii[atoms.numbers]
     found = neighbours(atoms, 2.0 * share * float(radii.max()))

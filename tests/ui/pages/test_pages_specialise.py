@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from streamlit.testing.v1 import AppTest
 
-from tests.ui.test_pages import open_tab, opened
+from tests.ui.pages.test_pages import open_tab, opened
 
 
 def frames(count: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Equations of state: the models against other codes and their own derivatives, the fits, the whole calculation."""
+"""Equations of state of crystals: the whole calculation, against other codes and published fits."""
 
 from __future__ import annotations
 

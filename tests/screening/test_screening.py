@@ -1,4 +1,4 @@
-"""Screening: the numbers of the functions, results that last, lost workers, other runs, broken databases."""
+"""Screening: the numbers of the functions, and results that last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The moment graph: invariance, independence, counts, the table of products and the quadratic head."""
+"""The moment graph: invariance, independence, counts and the table of products."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pages._parts.widgets import plain
 from sus2.comparison.crystal_report import key_numbers
 from sus2.settings import settings
 from sus2.structures import sample, write_structure
-from tests.ui.test_pages import SILICON, opened, upload
+from tests.ui.pages.test_pages import SILICON, opened, upload
 
 
 def html(app: AppTest) -> str:

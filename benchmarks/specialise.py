@@ -84,12 +84,14 @@ def crystals() -> dict[str, Atoms]:
     return found
 
 
-def measure(name: str, teacher: str, budget: float, functionals: tuple[str, ...], seed: int) -> list[dict[str, Any]]:
+def measure(
+    name: str, teacher: str, budget: float, functionals: tuple[str, ...], graph: str, seed: int
+) -> list[dict[str, Any]]:
     """Lines of one crystal."""
     atoms = crystals()[name]
     began = time.perf_counter()
     used = time.process_time()
-    found = sus2.specialise(atoms, teacher, functionals=functionals, budget_s=budget, seed=seed)
+    found = sus2.specialise(atoms, teacher, functionals=functionals, budget_s=budget, graph=graph, seed=seed)
     out = []
     for s in found:
         lines = {b.quantity: b for b in s.table}
@@ -101,7 +103,7 @@ def measure(name: str, teacher: str, budget: float, functionals: tuple[str, ...]
         ]
         out.append(
             {
-                "crystal": name, "atoms": len(atoms), "functional": s.functional, "teacher": teacher,
+                "crystal": name, "atoms": len(atoms), "functional": s.functional, "teacher": teacher, "graph": graph,
                 "budget_s": budget,
                 "seconds": round(time.perf_counter() - began, 1), "cpu_seconds": round(time.process_time() - used, 1),
                 "structures": s.structures, "reached": not s.shortfalls, "rounds": len(found.rounds),
@@ -123,15 +125,16 @@ def table(lines: list[dict[str, Any]]) -> str:
         return "-" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
 
     rows = [
-        "| crystal | atoms | functional, teacher | V0 % | B0 % | worst C % | frequencies, rms THz | held out: "
+        "| crystal | atoms | functional, teacher, graph | V0 % | B0 % | worst C % | frequencies, rms THz | held out: "
         "meV/atom, meV/Å | "
         "structures | s, processor s |",
         "|---|--:|---|--:|--:|--:|--:|---|--:|---|",
     ]
     for x in lines:
         rows.append(
-            f"| {x['crystal']} | {x['atoms']} | {x['functional']}, {x['teacher']} | {number(x['v0_percent'], 2)} | "
-            f"{number(x['b0_percent'], 1)} | {number(x['c_percent'], 1)} | {number(x['frequency_thz'], 2)} | "
+            f"| {x['crystal']} | {x['atoms']} | {x['functional']}, {x['teacher']}, {x['graph']} | "
+            f"{number(x['v0_percent'], 2)} | {number(x['b0_percent'], 1)} | {number(x['c_percent'], 1)} | "
+            f"{number(x['frequency_thz'], 2)} | "
             f"{number(x['energy_mev_per_atom'], 1)}, {number(x['force_mev_per_a'], 0)} | {x['structures']} | "
             f"{x['seconds']:.0f}, {x['cpu_seconds']:.0f} |"
         )
@@ -150,18 +153,21 @@ def main() -> None:
     parser.add_argument("crystals", nargs="*", help="names; none: all")
     parser.add_argument("--teacher", default="nequix-omat-1")
     parser.add_argument("--functional", action="append")
+    parser.add_argument("--graph", default="l3k3")
     parser.add_argument("--budget", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     lines = [json.loads(x) for x in LINES.read_text().splitlines()] if LINES.exists() else []
     if not given.table:
-        done = {(x["crystal"], x["teacher"], x["budget_s"]) for x in lines}
+        done = {(x["crystal"], x["teacher"], x["graph"], x["budget_s"]) for x in lines}
         for name in given.crystals or list(crystals()):
-            if (name, given.teacher, given.budget) in done:
+            if (name, given.teacher, given.graph, given.budget) in done:
                 continue
             try:
-                new = measure(name, given.teacher, given.budget, tuple(given.functional or ("PBE",)), given.seed)
+                new = measure(
+                    name, given.teacher, given.budget, tuple(given.functional or ("PBE",)), given.graph, given.seed
+                )
             except sus2.Sus2Error as error:
                 print(f"{name}: {error}", flush=True)
                 continue

@@ -8,14 +8,15 @@ under strain give C = C0 - Lambda^T Phi^-1 Lambda / V (Born and Huang, Dynamical
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
-from sus2.training.specialise.structures import STRAIN, Response
+from sus2.training.data.generate import Made
+from sus2.training.specialise.structures import STRAIN, Response, deformed, strain_of
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Array = NDArray[np.float64]
 
 # An internal mode below this share of the stiffest one holds no atom back.
 _SOFT: Final = 1e-6
+_FOLLOWING: Final = 1e-4
+_NO_MOVE_A: Final = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,8 @@ class Measured:
         Wave vectors of the supercell (Q, 3), fractional.
     frequencies_thz
         At them, (Q, 3N), ascending, imaginary as negative.
+    follow_a
+        How ions move with a unit strain along each of Voigt's components (6, N, 3), A; empty where nobody asked.
     """
 
     v0_a3: float
@@ -51,6 +56,7 @@ class Measured:
     c_gpa: Array
     q: Array
     frequencies_thz: Array
+    follow_a: Array = field(default_factory=lambda: np.zeros((0, 0, 3)))
 
     @property
     def b0_gpa(self) -> float:
@@ -108,7 +114,49 @@ def measured(response: Response, labels: TrainingSet) -> Measured:
     ph.run_qpoints(q)
     frequencies = np.asarray(ph.qpoints.frequencies, dtype=np.float64)
     c = relaxed_ions(0.5 * (clamped + clamped.T), coupling, hessian, volume) * EV_PER_A3_TO_GPA
-    return Measured(volume, float(labels.energy_ev[0]), c, q, frequencies)
+    follow = followed(coupling, hessian).T.reshape(6, n, 3)
+    return Measured(volume, float(labels.energy_ev[0]), c, q, frequencies, follow)
+
+
+def followed(coupling: Array, hessian: Array) -> Array:
+    """Displacements of ions at rest under unit strains, -Phi^-1 Lambda (3N, 6), A; soft modes stay where they are."""
+    values, vectors = np.linalg.eigh(hessian)
+    along = vectors.T @ coupling
+    stiff = values > _FOLLOWING * max(float(values.max(initial=0.0)), 1e-12)
+    out: Array = -vectors[:, stiff] @ (along[stiff] / values[stiff][:, None])
+    return out
+
+
+def at_rest_under_strain(response: Response, found: Measured, name: str) -> list[Made]:
+    """The crystal strained both ways along each component with its ions where the labels so far have them at rest.
+
+    Their stresses are the elastic constants with relaxed ions themselves, and their forces nearly vanish: what soft
+    networks bend by, which clamped strains and displacements give as a difference of large numbers.
+
+    Parameters
+    ----------
+    response
+        The structures that were labelled.
+    found
+        What they say.
+    name
+        What the new ones are filed under.
+
+    Returns
+    -------
+    list of Made
+        Six pairs; none for a crystal whose ions do not move.
+    """
+    if not len(found.follow_a) or np.abs(found.follow_a).max() < _NO_MOVE_A:
+        return []
+    made = []
+    for component in range(6):
+        for sign in (1.0, -1.0):
+            size = sign * STRAIN * (1.0 if component < 3 else 2.0)
+            atoms = deformed(response.atoms, np.eye(3) + strain_of(component, size))
+            atoms.positions += size * found.follow_a[component]
+            made.append(Made(atoms, "strain-pair", f"{name}:at rest", 1.0))
+    return made
 
 
 def relaxed_ions(clamped: Array, coupling: Array, hessian: Array, volume: float) -> Array:

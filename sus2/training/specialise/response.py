@@ -224,12 +224,15 @@ def independent(c_gpa: Array) -> list[tuple[int, int]]:
                 continue
             # Equal ones of other symmetry (C44 of a cubic crystal is not C12) keep their lines.
             alike = any(
-                abs(value - c_gpa[a, b]) < 0.005 * scale
-                and (a == b) == (i == j)
-                and (a < 3) == (i < 3)
-                and (b < 3) == (j < 3)
-                for a, b in found
+                abs(abs(value) - abs(c_gpa[a, b])) < 0.005 * scale and _sort(i, j) == _sort(a, b) for a, b in found
             )
             if not alike:
                 found.append((i, j))
     return found
+
+
+def _sort(i: int, j: int) -> str:
+    """Whether a constant is of a strain with itself, of two normal strains, or with a shear."""
+    if i == j:
+        return "normal" if i < 3 else "shear"
+    return "between" if j < 3 else "coupling"

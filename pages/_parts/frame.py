@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pages._parts.downloads import export, provenance
 from pages._parts.header import verdict
-from pages._parts.property_page import compute, export_result, heading, headline, trust
+from pages._parts.property_page import compute, export_result, heading, headline, quantity_words, trust
 from pages._parts.results import Shown, ask, owner
 from pages._parts.selection import (
     Crystal,
@@ -35,6 +35,7 @@ from pages._parts.widgets import (
     plot_of,
     quantity,
     space_group_html,
+    space_groups,
     table,
     tabs,
     title,
@@ -76,8 +77,10 @@ __all__ = [
     "plot_of",
     "provenance",
     "quantity",
+    "quantity_words",
     "sidebar",
     "space_group_html",
+    "space_groups",
     "table",
     "tabs",
     "title",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from streamlit.navigation.page import StreamlitPage
 from pages._parts.downloads import export
 from pages._parts.header import verdict
 from pages._parts.results import Shown, ask
-from pages._parts.selection import Crystal, crystal, model
+from pages._parts.selection import Crystal, crystal, model, models
 from pages._parts.widgets import checks, folded, guard, number, plain, quantity, table, title
 from sus2.checks import Check
 from sus2.properties.catalogue import catalogue
@@ -21,8 +22,19 @@ from sus2.properties.property import Option, Property, Quantity
 from sus2.trust.estimate import HasTrust
 from sus2.trust.known_values import known_values
 from sus2.trust.sentence import LABELS, Trusted, summary_sentence
+from sus2.validation.recommendation import predicted_error
 
 MAX_COLUMNS = 4
+# What known values and references are called, besides the quantities of the catalogue.
+_WORDS = {
+    "a0_a": "Lattice constant a",
+    "cohesive_energy_ev_per_atom": "Cohesive energy",
+    "gamma_optical_thz": "Optical frequency at Γ",
+    "gamma_to_thz": "Transverse optical frequency at Γ",
+    "max_frequency_thz": "Highest phonon frequency",
+    "linear_expansion_1e6_per_k": "Linear thermal expansion α",
+}
+_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def heading(entry: Property) -> None:
@@ -79,7 +91,7 @@ def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
     def show() -> None:
         rows = [
             {
-                "quantity": k.quantity,
+                "quantity": quantity_words(k.quantity),
                 "value": f"{k.value:.4g} {k.unit}".strip(),
                 "functional": k.functional if k.temperature_k is None else f"{k.functional}, {k.temperature_k:g} K",
                 "source": k.source,
@@ -90,6 +102,50 @@ def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
 
     if known:
         folded(f"Known values of this crystal: {len(known)}", show, key="fold_known")
+    if any(str(v) != "good" for k, v in result.trust.verdicts.items() if k in LABELS):
+        folded("Try other potentials", partial(_others, result), key="fold_others")
+
+
+def quantity_words(key: str) -> str:
+    """Name a quantity by its key: words of the catalogue, or an elastic constant with its indices.
+
+    Parameters
+    ----------
+    key
+        As in results, with the unit at its end.
+
+    Returns
+    -------
+    str
+        The words; the key itself where it has none.
+    """
+    constant = re.fullmatch(r"c(\d\d)_gpa", key)
+    if constant:
+        return f"Elastic constant C{constant[1].translate(_DIGITS)}"
+    found = (q for entry in catalogue().values() for q in entry.quantities if q.key == key)
+    return _WORDS.get(key) or next((q.label for q in found), key.replace("_", " "))
+
+
+def _others(result: Trusted) -> None:
+    """List the other potentials that know the crystal, with the error that is to be expected of each."""
+    now = result.potential.name if result.potential is not None else ""
+    others = [m for m in models() if m.name != now and not m.missing(result.atoms)]
+    if not others:
+        st.markdown("No other potential knows all elements of this crystal.")
+        return
+    errors = {m.name: predicted_error(result.atoms, m.card) for m in others if not m.is_own}
+    st.caption(
+        "Predicted error: mean of the relative errors of volume (three times), bulk and shear modulus; from known "
+        "values of this crystal where there are any, else from the calibration."
+    )
+    for m in sorted(others, key=lambda m: (math.isnan(errors.get(m.name, math.nan)), errors.get(m.name, math.nan))):
+        error = errors.get(m.name, math.nan)
+        name, button = st.columns([5, 1], vertical_alignment="center")
+        expected = f"{100.0 * error:.0f} % predicted error" if math.isfinite(error) else "error unknown"
+        name.markdown(f"**{plain(m.name)}** · {plain(str(m.card.functional))} · {expected}")
+        if button.button("Use", key=f"use_{m.name}", width="stretch"):
+            st.session_state["wanted_model"] = m.name
+            st.rerun()
 
 
 def export_result(

@@ -73,6 +73,21 @@ def space_group_html(info: CrystalInfo) -> str:
     return f"<i>{symbol}</i> ({info.space_group_number})"
 
 
+_SYMBOL = re.compile(r"\b[PABCFIR][-_/abcdemn\d]*\d*[-_/abcdemn\d]* \(\d{1,3}\)")
+_SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def space_groups(text: str) -> str:
+    """Text in which space groups that have their number beside them are typeset: Fd-3m (227) as Fd3̅m (227)."""
+
+    def typeset(found: re.Match[str]) -> str:
+        symbol, number = found[0].rsplit(" ", 1)
+        symbol = re.sub(r"_(\d)", lambda m: m[1].translate(_SMALL), symbol)
+        return re.sub(r"-(\d)", "\\1\N{COMBINING OVERLINE}", symbol) + f" {number}"
+
+    return _SYMBOL.sub(typeset, text)
+
+
 def number(value: float, digits: int, uncertainty: float | None = None) -> str:
     """A number with its standard error, as 88.34 ± 0.02; digits after the point."""
     text = f"{value:.{digits}f}".replace("-", "−")
@@ -262,12 +277,12 @@ def check_rows(found: Sequence[Any]) -> list[dict[str, str]]:
 
 
 def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
-    """A result's own checks in full; opened where one does not pass."""
-    bad = any(c.verdict != "pass" for c in found)
+    """A result's own checks in full, folded to one line unless one fails."""
+    bad = any(c.verdict == "fail" for c in found)
 
     def show() -> None:
         # Not a grid: sentences break into lines, and a screen reader reads them.
         st.table(check_rows(found), hide_index=True, border="horizontal", alt="Checks of this result")
 
-    # Two keys: a result that needs a look unfolds its checks also where those of one before had been folded.
+    # Two keys: a result with a failed check unfolds its checks also where those of one before had been folded.
     folded(f"Checks: {checks_line(found)}", show, key=f"fold_{key}_{bad}", opened=opened or bad)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-import pandas as pd
 import streamlit as st
 
 import sus2
 from pages._parts import frame
 from sus2.figures.check import report_figures, report_html, score_figure
-from sus2.validation.reference_data import read_reference, score
+from sus2.validation.reference_data import SCORE_WORDS, read_reference, score
 from sus2.validation.result import ModelCheck
 
 AUTO_ATOMS = 8  # samples up to this size are checked without waiting for the button
@@ -20,7 +19,7 @@ MAX_SCORES = 8
 def show_report(shown: frame.Shown, crystal: frame.Crystal) -> None:
     report: ModelCheck = shown.result
     {"pass": st.success, "warn": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
-    frame.checks(report.checks, key="check_checks", opened=True)
+    frame.checks(report.checks, key="check_checks")
     for k, (title, figure) in enumerate(report_figures(report=report, mode=frame.mode()).items()):
         st.subheader(title)
         alt = f"{title} of {crystal.info.formula}"
@@ -54,7 +53,14 @@ def show_reference(crystal: frame.Crystal, model: frame.Model, report: ModelChec
     if not found:
         st.info("Choose a potential to score.")
         return
-    st.dataframe(pd.DataFrame({s.potential: s.quantities for s in found}).style.format("{:.4g}"))
+    words = {key: SCORE_WORDS[key] for key in found[0].quantities}
+    frame.table(
+        [
+            {"quantity": label, **{s.potential: f"{s.quantities[key]:.4g}" for s in found}, "unit": unit}
+            for key, (label, unit) in words.items()
+        ],
+        key="reference_scores",
+    )
     st.caption(found[0].note)
     for s in found:
         figure = score_figure(
@@ -84,13 +90,14 @@ with frame.guard():
     model = frame.model(crystal.atoms)
     report_tab, reference_tab = st.tabs(["Report", "Against your reference"])
     with report_tab:
-        length = st.select_slider(
-            "Length of the dynamics (ps)",
-            [0.0, 0.5, 1.0, 2.0, 5.0],
-            2.0,
-            key="check_ps",
-            bind="query-params",
-        )
+        with st.expander("Settings"):
+            length = st.select_slider(
+                "Length of the dynamics (ps)",
+                [0.0, 0.5, 1.0, 2.0, 5.0],
+                2.0,
+                key="check_ps",
+                bind="query-params",
+            )
         values = {"dynamics_ps": length}
         found = frame.ask(
             sus2.check,

@@ -104,8 +104,8 @@ def difference_table(comparison: Comparison, rows: Sequence[Difference], label: 
 def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
     c: Comparison = shown.result
     for name, label in zip(c.names[1:], c.labels[1:], strict=True):
-        st.markdown(frame.plain(c.summary[name]))
-        tiles(c, name, label)
+        st.markdown(f"**{frame.plain(c.labels[0])} → {frame.plain(label)}**, the largest effects first:")
+        effects(c, name)
     frame.tabs(
         {
             "Plots": lambda: show_figures(c, crystal),
@@ -141,12 +141,20 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
 
 def show_numbers(c: Comparison) -> None:
     for name, label in zip(c.names[1:], c.labels[1:], strict=True):
+        tiles(c, name, label)
         difference_table(c, c.differences[name], label)
     st.caption(
         f"The fixed cell is the {c.fixed_cell}, with the atoms at rest in it: what differs there is due to the "
         "force constants, the rest comes with the change of the cell. The stated error is that of the difference, "
         "from the cards of the potentials; a difference below it means nothing."
     )
+
+
+def effects(c: Comparison, name: str) -> None:
+    """The largest differences as a list, and the whole in words, folded."""
+    st.markdown("\n".join(f"- {frame.plain(line)}" for line in c.largest_effects(name)))
+    with st.expander("In words"):
+        st.markdown(frame.plain(c.summary[name]))
 
 
 def tiles(c: Comparison, name: str, label: str) -> None:

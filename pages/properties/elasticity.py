@@ -19,6 +19,7 @@ from sus2.figures.properties.elastic import (
 from sus2.properties.elastic.entry import ENTRY
 from sus2.properties.elastic.methods_compared import other_methods
 from sus2.properties.elastic.result import ElasticResult
+from sus2.properties.elastic.writing import constants_latex, constants_markdown
 
 TWO_VALUED = ("shear_modulus", "poissons_ratio")  # depend on a second direction
 METHODS = {
@@ -30,7 +31,7 @@ METHODS = {
 
 
 def settings_panel(exact: bool) -> dict[str, object]:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.expander("Settings"), st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
             "Method",
             [m for m in METHODS if exact or m != "exact"],
@@ -53,6 +54,7 @@ def settings_panel(exact: bool) -> dict[str, object]:
     return {"method": method, "pressure_gpa": float(pressure)}
 
 
+WRITERS = {"Markdown": constants_markdown, "LaTeX": constants_latex}
 Made = Callable[[], Mapping[str, frame.Drawing]]
 
 
@@ -77,7 +79,7 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
             "Methods compared": lambda: show_methods(result, crystal, model, values),
         },
         key="elastic_tab",
-        keep=["elastic_ions", "elastic_quantity", "elastic_sheet"],
+        keep=["elastic_copy", "elastic_ions", "elastic_quantity", "elastic_sheet"],
     )
     frame.checks(result.checks, key="elastic_checks")
     frame.export_result(ENTRY, shown, crystal, found=result.checks)
@@ -124,11 +126,15 @@ def show_tensor(result: ElasticResult, made: Made) -> None:
     frame.plot_of(made(), "elastic_tensor")
     what = "Stress-strain (Birch) coefficients" if result.pressure_gpa else "Elastic constants"
     st.caption(
-        f"{what} in the IEEE axes of a {result.crystal_system} crystal, {frame.plain(result.space_group)}; "
+        f"{what} in the IEEE axes of a {result.crystal_system} crystal, "
+        f"{frame.plain(frame.space_groups(result.space_group))}; "
         f"symmetrisation removed at most {result.symmetrisation_removed_gpa:.1g} GPa."
     )
     if result.stable:
         st.success(frame.plain(result.stability))
+    with st.expander("Constants to copy"):
+        style = st.segmented_control("Format", list(WRITERS), default="Markdown", required=True, key="elastic_copy")
+        st.code(WRITERS[style](result), language=None)
 
 
 def show_directions(result: ElasticResult, made: Made) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 from ase import Atoms
@@ -11,6 +13,7 @@ from ase import Atoms
 from pages._parts import frame
 from sus2.figures.properties.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
+from sus2.properties.eos.band import energy_sigma_ev
 from sus2.properties.eos.checks import check_eos
 from sus2.properties.eos.entry import ENTRY
 from sus2.properties.eos.equations import MODELS, EosFit
@@ -19,7 +22,8 @@ from sus2.registry.checks import check_applicability
 
 
 def settings_panel() -> tuple[str, dict[str, object]]:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    box = st.expander("Settings")
+    with box, st.container(horizontal=True, vertical_alignment="bottom"):
         equation = st.selectbox(
             "Equation",
             list(MODELS),
@@ -39,7 +43,7 @@ def settings_panel() -> tuple[str, dict[str, object]]:
             bind="query-params",
         )
         points = st.slider("Points", 7, 25, 11, 2, key="eos_points", width=200, bind="query-params")
-    with st.expander("More settings"):
+    with box:
         ions = st.checkbox("Relax the atoms at each volume", True, key="eos_ions", bind="query-params")
         shape = st.checkbox("Relax the shape of the cell at each volume", True, key="eos_shape", bind="query-params")
         symmetry = st.checkbox("Keep the symmetry", True, key="eos_symmetry", bind="query-params")
@@ -83,13 +87,13 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
     frame.drawings(made())
     frame.tabs(
         {
-            "Energy": lambda: show_energy(made),
+            "Energy": lambda: show_energy(result, made),
             "Pressure": lambda: show_pressure(result, fit, made),
             "Relaxed structure": lambda: show_relaxed(result, at_v0, crystal, made),
             "All fits": lambda: show_fits(result),
         },
         key="eos_tab",
-        keep=["eos_all"],
+        keep=["eos_all", "eos_band"],
     )
     frame.checks(checks, key="eos_checks")
     frame.export_result(
@@ -104,6 +108,7 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
 
 def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) -> dict[str, frame.Drawing]:
     n, mode, formula = result.n_atoms, frame.mode(), crystal.info.formula
+    band = partial(energy_sigma_ev, fit, {q: result.uncertainty[q] for q in ("v0_a3", "b0_gpa", "b0_prime")})
     shown = list(result.fits) if st.session_state.get("eos_all") else None
     return {
         "eos_curve": frame.Drawing(
@@ -114,6 +119,7 @@ def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) 
                 chosen=fit.model,
                 n_atoms=n,
                 shown=shown,
+                sigma_ev=band if st.session_state.get("eos_band", True) else None,
                 mode=mode,
             ),
             f"Energy against volume of {formula} with its fit and residuals",
@@ -134,8 +140,16 @@ def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) 
     }
 
 
-def show_energy(made: Made) -> None:
-    st.toggle("Show all four equations", False, key="eos_all")
+def show_energy(result: EosResult, made: Made) -> None:
+    with st.container(horizontal=True):
+        st.toggle("Show all four equations", False, key="eos_all")
+        if any(math.isfinite(result.uncertainty[q]) for q in ("v0_a3", "b0_gpa")):
+            st.toggle(
+                "Error band",
+                True,
+                key="eos_band",
+                help="One standard deviation of the energy above the minimum, from those of V₀, B₀ and B₀′.",
+            )
     frame.plot_of(made(), "eos_curve")
 
 
@@ -224,7 +238,8 @@ def show_relaxed(result: EosResult, at_v0: Atoms, crystal: frame.Crystal, made: 
         )
         r = result.relaxation
         if r is not None:
-            kept = "kept" if r.symmetry_kept else f"changed from {r.spacegroup_before} to {r.spacegroup_after}"
+            ends = f"{frame.space_groups(r.spacegroup_before)} to {frame.space_groups(r.spacegroup_after)}"
+            kept = "kept" if r.symmetry_kept else f"changed from {ends}"
             st.markdown(
                 f"Converged in {r.steps} steps; largest force left {r.max_force_ev_per_a:.1e} eV/Å, largest stress "
                 f"{r.max_stress_gpa:.1e} GPa; symmetry {kept}."

@@ -23,6 +23,7 @@ from sus2.properties.phonons.result import BandStructure, PhononResult, PhononTh
 from sus2.registry.checks import check_applicability
 
 ROOM_K = 300
+MAX_BRANCHES = 24  # bands of more branches cover each other
 METHODS = {
     "exact": "Exact second derivatives, from the primitive cell alone",
     "finite": "Finite displacements in a supercell (phonopy)",
@@ -30,7 +31,8 @@ METHODS = {
 
 
 def settings_panel(exact: bool) -> dict[str, object]:
-    method = st.selectbox(
+    box = st.expander("Settings")
+    method = box.selectbox(
         "Method",
         list(METHODS) if exact else ["finite"],
         format_func=METHODS.__getitem__,
@@ -39,7 +41,7 @@ def settings_panel(exact: bool) -> dict[str, object]:
         bind="query-params",
     )
     values: dict[str, object] = {"method": method}
-    with st.expander("More settings"):
+    with box:
         values["mesh"] = float(
             st.slider(
                 "Mesh: length of the periodic box it stands for (Å)",
@@ -78,9 +80,9 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
     result, bands, thermal = report.phonons, report.bands, report.thermal
     frame.trust(result)
     if result.stable:
-        st.success(result.stability)
+        st.success(frame.space_groups(result.stability))
     else:
-        st.warning(result.stability)
+        st.warning(frame.space_groups(result.stability))
 
     def made() -> dict[str, frame.Drawing]:
         return plots(report, crystal)
@@ -93,7 +95,14 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
             "Thermal functions": lambda: show_heat(thermal, crystal, made),
         },
         key="phonon_tab",
-        keep=["phonon_unit", "phonon_point", "phonon_branch", "phonon_temperature", "phonon_motion_amplitude"],
+        keep=[
+            "phonon_unit",
+            "phonon_band",
+            "phonon_point",
+            "phonon_branch",
+            "phonon_temperature",
+            "phonon_motion_amplitude",
+        ],
     )
     finite = None
     if values["method"] == "exact":
@@ -132,7 +141,7 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
 
 
 def plots(report: PhononReport, crystal: frame.Crystal) -> dict[str, frame.Drawing]:
-    result, bands, dos, thermal = report.phonons, report.bands, report.dos, report.thermal
+    bands, dos, thermal = report.bands, report.dos, report.thermal
     mode, formula = frame.mode(), crystal.info.formula
     unit: FrequencyUnit = st.session_state.get("phonon_unit") or "THz"
     t = float(st.session_state.get("phonon_temperature", ROOM_K))
@@ -146,8 +155,8 @@ def plots(report: PhononReport, crystal: frame.Crystal) -> dict[str, frame.Drawi
                 dos_frequencies_thz=dos.frequencies_thz,
                 dos_total_per_thz=dos.total_per_thz,
                 dos_projected_per_thz=dos.projected_per_thz,
+                sigma_thz=sigma_of(report),
                 unit=unit,
-                note=result.note,
                 pick=True,
                 mode=mode,
             ),
@@ -173,13 +182,28 @@ def plots(report: PhononReport, crystal: frame.Crystal) -> dict[str, frame.Drawi
     return made
 
 
+def sigma_of(report: PhononReport) -> np.ndarray | None:
+    """One standard deviation of the bands where it is wanted and known."""
+    sigma = report.sigma_thz
+    drawn = st.session_state.get("phonon_band", sigma.shape[1] <= MAX_BRANCHES)
+    return sigma if drawn and np.isfinite(sigma).any() else None
+
+
 def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None:
     result, bands, dos = report.phonons, report.bands, report.dos
-    st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit")
+        if np.isfinite(report.sigma_thz).any():
+            st.toggle(
+                "Error band",
+                bands.frequencies_thz.shape[1] <= MAX_BRANCHES,
+                key="phonon_band",
+                help="One standard deviation of each frequency.",
+            )
     picked = frame.plot_of(made(), "phonon_bands", pick=True)
     st.caption(
         f"Path of SeeK-path, 200 points; density of states on a mesh of {' × '.join(map(str, dos.mesh))}. "
-        "Imaginary frequencies are drawn below zero. Click a point of a band to see that mode move."
+        f"Imaginary frequencies are drawn below zero. Click a point of a band to see that mode move. {result.note}"
     )
     if picked is not None:
         point, branch = picked
@@ -221,7 +245,8 @@ def show_motion(result: PhononResult, bands: BandStructure, crystal: frame.Cryst
     if found is None:
         return
     followed = found.result
-    st.success(followed.summary) if followed.lower else st.warning(followed.summary)
+    summary = frame.space_groups(followed.summary)
+    st.success(summary) if followed.lower else st.warning(summary)
     if followed.lower and st.button(
         "Continue with the lower phase",
         key="phonon_lower",

@@ -27,7 +27,8 @@ MODES_MEAN = "How fast each frequency falls with volume, −d ln ω/d ln V; nega
 
 
 def settings_panel() -> dict[str, object]:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    box = st.expander("Settings")
+    with box, st.container(horizontal=True, vertical_alignment="bottom"):
         highest = st.slider(
             "Highest temperature (K)", 200, 2000, 1000, 100, key="thermal_highest", width=260, bind="query-params"
         )
@@ -43,7 +44,7 @@ def settings_panel() -> dict[str, object]:
             bind="query-params",
         )
         points = st.slider("Number of volumes", 7, 15, 9, key="thermal_points", width=200, bind="query-params")
-    with st.expander("More settings"):
+    with box:
         mesh = st.slider(
             "Mesh: length of the periodic box it stands for (Å)",
             20,
@@ -74,13 +75,21 @@ def plots(result: ThermalResult, crystal: frame.Crystal) -> dict[str, frame.Draw
     mode, n, formula = frame.mode(), result.n_atoms, crystal.info.formula
     thermodynamic = np.where(result.temperatures_k >= 20.0, result.gruneisen, np.nan)
     limit = ("Dulong and Petit, 3R", DULONG_PETIT_J_PER_K_MOL)
-    expansion = {"linear": 1e6 * result.linear_expansion_per_k, "volume": 1e6 * result.thermal_expansion_per_k}
+    expansion = {
+        "linear, α": 1e6 * result.linear_expansion_per_k,
+        "volume, 3α": 1e6 * result.thermal_expansion_per_k,
+    }
+    spread = {
+        "volume": {"V(T)": result.uncertainty["volumes_t_a3"] / n},
+        "expansion": {"linear, α": 1e6 * result.uncertainty["linear_expansion_per_k"]},
+        "bulk-modulus": {"B(T)": result.uncertainty["bulk_modulus_gpa"]},
+    }
     capacities = {"Cp": result.cp_j_per_k_mol / n, "Cv at V(T)": result.cv_j_per_k_mol / n}
     gruneisen = {"from thermal expansion": thermodynamic, "mean over modes": result.gruneisen_modes_average}
     made = {}
     for name, curves, label, unit, line in (
         ("volume", {"V(T)": result.volumes_t_a3 / n}, "volume", "Å³/atom", None),
-        ("expansion", expansion, "thermal expansion", "10⁻⁶/K", None),
+        ("expansion", expansion, "coefficient of thermal expansion", "10⁻⁶/K", None),
         ("bulk-modulus", {"B(T)": result.bulk_modulus_gpa}, "isothermal bulk modulus", "GPa", None),
         ("heat-capacity", capacities, "heat capacity", "J/(K mol of atoms)", limit),
         ("gruneisen", gruneisen, "Grüneisen parameter", "", None),
@@ -93,6 +102,7 @@ def plots(result: ThermalResult, crystal: frame.Crystal) -> dict[str, frame.Draw
                 label=label,
                 unit=unit,
                 limit=line,
+                sigma=spread.get(name, {}),
                 mode=mode,
             ),
             f"{label} of {formula} against temperature",

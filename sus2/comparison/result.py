@@ -22,7 +22,7 @@ from sus2.comparison.differences import (
     lattice,
 )
 from sus2.comparison.energies import EnergyScales
-from sus2.comparison.words import summary_of
+from sus2.comparison.words import effects_of, imaginary_words, summary_of
 from sus2.potential.evaluation import Calculates
 from sus2.properties.catalogue import catalogue
 from sus2.properties.phonons.qpath import QPath
@@ -209,6 +209,29 @@ class Comparison:
             for k, name in enumerate(self.names[1:], 1)
         }
 
+    def largest_effects(self, name: str, most: int = 6) -> list[str]:
+        """List what changes most from the first potential to another, the largest relative change first.
+
+        Parameters
+        ----------
+        name
+            Of the other potential.
+        most
+            How many lines at most.
+
+        Returns
+        -------
+        list of str
+            One line each.
+        """
+        return effects_of(self.differences[name], self.stability_change(name), most=most)
+
+    def stability_change(self, name: str) -> str:
+        """Say which of two potentials has imaginary modes; empty where neither has."""
+        k = self.names.index(name)
+        lowest = [self.own[j].quantities.get("lowest_frequency_thz") for j in (0, k)]
+        return imaginary_words((self.labels[0], self.labels[k]), (lowest[0], lowest[1]))
+
     @property
     def problems(self) -> tuple[str, ...]:
         """What could not be computed, one sentence each."""
@@ -233,6 +256,7 @@ class Comparison:
             "band_agreement": agreement,
             "energies": None if self.energies is None else self.energies.to_dict(),
             "summary": self.summary,
+            "largest_effects": {name: self.largest_effects(name) for name in self.names[1:]},
             "problems": list(self.problems),
         }
 

@@ -13,6 +13,10 @@ Mode = Literal["own", "fixed"]
 NO_VOLUME_PERCENT = 0.1
 NO_STIFFNESS_PERCENT = 1.0
 NO_FREQUENCY_PERCENT = 0.5
+# Large in percent only because they may be near zero.
+_NEAR_ZERO = frozenset(
+    ("lowest_frequency_thz", "pressure_gpa", "universal_anisotropy", "helmholtz_300k_kj_per_mol_atoms", "b0_prime")
+)
 
 
 def summary_of(
@@ -90,11 +94,9 @@ def _stiffness(k: Difference | None, g: Difference | None) -> str:
     return text
 
 
-def _phonons(
-    names: tuple[str, str], bands: Mapping[Mode, BandAgreement], lowest: tuple[float | None, float | None]
-) -> str:
-    own, fixed = bands.get("own"), bands.get("fixed")
-    first, second = lowest
+def imaginary_words(names: tuple[str, str], lowest_thz: tuple[float | None, float | None]) -> str:
+    """Say which of two has imaginary modes; lowest_thz: the strongest of each (negative), None where all are real."""
+    first, second = lowest_thz
     if first is not None and second is not None:
         return (
             f"Both have imaginary modes, down to {number(first, 2)} and {number(second, 2)} THz, so neither holds this "
@@ -107,6 +109,44 @@ def _phonons(
             f"They disagree on whether the crystal is stable: {bad} has imaginary modes down to {depth} THz, {good} "
             "has none."
         )
+    return ""
+
+
+def effects_of(rows: Sequence[Difference], stability: str = "", *, most: int = 6) -> list[str]:
+    """One line for each of the largest relative differences, the largest first.
+
+    rows: of one potential against the first; stability: a sentence that goes before all others; most: lines at most.
+    Quantities that may be near zero are left out, as are those of which a similar one is in the list: V0 beside V,
+    B0 beside K, and each lattice constant.
+    """
+    left_out = _NEAR_ZERO | {"v0_a3_per_atom", "b0_gpa", "a_a", "b_a", "c_a", "debye_temperature_vrh_k"}
+    judged = [(abs(d.percent), d) for d in rows if d.percent is not None and d.key not in left_out]
+    judged.sort(key=lambda pair: -pair[0])
+    lines = [stability] if stability else []
+    for size, d in judged[: most - len(lines)]:
+        if size < NO_VOLUME_PERCENT:
+            break
+        ends = f"{number(d.reference, d.digits)} to {number(d.value, d.digits)} {d.unit}".rstrip()
+        lines.append(f"{d.label}: {_percent(d.percent or 0.0)} ({ends}){_cause(d)}{_against(d)}.")
+    return lines or [f"Nothing changes by more than {NO_VOLUME_PERCENT:g} %."]
+
+
+def _cause(d: Difference) -> str:
+    """Where most of a difference comes from, where the fixed cell says so."""
+    if d.fixed is None or d.volume_effect is None:
+        return ""
+    if abs(d.volume_effect) > 2.0 * abs(d.fixed):
+        return ", mostly from the change of the cell"
+    return ", mostly from the force constants" if abs(d.fixed) > 2.0 * abs(d.volume_effect) else ""
+
+
+def _phonons(
+    names: tuple[str, str], bands: Mapping[Mode, BandAgreement], lowest: tuple[float | None, float | None]
+) -> str:
+    own, fixed = bands.get("own"), bands.get("fixed")
+    imaginary = imaginary_words(names, lowest)
+    if imaginary:
+        return imaginary
     if own is None:
         return ""
     change = 100.0 * (own.slope - 1.0)
@@ -145,8 +185,7 @@ def _energies(formation: Difference | None, cohesive: Difference | None) -> str:
 def _largest(rows: Sequence[Difference]) -> str:
     # Told already, or large in percent only because it is near zero.
     told = {"volume_a3_per_atom", "v0_a3_per_atom", "k_vrh_gpa", "g_vrh_gpa", "formation_energy_ev_per_atom"}
-    told |= {"cohesive_energy_ev_per_atom", "lowest_frequency_thz", "pressure_gpa", "universal_anisotropy"}
-    told |= {"helmholtz_300k_kj_per_mol_atoms", "b0_prime"}
+    told |= {"cohesive_energy_ev_per_atom", *_NEAR_ZERO}
     ranked = sorted(
         (d for d in rows if d.percent is not None and d.key not in told), key=lambda d: -abs(d.percent or 0)
     )

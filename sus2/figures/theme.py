@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 Mode = Literal["light", "dark"]
 
@@ -40,6 +43,57 @@ def grid(mode: Mode) -> str:
 def paper(mode: Mode) -> str:
     """Colour of the page behind a figure."""
     return _PAPER[mode]
+
+
+def faint(colour: str, opacity: float = 0.2) -> str:
+    """A colour of the palette as a translucent one, for bands."""
+    r, g, b = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({r},{g},{b},{opacity:g})"
+
+
+def add_band(
+    fig: go.Figure,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    name: str,
+    colour: str,
+    *,
+    segments: Sequence[slice] = (slice(None),),
+    row: int | None = None,
+    col: int | None = None,
+) -> None:
+    """Add a band of one sigma around curves, in place, as one trace; what has no finite sigma has no band.
+
+    x (n,); y and sigma (n,) or (n, curves); segments: pieces of x that are drawn without a break.
+    """
+    centre, width = (np.asarray(v, dtype=float).reshape(len(x), -1) for v in (y, sigma))
+    outline: list[NDArray[np.float64]] = []
+    for part in segments:
+        for c, s in zip(centre[part].T, width[part].T, strict=True):
+            known = np.isfinite(c) & np.isfinite(s)
+            if known.sum() > 1:
+                across = x[part][known]
+                up, down = (c + s)[known], (c - s)[known]
+                outline.append(np.array([[*across, *across[::-1], np.nan], [*up, *down[::-1], np.nan]]))
+    if not outline:
+        return
+    across, along = np.concatenate(outline, axis=1)
+    fig.add_trace(
+        {
+            "type": "scatter",
+            "x": across,
+            "y": along,
+            "mode": "lines",
+            "fill": "toself",
+            "fillcolor": faint(colour),
+            "line": {"width": 0, "color": colour},
+            "name": name,
+            "hoverinfo": "skip",
+        },
+        row=row,
+        col=col,
+    )
 
 
 def style(fig: go.Figure, *, mode: Mode = "light", height: int = 480) -> go.Figure:

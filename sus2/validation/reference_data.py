@@ -36,6 +36,36 @@ MAX_BYTES: Final = 30 * 1024 * 1024
 _FLOOR_THZ: Final = 0.5
 
 
+SCORE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+    "rmse_thz": ("Root mean square difference", "THz"),
+    "mean_error_thz": ("Mean difference", "THz"),
+    "largest_error_thz": ("Largest difference", "THz"),
+    "slope": ("Slope against the reference", ""),
+    "highest_reference_thz": ("Highest frequency, reference", "THz"),
+    "highest_found_thz": ("Highest frequency, potential", "THz"),
+    "v0_reference_a3_per_atom": ("Equilibrium volume V₀, reference", "Å³/atom"),
+    "v0_found_a3_per_atom": ("Equilibrium volume V₀, potential", "Å³/atom"),
+    "v0_error_percent": ("Error of V₀", "%"),
+    "b0_reference_gpa": ("Bulk modulus B₀, reference", "GPa"),
+    "b0_found_gpa": ("Bulk modulus B₀, potential", "GPa"),
+    "b0_error_percent": ("Error of B₀", "%"),
+    "b0_prime_reference": ("Pressure derivative B₀′, reference", ""),
+    "b0_prime_found": ("Pressure derivative B₀′, potential", ""),
+    "rmse_mev_per_atom": ("Root mean square difference of E(V)", "meV/atom"),
+    "mean_relative_error_percent": ("Mean relative error of the large constants", "%"),
+    "largest_error_gpa": ("Largest difference of a constant", "GPa"),
+    "k_voigt_reference_gpa": ("Bulk modulus (Voigt), reference", "GPa"),
+    "k_voigt_found_gpa": ("Bulk modulus (Voigt), potential", "GPa"),
+    "g_voigt_reference_gpa": ("Shear modulus (Voigt), reference", "GPa"),
+    "g_voigt_found_gpa": ("Shear modulus (Voigt), potential", "GPa"),
+    "volume_error_percent": ("Change of the volume", "%"),
+    "largest_length_error_percent": ("Largest change of an edge", "%"),
+    "largest_angle_error_deg": ("Largest change of an angle", "°"),
+    "rms_displacement_a": ("Root mean square displacement of the atoms", "Å"),
+}
+"""What the quantities of a score are called, and their units."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """What a file holds: kind and, by kind, its arrays.

@@ -20,7 +20,7 @@ from sus2.comparison.compare import compare, pair_of_functionals
 from sus2.comparison.compare_batch import compare_batch, ordered_alloys
 from sus2.comparison.differences import Difference
 from sus2.comparison.result import Comparison
-from sus2.comparison.words import summary_of
+from sus2.comparison.words import effects_of, summary_of
 from sus2.errors import CancelledError, EnergyScaleError, FitError, Sus2Error, UnknownElementError
 from sus2.potential.potential import Potential
 from sus2.registry.external import wrap_calculator
@@ -297,6 +297,19 @@ def test_one_unstable_crystal_of_two_is_told_apart() -> None:
     assert "X expands: its volume goes from 10.00 to 11.00 Å³/atom (+10.0 %), more than the stated error" in text
     other = summary_of(formula="X", functionals=("A", "B"), rows=rows, bands={}, lowest_thz=(-0.5, None))
     assert "A has imaginary modes down to −0.50 THz, B has none" in other
+
+
+def test_the_largest_effects_come_first() -> None:
+    def row(key: str, reference: float, value: float, fixed: float | None = None) -> Difference:
+        return Difference(key, key, "GPa", 2, reference, value, fixed, None, "nobody states one")
+
+    rows = [row("k_vrh_gpa", 100.0, 105.0, 0.5), row("g_vrh_gpa", 50.0, 40.0, -9.0), row("b0_prime", 4.0, 8.0)]
+    lines = effects_of(rows, "A is unstable.", most=3)
+    assert lines[0] == "A is unstable."
+    assert lines[1].startswith("g_vrh_gpa: −20.0 % (50.00 to 40.00 GPa), mostly from the force constants")
+    assert lines[2].startswith("k_vrh_gpa: +5.0 % (100.00 to 105.00 GPa), mostly from the change of the cell")
+    assert len(effects_of(rows, most=1)) == 1
+    assert effects_of([row("k_vrh_gpa", 100.0, 100.01)]) == ["Nothing changes by more than 0.1 %."]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import csv
+import io
 import json
 import math
 from dataclasses import replace
@@ -31,8 +33,10 @@ from sus2.properties.elastic.directions import (
     voigt_average,
     youngs_modulus_gpa,
 )
+from sus2.properties.elastic.entry import tensor_csv
 from sus2.properties.elastic.ieee_axes import choose_frame, crystal_axes, primitive_cell, rotated, symmetrised
 from sus2.properties.elastic.result import ElasticResult
+from sus2.properties.elastic.writing import constants_latex, constants_markdown
 from sus2.registry.load import load
 from tests.helpers_potential import emt
 from tests.helpers_spec import random_potential
@@ -180,6 +184,23 @@ def test_silicon(result):
     for name in ("Cij − Cji", "Removed by symmetrisation", "Bulk modulus from P(V) and from the tensor"):
         assert name in names
     assert json.loads(json.dumps(result.to_dict()))["c_gpa"][0][0] == c[0, 0]
+
+
+def test_constants_to_copy(result):
+    c = result.c_gpa
+    markdown, latex = constants_markdown(result), constants_latex(result)
+    for k, (i, j) in {"11": (0, 0), "12": (0, 1), "44": (3, 3)}.items():
+        sigma = result.uncertainty[f"c{k}_gpa"]
+        assert f"| C{k} | {c[i, j]:.1f} | {sigma:.1f} |" in markdown
+        assert f"$C_{{{k}}}$ & {c[i, j]:.1f} & {sigma:.1f} \\\\" in latex
+    unknown = constants_markdown(replace(result, pressure_gpa=1.0))  # errors are calibrated at zero pressure alone
+    assert f"| C11 | {c[0, 0]:.1f} | – |" in unknown
+    assert f"| K | {result.k_vrh_gpa:.1f} |" in markdown
+    assert len(markdown.splitlines()) == 2 + 5
+    rows = list(csv.DictReader(io.StringIO(tensor_csv(result))))
+    assert [float(rows[0][n]) for n in ("xx", "yy")] == [c[0, 0], c[0, 1]]
+    assert {r["ions"] for r in rows} == {"relaxed", "clamped", "relaxed, sigma"}
+    assert float(rows[-1]["xy"]) == result.uncertainty["c_gpa"][5, 5]
 
 
 def test_bulk_modulus_from_pressures_of_a_crystal_whose_shape_relaxes():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import phonopy
@@ -191,6 +192,8 @@ def test_a_born_file_splits_the_optical_modes(result):
     assert polar.polar_correction
     assert "BORN" in polar.note
     assert "LO-TO" in result.note
+    for elements in ("Cu", "NiAl"):
+        assert replace(result, atoms=Atoms(elements, cell=[3.0] * 3, pbc=True)).note == ""
     q = [[1e-3, 0, 0]]
     plain, split = result.frequencies_thz(q)[0], polar.frequencies_thz(q)[0]
     np.testing.assert_allclose(split[3:5], plain[3:5], atol=0.02)

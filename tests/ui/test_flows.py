@@ -209,6 +209,7 @@ def test_a_link_opens_the_same_view_with_its_settings(server: str, context: Brow
     page.goto(f"{server}/eos?crystal=cu&model=sus2-metals-r2scan&eos_range=9&eos_equation=Vinet")
     page.locator(".js-plotly-plot").first.wait_for()
     settled(page)
+    page.get_by_text("Settings", exact=True).click()
     sliders = page.get_by_role("slider")
     expect(sliders.first).to_have_value("9")
     expect(page.locator("[data-testid=stSidebar]")).to_contain_text("Copper")
@@ -232,6 +233,7 @@ def test_the_history_leads_back(server: str, context: BrowserContext) -> None:
     page.goto(f"{server}/{next(r['address'] for r in rows if 'eos_range=7' in r['address'])}")
     page.locator(".js-plotly-plot").first.wait_for()
     settled(page)
+    page.get_by_text("Settings", exact=True).click()
     expect(page.get_by_role("slider").first).to_have_value("7")
     assert problems == []
 

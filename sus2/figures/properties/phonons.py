@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
@@ -14,10 +13,25 @@ from ase.data.colors import jmol_colors
 from numpy.typing import ArrayLike, NDArray
 
 from sus2.figures.plain import Figure, Properties, joined, scatter, scatter3d, subplots
-from sus2.figures.theme import BLUE, PALETTE, Mode, grid, ink, style
+from sus2.figures.theme import (
+    BLUE,
+    DASHES,
+    GREEN,
+    ORANGE,
+    PALETTE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Mode,
+    add_band,
+    grid,
+    ink,
+    style,
+)
 from sus2.units import THZ_TO_INV_CM, THZ_TO_MEV
 
 MAX_PICKS: Final = 4000  # points that can be clicked: more of them make the browser slow
+OF_ELEMENTS: Final = (VERMILION, GREEN, PURPLE, ORANGE, SKY, BLUE)
 FrequencyUnit = Literal["THz", "cm⁻¹", "meV"]
 FREQUENCY_UNITS: Final[Mapping[str, float]] = {"THz": 1.0, "cm⁻¹": THZ_TO_INV_CM, "meV": THZ_TO_MEV}
 
@@ -31,8 +45,8 @@ def bands_figure(
     dos_frequencies_thz: ArrayLike,
     dos_total_per_thz: ArrayLike,
     dos_projected_per_thz: Mapping[str, ArrayLike],
+    sigma_thz: ArrayLike | None = None,
     unit: FrequencyUnit = "THz",
-    note: str = "",
     pick: bool = False,
     mode: Mode = "light",
     height: int = 560,
@@ -41,8 +55,8 @@ def bands_figure(
 
     distance_per_a (n,): length along the path; segments: pieces that are drawn without a break; ticks: place and label
     of the special points; frequencies_thz (n, branches), imaginary ones negative; DOS arrays (m,), total and by
-    element; note: a sentence below the title, such as what is missing for LO-TO splitting; pick: points on the bands
-    that can be clicked, each with customdata (index of its q, branch).
+    element; sigma_thz (n, branches): one standard deviation, drawn as a band; pick: points on the bands that can be
+    clicked, each with customdata (index of its q, branch).
     """
     x = np.asarray(distance_per_a, dtype=float)
     factor = FREQUENCY_UNITS[unit]
@@ -51,6 +65,8 @@ def bands_figure(
     for place, _ in ticks:
         fig.add_vline(x=place, line={"color": grid(mode), "width": 1}, layer="below", row=1, col=1)
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1}, layer="below")
+    if sigma_thz is not None:
+        add_band(fig, x, y, factor * np.asarray(sigma_thz), "± 1 σ", BLUE, segments=segments, row=1, col=1)
     pieces = [(part, branch) for branch in range(y.shape[1]) for part in segments]
     fig.add_trace(
         scatter(
@@ -70,20 +86,21 @@ def bands_figure(
     if pick:
         _add_picks(fig, x, y, unit, mode)
     axis = factor * np.asarray(dos_frequencies_thz, dtype=float)
-    curves = [("all atoms", np.asarray(dos_total_per_thz, dtype=float), ink(mode))]
+    curves = [("all atoms", np.asarray(dos_total_per_thz, dtype=float), ink(mode), "solid")]
     if len(dos_projected_per_thz) > 1:
+        # Blue is that of the bands; dashes tell the elements apart in print too.
         curves += [
-            (name, np.asarray(values, dtype=float), PALETTE[k % len(PALETTE)])
+            (name, np.asarray(values, dtype=float), OF_ELEMENTS[k % len(OF_ELEMENTS)], DASHES[k % len(DASHES)])
             for k, (name, values) in enumerate(dos_projected_per_thz.items())
         ]
-    for name, values, colour in curves:
+    for name, values, colour, dash in curves:
         fig.add_trace(
             scatter(
                 x=values / factor,
                 y=axis,
                 mode="lines",
                 name=name,
-                line={"color": colour, "width": 2},
+                line={"color": colour, "width": 2, "dash": dash},
                 hovertemplate=f"%{{y:.2f}} {unit}: %{{x:.3f}}<extra>{name}</extra>",
             ),
             row=1,
@@ -100,22 +117,6 @@ def bands_figure(
     )
     fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, row=1, col=2)
     fig.update_yaxes(title_text=f"Frequency ({unit})", row=1, col=1)
-    if note:
-        lines = textwrap.wrap(note, 100)
-        fig.update_layout(margin={"b": 75 + 20 * len(lines)})
-        fig.add_annotation(
-            text="<br>".join(lines),
-            xref="paper",
-            yref="paper",
-            x=0,
-            y=0,
-            yshift=-48,
-            xanchor="left",
-            yanchor="top",
-            align="left",
-            showarrow=False,
-            font={"size": 13, "color": ink(mode)},
-        )
     return fig
 
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from sus2.figures.plain import Figure, scatter, scattergl
-from sus2.figures.theme import BLUE, DASHES, GREEN, PALETTE, VERMILION, Mode, grid, ink, paper, style
+from sus2.figures.theme import BLUE, DASHES, GREEN, PALETTE, VERMILION, Mode, add_band, grid, ink, paper, style
 
 
 def temperature_figure(
@@ -19,13 +19,22 @@ def temperature_figure(
     label: str,
     unit: str,
     limit: tuple[str, float] | None = None,
+    sigma: Mapping[str, ArrayLike] | None = None,
     mode: Mode = "light",
     height: int = 440,
 ) -> go.Figure:
-    """One or more curves (nt,) against temperature; limit: a named value drawn as a dashed line; height: pixels."""
+    """One or more curves (nt,) against temperature.
+
+    limit: a named value drawn as a dashed line; sigma: one standard deviation of a curve, by its name, (nt,) or one
+    number, drawn as a band where it is finite; height: pixels.
+    """
     t = np.asarray(temperatures_k, dtype=float)
     fig = Figure()
     for k, (name, values) in enumerate(curves.items()):
+        if sigma is not None and name in sigma:
+            middle = np.asarray(values, dtype=float)
+            width = np.broadcast_to(np.asarray(sigma[name], dtype=float), middle.shape)
+            add_band(fig, t, middle, width, f"{name} ± 1 σ", PALETTE[k % len(PALETTE)])
         fig.add_trace(
             scatter(
                 x=t,

@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from sus2.properties.property import Category, Download, Option, Page, Property, Quantity, never
 from sus2.voigt import NAMES
 
@@ -23,13 +25,14 @@ INDEPENDENT: Final[dict[str, tuple[str, ...]]] = {
 
 
 def tensor_csv(result: ElasticResult) -> str:
-    """Write the relaxed-ion and the clamped-ion tensor as CSV, GPa."""
+    """Write the relaxed-ion and the clamped-ion tensor as CSV, GPa, and the standard deviations of the first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["ions", "row", *NAMES])
-    for ions, c in (("relaxed", result.c_gpa), ("clamped", result.clamped_c_gpa)):
+    sigma = np.broadcast_to(result.uncertainty["c_gpa"], (6, 6))
+    for ions, c in (("relaxed", result.c_gpa), ("clamped", result.clamped_c_gpa), ("relaxed, sigma", sigma)):
         for name, row in zip(NAMES, c, strict=True):
-            writer.writerow([ions, name, *(repr(float(x)) for x in row)])
+            writer.writerow([ions, name, *("" if np.isnan(x) else repr(float(x)) for x in row)])
     return out.getvalue()
 
 

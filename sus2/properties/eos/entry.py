@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from sus2.properties.eos.band import energy_sigma_ev
 from sus2.properties.eos.equations import MODELS
 from sus2.properties.property import Download, Option, Page, Property, Quantity, never
 
@@ -14,12 +18,23 @@ if TYPE_CHECKING:
 
 
 def points_csv(result: EosResult) -> str:
-    """Write volumes, energies, pressures and residuals of the points as CSV."""
+    """Write volumes, energies, pressures, residuals and the standard deviation of E - E0 of the points as CSV."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["volume_a3", "energy_ev", "pressure_gpa", f"residual_{result.model}_ev"])
-    for row in zip(result.volumes_a3, result.energies_ev, result.pressures_gpa, result.residual_ev, strict=True):
-        writer.writerow([repr(float(x)) for x in row])
+    writer.writerow(
+        ["volume_a3", "energy_ev", "pressure_gpa", f"residual_{result.model}_ev", "energy_above_e0_sigma_ev"]
+    )
+    sigma = energy_sigma_ev(result.fit, result.uncertainty, result.volumes_a3)
+    known = math.isfinite(result.uncertainty["v0_a3"])
+    columns = (
+        result.volumes_a3,
+        result.energies_ev,
+        result.pressures_gpa,
+        result.residual_ev,
+        sigma if known else np.full(len(sigma), math.nan),
+    )
+    for row in zip(*columns, strict=True):
+        writer.writerow(["" if math.isnan(x) else repr(float(x)) for x in row])
     return out.getvalue()
 
 

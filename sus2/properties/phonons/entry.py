@@ -17,15 +17,36 @@ if TYPE_CHECKING:
 
 
 def bands_csv(report: PhononReport) -> str:
-    """Write the frequencies along the path as CSV."""
+    """Write the frequencies along the path as CSV, with their standard deviations (empty where unknown)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     bands = report.bands
     branches = bands.frequencies_thz.shape[1]
-    writer.writerow(["q1", "q2", "q3", "distance_per_a", *(f"branch_{k}_thz" for k in range(branches))])
+    writer.writerow(
+        [
+            "q1",
+            "q2",
+            "q3",
+            "distance_per_a",
+            *(f"branch_{k}_thz" for k in range(branches)),
+            *(f"branch_{k}_sigma_thz" for k in range(branches)),
+        ]
+    )
     path = bands.path
-    for q, d, row in zip(path.q_fractional, path.distance_per_a, bands.frequencies_thz, strict=True):
-        writer.writerow([repr(float(x)) for x in (*q, d, *row)])
+    columns = (path.q_fractional, path.distance_per_a, bands.frequencies_thz, report.sigma_thz)
+    for q, d, row, sigma in zip(*columns, strict=True):
+        writer.writerow(["" if np.isnan(x) else repr(float(x)) for x in (*q, d, *row, *sigma)])
+    return out.getvalue()
+
+
+def dos_csv(report: PhononReport) -> str:
+    """Write the density of states, total and by element, as CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    dos = report.dos
+    writer.writerow(["frequency_thz", "total_per_thz", *(f"{e}_per_thz" for e in dos.projected_per_thz)])
+    for row in zip(dos.frequencies_thz, dos.total_per_thz, *dos.projected_per_thz.values(), strict=True):
+        writer.writerow([repr(float(x)) for x in row])
     return out.getvalue()
 
 
@@ -175,7 +196,10 @@ ENTRY = Property(
     content=_content,
     show=_show,
     write_files=lambda r, folder: r.phonons.write_files(folder),
-    downloads=(Download("Bands (CSV)", "csv", "text/csv", bands_csv),),
+    downloads=(
+        Download("Bands (CSV)", "csv", "text/csv", bands_csv),
+        Download("Density of states (CSV)", "dos.csv", "text/csv", dos_csv),
+    ),
     seen="result.bands.frequencies_thz",
     page=Page(
         "Phonons",

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike
 
@@ -18,6 +19,7 @@ from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
 from sus2.properties.phonons.result import BandStructure, Method, PhononDos, PhononResult, PhononThermal
 from sus2.trust.sentence import summary_sentence
+from sus2.types import Array
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -53,6 +55,11 @@ class PhononReport:
         return self.phonons.thermal() if self.phonons.stable else None
 
     @property
+    def sigma_thz(self) -> Array:
+        """One standard deviation of the frequencies of the bands, in their shape; nan where unknown."""
+        return self.phonons.trust.sigma_at("frequencies_thz", self.bands.frequencies_thz)
+
+    @property
     def lowest_thz(self) -> float:
         """Lowest frequency on path and mesh, negative for an imaginary mode."""
         return float(min(self.bands.frequencies_thz.min(), self.phonons.mesh_frequencies_thz.min()))
@@ -82,6 +89,7 @@ class PhononReport:
                 "distance_per_a": path.distance_per_a.tolist(),
                 "labels": [[float(x), name] for x, name in path.ticks],
                 "frequencies_thz": self.bands.frequencies_thz.tolist(),
+                "sigma_thz": self.sigma_thz.tolist() if np.isfinite(self.sigma_thz).all() else None,
             },
             "dos": {
                 "mesh": list(dos.mesh),

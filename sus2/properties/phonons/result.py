@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from phonopy import Phonopy
 from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.thermal_properties import ThermalProperties
+from pymatgen.core import Element
 
 from sus2.derivatives.second_order import Modes, SecondDerivatives
 from sus2.errors import Sus2Error
@@ -127,8 +128,12 @@ class PhononResult(HasTrust):
 
     @property
     def note(self) -> str:
-        """What to say on every plot about LO-TO splitting."""
-        return "With the non-analytical term of the BORN file given." if self.born is not None else _NO_NAC
+        """What to say beside every plot about LO-TO splitting; empty for crystals that cannot have any."""
+        if self.born is not None:
+            return "With the non-analytical term of the BORN file given."
+        elements = {Element(symbol) for symbol in self.atoms.get_chemical_symbols()}
+        polar = len(elements) > 1 and not all(e.is_metal for e in elements)
+        return _NO_NAC if polar else ""
 
     @cached_property
     def _backend(self) -> Backend:

@@ -24,16 +24,28 @@ _CURVES = (
     "gibbs_ev",
     "gruneisen",
     "gruneisen_modes_average",
+    "linear_expansion_per_k",
 )
+_UNCERTAIN = ("volumes_t_a3", "thermal_expansion_per_k", "bulk_modulus_gpa", "linear_expansion_per_k")
+
+
+def _sigma_name(name: str) -> str:
+    """The name of a column of standard deviations: the unit stays at the end."""
+    for unit in ("_a3", "_per_k", "_gpa"):
+        if name.endswith(unit):
+            return f"{name.removesuffix(unit)}_sigma{unit}"
+    return f"{name}_sigma"
 
 
 def curves_csv(result: ThermalResult) -> str:
-    """Write the curves against temperature as CSV."""
+    """Write the curves against temperature as CSV, with standard deviations (empty where unknown)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_CURVES)
-    for row in zip(*(getattr(result, name) for name in _CURVES), strict=True):
-        writer.writerow([repr(float(x)) for x in row])
+    writer.writerow([*_CURVES, *(_sigma_name(name) for name in _UNCERTAIN)])
+    curves = [getattr(result, name) for name in _CURVES]
+    curves += [np.broadcast_to(result.uncertainty[name], curves[0].shape) for name in _UNCERTAIN]
+    for row in zip(*curves, strict=True):
+        writer.writerow(["" if np.isnan(x) else repr(float(x)) for x in row])
     return out.getvalue()
 
 

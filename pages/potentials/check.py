@@ -19,7 +19,7 @@ MAX_SCORES = 8
 def show_report(shown: frame.Shown, crystal: frame.Crystal) -> None:
     report: ModelCheck = shown.result
     {"pass": st.success, "warn": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
-    frame.checks(report.checks, key="check_checks")
+    frame.checks(report.checks, key="check_checks", opened=True)
     for k, (title, figure) in enumerate(report_figures(report=report, mode=frame.mode()).items()):
         st.subheader(title)
         alt = f"{title} of {crystal.info.formula}"

@@ -10,8 +10,8 @@ import streamlit as st
 
 import sus2
 from pages._parts import frame
-from pages._parts.compare_many import show_batch
 from pages._parts.widgets import signed
+from pages.potentials._compare_many import show_batch
 from sus2.comparison.compare import pair_of_functionals
 from sus2.comparison.differences import Difference
 from sus2.comparison.energies import EnergyScales
@@ -33,11 +33,13 @@ def chosen_models(crystal: frame.Crystal) -> list[frame.Model]:
         return covering
     names = [m.name for m in covering]
     # The choice made by hand stays as long as it fits the crystal.
-    kept = [n for n in st.session_state.get("compare_chosen", []) if n in names]
+    linked = st.query_params.get_all("compare_potential")
+    kept = [n for n in st.session_state.get("compare_chosen", linked) if n in names]
+    now = st.session_state.get("model_name") or ""
+    pair = pair_of_functionals([m.card for m in covering], elements_of(crystal.atoms), now)
+    usual = [c.name for c in pair] if pair else names[:2]
     if len(kept) < 2:
-        now = st.session_state.get("model_name") or ""
-        pair = pair_of_functionals([m.card for m in covering], elements_of(crystal.atoms), now)
-        kept = [c.name for c in pair] if pair else names[:2]
+        kept = usual
     functionals = {m.name: m.card.functional for m in covering}
     wanted = st.multiselect(
         "Potentials; the first is the reference",
@@ -47,6 +49,9 @@ def chosen_models(crystal: frame.Crystal) -> list[frame.Model]:
         key=f"compare_models_{'_'.join(names)}",
     )
     st.session_state["compare_chosen"] = wanted
+    if wanted != linked:
+        # As for all settings, the address carries what is not the default.
+        st.query_params["compare_potential"] = wanted if wanted != usual else []
     return [next(m for m in covering if m.name == n) for n in wanted]
 
 
@@ -181,9 +186,11 @@ def tiles(c: Comparison, name: str, label: str) -> None:
 def show_figures(c: Comparison, crystal: frame.Crystal) -> None:
     left, right = st.columns([3, 1])
     cells = left.segmented_control(
-        "Cells", list(CELLS), format_func=CELLS.__getitem__, default="own", key="compare_cells"
+        "Cells", list(CELLS), format_func=CELLS.__getitem__, default="own", key="compare_cells", bind="query-params"
     )
-    chosen = right.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="compare_unit")
+    chosen = right.segmented_control(
+        "Unit", list(FREQUENCY_UNITS), default="THz", key="compare_unit", bind="query-params"
+    )
     unit: FrequencyUnit = chosen or "THz"
     found = comparison_figures(comparison=c, cells=cells or "own", unit=unit, mode=frame.mode())
     told = {

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from ase import Atoms
 
 import sus2
 from pages._parts import frame
-from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit, bands_figure, mode_figure, thermal_figure
+from pages.properties import _modes
+from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit, bands_figure, thermal_figure
 from sus2.properties.phonons.checks import check_phonons
 from sus2.properties.phonons.entry import ENTRY
-from sus2.properties.phonons.follow_mode import mode_motion
-from sus2.properties.phonons.qpath import QPath
-from sus2.properties.phonons.report import PhononReport, follow_from, phonopy_files
-from sus2.properties.phonons.result import BandStructure, PhononResult, PhononThermal
+from sus2.properties.phonons.report import PhononReport, phonopy_files
+from sus2.properties.phonons.result import PhononThermal
 from sus2.registry.checks import check_applicability
 
 ROOM_K = 300
@@ -83,6 +81,8 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
         st.success(frame.space_groups(result.stability))
     else:
         st.warning(frame.space_groups(result.stability))
+        worst = result.imaginary_modes[0]
+        _modes.follow(result, worst.q_fractional, worst.branch, crystal, model, name="follow_strongest")
 
     def made() -> dict[str, frame.Drawing]:
         return plots(report, crystal)
@@ -91,7 +91,7 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
     frame.tabs(
         {
             "Bands and density of states": lambda: show_bands(report, crystal, made),
-            "Modes in motion": lambda: show_motion(result, bands, crystal, model),
+            "Modes in motion": lambda: _modes.show_motion(result, bands, crystal, model),
             "Thermal functions": lambda: show_heat(thermal, crystal, made),
         },
         key="phonon_tab",
@@ -192,7 +192,7 @@ def sigma_of(report: PhononReport) -> np.ndarray | None:
 def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None:
     result, bands, dos = report.phonons, report.bands, report.dos
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit")
+        st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit", bind="query-params")
         if np.isfinite(report.sigma_thz).any():
             st.toggle(
                 "Error band",
@@ -209,77 +209,7 @@ def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None
         point, branch = picked
         q = bands.path.q_fractional[point]
         st.subheader(f"Mode {branch + 1} at q = ({', '.join(f'{x:.3f}' for x in q)})".replace("-", "−"))
-        show_mode(result, q, branch, crystal, key="phonon_picked", name=f"q of point {point + 1}")
-
-
-def show_motion(result: PhononResult, bands: BandStructure, crystal: frame.Crystal, model: frame.Model) -> None:
-    points = dict(special_points(bands.path))
-    left, right = st.columns(2)
-    name = left.selectbox("Point", list(points), key="phonon_point")
-    q = points[name]
-    frequencies = result.frequencies_thz([q])[0]
-    branch = right.selectbox(
-        "Mode",
-        range(len(frequencies)),
-        len(frequencies) - 1,
-        key="phonon_branch",
-        format_func=lambda k: f"{k + 1}: {frequencies[k]:.2f} THz".replace("-", "−"),
-    )
-    show_mode(result, q, branch, crystal, key="phonon_motion", name=name)
-    if frequencies[branch] > -0.05:
-        return
-    st.markdown(
-        "This mode is imaginary: the energy decreases along it, so the crystal is dynamically unstable along this mode."
-    )
-    found = frame.ask(
-        follow_from,
-        auto=False,
-        button="Follow this mode",
-        note="Displaces the atoms along the mode and relaxes the crystal.",
-        atoms=result.atoms,
-        potential=model,
-        q_fractional=list(q),
-        branch=int(branch),
-        method=result.method,
-    )
-    if found is None:
-        return
-    followed = found.result
-    summary = frame.space_groups(followed.summary)
-    st.success(summary) if followed.lower else st.warning(summary)
-    if followed.lower and st.button(
-        "Continue with the lower phase",
-        key="phonon_lower",
-        on_click=take_phase,
-        args=(followed.atoms, f"{crystal.label}, {followed.spacegroup_relaxed}"),
-    ):
-        st.rerun()  # the whole page, not its tabs alone
-
-
-def take_phase(atoms: Atoms, label: str) -> None:
-    frame.choose_crystal(frame.keep_crystal(label, atoms))
-
-
-def show_mode(
-    result: PhononResult, q: Sequence[float], branch: int, crystal: frame.Crystal, *, key: str, name: str
-) -> None:
-    amplitude = st.slider("Largest displacement (Å)", 0.05, 0.8, 0.3, 0.05, key=f"{key}_amplitude")
-    atoms, u = mode_motion(result, q, branch)
-    frame.plot(
-        mode_figure(atoms=atoms, displacements=u, amplitude_a=amplitude, mode=frame.mode()),
-        key=key,
-        alt=f"Atoms of {crystal.info.formula} moving in mode {branch + 1} at {name}",
-        name=f"{crystal.file_name}-mode",
-    )
-
-
-def special_points(path: QPath) -> list[tuple[str, list[float]]]:
-    """Labelled points of the path, each once."""
-    seen: dict[str, list[float]] = {}
-    for part, (first, last) in zip(path.segments, path.segment_labels, strict=True):
-        seen.setdefault(first, [float(x) for x in path.q_fractional[part.start]])
-        seen.setdefault(last, [float(x) for x in path.q_fractional[part.stop - 1]])
-    return list(seen.items())
+        _modes.show_modes(result, q, [branch], crystal, key="phonon_picked", name=f"q of point {point + 1}")
 
 
 def show_heat(thermal: PhononThermal | None, crystal: frame.Crystal, made: Made) -> None:
@@ -288,7 +218,7 @@ def show_heat(thermal: PhononThermal | None, crystal: frame.Crystal, made: Made)
             "Thermal functions need real frequencies everywhere: follow the imaginary mode to a stable phase first."
         )
         return
-    t = st.slider("Temperature (K)", 0, 1000, ROOM_K, 10, key="phonon_temperature")
+    t = st.slider("Temperature (K)", 0, 1000, ROOM_K, 10, key="phonon_temperature", bind="query-params")
     k = int(np.argmin(np.abs(thermal.temperatures_k - t)))
     z = thermal.formula_units
     for column, (label, value, unit, meaning) in zip(

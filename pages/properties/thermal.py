@@ -146,7 +146,9 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
         st.warning(frame.plain(result.note))
     hottest = int(result.temperatures_k[-1])
     # A key of its own for each axis: the kept value of a longer one would lie outside.
-    t = float(st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}"))
+    t = float(
+        st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}", bind="query-params")
+    )
     frame.headline(quantities_at(t), result)
     made = frame.drawings(plots(result, crystal))
     told = {"thermal_modes": MODES_MEAN, "thermal_free": free_energy_words(result)}

@@ -28,6 +28,7 @@ FONT: Final = '"Source Sans", "Source Sans Pro", "Helvetica Neue", Arial, sans-s
 _INK: Final = {"light": "#1B2530", "dark": "#E6EBF0"}
 _GRID: Final = {"light": "#E3E8ED", "dark": "#2B3540"}
 _PAPER: Final = {"light": "#FFFFFF", "dark": "#11161C"}
+_LIGHT: Final = {colours["dark"]: colours["light"] for colours in (_INK, _GRID, _PAPER)}
 
 
 def ink(mode: Mode) -> str:
@@ -43,6 +44,15 @@ def grid(mode: Mode) -> str:
 def paper(mode: Mode) -> str:
     """Colour of the page behind a figure."""
     return _PAPER[mode]
+
+
+def as_light(value: Any) -> Any:
+    """The same figure, as a dictionary, with the colours of the light theme."""
+    if isinstance(value, dict):
+        return {k: as_light(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_light(v) for v in value]
+    return _LIGHT.get(value, value) if isinstance(value, str) else value
 
 
 def faint(colour: str, opacity: float = 0.2) -> str:

@@ -1,4 +1,4 @@
-"""Phonon bands beside their density of states, thermal functions, and modes in motion."""
+"""Phonon bands beside their density of states, and thermal functions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from ase import Atoms
-from ase.data import covalent_radii
-from ase.data.colors import jmol_colors
 from numpy.typing import ArrayLike, NDArray
 
-from sus2.figures.plain import Figure, Properties, joined, scatter, scatter3d, subplots
+from sus2.figures.plain import joined, scatter, subplots
 from sus2.figures.theme import (
     BLUE,
     DASHES,
@@ -182,59 +179,4 @@ def thermal_figure(
         fig.update_yaxes(title_text=title, row=1, col=column)
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="Temperature (K)")
-    return fig
-
-
-def mode_figure(
-    *,
-    atoms: Atoms,
-    displacements: ArrayLike,
-    amplitude_a: float = 0.3,
-    frames: int = 24,
-    mode: Mode = "light",
-    height: int = 460,
-) -> go.Figure:
-    """One period of a mode in a supercell, played by the figure itself.
-
-    atoms: the supercell at rest; displacements (n, 3) complex, scaled here so that the largest is `amplitude_a` (A).
-    """
-    u = np.asarray(displacements)
-    largest = np.abs(u).max()
-    u = u * (amplitude_a / largest) if largest > 0 else u
-    rest = atoms.get_positions()
-    sizes = 26.0 * covalent_radii[atoms.numbers]
-    colours = [f"rgb({r:.0f},{g:.0f},{b:.0f})" for r, g, b in 255 * jmol_colors[atoms.numbers]]
-
-    def points(phase: float) -> Properties:
-        x, y, z = (rest + (u * np.exp(1j * phase)).real).T
-        marker = {"size": sizes, "color": colours, "line": {"color": ink(mode), "width": 1}}
-        return scatter3d(x=x, y=y, z=z, mode="markers", marker=marker, text=atoms.get_chemical_symbols())
-
-    phases = np.linspace(0.0, 2.0 * np.pi, frames, endpoint=False)
-    fig = Figure(data=[points(0.0)], frames=[{"data": [points(p)], "name": str(k)} for k, p in enumerate(phases)])
-    play = {"frame": {"duration": 60, "redraw": True}, "fromcurrent": True, "transition": {"duration": 0}}
-    style(fig, mode=mode, height=height)
-    hidden = {"visible": False}
-    low, high = rest.min(0) - 1.0, rest.max(0) + 1.0
-    fig.update_layout(
-        showlegend=False,
-        scene={
-            "xaxis": hidden | {"range": [low[0], high[0]]},
-            "yaxis": hidden | {"range": [low[1], high[1]]},
-            "zaxis": hidden | {"range": [low[2], high[2]]},
-            "aspectmode": "data",
-        },
-        updatemenus=[
-            {
-                "type": "buttons",
-                "direction": "left",
-                "x": 0,
-                "y": 1.08,
-                "buttons": [
-                    {"label": "Play", "method": "animate", "args": [None, play]},
-                    {"label": "Stop", "method": "animate", "args": [[None], {"mode": "immediate"}]},
-                ],
-            }
-        ],
-    )
     return fig

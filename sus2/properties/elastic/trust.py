@@ -70,6 +70,8 @@ class ElasticSpread:
 # Members shift the tensor by this share of themselves, so that averages of the stiffness and compliance stay linear.
 _SHARE: Final = 0.02
 _SYMPREC_A: Final = 1e-3
+# Constants that differ by a smaller share are equal by symmetry.
+_EQUAL: Final = 1e-6
 
 
 def elastic_spread(committee: Committee, result: Tensor, second: SecondDerivatives) -> ElasticSpread:
@@ -133,7 +135,9 @@ def trust_elastic(result: Tensor) -> Trust:
             name, value = f"c{a + 1}{b + 1}_gpa", float(result.c_gpa[a, b])
             if value == 0.0:
                 continue
-            out[name] = _constant(found, name, value, values, float(spread[a, b]), spreads)
+            # What symmetry makes equal is equally known, also where a known value has the name of the first alone.
+            same = next((m for m in out if _kind(m) == _kind(name) and abs(values[m] / value - 1.0) < _EQUAL), None)
+            out[name] = out[same] if same else _constant(found, name, value, values, float(spread[a, b]), spreads)
             sigma[a, b] = sigma[b, a] = out[name].sigma
     for name in ("k_vrh_gpa", "g_vrh_gpa"):
         out[name] = found.estimate(name, values[name], spreads.get(name, np.nan) * values[name], spreads=spreads)
@@ -153,10 +157,7 @@ def _constant(
 ) -> Estimate:
     """One constant, by the calibration of the constants of its kind."""
     a, b = int(name[1]), int(name[2])
-    if a <= 3 and b <= 3:
-        kind = "c11_gpa" if a == b else "c12_gpa"
-    else:
-        kind = "c44_gpa"
+    kind = _kind(name)
     size = abs(value)
     if kind == "c12_gpa":
         size = size_of("c12_gpa", {**values, "c12_gpa": value})
@@ -164,6 +165,14 @@ def _constant(
         # Couplings between strains may be next to zero: their errors are those of the shear constants.
         size = max(abs(value), abs(values["c44_gpa"]))
     return found.estimate(kind, value, spread, size=size, known=name, spreads=spreads)
+
+
+def _kind(name: str) -> str:
+    """Whose calibration a constant has: that of c11, c12 or c44."""
+    a, b = int(name[1]), int(name[2])
+    if a <= 3 and b <= 3:
+        return "c11_gpa" if a == b else "c12_gpa"
+    return "c44_gpa"
 
 
 def _derived(result: Tensor, of: dict[str, Estimate]) -> dict[str, Estimate]:

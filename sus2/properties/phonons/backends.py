@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ from sus2.progress import Progress
 from sus2.properties.phonons.qpath import QPath
 from sus2.structures import to_atoms
 from sus2.types import Array
+from sus2.units import THZ_TO_INV_CM
 
 SYMPREC_A = 1e-4
 # Degeneracy of slopes and the smallest frequency that has one, THz.
@@ -245,6 +247,52 @@ def write_phonopy_files(folder: Path, ph: Phonopy, path: QPath, mesh: Mesh) -> t
     _ = mesh.eigenvectors  # the writer takes them as they are
     mesh.write_yaml(filename=names[3])
     return names
+
+
+def phononwebsite_text(atoms: Atoms, path: QPath, modes: Modes) -> str:
+    """Bands with eigenvectors as JSON for the viewer at https://henriquemiranda.github.io/phononwebsite.
+
+    Parameters
+    ----------
+    atoms
+        The primitive cell.
+    path
+        The path.
+    modes
+        Along the path.
+
+    Returns
+    -------
+    str
+        Frequencies in 1/cm; displacements of each mode with the phase of the atoms' places in the cell, which the
+        viewer multiplies by that of the cell.
+    """
+    positions = atoms.get_scaled_positions(wrap=False)
+    q = path.q_fractional
+    phase = np.exp(2j * np.pi * q @ positions.T) / np.sqrt(atoms.get_masses())
+    vectors = modes.eigenvectors.transpose(0, 2, 1).reshape(len(q), -1, len(atoms), 3) * phase[:, None, :, None]
+    vectors /= np.linalg.norm(vectors, axis=(2, 3), keepdims=True)
+    names = {round(place, 9): name for place, name in path.ticks}
+    ends = sorted({k for part in path.segments for k in (part.start, part.stop - 1)})
+    formula = atoms.get_chemical_formula("metal")
+    content = {
+        "name": formula,
+        "formula": formula,
+        "natoms": len(atoms),
+        "lattice": atoms.cell.tolist(),
+        "atom_types": atoms.get_chemical_symbols(),
+        "atom_numbers": atoms.numbers.tolist(),
+        "atom_pos_car": atoms.positions.tolist(),
+        "atom_pos_red": positions.tolist(),
+        "repetitions": [3, 3, 3],
+        "qpoints": q.tolist(),
+        "distances": path.distance_per_a.tolist(),
+        "line_breaks": [[part.start, part.stop] for part in path.segments],
+        "highsym_qpts": [[k, names.get(round(float(path.distance_per_a[k]), 9), "")] for k in ends],
+        "eigenvalues": (THZ_TO_INV_CM * modes.frequencies_thz).tolist(),
+        "vectors": np.round(np.stack([vectors.real, vectors.imag], axis=-1), 6).tolist(),
+    }
+    return json.dumps(content)
 
 
 def nac_parameters(text: str, ph: Phonopy) -> NacParams:

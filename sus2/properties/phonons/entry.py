@@ -50,6 +50,14 @@ def dos_csv(report: PhononReport) -> str:
     return out.getvalue()
 
 
+def modes_json(report: PhononReport) -> str:
+    """Write bands and modes for the viewer phononwebsite."""
+    from sus2.properties.phonons.backends import phononwebsite_text
+
+    result, path = report.phonons, report.bands.path
+    return phononwebsite_text(result.atoms, path, result.modes(path.q_fractional))
+
+
 def _highest(report: PhononReport) -> float:
     return float(max(report.bands.frequencies_thz.max(), report.phonons.mesh_frequencies_thz.max()))
 
@@ -199,6 +207,7 @@ ENTRY = Property(
     downloads=(
         Download("Bands (CSV)", "csv", "text/csv", bands_csv),
         Download("Density of states (CSV)", "dos.csv", "text/csv", dos_csv),
+        Download("Modes (JSON of phononwebsite)", "phononwebsite.json", "application/json", modes_json),
     ),
     seen="result.bands.frequencies_thz",
     page=Page(

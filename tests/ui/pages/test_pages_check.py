@@ -61,7 +61,7 @@ def test_a_table_of_energies_is_scored(app: AppTest, relative: float) -> None:
     app.run()
     assert not app.exception
     table = app.dataframe[-1].value
-    found = table.loc["v0_error_percent", "si-mlearn-pbe"]
+    found = table.set_index("quantity").loc["Error of V₀", "si-mlearn-pbe"]
     assert float(found) == pytest.approx(100 / relative - 100, abs=0.05)
 
 

@@ -1,0 +1,212 @@
+"""Modes in motion: the crystal of the structure viewer, moving along one of its phonons."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+from ase import Atoms
+from ase.data import chemical_symbols
+from ase.utils import rotate
+from numpy.typing import ArrayLike, NDArray
+
+from sus2.figures.plain import Figure, Properties
+from sus2.figures.structure import _arrows, _bonds, _cell_traces, _cylinders, _radii, _spheres, colour
+from sus2.figures.theme import FONT, Mode, ink
+from sus2.types import Array
+
+PERIOD_S = 1.5
+"""Of one oscillation at speed 1."""
+MAX_BONDED = 64
+"""With more atoms no bonds are drawn: each picture of the motion would hold all of them."""
+_FINE = 30
+_HIDDEN = {"visible": False, "showspikes": False}
+
+
+def scaled_motion(displacements: ArrayLike, amplitude_a: float) -> NDArray[np.complex128]:
+    """Complex displacements (n, 3) whose largest is amplitude_a, with the phase that shows most at the start."""
+    u = np.asarray(displacements, dtype=np.complex128)
+    total = (u**2).sum()
+    if abs(total) > 1e-12:
+        u = u * np.exp(-0.5j * np.angle(total))
+    largest = float(np.linalg.norm(u.real, axis=1).max(initial=0.0))
+    return u * (amplitude_a / largest) if largest > 0.0 else u
+
+
+def mode_figure(
+    *,
+    atoms: Atoms,
+    displacements: ArrayLike,
+    cells: tuple[int, int, int] = (1, 1, 1),
+    amplitude_a: float = 0.3,
+    speed: float = 1.0,
+    bonds: bool = True,
+    cell: bool = True,
+    arrows: bool = False,
+    frames: int = 20,
+    mode: Mode = "light",
+    height: int = 480,
+) -> go.Figure:
+    """One period of a mode, played and stopped by the figure itself.
+
+    atoms: the block of primitive cells at rest; displacements (n, 3) complex, scaled here so that the largest is
+    `amplitude_a` (A); cells: of the block along each axis; speed: 1 is a period in PERIOD_S seconds; bonds: between
+    atoms of the block, of at most MAX_BONDED atoms; arrows: from the atoms at rest along their motion; frames: pictures
+    of a period; height: pixels.
+    """
+    u = scaled_motion(displacements, amplitude_a)
+    rest = atoms.get_positions()
+    pairs = _pairs(atoms) if bonds and len(atoms) <= MAX_BONDED else (np.zeros(0, int), np.zeros(0, int))
+    detail = 1 if len(atoms) <= _FINE else 0
+
+    def moving(phase: float) -> list[Properties]:
+        return _traces(atoms.numbers, rest + (u * np.exp(1j * phase)).real, pairs, detail)
+
+    first = moving(0.0)
+    still = _cell_traces(np.asarray(atoms.cell) / np.array(cells)[:, None], cells, mode) if cell else []
+    if arrows:
+        told = {"name": "motion", "hovertemplate": "direction of motion<extra></extra>"}
+        still += [{**trace, **told} for trace in _arrows(rest, _radii(atoms.numbers), u.real, mode)]
+    steps = 2.0 * np.pi * np.arange(frames) / frames
+    # Only the places change from picture to picture.
+    pictures = [
+        {
+            "name": str(k),
+            "traces": list(range(len(first))),
+            "data": [{key: t[key] for key in ("type", "x", "y", "z")} for t in moving(float(phase))],
+        }
+        for k, phase in enumerate(steps)
+    ]
+    made = Figure(data=[*first, *still], frames=pictures)
+    play = {
+        "frame": {"duration": 1000.0 * PERIOD_S / speed / frames, "redraw": True},
+        "fromcurrent": True,
+        "transition": {"duration": 0},
+        "mode": "immediate",
+    }
+    low = rest.min(axis=0) - amplitude_a - 1.0
+    high = rest.max(axis=0) + amplitude_a + 1.0
+    axes = {f"{name}axis": {**_HIDDEN, "range": [low[k], high[k]]} for k, name in enumerate("xyz")}
+    span = high - low
+    made.update_layout(
+        height=height,
+        margin={"l": 0, "r": 0, "t": 0, "b": 46},
+        paper_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "color": ink(mode)},
+        showlegend=True,
+        legend={"x": 0.01, "y": 0.99, "bgcolor": "rgba(0,0,0,0)", "itemclick": False, "itemdoubleclick": False},
+        scene={
+            **axes,
+            "aspectmode": "manual",
+            "aspectratio": {name: float(s / span.max()) for name, s in zip("xyz", span, strict=True)},
+            "bgcolor": "rgba(0,0,0,0)",
+            "camera": {"eye": {"x": 0.6, "y": -1.4, "z": 0.44}, "projection": {"type": "orthographic"}},
+            "dragmode": "orbit",
+        },
+        uirevision="motion",
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "left",
+                "x": 0.0,
+                "xanchor": "left",
+                "y": 0.0,
+                "yanchor": "top",
+                "pad": {"t": 6},
+                "showactive": False,
+                "font": {"color": ink("light")},
+                "bgcolor": "#FFFFFF",
+                "buttons": [
+                    {"label": "▶ Play", "method": "animate", "args": [None, play]},
+                    {
+                        "label": "⏸ Pause",
+                        "method": "animate",
+                        "args": [[None], {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}],
+                    },
+                ],
+            }
+        ],
+    )
+    return made
+
+
+def _pairs(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Bonded atoms of the block itself: those across its faces would have to move with another phase."""
+    i, j, shifts = _bonds(atoms)
+    inside = ~shifts.any(axis=1)
+    return i[inside], j[inside]
+
+
+def _traces(
+    numbers: NDArray[np.int_], places: Array, pairs: tuple[NDArray[np.int_], NDArray[np.int_]], detail: int
+) -> list[Properties]:
+    """Spheres and half-bonds of each element, always in the same order."""
+    i, j = pairs
+    middle = 0.5 * (places[i] + places[j])
+    made = []
+    for z in sorted(set(numbers.tolist())):
+        mine = numbers == z
+        made.append(_spheres(places[mine], float(_radii(np.array([z]))[0]), colour(z), chemical_symbols[z], detail))
+        ends = numbers[i] == z
+        if ends.any():
+            made.append(_cylinders(np.stack([places[i][ends], middle[ends]], axis=1), 0.11, colour(z), 1))
+    return made
+
+
+def mode_gif(
+    *,
+    atoms: Atoms,
+    displacements: ArrayLike,
+    amplitude_a: float = 0.3,
+    speed: float = 1.0,
+    frames: int = 20,
+    rotation: str = "-80x,-20y,5z",
+) -> bytes:
+    """One period of a mode as an animated GIF that repeats, drawn by ASE and matplotlib.
+
+    atoms, displacements, amplitude_a and speed as in `mode_figure`; rotation: of the view, in ASE's notation.
+    """
+    from ase.visualize.plot import animate
+    from matplotlib.animation import PillowWriter
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    u = scaled_motion(displacements, amplitude_a)
+    rest = atoms.get_positions()
+    pictures = []
+    for k in range(frames):
+        moved = atoms.copy()
+        moved.set_positions(rest + (u * np.exp(2j * np.pi * k / frames)).real)
+        pictures.append(moved)
+    # A figure of its own: pyplot's are shared by all threads of the server.
+    figure = Canvas(figsize=(4.8, 4.8), dpi=100)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    radii = _radii(atoms.numbers)
+    # One frame for all pictures, or the crystal would shake.
+    corners = np.array(list(product((0, 1), repeat=3))) @ np.asarray(atoms.cell)
+    seen = np.concatenate([rest, corners]) @ rotate(rotation)
+    reach = amplitude_a + float(radii.max())
+    box = (*(seen.min(axis=0)[:2] - reach), *(seen.max(axis=0)[:2] + reach))
+    colours = {z: np.array(_rgb(colour(z))) for z in set(atoms.numbers.tolist())}
+    film = animate(
+        pictures,
+        ax=axes,
+        rotation=rotation,
+        radii=radii,
+        bbox=box,
+        colors=np.array([colours[z] for z in atoms.numbers.tolist()]),
+        show_unit_cell=2,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mode.gif"
+        film.save(str(path), writer=PillowWriter(fps=max(1, round(frames * speed / PERIOD_S))))
+        return path.read_bytes()
+
+
+def _rgb(css: str) -> tuple[float, float, float]:
+    r, g, b = (int(v) / 255.0 for v in css.removeprefix("rgb(").removesuffix(")").split(","))
+    return r, g, b

@@ -16,6 +16,7 @@ import plotly.io
 import streamlit as st
 from ase import Atoms
 
+from pages._parts.papers import papers
 from pages._parts.results import Shown
 from pages._parts.selection import Crystal
 from pages._parts.widgets import downloads, facts, folded
@@ -78,6 +79,8 @@ def export(
         on_click="ignore",
         icon=":material/folder_zip:",
     )
+
+    folded("Figures for papers", partial(papers, figures, crystal.file_name), key=f"fold_paper_{stem}")
 
     def again() -> None:
         _origin(shown)

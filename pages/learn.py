@@ -1,13 +1,13 @@
-"""Learn: six short lessons; ?lesson=2 in the address opens the second."""
+"""Learn: seven short lessons; ?lesson=2 in the address opens the second."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from pages._parts import frame
-from pages.lessons import functionals, minimum, soft, sound, symmetry, universal
+from pages.lessons import functionals, minimum, soft, sound, symmetry, trust, universal
 
-LESSONS = (minimum, universal, symmetry, sound, soft, functionals)
+LESSONS = (minimum, universal, symmetry, sound, soft, functionals, trust)
 
 
 def _from_address() -> int:
@@ -21,8 +21,8 @@ def _go(lesson: int) -> None:
 
 frame.title(
     "Learn",
-    "Six short lessons on live crystals. Each brings its own crystals and models; the panel at the left belongs to the "
-    "other pages. The address of a lesson is a link to it.",
+    "Seven short lessons on live crystals. Each brings its own crystals and models; the panel at the left belongs to "
+    "the other pages. The address of a lesson is a link to it.",
 )
 if "lesson" not in st.session_state:
     st.session_state["lesson"] = _from_address()
@@ -39,7 +39,8 @@ st.session_state["latest_lesson"] = chosen
 if st.query_params.get("lesson") != str(chosen):
     st.query_params["lesson"] = str(chosen)
 lesson = LESSONS[chosen - 1]
-st.header(f"{chosen} · {lesson.TITLE}")
+st.session_state["lesson_title"] = f"{chosen} · {lesson.TITLE}"
+st.header(st.session_state["lesson_title"])
 with frame.guard():
     lesson.show()
 st.divider()

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 from ase import Atoms
 
+from pages._many import show_hull, show_parity
 from pages._parts import frame
 from sus2.errors import Sus2Error
 from sus2.figures.properties.table import MARKERS, many_figure
@@ -21,10 +22,12 @@ from sus2.screening.columns import word_titles
 from sus2.settings import settings
 from sus2.structures import FORMATS, CrystalInfo, content_key, describe, elements_of, samples, write_structure
 from sus2.structures.archives import StructureFiles, read_structures
+from sus2.validation.many import evaluate_recommended
 
 AUTO_STRUCTURES = 60  # so many are computed without waiting for the button, where only energies are asked for
 MAX_PYTHON = 30  # with more the text is longer than anyone reads
 MAX_WRAPPED = 12
+EACH = {"one": "the one at the left for all", "best": "the best for each crystal"}
 GROUPS: dict[str, Callable[[PropertyRow], str]] = {
     "all alike": lambda row: "",
     "by space group": lambda row: row.space_group,
@@ -139,16 +142,28 @@ def show_table(result: PropertyTable) -> None:
         "name": st.column_config.TextColumn("name", pinned=True),
         "space_group": st.column_config.TextColumn("space group"),
         "n_atoms": st.column_config.NumberColumn("atoms"),
+        "why_this_potential": st.column_config.TextColumn("why this potential"),
         **{key: st.column_config.TextColumn(words) for key, words in word_titles().items()},
     }
     for name in result.columns:
         _, c = columns()[name]
         configs[name] = st.column_config.NumberColumn(c.title, help=c.meaning, format=f"%.{c.digits}f")
+        configs[f"{name}_sigma"] = st.column_config.NumberColumn(
+            f"± {c.symbol}", help="One standard deviation.", format=f"%.{c.digits}f"
+        )
+        configs[f"{name}_verdict"] = st.column_config.TextColumn(f"{c.symbol} is", help="How far to trust it.")
     # What was asked for comes before what the files say themselves.
-    texts = [c for c in table[0] if c not in configs and c != "problems"]
-    numbers = sorted(result.columns, key=lambda c: columns()[c][0] == "structure")
+    texts = [c for c in table[0] if c not in configs and c not in ("problems", "potential", "why_this_potential")]
+    numbers = [
+        part
+        for c in sorted(result.columns, key=lambda c: columns()[c][0] == "structure")
+        for part in (c, f"{c}_sigma", f"{c}_verdict")
+    ]
     order = ["name", "formula", *numbers, *(c for c in texts if c != "formula")]
     order += ["n_atoms", "space_group", "relaxed_space_group"]
+    if "why_this_potential" in table[0]:
+        order[2:2] = ["potential"]
+        order.append("why_this_potential")
     if any(row["problems"] for row in table):
         order.append("problems")
     st.dataframe(
@@ -207,17 +222,21 @@ def lacking(row: PropertyRow) -> str:
     return " ".join(why if "all of it" in what else f"No {', no '.join(what)}: {why}" for why, what in words.items())
 
 
-def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[str, str]) -> None:
+def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[str, str], model: frame.Model) -> None:
     result: PropertyTable = shown.result
     failed = [row for row in result.rows if not row.complete]
     if failed:
         with st.expander(f"{len(failed)} of {len(result.rows)} crystals lack something", expanded=len(failed) <= 5):
             show_reasons({row.name: lacking(row) for row in failed})
-    table, plot = st.tabs(["Table", "Plot"])
-    with table:
-        show_table(result)
-    with plot:
-        show_scatter(result)
+    frame.tabs(
+        {
+            "Table": lambda: show_table(result),
+            "Plot": lambda: show_scatter(result),
+            "Known values": lambda: show_parity(result),
+            "Convex hull": lambda: show_hull(structures, model),
+        },
+        key="batch_tab",
+    )
 
     def document() -> str:
         told = {
@@ -283,19 +302,39 @@ with frame.guard():
             key="batch_properties",
             bind="query-params",
         )
+        each = st.segmented_control(
+            "Potential",
+            list(EACH),
+            default="one",
+            required=True,
+            format_func=EACH.__getitem__,
+            key="batch_potential",
+            bind="query-params",
+        )
         wanted = [p for p in properties() if p in chosen]
         if not wanted:
             st.info("Choose at least one property.")
         else:
-            answer = frame.ask(
-                evaluate_many,
-                auto=wanted == ["energy"] and len(structures) <= AUTO_STRUCTURES,
-                page="Many structures",
-                structures=dict(structures),
-                potential=model,
-                properties=wanted,
-            )
+            if each == "best":
+                answer = frame.ask(
+                    evaluate_recommended,
+                    auto=False,
+                    note="Choosing takes about a second for each crystal and potential.",
+                    page="Many structures",
+                    structures=dict(structures),
+                    functional=str(model.card.functional),
+                    properties=wanted,
+                )
+            else:
+                answer = frame.ask(
+                    evaluate_many,
+                    auto=wanted == ["energy"] and len(structures) <= AUTO_STRUCTURES,
+                    page="Many structures",
+                    structures=dict(structures),
+                    potential=model,
+                    properties=wanted,
+                )
             if answer is not None:
-                show(answer, structures, problems)
+                show(answer, structures, problems, model)
     elif found is not None:
         st.info("None of these files holds a crystal; choose others.")

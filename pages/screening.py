@@ -16,6 +16,7 @@ from pages._parts import frame
 from sus2.errors import StoreError, Sus2Error
 from sus2.figures.screening import parallel_figure, screening_figure
 from sus2.screening.columns import screen_columns, word_titles
+from sus2.screening.example import example_screening
 from sus2.screening.read import ScreenRow, ScreenTable, as_table, column_of, read_atoms, read_screening, screens
 from sus2.settings import settings
 
@@ -64,6 +65,25 @@ def chosen() -> tuple[ScreenTable, Path | bytes] | None:
         return None
     path = files[name]
     return read_file(str(path), stamp_of(path)), path
+
+
+def example() -> tuple[ScreenTable, bytes] | None:
+    """A small screening of the sample crystals, on request."""
+    model = next((m for m in frame.models() if m.name == st.session_state.get("model_name")), None)
+    if model is None:
+        return None
+    made = frame.ask(
+        example_screening,
+        auto=False,
+        button="Show an example",
+        note=f"Screens the smallest sample crystals that {model.name} knows.",
+        potential=model,
+    )
+    if made is None:
+        return None
+    data = bytes(made.result)
+    frame.downloads([("The example's database", "example.db", "application/vnd.sqlite3", lambda: data)], key="screen")
+    return read_bytes(hashlib.sha256(data).hexdigest(), data), data
 
 
 def filtered(table: ScreenTable) -> list[ScreenRow]:
@@ -315,7 +335,8 @@ with frame.guard():
             "Compute many structures on the command line, `sus2 screen FILES --out results.db`, and load results.db "
             "here. A server also shows the databases of the folder that the variable SUS2_SCREENS names."
         )
-    else:
+        found = example()
+    if found is not None:
         table, source = found
         if table.cut:
             st.warning("The database is very large: only a part of it is shown.")

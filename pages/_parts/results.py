@@ -34,6 +34,10 @@ OTHER_TITLES = {
     "compare_batch": "comparison of many structures",
     "check": "model check",
     "evaluate_many": "many structures",
+    "evaluate_recommended": "many structures",
+    "convex_hull": "convex hull",
+    "example_screening": "example of a screening",
+    "textbook": "textbook",
     "specialise": "a potential for this crystal",
     "fit_frames": "a potential from your data",
 }

@@ -37,6 +37,7 @@ def show() -> None:
     if curve is None:
         return
     with body:
+        _guess(curve, example)
         _valley(curve)
         _stiffening(curve)
     parts.questions(
@@ -80,6 +81,17 @@ def show() -> None:
 def _limit(curve: EnergyCurve) -> str:
     k = int(curve.pressures_gpa.argmin())
     return f"{parts.plain(curve.pressures_gpa[k], 1)} GPa and {curve.volumes_a3[k] / curve.fit.v0_a3:.2f} V₀"
+
+
+@parts.live
+def _guess(curve: EnergyCurve, example: parts.Example) -> None:
+    parts.guess(
+        f"Pressure that squeezes {example.label.lower()} to {SQUEEZE:g} of its volume",
+        unit="GPa",
+        highest=1000.0,
+        answer=curve.pressure_gpa(SQUEEZE * curve.fit.v0_a3),
+        key=f"l1_guess_{EXAMPLES.index(example)}",
+    )
 
 
 @parts.live

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from ase import Atoms
 
 from pages._parts import frame
 from sus2.errors import Sus2Error
+from sus2.figures.theme import GREEN, VERMILION
 from sus2.structures.samples import sample
 
-_COLOURS = {"right": "#009E73", "wrong": "#D55E00", "": "#8A97A5"}
+_COLOURS = {"right": GREEN, "wrong": VERMILION, "": "#8A97A5"}
+_LINES = 5  # to write an answer on
 
 
 def live(part: Callable[..., None]) -> Callable[..., None]:
@@ -106,6 +109,58 @@ def questions(items: Sequence[tuple[str, str]]) -> None:
     for question, answer in items:
         with st.expander(question, icon=":material/help:"):
             st.markdown(answer)
+    title = str(st.session_state.get("lesson_title", "Lesson"))
+    stem = f"lesson-{title.split()[0]}"
+    frame.downloads(
+        [
+            ("Sheet to print", f"{stem}.html", "text/html", lambda: sheet(title, items)),
+            ("with answers", f"{stem}-answers.html", "text/html", lambda: sheet(title, items, answers=True)),
+        ],
+        key=stem,
+    )
+
+
+def guess(what: str, *, unit: str, highest: float, answer: float, key: str) -> bool:
+    """Ask for a guess before the number is shown; tells how near it was, and whether it was made."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    guessed = left.number_input(
+        f"Your guess: {what} ({unit})", 0.0, highest, None, highest / 100.0, key=key, placeholder="a number"
+    )
+    shown = right.button("Just show it", key=f"{key}_show", width="stretch")
+    if guessed is None and not shown:
+        return False
+    if guessed is not None:
+        off = abs(guessed - answer)
+        judged = "Very near." if off <= 0.1 * answer else "Not far." if off <= 0.5 * answer else "Think again: why?"
+        said, truth = (f"{value:.3g} {unit}" for value in (guessed, answer))
+        st.markdown(f"You said {said}; it is **{truth}**. {judged}")
+    else:
+        st.markdown(f"It is **{answer:.3g} {unit}**.")
+    return True
+
+
+def sheet(title: str, items: Sequence[tuple[str, str]], *, answers: bool = False) -> str:
+    """The questions of a lesson as one page of HTML to print, with lines to write on or with the answers."""
+    blocks = "".join(
+        f"<section><h2>{k}. {html.escape(question)}</h2>"
+        + (f"<p>{_without_marks(answer)}</p>" if answers else "<hr>" * _LINES)
+        + "</section>"
+        for k, (question, answer) in enumerate(items, 1)
+    )
+    name = "" if answers else "<p>Name: ______________________ Date: ____________</p>"
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>{html.escape(title)}</title><style>body{{font:12pt/1.5 sans-serif;max-width:18cm;margin:1cm auto}}"
+        "h2{font-size:12pt;margin-top:0.8cm}section{break-inside:avoid}hr{border:0;border-bottom:1px solid #999;"
+        f"height:0.9cm}}</style></head><body><h1>{html.escape(title)}</h1>{name}{blocks}</body></html>"
+    )
+
+
+def _without_marks(text: str) -> str:
+    """Markdown of an answer as plain HTML; formulas stay as they are written."""
+    marked = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(text))
+    marked = re.sub(r"\*(.+?)\*", r"<i>\1</i>", marked)
+    return marked.replace("\n", "<br>")
 
 
 @contextmanager

@@ -55,6 +55,7 @@ def show() -> None:
         found = parts.kept("soft", soft_mode, atoms=example.atoms(), potential=parts.model(example.model))
     if found is not None:
         with body:
+            _guess(found, example)
             _well(found, example)
             _phase(found, example)
             _bands(found, example)
@@ -66,6 +67,17 @@ def show() -> None:
             ("phonons", "Strontium titanate", "waves", STABLE.sample, STABLE.model),
             ("check", "Is the model right here? Check it", "fact_check", example.key(), example.model),
         )
+    )
+
+
+@parts.live
+def _guess(found: SoftMode, example: parts.Example) -> None:
+    parts.guess(
+        f"How far the atoms of {example.label} move to the floor of the well",
+        unit="Å",
+        highest=2.0,
+        answer=found.well_amplitude_a,
+        key=f"l5_guess_{EXAMPLES.index(example)}",
     )
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 import sus2
 from pages._parts import frame
+from pages.potentials._textbook import show_textbook
 from sus2.figures.check import report_figures, report_html, score_figure
 from sus2.validation.reference_data import SCORE_WORDS, read_reference, score
 from sus2.validation.result import ModelCheck
@@ -88,7 +89,7 @@ frame.title(
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
-    report_tab, reference_tab = st.tabs(["Report", "Against your reference"])
+    report_tab, reference_tab, textbook_tab = st.tabs(["Report", "Against your reference", "Textbook"])
     with report_tab:
         with st.expander("Settings"):
             length = st.select_slider(
@@ -111,3 +112,5 @@ with frame.guard():
             show_report(found, crystal)
     with reference_tab, frame.guard():
         show_reference(crystal, model, None if found is None else found.result)
+    with textbook_tab, frame.guard():
+        show_textbook(model)

@@ -11,6 +11,7 @@ import streamlit as st
 from ase import Atoms
 
 from pages._parts import frame
+from sus2.figures.diffraction import powder_figure
 from sus2.figures.properties.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
 from sus2.properties.eos.band import energy_sigma_ev
@@ -19,6 +20,7 @@ from sus2.properties.eos.entry import ENTRY
 from sus2.properties.eos.equations import MODELS, EosFit
 from sus2.properties.eos.result import EosResult
 from sus2.registry.checks import check_applicability
+from sus2.structures.diffraction import RADIATIONS, powder_pattern
 
 
 def settings_panel() -> tuple[str, dict[str, object]]:
@@ -90,10 +92,11 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
             "Energy": lambda: show_energy(result, made),
             "Pressure": lambda: show_pressure(result, fit, made),
             "Relaxed structure": lambda: show_relaxed(result, at_v0, crystal, made),
+            "Powder pattern": lambda: show_powder(at_v0, crystal),
             "All fits": lambda: show_fits(result),
         },
         key="eos_tab",
-        keep=["eos_all", "eos_band"],
+        keep=["eos_all", "eos_band", "eos_radiation"],
     )
     frame.checks(checks, key="eos_checks")
     frame.export_result(
@@ -216,6 +219,36 @@ def squeeze(result: EosResult, fit: EosFit) -> None:
         strict=True,
     ):
         frame.quantity(column, label, value, unit, meaning)
+
+
+def show_powder(at_v0: Atoms, crystal: frame.Crystal) -> None:
+    radiation = st.segmented_control(
+        "Radiation",
+        list(RADIATIONS),
+        default="CuKa",
+        required=True,
+        format_func=lambda name: name.replace("Ka", " Kα"),
+        key="eos_radiation",
+        bind="query-params",
+    )
+    pattern = powder_pattern(at_v0, radiation)
+    frame.plot(
+        powder_figure(
+            two_theta_deg=pattern.two_theta_deg,
+            intensities=pattern.intensities,
+            indices=pattern.indices,
+            mode=frame.mode(),
+        ),
+        key="eos_powder",
+        alt=f"X-ray powder pattern of relaxed {crystal.info.formula}",
+        name=f"{crystal.file_name}-powder",
+    )
+    st.caption(
+        f"Of the relaxed crystal, by pymatgen: λ = {pattern.wavelength_a:.5f} Å, atoms at rest, indices of the "
+        "conventional cell, of lines that coincide the first."
+    )
+    stem = f"{crystal.file_name}-powder"
+    frame.downloads([("Lines (CSV)", f"{stem}.csv", "text/csv", pattern.to_csv)], key=stem)
 
 
 def show_relaxed(result: EosResult, at_v0: Atoms, crystal: frame.Crystal, made: Made) -> None:

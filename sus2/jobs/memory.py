@@ -45,6 +45,8 @@ _SEVERAL: Final[dict[str, tuple[str, ...]]] = {
     "check": ("phonons", "dos"),
     "compare_batch": (),
     "evaluate_many": (),
+    "evaluate_recommended": (),
+    "convex_hull": (),
 }
 
 
@@ -152,7 +154,7 @@ def _kinds(function: str, options: Mapping[str, Any]) -> set[str] | None:
         kinds = set(_SEVERAL[function])
     else:
         return None
-    if function == "evaluate_many":
+    if function in ("evaluate_many", "evaluate_recommended"):
         wanted = [entry for name, entry in catalogue().items() if name in options.get("properties", ())]
         kinds |= {kind for entry in wanted for kind in entry.memory.get(entry.function.partition(":")[2], ())}
     if not options.get("dos", True):

@@ -13,6 +13,7 @@ from sus2.lessons.functionals import functional_change, functional_volumes
 from sus2.lessons.soft import soft_mode
 from sus2.lessons.sound import sound, supercell_study
 from sus2.lessons.symmetry import cauchy
+from sus2.lessons.trust import grades_when_squeezed, trust_study
 from sus2.properties.eos.universal import universal_eos
 from sus2.registry.load import models
 from sus2.registry.reference import PotentialRef
@@ -29,6 +30,9 @@ BONDING: Final[dict[str, tuple[str, ...]]] = {
 }
 # Lesson 4: supercells of so many primitive cells along each axis.
 SIZES: Final = (1, 2, 3, 4)
+# Lesson 7: samples with known values, and the volumes that copper is squeezed to.
+TRUSTED: Final = ("cu", "al", "w", "si", "gaas", "mgo", "nacl", "lif")
+SQUEEZED: Final = tuple(round(0.3 + 0.1 * k, 1) for k in range(14))
 # Lesson 6: family of the pair of models, and sample.
 VOLUMES: Final = (
     *(("semiconductors", k) for k in ("ge", "sic", "gaas", "gan")),
@@ -59,8 +63,19 @@ def volumes_arguments(model: Any) -> dict[str, Any]:
     }
 
 
+def trust_arguments(model: Any) -> dict[str, Any]:
+    """Arguments of trust_study() in lesson 7; model(name) gives a potential or what stands for one."""
+    crystals = {sample(k).name: sample(k).atoms() for k in TRUSTED}
+    return {"crystals": crystals, "potential": model(UNIVERSAL_MODEL)}
+
+
+def squeezed_arguments(model: Any) -> dict[str, Any]:
+    """Arguments of grades_when_squeezed() in lesson 7."""
+    return {"atoms": sample("cu").atoms(), "potential": model(UNIVERSAL_MODEL), "ratios": list(SQUEEZED)}
+
+
 def lesson_calculations() -> list[Calculation]:
-    """What the six lessons ask at their first view; those whose potentials are not installed are left out."""
+    """What the lessons ask at their first view; those whose potentials are not installed are left out."""
     cards = {card.name: card for card in models()}
 
     def model(name: str) -> PotentialRef:
@@ -82,6 +97,8 @@ def lesson_calculations() -> list[Calculation]:
         (soft_mode, lambda: {"atoms": neighborite(), "potential": model("sus2-ionic-pbe")}),
         (functional_volumes, lambda: volumes_arguments(model)),
         (functional_change, lambda: {"atoms": atoms("gaas"), "potentials": [model(name) for name in pair]}),
+        (trust_study, lambda: trust_arguments(model)),
+        (grades_when_squeezed, lambda: squeezed_arguments(model)),
     ]
     calculations = []
     for function, arguments in asked:

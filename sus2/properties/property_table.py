@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ from sus2.properties.property import Property, Quantity
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
 from sus2.structures import describe, elements_of, to_atoms
+from sus2.trust.estimate import HasTrust
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class PropertyRow:
     name: as it was given; formula: reduced, and space_group as "Fd-3m (227)", both as given and empty where the
     structure is no crystal; values: column -> number, unit in the column's name; texts: column -> words; problems:
     property -> one sentence that says why its numbers are missing ("structure" where all are);
-    atoms: as given, relaxed: after the relaxation, None where there is none.
+    atoms: as given, relaxed: after the relaxation, None where there is none; sigmas: column -> one standard deviation,
+    where it is known; verdicts: column -> good, rough, not to be trusted or unknown; potential: of this row.
     """
 
     name: str
@@ -109,6 +111,9 @@ class PropertyRow:
     problems: dict[str, str]
     atoms: Atoms | None
     relaxed: Atoms | None
+    sigmas: dict[str, float] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
+    potential: str = ""
 
     @property
     def complete(self) -> bool:
@@ -118,9 +123,10 @@ class PropertyRow:
 
 @dataclass(frozen=True, eq=False)
 class PropertyTable:
-    """Properties of many crystals in one potential, in the order in which they were given.
+    """Properties of many crystals, in the order in which they were given.
 
-    Energies are on the potential's own scale, so only those of the same elements can be compared.
+    potential_name: of all rows, or what chose that of each. Energies are on the potential's own scale, so only those of
+    the same elements and the same potential can be compared.
     """
 
     potential_name: str
@@ -143,8 +149,17 @@ class PropertyTable:
         """(n,) numbers of a column, nan where a crystal has none."""
         return np.array([row.values.get(name, math.nan) for row in self.rows])
 
+    @cached_property
+    def uncertain(self) -> tuple[str, ...]:
+        """Names of the columns of which a standard deviation is known for some crystal."""
+        return tuple(c for c in self.columns if any(c in row.sigmas for row in self.rows))
+
     def table(self) -> list[dict[str, Any]]:
-        """One flat dict per crystal: name, formula, space group, atoms, numbers (None if missing), words, problems."""
+        """One flat dict per crystal.
+
+        Name, formula, space group, atoms, numbers (None if missing) each with its standard deviation (..._sigma) and
+        verdict (..._verdict) where these are known for some crystal, words, potential, problems.
+        """
         texts = list(dict.fromkeys(c for row in self.rows for c in row.texts))
         return [
             {
@@ -152,12 +167,21 @@ class PropertyTable:
                 "formula": row.formula,
                 "space_group": row.space_group,
                 "n_atoms": row.n_atoms,
-                **{c: _finite(row.values.get(c)) for c in self.columns},
+                **{key: value for c in self.columns for key, value in self._cells(row, c).items()},
                 **{c: row.texts.get(c, "") for c in texts},
+                "potential": row.potential or self.potential_name,
                 "problems": " ".join(dict.fromkeys(row.problems.values())),
             }
             for row in self.rows
         ]
+
+    def _cells(self, row: PropertyRow, column: str) -> dict[str, Any]:
+        """A number, with what is known of its error."""
+        out: dict[str, Any] = {column: _finite(row.values.get(column))}
+        if column in self.uncertain:
+            out[f"{column}_sigma"] = _finite(row.sigmas.get(column))
+            out[f"{column}_verdict"] = row.verdicts.get(column, "unknown")
+        return out
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers, lists and texts, with units in the names, for JSON."""
@@ -174,6 +198,9 @@ class PropertyTable:
                     "values": {c: _finite(v) for c, v in row.values.items()},
                     "texts": dict(row.texts),
                     "problems": dict(row.problems),
+                    "sigmas": dict(row.sigmas),
+                    "verdicts": dict(row.verdicts),
+                    "potential": row.potential or self.potential_name,
                 }
                 for row in self.rows
             ],
@@ -239,6 +266,8 @@ class _Row:
         self.values: dict[str, float] = {}
         self.texts: dict[str, str] = {}
         self.problems: dict[str, str] = {}
+        self.sigmas: dict[str, float] = {}
+        self.verdicts: dict[str, str] = {}
         self.relaxation: RelaxResult | None = None
         self.failure: Sus2Error | None = None
 
@@ -267,7 +296,18 @@ class _Row:
                 done += cost
         relaxed = None if self.relaxation is None else self.relaxation.atoms
         return PropertyRow(
-            self.name, info.formula, group, info.n_atoms, self.values, self.texts, self.problems, atoms, relaxed
+            name=self.name,
+            formula=info.formula,
+            space_group=group,
+            n_atoms=info.n_atoms,
+            values=self.values,
+            texts=self.texts,
+            problems=self.problems,
+            atoms=atoms,
+            relaxed=relaxed,
+            sigmas=self.sigmas,
+            verdicts=self.verdicts,
+            potential=self.potential.name,
         )
 
     def _property(self, name: str, entry: Property | None, atoms: Atoms, report: Progress | None) -> None:
@@ -304,6 +344,18 @@ class _Row:
                 raise
         return self.relaxation
 
+    def _trust(self, result: Any, numbers: Mapping[str, float]) -> None:
+        """How far to trust the numbers, where the result says so."""
+        judged = getattr(result, "phonons", result)
+        estimates = judged.trust.estimates if isinstance(judged, HasTrust) else {}
+        for column in numbers:
+            estimate = estimates.get(_ESTIMATED.get(column, column))
+            if estimate is None or np.ndim(estimate.sigma):
+                continue
+            self.verdicts[column] = str(estimate.verdict)
+            if math.isfinite(float(estimate.sigma)):
+                self.sigmas[column] = float(estimate.sigma)
+
     def _computed(self, entry: Property, atoms: Atoms, report: Progress | None) -> None:
         settings = entry.for_potential(exact=isinstance(self.potential, Potential))
         if entry.compute is relax:
@@ -314,13 +366,17 @@ class _Row:
             result = entry.compute(centre, self.potential, relaxed=True, progress=rest, **settings)
         else:
             result = entry.compute(atoms, self.potential, progress=report, **settings)
-        self.values |= entry.numbers(result)
+        numbers = entry.numbers(result)
+        self.values |= numbers
+        self._trust(result, numbers)
         self.texts |= {key: word for key, word in entry.words(result).items() if key not in self.texts}
         if entry.check is not None:
             entry.check(result)
 
 
 _known = properties
+# Names under which a result estimates the error of a column, where they differ.
+_ESTIMATED: Final = {"highest_frequency_thz": "max_frequency_thz"}
 
 
 def _part(progress: Progress, name: str, start: float, share: float) -> Callable[[str, float], None]:

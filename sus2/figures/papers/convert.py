@@ -87,7 +87,7 @@ def paper_file(figure: go.Figure, style: PaperStyle, fmt: Format) -> bytes:
         made = draw(describe(figure), asdict(style))
         FigureCanvasAgg(made)
         date = {"Date": None} if fmt == "svg" else {"CreationDate": None} if fmt == "pdf" else {}
-        made.savefig(out, format=fmt, dpi=style.dpi, bbox_inches="tight", pad_inches=0.02, metadata=date)
+        made.savefig(out, format=fmt, dpi=style.dpi, bbox_inches="tight", pad_inches=0.05, metadata=date)
     return out.getvalue()
 
 
@@ -150,7 +150,8 @@ def describe(figure: go.Figure) -> dict[str, Any]:
         _add_line(panels, shape)
     for note in layout.get("annotations") or ():
         _add_note(panels, note)
-    return {"panels": list(panels.values()), "aspect": _aspect(layout, len(panels))}
+    square = any(item["kind"] == "map" for panel in panels.values() for item in panel["items"])
+    return {"panels": list(panels.values()), "aspect": 1.0 if square else _aspect(layout, len(panels))}
 
 
 def _aspect(layout: Mapping[str, Any], panels: int) -> float:
@@ -270,7 +271,7 @@ def _add_note(panels: dict[str, dict[str, Any]], note: Mapping[str, Any]) -> Non
     """Labels at a point of the axes; what stands on the paper is a footnote, and is left out."""
     panel = panels.get(str(note.get("xref", "x")))
     places = (note.get("x"), note.get("y"))
-    if panel is not None and "yref" not in note | {} and all(isinstance(v, int | float) for v in places):
+    if panel is not None and str(note.get("yref", "y")).isalnum() and all(isinstance(v, int | float) for v in places):
         panel["items"].append({"kind": "text", "text": _words(note["text"]), "x": places[0], "y": places[1]})
 
 

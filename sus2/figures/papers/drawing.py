@@ -46,10 +46,10 @@ def draw(figure: dict[str, Any], style: dict[str, Any]) -> Figure:
     """
     width = style["width_cm"] / CM_PER_INCH
     size = style["font_pt"]
-    made = Figure(figsize=(width, width * figure["aspect"]), layout="none")
+    made = Figure(figsize=(width, width * figure["aspect"]))
     text = {"fontsize": size, "fontfamily": style["font"]}
     handles: dict[str, Any] = {}
-    axes = []
+    axes: list[Any] = []
     for panel in figure["panels"]:
         shared = {f"share{k}": axes[panel[f"share{k}"]] for k in "xy" if panel.get(f"share{k}") is not None}
         polar = {"projection": "polar"} if panel.get("polar") else {}
@@ -65,14 +65,14 @@ def draw(figure: dict[str, Any], style: dict[str, Any]) -> Figure:
             label.set_fontfamily(style["font"])
         for spine in ax.spines.values():
             spine.set_linewidth(0.8 * style["line_pt"])
-        for which in "xy":
+        for which in ("x", "y"):
             if panel.get(f"{which}ticks") is not None:
                 places, names = panel[f"{which}ticks"]
                 getattr(ax, f"set_{which}ticks")(places, names, fontfamily=style["font"])
             if panel.get(f"{which}lim") is not None and not polar:
                 getattr(ax, f"set_{which}lim")(*panel[f"{which}lim"])
             if panel.get(f"hide_{which}"):
-                ax.tick_params(**{f"label{'bottom' if which == 'x' else 'left'}": False})
+                ax.tick_params(axis=which, labelbottom=which != "x", labelleft=which != "y")
     if handles:
         made.legend(
             handles.values(),

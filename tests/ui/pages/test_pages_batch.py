@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import sus2
 from sus2.structures import sample, samples, write_structure
+from tests.ui.test_pages import open_tab
 
 SILICON = bulk("Si", "diamond", a=5.3)
 FILES = [
@@ -103,6 +104,7 @@ def test_a_zip_archive_relaxation_and_its_downloads(app: AppTest) -> None:
     assert set(found["relaxed_space_group"]) == {"Fd-3m (227)"}
     names = [b.proto.label for b in app.get("download_button")]
     assert names == ["Table (CSV)", "Everything (JSON)", "Relaxed crystals (extended XYZ)"]
+    open_tab(app, "batch_tab", "Plot")
     figure = app.session_state["figures"]["batch_scatter"][1]
     assert np.array_equal(figure.data[0].x, found["volume_a3_per_atom"])
     assert np.array_equal(figure.data[0].y, found["k_vrh_gpa"])
@@ -110,11 +112,12 @@ def test_a_zip_archive_relaxation_and_its_downloads(app: AppTest) -> None:
 
 def test_any_two_numbers_against_each_other(app: AppTest) -> None:
     opened(app, "sus2-metals-pbe")
+    found = table(app, "energy_ev_per_atom")
+    open_tab(app, "batch_tab", "Plot")
     app.selectbox(key="batch_x_energy").set_value("density_g_per_cm3").run()
     app.selectbox(key="batch_y_energy").set_value("energy_ev_per_atom").run()
     assert not app.exception
     figure = app.session_state["figures"]["batch_scatter"][1]
-    found = table(app, "energy_ev_per_atom")
     assert np.array_equal(figure.data[0].x, found["density_g_per_cm3"])
     assert np.array_equal(figure.data[0].y, found["energy_ev_per_atom"])
     assert figure.layout.xaxis.title.text == "density (g/cm³)"
@@ -122,6 +125,21 @@ def test_any_two_numbers_against_each_other(app: AppTest) -> None:
     assert not app.exception
     figure = app.session_state["figures"]["batch_scatter"][1]
     assert {t.name for t in figure.data} == set(found["space_group"])
+
+
+def test_known_values_stand_beside_the_table(app: AppTest) -> None:
+    opened(app, "sus2-metals-pbe")
+    found = table(app, "energy_ev_per_atom")["density_g_per_cm3"].dropna()
+    rows = "\n".join(f"{name},{value + 0.5}" for name, value in found.items())
+    open_tab(app, "batch_tab", "Known values")
+    app.file_uploader(key="batch_known").set_value(("known.csv", f"name,density\n{rows}".encode(), "text/csv")).run()
+    assert not app.exception
+    (parity,) = [d.value for d in app.dataframe if "mean absolute error" in d.value.columns]
+    assert parity["crystals"].iloc[0] == len(found)
+    assert float(parity["mean absolute error"].iloc[0]) == pytest.approx(0.5, abs=1e-3)
+    app.file_uploader(key="batch_known").set_value(("known.csv", b"name,colour\nCopper,red", "text/csv")).run()
+    assert not app.exception
+    assert "none of its columns" in app.error[-1].value
 
 
 def test_nothing_to_compute(app: AppTest) -> None:

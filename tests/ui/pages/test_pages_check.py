@@ -65,6 +65,18 @@ def test_a_table_of_energies_is_scored(app: AppTest, relative: float) -> None:
     assert float(found) == pytest.approx(100 / relative - 100, abs=0.05)
 
 
+def test_the_textbook_scores_the_potential(app: AppTest) -> None:
+    opened(app, "check", crystal="si", model="si-mlearn-pbe")
+    app.button(key="compute_textbook").click().run()
+    assert not app.exception
+    table = next(d.value for d in app.dataframe if "softening" in d.value.columns)
+    row = table.set_index("crystal").loc["Si diamond"]
+    assert row["stable"] == "yes"
+    v0 = sus2.eos(bulk("Si", a=5.43), sus2.load("si-mlearn-pbe")).v0_a3_per_atom
+    assert row["V0 (Å³/atom)"].startswith(f"{v0:.4g} (")
+    assert any("si-mlearn-pbe on 1 textbook crystals" in m.value.replace("\\", "") for m in app.markdown)
+
+
 def test_a_file_that_is_no_reference_gets_a_sentence(app: AppTest) -> None:
     opened(app, "check", crystal="si", model="si-mlearn-pbe")
     app.file_uploader(key="reference_file").set_value(("x.dat", b"1 2 3\n4 5 6\n", "text/plain"))

@@ -24,7 +24,7 @@ from sus2.lessons.symmetry import strain_response
 from sus2.properties.eos.universal import universal_eos
 from sus2.structures.samples import sample, samples
 
-LESSONS = range(1, 7)
+LESSONS = range(1, 8)
 
 
 def opened(app: AppTest, lesson: object) -> AppTest:

@@ -1,0 +1,26 @@
+"""The example of the page of screenings is a database that it reads."""
+
+from __future__ import annotations
+
+import pytest
+
+import sus2
+from sus2.errors import Sus2Error
+from sus2.screening.example import example_screening
+from sus2.screening.read import read_screening
+from tests.helpers_potential import emt
+
+
+def test_the_example_is_read_back() -> None:
+    potential = sus2.load("si-mlearn-pbe")
+    table = read_screening(example_screening(potential))
+    (row,) = table.rows
+    assert row.formula == "Si"
+    assert {"b0_gpa", "k_vrh_gpa"} <= set(table.columns)
+
+
+def test_a_potential_without_samples_says_so() -> None:
+    potential = emt()
+    potential.elements = ("Og",)
+    with pytest.raises(Sus2Error, match="none of the small sample crystals"):
+        example_screening(potential)

@@ -14,10 +14,10 @@ from pages._parts import frame
 from sus2.figures.diffraction import powder_figure
 from sus2.figures.properties.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
-from sus2.properties.eos.band import energy_sigma_ev
 from sus2.properties.eos.checks import check_eos
 from sus2.properties.eos.entry import ENTRY
 from sus2.properties.eos.equations import MODELS, EosFit
+from sus2.properties.eos.error_band import energy_sigma_ev
 from sus2.properties.eos.result import EosResult
 from sus2.registry.checks import check_applicability
 from sus2.structures.diffraction import RADIATIONS, powder_pattern
@@ -111,7 +111,7 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
 
 def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) -> dict[str, frame.Drawing]:
     n, mode, formula = result.n_atoms, frame.mode(), crystal.info.formula
-    band = partial(energy_sigma_ev, fit, {q: result.uncertainty[q] for q in ("v0_a3", "b0_gpa", "b0_prime")})
+    band = partial(energy_sigma_ev, result, fit=fit)
     shown = list(result.fits) if st.session_state.get("eos_all") else None
     return {
         "eos_curve": frame.Drawing(

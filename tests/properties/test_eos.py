@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,10 @@ from ase.spacegroup import crystal
 from pymatgen.analysis.eos import EOS
 
 from sus2.errors import CancelledError, ConvergenceError, FitError, StructureError
-from sus2.properties.eos.band import energy_sigma_ev
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.equations import MODELS, fit_eos
 from sus2.relaxation.relax import relax
-from sus2.units import EV_PER_A3_TO_GPA, GPA_TO_EV_PER_A3
+from sus2.units import EV_PER_A3_TO_GPA
 from tests.helpers_potential import AsePotential, argon, emt
 
 NAMES = list(MODELS)
@@ -220,18 +218,3 @@ def test_the_old_name_of_the_equation_warns() -> None:
     with pytest.warns(DeprecationWarning, match="equation="):
         old = eos(bulk("Cu", "fcc", 3.6), emt(), model="vinet", n_points=7)
     assert old.fit.model == "vinet"
-
-
-def test_the_error_band_follows_from_each_parameter() -> None:
-    fit = fit_eos(np.linspace(11.2, 12.8, 11), expected_bm(np.linspace(11.2, 12.8, 11)))
-    v = np.array([fit.v0_a3, 0.95 * fit.v0_a3])
-    unknown = dict.fromkeys(("v0_a3", "b0_gpa", "b0_prime"), math.nan)
-    assert not energy_sigma_ev(fit, unknown, v).any()
-    # E - E0 is proportional to B0.
-    tenth = energy_sigma_ev(fit, {**unknown, "b0_gpa": 0.1 * fit.b0_gpa}, v)
-    np.testing.assert_allclose(tenth, 0.1 * (fit.energy_ev(v) - fit.e0_ev), atol=1e-12)
-    # At the minimum a small change of V0 counts to second order: B (dV)^2 / 2 V.
-    moved = energy_sigma_ev(fit, {**unknown, "v0_a3": 0.01}, v)
-    np.testing.assert_allclose(moved[0], 0.5 * fit.b0_gpa * GPA_TO_EV_PER_A3 * 0.01**2 / fit.v0_a3, rtol=1e-2)
-    both = energy_sigma_ev(fit, {**unknown, "v0_a3": 0.01, "b0_gpa": 0.1 * fit.b0_gpa}, v)
-    np.testing.assert_allclose(both, np.hypot(tenth, moved))

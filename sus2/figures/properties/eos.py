@@ -21,7 +21,7 @@ def eos_figure(
     chosen: str,
     n_atoms: int,
     shown: Sequence[str] | None = None,
-    sigma_ev: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    sigma_ev: Callable[[NDArray[np.float64]], NDArray[np.float64] | None] | None = None,
     mode: Mode = "light",
     height: int = 560,
 ) -> go.Figure:
@@ -29,7 +29,7 @@ def eos_figure(
 
     volumes_a3, energies_ev (n,): per cell of n_atoms; fits: by name, of the whole cell; chosen: the fit whose minimum
     is marked and is the zero of energy; shown: the fits that are drawn (default: chosen alone); sigma_ev: one standard
-    deviation of E - E0 of the chosen fit at volumes (n,), drawn as a band; height: pixels.
+    deviation of E - E0 of the chosen fit at volumes (n,), None where unknown, drawn as a band; height: pixels.
     """
     v = np.asarray(volumes_a3, dtype=float)
     e = np.asarray(energies_ev, dtype=float)
@@ -42,10 +42,10 @@ def eos_figure(
     fig.add_vline(
         x=best.v0_a3 / n_atoms, line={"color": grid(mode), "width": 2, "dash": "dash"}, layer="below", row=1, col=1
     )
-    spread = np.zeros(len(line)) if sigma_ev is None else 1e3 * sigma_ev(line) / n_atoms
-    if spread.any():
+    spread = None if sigma_ev is None else sigma_ev(line)
+    if spread is not None:
         middle = 1e3 * (best.energy_ev(line) - best.e0_ev) / n_atoms
-        add_band(fig, line / n_atoms, middle, spread, "± 1 σ", BLUE, row=1, col=1)
+        add_band(fig, line / n_atoms, middle, 1e3 * spread / n_atoms, "± 1 σ", BLUE, row=1, col=1)
     for k, name in enumerate(names):
         fit, colour = fits[name], PALETTE[k % len(PALETTE)]
         fig.add_trace(

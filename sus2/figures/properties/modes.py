@@ -14,7 +14,7 @@ from ase.utils import rotate
 from numpy.typing import ArrayLike, NDArray
 
 from sus2.figures.plain import Figure, Properties
-from sus2.figures.structure import _arrows, _bonds, _cell_traces, _cylinders, _radii, _spheres, colour
+from sus2.figures.structure import _arrows, _cell_traces, _cylinders, _spheres, bonded_pairs, colour, radii_a
 from sus2.figures.theme import FONT, Mode, ink
 from sus2.types import Array
 
@@ -69,7 +69,7 @@ def mode_figure(
     still = _cell_traces(np.asarray(atoms.cell) / np.array(cells)[:, None], cells, mode) if cell else []
     if arrows:
         told = {"name": "motion", "hovertemplate": "direction of motion<extra></extra>"}
-        still += [{**trace, **told} for trace in _arrows(rest, _radii(atoms.numbers), u.real, mode)]
+        still += [{**trace, **told} for trace in _arrows(rest, radii_a(atoms.numbers), u.real, mode)]
     steps = 2.0 * np.pi * np.arange(frames) / frames
     # Only the places change from picture to picture.
     pictures = [
@@ -135,7 +135,7 @@ def mode_figure(
 
 def _pairs(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     """Bonded atoms of the block itself: those across its faces would have to move with another phase."""
-    i, j, shifts = _bonds(atoms)
+    i, j, shifts = bonded_pairs(atoms)
     inside = ~shifts.any(axis=1)
     return i[inside], j[inside]
 
@@ -149,7 +149,7 @@ def _traces(
     made = []
     for z in sorted(set(numbers.tolist())):
         mine = numbers == z
-        made.append(_spheres(places[mine], float(_radii(np.array([z]))[0]), colour(z), chemical_symbols[z], detail))
+        made.append(_spheres(places[mine], float(radii_a(np.array([z]))[0]), colour(z), chemical_symbols[z], detail))
         ends = numbers[i] == z
         if ends.any():
             made.append(_cylinders(np.stack([places[i][ends], middle[ends]], axis=1), 0.11, colour(z), 1))
@@ -185,7 +185,7 @@ def mode_gif(
     figure = Canvas(figsize=(4.8, 4.8), dpi=100)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    radii = _radii(atoms.numbers)
+    radii = radii_a(atoms.numbers)
     # One frame for all pictures, or the crystal would shake.
     corners = np.array(list(product((0, 1), repeat=3))) @ np.asarray(atoms.cell)
     seen = np.concatenate([rest, corners]) @ rotate(rotation)

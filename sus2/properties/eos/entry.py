@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sus2.properties.eos.band import energy_sigma_ev
 from sus2.properties.eos.equations import MODELS
 from sus2.properties.property import Download, Option, Page, Property, Quantity, never
 
@@ -19,19 +18,20 @@ if TYPE_CHECKING:
 
 def points_csv(result: EosResult) -> str:
     """Write volumes, energies, pressures, residuals and the standard deviation of E - E0 of the points as CSV."""
+    from sus2.properties.eos.error_band import energy_sigma_ev
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         ["volume_a3", "energy_ev", "pressure_gpa", f"residual_{result.model}_ev", "energy_above_e0_sigma_ev"]
     )
-    sigma = energy_sigma_ev(result.fit, result.uncertainty, result.volumes_a3)
-    known = math.isfinite(result.uncertainty["v0_a3"])
+    sigma = energy_sigma_ev(result, result.volumes_a3)
     columns = (
         result.volumes_a3,
         result.energies_ev,
         result.pressures_gpa,
         result.residual_ev,
-        sigma if known else np.full(len(sigma), math.nan),
+        np.full(len(result.volumes_a3), math.nan) if sigma is None else sigma,
     )
     for row in zip(*columns, strict=True):
         writer.writerow(["" if math.isnan(x) else repr(float(x)) for x in row])

@@ -15,7 +15,7 @@ def test_the_example_is_read_back() -> None:
     potential = sus2.load("si-mlearn-pbe")
     table = read_screening(example_screening(potential))
     (row,) = table.rows
-    assert row.formula == "Si"
+    assert row.elements == ("Si",)
     assert {"b0_gpa", "k_vrh_gpa"} <= set(table.columns)
 
 

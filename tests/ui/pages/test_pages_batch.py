@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from streamlit.testing.v1 import AppTest
-from tests.ui.test_pages import open_tab
 
 import sus2
 from sus2.structures import sample, samples, write_structure
+from tests.ui.pages.test_pages import open_tab
 
 SILICON = bulk("Si", "diamond", a=5.3)
 FILES = [

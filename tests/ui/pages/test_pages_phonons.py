@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ase import Atoms
 from streamlit.testing.v1 import AppTest
-from tests.ui.test_pages import open_tab, opened, upload
 
 from sus2.lessons.first import neighborite
 from sus2.structures import write_structure
+from tests.ui.pages.test_pages import open_tab, opened, upload
 
 
 def words(app: AppTest) -> str:

@@ -247,7 +247,7 @@ class User:
             atoms = self.random.choice(crystals).copy()
             scale = np.eye(3) + np.diag([self.random.uniform(-0.02, 0.02) for _ in range(3)])
             atoms.set_cell(np.asarray(atoms.cell) @ scale, scale_atoms=True)
-            self.page = "structure" if k % 2 else ""
+            self.page = "structure"  # where an upload leads
             await self.upload(f"crystal {self.number}-{k}.vasp", write_structure(atoms, "poscar").encode())
             k += 1
             await asyncio.sleep(self.random.uniform(0.5, 1.5) * self.think_s)

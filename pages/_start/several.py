@@ -86,8 +86,9 @@ def ask_several(
         found = kept(missing[name], job.key)
         if found is not None:
             shown[name] = found
-        elif job.error is not None:
-            problems[name] = str(job.error)
+        else:
+            # Without an error of its own a result that is not there was damaged as it was kept.
+            problems[name] = str(job.error or "The result could not be read; open its page to compute it again.")
     waiting = {name: job for name, job in begun.items() if name not in shown and name not in problems}
     if waiting:
         keys = {name: job.key for name, job in waiting.items()}

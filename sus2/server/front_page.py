@@ -25,9 +25,8 @@ _MENU: Final = """<script>(() => {
   const look = () => {
     if (chosen() === before) return;
     before = chosen();
-    if (innerWidth < 768)
-      document.querySelector('[data-testid=stSidebar][aria-expanded=true] [data-testid=stSidebarCollapseButton] button')
-        ?.click();
+    const open = document.querySelector("[data-testid=stSidebar][data-collapsed=false]");
+    if (innerWidth < 768) open?.querySelector("[data-testid=stSidebarCollapseButton] button")?.click();
   };
   for (const name of ["pushState", "replaceState"]) {
     const own = history[name];

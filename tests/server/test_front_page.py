@@ -56,6 +56,13 @@ def test_the_server_is_said_before_it_is_looked_for() -> None:
     assert policy(PAGE).count("sha256") == policy(GIVEN).count("sha256") + 2  # and the menu of phones
 
 
+def test_the_menu_that_a_phone_closes_is_there() -> None:
+    front_end = next((STATIC / "static" / "js").glob("index.*.js")).read_text(encoding="utf-8")
+    for name in ("data-collapsed", "stSidebarCollapseButton"):
+        assert name in PAGE
+        assert name in front_end, "streamlit's menu has other names now"
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_who_asks_for_a_page_gets_ours_whole(parts: int) -> None:
     headers, body, seen = answer(GIVEN.encode(), asked=WANTS_PAGE, parts=parts)

@@ -51,8 +51,15 @@ def elastic_checks(
     -------
     tuple of Check
         Training data, relaxation, symmetry of the tensor, stability, and the comparisons.
+
+    Raises
+    ------
+    Sus2Error
+        If no force acts between the atoms.
     """
     largest = float(np.abs(result.c_gpa).max())
+    if largest == 0.0:
+        raise Sus2Error("The atoms are out of each other's reach in this potential: there are no elastic constants.")
     lowest = float(result.eigenvalues_gpa[0])
     checks = [
         *check_applicability(result.atoms, potential),

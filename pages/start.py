@@ -14,8 +14,7 @@ from sus2.structures import FORMATS
 
 frame.title(
     "SUS2 Explorer",
-    "Drop a crystal, or take a sample, and see what a **SUS2** interatomic potential predicts for it, and how far to "
-    "trust the prediction.",
+    "Drop a crystal or take a sample: what a **SUS2** potential predicts for it, and how far to trust it.",
 )
 drop, take = st.columns([2, 5], gap="medium")
 with drop:

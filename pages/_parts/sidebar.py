@@ -49,7 +49,7 @@ _STYLE = """<style>
 </style>"""
 _LARGE = """<style>
 html {font-size: 21px !important;}
-[data-testid="stMainBlockContainer"] {max-width: none; padding-top: 2.6rem;}
+@media (min-width: 641px) {[data-testid="stMainBlockContainer"] {max-width: none; padding-top: 2.6rem;}}
 </style>"""
 
 

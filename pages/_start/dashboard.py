@@ -22,7 +22,7 @@ from sus2.settings import settings
 from sus2.structures import elements_of
 
 MAX_DRAWN = 800
-HEIGHT = 310
+HEIGHT = 300
 ROOM = HEIGHT + 18  # of a part's box, so that nothing moves when its plot comes
 COMPARISON = "compare"
 _STYLE = """<style>
@@ -89,7 +89,7 @@ def judge(results: Mapping[str, Any]) -> None:
 
 def part(title: str, page: str, name: str, answers: Answers, show: Callable[[Any], None]) -> None:
     """A frame with a title, a link to its page, and a plot once there is one; its size does not change."""
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         heading(title, page)
         with st.container(height=ROOM, border=False):
             if name in answers.shown:
@@ -121,7 +121,7 @@ def absent(name: str, answers: Answers) -> None:
 def structure(chosen: frame.Crystal) -> None:
     """The crystal, to be turned."""
     info = chosen.info
-    with st.container(border=True):
+    with st.container(border=True, gap="xsmall"):
         heading("Structure", "structure")
         with st.container(height=ROOM, border=False):
             if len(chosen.atoms) > MAX_DRAWN:
@@ -170,7 +170,7 @@ def show_bands(chosen: frame.Crystal, report: Any) -> None:
 
 def numbers(results: Mapping[str, Any], answers: Answers) -> None:
     """The key numbers with one standard deviation and a verdict each."""
-    with st.container(border=True, height="stretch"):
+    with st.container(border=True, height="stretch", gap="xsmall"):
         heading("Key numbers", "potentials/check")
         found = [n for name, result in results.items() for n in key_numbers(name, result)]
         with st.container(key="overview_numbers"):
@@ -183,7 +183,7 @@ def numbers(results: Mapping[str, Any], answers: Answers) -> None:
 
 def changes(answers: Answers, chosen: frame.Crystal) -> None:
     """What another functional changes, the largest change first."""
-    with st.container(border=True, height="stretch"):
+    with st.container(border=True, height="stretch", gap="xsmall"):
         if COMPARISON not in answers.shown:
             heading("Another functional", "potentials/compare")
             with st.container(height=ROOM, border=False):

@@ -51,12 +51,14 @@ def test_the_menu_of_a_phone_closes_after_a_choice(server: str, browser: Browser
     page.set_default_timeout(120_000)
     page.goto(f"{server}/structure?crystal=cu&model=sus2-metals-pbe&present=true")
     menu = page.locator("[data-testid=stSidebar]")
+    page.wait_for_function("getComputedStyle(document.documentElement).fontSize === '21px'")
     settled(page)
-    assert page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") == 21.0
     page.get_by_test_id("stExpandSidebarButton").click()
     expect(menu).to_have_attribute("data-collapsed", "false")
-    menu.get_by_role("combobox").first.click()
-    page.get_by_role("option", name="Tungsten").click()
+    box = menu.get_by_role("combobox").first
+    box.click()
+    box.fill("Tungsten")
+    page.get_by_role("option", name="Tungsten").first.click()
     expect(menu).to_have_attribute("data-collapsed", "true")
     assert "crystal=w" in page.url
     settled(page)

@@ -326,8 +326,8 @@ def _recipe(atoms: int, graph: str | None, cutoff_a: float | None) -> Recipe:
     return Recipe(
         graph=graph or ("l2k2" if many else "l3k3"),
         cutoff_a=cutoff_a or (5.0 if many else 6.0),
-        starts=3,
-        search_steps=8,
+        starts=2,
+        search_steps=6,
         search_share=share,
         steps=10,
         weights=WEIGHTS,

@@ -36,6 +36,7 @@ Tick = Callable[[str], None]
 
 MEMBERS: Final = 4
 _NEW_LABELS: Final = 16
+_STEPS_FROM_UNIVERSAL: Final = 1
 # Second derivatives of the crystal itself are what is asked for; they are few among the structures.
 _RESPONSE_WEIGHT: Final = 4.0
 # Shares of the time of one functional: labels, and the first fit.
@@ -214,7 +215,9 @@ class Run:
             self.fit.add(held, held_out=True)
         self.fit.begin()
         now = time.monotonic()
-        self.fit.improve(self.recipe.steps, now + _FIT_SHARE * max(0.0, self.wanted.until - now), self._report)
+        # A universal potential has so many scalars that a new readout does nearly all, and a step costs far more.
+        self.steps = _STEPS_FROM_UNIVERSAL if self.wanted.start == "universal" else self.recipe.steps
+        self.fit.improve(self.steps, now + _FIT_SHARE * max(0.0, self.wanted.until - now), self._report)
         rounds: list[Round] = []
         spread = _nothing(self.reference)
         trial: Trial | None = None
@@ -283,7 +286,8 @@ class Run:
         if label is not None:
             self.made += fresh
             self.fit.add(label)
-        self.fit.improve(self.recipe.steps, self.wanted.until, self._report)
+        # A few labels more move the radial functions little.
+        self.fit.improve(self.steps if label is None else max(1, self.steps // 3), self.wanted.until, self._report)
         return label is not None or (
             before is not None and self.fit.state is not None and self.fit.state.loss < before.loss
         )
@@ -348,6 +352,7 @@ class Run:
     axes: Axes
     reference: Measured
     fit: Fit
+    steps: int
 
 
 def _chunks(made: list[Made], size: int = 24) -> list[list[Made]]:

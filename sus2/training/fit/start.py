@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from ase.data import covalent_radii
+from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
@@ -28,7 +28,25 @@ EXTREME: Final = ("dimer", "wall", "atom")
 def starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
     """Weights by name or file, or what run:NAME left from before it released its held-out compositions.
 
-    A potential of more elements gives those that are wanted.
+    A potential of more elements gives those that are wanted. An element that it does not know starts as a copy of the
+    one with the nearest atomic number, of two the lighter.
+
+    Parameters
+    ----------
+    name
+        A potential's name, a file, or run:NAME.
+    elements
+        Chemical symbols of the model that starts.
+
+    Returns
+    -------
+    ModelSpec
+        The weights for these elements, in this order.
+
+    Raises
+    ------
+    DataError
+        The run has not ended here, or the potential shares no element with those that are wanted.
     """
     if name.startswith("run:"):
         folder = cache_folder() / "runs" / name[4:]
@@ -39,10 +57,15 @@ def starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
     else:
         potential = load_moments(name)
         known, spec = potential.elements, potential.spec
-    missing = [e for e in elements if e not in known]
-    if missing:
-        raise DataError(f"Nothing to start from: {name} does not know {', '.join(missing)}.")
-    return spec.with_species([known.index(e) for e in elements])
+    if not set(elements) & set(known):
+        raise DataError(f"Nothing to start from: {name} does not know {', '.join(elements)}.")
+    numbers = [atomic_numbers[e] for e in known]
+    return spec.with_species([_nearest(atomic_numbers[e], numbers) for e in elements])
+
+
+def _nearest(number: int, known: Sequence[int]) -> int:
+    """Place of the nearest atomic number, of two equally near ones the smaller."""
+    return min(range(len(known)), key=lambda k: (abs(known[k] - number), known[k]))
 
 
 def initial_spec(config: TrainConfig) -> ModelSpec:

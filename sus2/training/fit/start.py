@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -130,7 +131,9 @@ def alikeness(elements: Sequence[str], rank: int, seed: int) -> Array:
         variance one.
     """
     found = [Element(e) for e in elements]
-    known = [e.X if np.isfinite(e.X) else np.nan for e in found]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No Pauling electronegativity")
+        known = [e.X for e in found]
     columns = [
         np.nan_to_num(known, nan=float(np.nanmean(known)) if np.isfinite(known).any() else 0.0),
         [covalent_radii[e.Z] for e in found],

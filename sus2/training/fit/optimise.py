@@ -68,18 +68,20 @@ def adam_epoch(
     rng: np.random.Generator,
     prior: Prior,
     steps: Array,
-) -> tuple[Array, tuple[Array, Array], int]:
+) -> tuple[Array, tuple[Array, Array], int, float]:
     """One pass over the minibatches in random order (Kingma and Ba, arXiv 1412.6980).
 
-    `step` counts the updates made before, `steps` is as in adam_update; gives x, the two moments and the new count.
+    `step` counts the updates made before, `steps` is as in adam_update; gives x, the two moments, the new count and the
+    loss, with the prior, as it was on each minibatch before the update made of it.
     """
-    x, share = x.copy(), len(parts)
+    x, share, loss = x.copy(), len(parts), 0.0
     part_prior = Prior(prior.strength / share, prior.centre)
     for k in rng.permutation(len(parts)):
-        _, gradient = total(space, [parts[k]], x, part_prior)
+        value, gradient = total(space, [parts[k]], x, part_prior)
+        loss += value
         step += 1
         x, moments = adam_update(x, share * gradient, moments, step=step, rate=rate, steps=steps)
-    return x, moments, step
+    return x, moments, step, loss
 
 
 def adam_update(

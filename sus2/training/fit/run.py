@@ -124,10 +124,10 @@ class _Run:
         self.parts = self.minibatches(self.train)
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
-        own = False
+        self.own_start = False
         if config.start_from:
             found = starting_point(config.start_from, config.elements)
-            own = found.own_readout
+            self.own_start = found.own_readout
             start = aligned(in_form(config, replace(found, potential_name=config.name)), self.parts)
         else:
             start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
@@ -135,7 +135,7 @@ class _Run:
         self.space = ParameterSpace(start, config.element_space, config.element_rank, **readout)
         self.table = ParameterSpace(start, **readout)
         self.start = self.space.pack(start)
-        if config.readout_rank and not own:
+        if config.readout_rank and not self.own_start:
             mixtures = alikeness(config.elements, config.readout_rank, config.seed)
             self.space.blocks(self.start)["theta_left"][:] = mixtures
 
@@ -203,7 +203,8 @@ class _Run:
     def prior(self, centre: Array) -> Prior:
         """Theta and the products of a factorised space towards zero; alpha and r0 of a table towards `centre`.
 
-        With `start_prior` everything towards where the run started, but for what is particular to an element's readout.
+        With `start_prior` everything towards where the run started; what is particular to an element's readout too,
+        where the model to start from has readouts of elements, by `readout_prior`.
         """
         space = self.space_of(centre)
         strength, slices = np.zeros(space.size), space.slices()
@@ -215,6 +216,8 @@ class _Run:
             strength[slices["theta"]] *= 0.01  # theta is larger than other parameters
             if "theta_element" in slices:
                 strength[slices["theta_element"]] = self.config.readout_prior
+                if self.own_start:
+                    target[slices["theta_element"]] = self.start[slices["theta_element"]]
             return Prior(strength, target)
         if "theta_element" in slices:
             strength[slices["theta_element"]] = self.config.readout_prior
@@ -257,6 +260,7 @@ class _Run:
         prior, space, parts = self.prior(state.centre), self.space_of(state.x), self.parts
         x, moments, updates, damping = state.x, state.moments, state.updates, state.damping
         centre, best, held_out = state.centre, state.best_loss, state.held_out
+        loss: float | None = None
         self.align(x)
         if isinstance(stage, Project):
             x = project_linear(space, x, parts[: math.ceil(stage.share * len(parts))], prior)
@@ -284,12 +288,13 @@ class _Run:
             fall = 0.5 * (1.0 + np.cos(np.pi * k / count))
             rate = stage.final_rate + (stage.rate - stage.final_rate) * fall
             rng = np.random.default_rng((self.config.seed, state.step))
-            x, moments, updates = adam_epoch(
+            x, moments, updates, loss = adam_epoch(
                 space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior,
                 steps=space.scaled_steps(stage.block_rates),
             )  # fmt: skip
         none = Prior.none(space)
-        loss = loss_of(space, x, parts, none)
+        # A pass over minibatches has met the whole set: its loss on the way costs nothing more.
+        loss = loss_of(space, x, parts, none) if loss is None else loss
         if not np.isfinite(loss):
             raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
         held = loss_of(space, x, [self.checks], none) if self.checks is not None else loss

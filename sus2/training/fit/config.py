@@ -206,8 +206,8 @@ class TrainConfig(_Strict):
     start_from: str = ""
     """A potential to start from; run:NAME is the state of a run before its held-out compositions were released."""
     start_prior: float = Field(0.0, ge=0.0)
-    """Pull of every parameter to where the run began (a hundredth of it for theta), but for shifts and `species`: a run on
-    few compositions then keeps what many have taught. What is particular to an element's readout is pulled by
+    """Pull of every parameter to where the run began (a hundredth of it for theta), but for shifts and `species`: a run
+    on few compositions then keeps what many have taught. What is particular to an element's readout is pulled by
     `readout_prior`, to where it began if the run began with readouts of elements."""
     seed: int = 0
     dtype: Literal["float64", "float32"] = "float64"

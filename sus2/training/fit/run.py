@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sus2.errors import DataError
 from sus2.native.build import cache_folder
 from sus2.potential.card import Card, write_card
+from sus2.potential.compact import SUFFIX, format_compact, rounded
 from sus2.potential.mtp import ModelSpec, format_mtp, write_mtp
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
@@ -316,7 +317,8 @@ def fit(
     """Train as the configuration says, or continue a run that was stopped; gives the weights with their card.
 
     `folder` defaults to runs/NAME in the cache; it keeps config.json, state.npz (written after every step),
-    history.csv, curves.html, NAME.mtp and NAME.json. A finished run with the same configuration is not repeated.
+    history.csv, curves.html, the weights (NAME.mtp, NAME.sus2 in the extended form) and NAME.json. A finished run with
+    the same configuration is not repeated.
     Raises DataError for labels that cannot be used or a folder of another configuration.
     """
     folder = folder or cache_folder() / "runs" / config.name
@@ -368,7 +370,10 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
         near = np.flatnonzero((np.abs(test.volume_ratio - 1.0) <= 0.1) & ~np.isin(test.kind, EXTREME))
         if len(near):
             found["test_near_equilibrium"] = errors([started.objective(test.subset(near))], blind)
-    text = format_mtp(spec)
+    # Readouts of all elements are megabytes of text: such weights are kept in the compact form.
+    suffix = SUFFIX if spec.extended else ".mtp"
+    spec = rounded(spec) if spec.extended else spec
+    raw = format_compact(spec) if spec.extended else format_mtp(spec).encode()
     numbers = {f"{name}_{key}": v for name, e in found.items() for key, v in asdict(e).items()}
     card = Card(
         name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,
@@ -377,7 +382,7 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
         shortest_distances_a=shortest_distances(run.parts, config.elements), repulsion=config.repulsion,
         repulsion_strength=config.repulsion_strength, compounds_only=config.compounds_only,
         limits=config.limits, command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
-        sha256=hashlib.sha256(text.encode()).hexdigest(), version="1",
+        sha256=hashlib.sha256(raw).hexdigest(), version="1",
     )  # fmt: skip
     for source in config.test:
         if source.kind == "distilled":
@@ -388,7 +393,7 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
         potential = Potential(spec, card)
         found_properties = {f"{x.symbol} {x.prototype}": crystal_properties(potential, x) for x in config.crystals}
         card = card.model_copy(update={"properties": found_properties})
-    write_mtp(spec, folder / f"{config.name}.mtp")
+    (folder / f"{config.name}{suffix}").write_bytes(raw)
     write_mtp(blind, folder / HELD_OUT)
     write_card(card, folder / f"{config.name}.json")
     write_history(folder, state)

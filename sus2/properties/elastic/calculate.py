@@ -88,7 +88,7 @@ def elastic(
         From `progress`.
     Sus2Error
         An unknown method, one that the potential has not, a package that is missing, internal modes without a restoring
-        force, atoms too far apart to feel each other.
+        force.
     """
     start = to_atoms(atoms)
     check_crystal(start)
@@ -126,11 +126,6 @@ def elastic(
         raw = METHODS[method](start, potential, relax_ions=True, progress=progress)
         clamped = METHODS[method](start, potential, relax_ions=False) if len(start) > 1 else raw
         frame = None
-    if not raw.any():
-        raise Sus2Error(
-            f"{start.get_chemical_formula('metal')} has no elastic constants in {potential.name}: its atoms are too far "
-            "apart to feel each other; check the structure or choose another potential."
-        )
     mean = symmetrised(raw, axes.rotations)
     frame = choose_frame(mean, axes.frames) if frame is None else frame
     stress = potential.evaluate([start])[0].stress_ev_per_a3 * EV_PER_A3_TO_GPA

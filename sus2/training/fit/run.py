@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from sus2.errors import DataError
 from sus2.native.build import cache_folder
 from sus2.potential.card import Card, write_card
-from sus2.potential.compact import SUFFIX, format_compact, rounded
 from sus2.potential.mtp import ModelSpec, format_mtp, write_mtp
+from sus2.potential.mtp.compact import SUFFIX, format_compact, rounded
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
 from sus2.training.data.dataset import Split, TrainingSet, fit_references

@@ -152,13 +152,13 @@ def test_uploads_that_cannot_be_used(app: AppTest, name: str, data: bytes, words
 
 
 def test_elements_that_no_model_knows(app: AppTest) -> None:
-    xenon = bulk("Xe", "fcc", a=6.3, cubic=True)
+    radon = bulk("Rn", "fcc", a=6.6, cubic=True)
     opened(app, "eos")
-    upload(app, "xenon.cif", write_structure(xenon, "cif").encode())
+    upload(app, "radon.cif", write_structure(radon, "cif").encode())
     app.switch_page(script("eos")).run()
     assert not app.exception
     shown = " ".join(e.value for e in [*app.error, *app.warning])
-    assert "Xe" in shown
+    assert "Rn" in shown
 
 
 def load_own(app: AppTest, data: bytes, elements: str) -> AppTest:

@@ -55,7 +55,24 @@ class Edges:
 
     @classmethod
     def from_lists(cls, index_i: Index, index_j: Index, vectors: Array, types: Index) -> Edges:
-        """From edge lists sorted by index_i."""
+        """From edge lists sorted by index_i.
+
+        Parameters
+        ----------
+        index_i
+            (E,) central atoms, ascending.
+        index_j
+            (E,) neighbours.
+        vectors
+            (E, 3) from i to j, angstrom.
+        types
+            (N,) type of each atom.
+
+        Returns
+        -------
+        Edges
+            The same edges.
+        """
         first = np.zeros(len(types) + 1, dtype=np.int64)
         np.cumsum(np.bincount(index_i, minlength=len(types)), out=first[1:])
         return cls(
@@ -67,7 +84,18 @@ class Edges:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Edges]) -> Edges:
-        """The edges of several sets of atoms one after another."""
+        """The edges of several sets of atoms one after another.
+
+        Parameters
+        ----------
+        parts
+            One set of atoms each.
+
+        Returns
+        -------
+        Edges
+            Atoms counted on from one set to the next.
+        """
         atoms = np.cumsum([0, *(len(p.types) for p in parts)])
         edges = np.cumsum([0, *(len(p.j) for p in parts)])
         first = [p.first[:-1] + e for p, e in zip(parts, edges, strict=False)]
@@ -79,7 +107,20 @@ class Edges:
         )
 
     def range(self, begin: int, end: int) -> Edges:
-        """The edges of atoms begin to end, whose neighbours must lie among them; counted from `begin`."""
+        """The edges of atoms begin to end, whose neighbours must lie among them; counted from `begin`.
+
+        Parameters
+        ----------
+        begin
+            First atom.
+        end
+            Behind the last atom.
+
+        Returns
+        -------
+        Edges
+            Of these atoms alone.
+        """
         first = self.first[begin : end + 1]
         part = slice(first[0], first[-1])
         return Edges(first - first[0], self.vectors[part], self.j[part] - begin, self.types[begin:end])
@@ -102,8 +143,10 @@ class Structures:
 
 @dataclass(frozen=True, eq=False)
 class EdgeList:
-    """Directed edges of Structures: first (N + 1,); j (E,) int32 within the structure; shift (E, 3) int16, so that
-    the vector of an edge is positions[j] - positions[i] + shift @ cell."""
+    """Directed edges of Structures: first (N + 1,); j (E,) int32 within the structure; shift (E, 3) int16.
+
+    The vector of an edge is positions[j] - positions[i] + shift @ cell.
+    """
 
     first: Index
     j: NDArray[np.int32]
@@ -133,21 +176,65 @@ class ParameterGradient:
 
 
 def pointer(x: NDArray[Any]) -> ctypes.c_void_p:
-    """Where the numbers of an array are."""
+    """Where the numbers of an array are.
+
+    Parameters
+    ----------
+    x
+        Contiguous.
+
+    Returns
+    -------
+    ctypes.c_void_p
+        Of its first number.
+    """
     return ctypes.c_void_p(x.ctypes.data)
 
 
 def c_edges(e: Edges) -> CEdges:
-    """Edges as the kernels take them; they must outlive it."""
+    """Edges as the kernels take them; they must outlive it.
+
+    Parameters
+    ----------
+    e
+        To pass.
+
+    Returns
+    -------
+    CEdges
+        Points into the arrays.
+    """
     return CEdges(len(e.types), e.first.ctypes.data, e.vectors.ctypes.data, e.j.ctypes.data, e.types.ctypes.data)
 
 
 def c_structures(s: Structures) -> CStructures:
-    """Structures as the kernels take them; they must outlive it."""
+    """Structures as the kernels take them; they must outlive it.
+
+    Parameters
+    ----------
+    s
+        To pass.
+
+    Returns
+    -------
+    CStructures
+        Points into the arrays.
+    """
     arrays = (s.first, s.positions, s.cells, s.periodic, s.types)
     return CStructures(len(s.cells), *(a.ctypes.data for a in arrays))
 
 
 def c_list(e: EdgeList) -> CList:
-    """A list of edges as the kernels take it; it must outlive this."""
+    """A list of edges as the kernels take it; it must outlive this.
+
+    Parameters
+    ----------
+    e
+        To pass.
+
+    Returns
+    -------
+    CList
+        Points into the arrays.
+    """
     return CList(e.first.ctypes.data, e.j.ctypes.data, e.shift.ctypes.data)

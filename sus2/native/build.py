@@ -74,8 +74,13 @@ def library(*flags: str) -> ctypes.CDLL | None:
 
     Parameters
     ----------
-    *flags : str
+    *flags
         More flags of the compiler, for variants that no wheel carries.
+
+    Returns
+    -------
+    ctypes.CDLL or None
+        Loaded once a process.
 
     Raises
     ------
@@ -207,9 +212,9 @@ def compile_library(target: Path, *flags: str) -> None:
 
     Parameters
     ----------
-    target : Path
+    target
         The file to write.
-    *flags : str
+    *flags
         Flags beside those that every build has.
 
     Raises

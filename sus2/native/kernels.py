@@ -75,7 +75,18 @@ class _Model(ctypes.Structure):
 
 
 def monomial_table(max_rank: int) -> dict[tuple[int, int, int], int]:
-    """Row of each monomial x^a y^b z^c up to the rank, parents first."""
+    """Row of each monomial x^a y^b z^c up to the rank, parents first.
+
+    Parameters
+    ----------
+    max_rank
+        Largest a + b + c.
+
+    Returns
+    -------
+    dict
+        (a, b, c) -> row.
+    """
     powers = [(a, b, n - a - b) for n in range(max_rank + 1) for a in range(n, -1, -1) for b in range(n - a, -1, -1)]
     return {p: k for k, p in enumerate(powers)}
 
@@ -158,7 +169,18 @@ class Kernel:
         self._shift = floats(spec.shift_coeffs)
 
     def evaluate(self, edges: Edges) -> tuple[Array, Array, Array]:
-        """Site energies (N,) eV, forces (N, 3) eV/A and dE_i/d(strain) (N, 6) eV, Voigt xx yy zz yz xz xy."""
+        """Energies, forces and virials of atoms with given edges.
+
+        Parameters
+        ----------
+        edges
+            Of one or more structures.
+
+        Returns
+        -------
+        tuple of ndarray
+            Site energies (N,) eV, forces (N, 3) eV/A, dE_i/d(strain) (N, 6) eV in Voigt order xx yy zz yz xz xy.
+        """
         n = len(edges.types)
         site, forces, virial = np.zeros(n), np.zeros((n, 3)), np.zeros((n, 6))
         self._library.sus2_evaluate(
@@ -175,10 +197,26 @@ class Kernel:
     def evaluate_structures(
         self, structures: Structures, *, edges: EdgeList | None = None, short_reach: Array | None = None
     ) -> tuple[Array, Array, Array, CloseEdges | None]:
-        """As evaluate, with neighbours found on the way and kept for a block of atoms only; virials per atom (N, 6).
+        """As `evaluate`, with neighbours found on the way and kept for a block of atoms only.
 
-        edges: a list found earlier with a longer cutoff, filtered here instead of a new search; short_reach (C, C) A:
-        also return the edges shorter than that. Raises StructureError for a cell without volume.
+        Parameters
+        ----------
+        structures
+            One or more.
+        edges
+            A list found earlier with a longer cutoff, filtered here instead of a new search.
+        short_reach
+            (C, C) angstrom: also return the edges shorter than that, by their pair of types.
+
+        Returns
+        -------
+        tuple
+            Site energies, forces and virials as `evaluate`, and the short edges or None.
+
+        Raises
+        ------
+        StructureError
+            A cell without volume.
         """
         n = len(structures.types)
         room = 0 if short_reach is None else 1024 + n
@@ -211,9 +249,29 @@ class Kernel:
     def differentiate(self, edges: Edges, energy_weight: Array, velocity: Array, strain: Array) -> ParameterGradient:
         """Parameter gradient of sum_i (u_i E_i + dE_i/dt), where atoms move and edges strain at given rates.
 
-        energy_weight u (N,); velocity (N, 3) A; strain (N, 6) per central atom, Voigt xx yy zz yz xz xy with
-        tensor (not engineering) shears. With u = dLoss/dE, velocity = -dLoss/dF and strain = dLoss/d(virial)
-        this is the gradient of any loss of energies, forces and stresses: forward mode inside reverse mode.
+        With u = dLoss/dE, velocity = -dLoss/dF and strain = dLoss/d(virial) this is the gradient of any loss of
+        energies, forces and stresses: forward mode inside reverse mode.
+
+        Parameters
+        ----------
+        edges
+            Of one or more structures.
+        energy_weight
+            u, (N,).
+        velocity
+            (N, 3) angstrom.
+        strain
+            (N, 6) for each central atom, Voigt xx yy zz yz xz xy with tensor (not engineering) shears.
+
+        Returns
+        -------
+        ParameterGradient
+            By all parameters of the model.
+
+        Raises
+        ------
+        ValueError
+            Rates whose shapes do not fit the atoms.
         """
         s = self.spec
         c, blocks = s.species_count, s.scaling_blocks
@@ -251,7 +309,18 @@ class Kernel:
         return out
 
     def jacobian_width(self, *, linear: bool = False) -> int:
-        """Number of columns of jacobian."""
+        """Number of columns of jacobian.
+
+        Parameters
+        ----------
+        linear
+            Whether theta alone counts.
+
+        Returns
+        -------
+        int
+            Columns.
+        """
         s = self.spec
         tables = 2 * s.scaling_blocks * s.species_count**2 + s.radial_funcs_count * s.radial_basis_size
         amplitudes = 0 if s.neighbour_coeffs is None else s.neighbour_coeffs.size
@@ -259,11 +328,25 @@ class Kernel:
         return readout + (0 if linear else tables + 2 * s.species_count + amplitudes)
 
     def jacobian(self, edges: Edges, first: Index, *, linear: bool = False) -> Array:
-        """Derivatives of energies, forces and virials by the parameters, shape (3 N + 7 S, P), in float64.
+        """Derivatives of energies, forces and virials by the parameters.
 
-        first (S + 1,) is the first atom of each structure. Rows of one structure after another: its energy, forces
-        (n, 3), virial (6,) as evaluate gives it. Columns: alpha, r0, weights, pair (row 0 of radial_species),
-        neighbour_coeffs where the model has them, species, theta as ModelSpec has them, or theta alone where `linear`.
+        Rows of one structure after another: its energy, forces (n, 3), virial (6,) as `evaluate` gives it. Columns:
+        alpha, r0, weights, pair (row 0 of radial_species), neighbour_coeffs where the model has them, species, theta as
+        ModelSpec has them, or theta alone where `linear`.
+
+        Parameters
+        ----------
+        edges
+            Of S structures, one after another.
+        first
+            (S + 1,) first atom of each structure.
+        linear
+            Whether theta alone is differentiated by.
+
+        Returns
+        -------
+        ndarray
+            (3N + 7S, P), float64.
         """
         first = np.ascontiguousarray(first, dtype=np.int64)
         out = np.zeros((3 * len(edges.types) + 7 * (len(first) - 1), self.jacobian_width(linear=linear)))
@@ -279,9 +362,18 @@ class Kernel:
         return out
 
     def second_order(self, edges: Edges) -> tuple[Array, Array, Array, Array, Array]:
-        """Site energies (N,) eV to second order in the edge vectors, as sus2.derivatives.local_hessian has them.
+        """Site energies to second order in the edge vectors, as sus2.derivatives.local_hessian has them.
 
-        Gradient (E, 3), jacobian (E, 3, nb), head (N, nb, nb), curvature (E, 3, 3); float64 whatever the precision.
+        Parameters
+        ----------
+        edges
+            Of one structure.
+
+        Returns
+        -------
+        tuple of ndarray
+            Site energies (N,) eV, gradient (E, 3) eV/A, jacobian (E, 3, nb) 1/A, head (N, nb, nb) eV, curvature
+            (E, 3, 3) eV/A^2; float64 whatever the precision.
         """
         n, count, nb = len(edges.types), len(edges.j), len(self.spec.basic)
         out = (
@@ -298,10 +390,31 @@ class Kernel:
 
 
 def response(edges: Edges, jacobian: Array, head: Array, curvature: Array) -> Array:
-    """d2E by displacements of the lattice period and strains, (3N + 6, 3N + 6): eV/A^2, eV/A and eV.
+    """Second derivatives of the energy by displacements of the lattice period and strains.
 
     Takes what Kernel.second_order gives; strains in Voigt order with engineering shear, r -> (1 + strain) r, without
     the part from the second-order change of an edge (there is none: r is linear in a symmetric strain).
+
+    Parameters
+    ----------
+    edges
+        Of one structure.
+    jacobian
+        (E, 3, nb) 1/A.
+    head
+        (N, nb, nb) eV.
+    curvature
+        (E, 3, 3) eV/A^2.
+
+    Returns
+    -------
+    ndarray
+        (3N + 6, 3N + 6): eV/A^2, eV/A and eV.
+
+    Raises
+    ------
+    Sus2Error
+        There is no compiler.
     """
     library = _library()
     if library is None:

@@ -34,10 +34,26 @@ class Neighbours:
 
 
 def neighbours(atoms: Atoms, cutoff: float) -> Neighbours:
-    """All directed edges shorter than the cutoff (A), sorted by central atom.
+    """All directed edges shorter than the cutoff, sorted by central atom.
 
-    Found by the compiled search, by vesin where there is no compiler: the same edges. Raises StructureError for
-    coordinates that are not finite or a flat cell in a periodic direction.
+    Found by the compiled search, by vesin where there is no compiler: the same edges.
+
+    Parameters
+    ----------
+    atoms
+        Periodic in any of its directions, or not at all.
+    cutoff
+        Angstrom.
+
+    Returns
+    -------
+    Neighbours
+        Each pair in both directions.
+
+    Raises
+    ------
+    StructureError
+        Coordinates that are not finite, or a flat cell in a periodic direction.
     """
     positions = np.ascontiguousarray(atoms.get_positions(), dtype=np.float64)
     cell = np.array(atoms.cell.array, dtype=np.float64)
@@ -45,7 +61,27 @@ def neighbours(atoms: Atoms, cutoff: float) -> Neighbours:
 
 
 def neighbours_of(structures: Structures, k: int, cutoff: float) -> Neighbours:
-    """As neighbours, of structure k of many."""
+    """As neighbours, of structure k of many.
+
+    Parameters
+    ----------
+    structures
+        Many.
+    k
+        Which of them.
+    cutoff
+        Angstrom.
+
+    Returns
+    -------
+    Neighbours
+        Atoms counted within the structure.
+
+    Raises
+    ------
+    StructureError
+        As `neighbours`.
+    """
     atoms = slice(structures.first[k], structures.first[k + 1])
     return _neighbours(structures.positions[atoms], structures.cells[k], structures.periodic[k] != 0, cutoff)
 
@@ -76,7 +112,24 @@ MAX_BOX_IN_CUTOFFS = 40.0
 def by_vesin(
     positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
 ) -> Neighbours:
-    """The same edges by vesin; the cell must have volume, also in directions that are not periodic."""
+    """The same edges by vesin; the cell must have volume, also in directions that are not periodic.
+
+    Parameters
+    ----------
+    positions
+        (N, 3) angstrom.
+    cell
+        (3, 3) lattice vectors in rows, angstrom.
+    pbc
+        (3,) which of them are periods.
+    cutoff
+        Angstrom.
+
+    Returns
+    -------
+    Neighbours
+        As `neighbours`.
+    """
     box = _enclosing(positions, cell if pbc.any() else np.eye(3), pbc, cutoff)
     if np.linalg.norm(box, axis=1).max() > MAX_BOX_IN_CUTOFFS * cutoff:
         from ase.neighborlist import primitive_neighbor_list
@@ -123,11 +176,31 @@ def _complete(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.f
 def find_edges(
     structures: Structures, cutoff: float, *, atoms: tuple[int, int] | None = None, method: int = 0
 ) -> tuple[Index, Index, NDArray[np.int32], Array]:
-    """Directed edges shorter than the cutoff (A) of atoms begin..end (default all), sorted by central atom.
+    """Directed edges shorter than the cutoff by the compiled search, sorted by central atom.
 
-    first (end - begin + 1,), j (E,) within the structure, lattice translations (E, 3), vectors (E, 3) A. method: 1
-    enumerates lattice points, 2 searches bins, 0 chooses by the number of atoms. Raises StructureError for a cell
-    without volume, Sus2Error where there is no compiler.
+    Parameters
+    ----------
+    structures
+        One or more.
+    cutoff
+        Angstrom.
+    atoms
+        First atom and the one behind the last; all by default.
+    method
+        1 enumerates lattice points, 2 searches bins, 0 chooses by the number of atoms.
+
+    Returns
+    -------
+    tuple of ndarray
+        First edge of each atom (end - begin + 1,), neighbours (E,) within the structure, lattice translations
+        (E, 3), vectors (E, 3) in angstrom.
+
+    Raises
+    ------
+    StructureError
+        A cell without volume.
+    Sus2Error
+        There is no compiler.
     """
     library = _library()
     if library is None:
@@ -157,7 +230,27 @@ def find_edges(
 
 
 def refresh(structures: Structures, edges: EdgeList, cutoff: float) -> Edges:
-    """The edges of a list that are shorter than the cutoff (A) where the atoms are now."""
+    """The edges of a list that are shorter than the cutoff where the atoms are now.
+
+    Parameters
+    ----------
+    structures
+        Where the atoms are now.
+    edges
+        Found before, with a longer cutoff.
+    cutoff
+        Angstrom.
+
+    Returns
+    -------
+    Edges
+        Those of the list that are shorter than the cutoff.
+
+    Raises
+    ------
+    Sus2Error
+        There is no compiler.
+    """
     library = _library()
     if library is None:
         raise Sus2Error("The fused kernels cannot be built here; use `neighbours` instead.")

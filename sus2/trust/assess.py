@@ -45,9 +45,9 @@ class Assessor:
 
     Parameters
     ----------
-    potential : object
+    potential
         Any potential; only shipped ones with members and calibration give numbers.
-    atoms : Atoms
+    atoms
         The crystal, relaxed.
     """
 
@@ -123,18 +123,18 @@ class Assessor:
 
         Parameters
         ----------
-        quantity : str
+        quantity
             As the calibration names it.
-        value : float
+        value
             The number.
-        spread : float
+        spread
             Standard deviation of the members, in its unit.
-        size : float, optional
+        size
             What is relative to: by default the number's size.
-        known : str, optional
+        known
             The quantity to look up among what is known of the crystal, in the unit of the number; by default the same.
             Empty: none.
-        spreads : dict, optional
+        spreads
             Relative spreads of other quantities that the calibration uses.
 
         Returns
@@ -192,7 +192,20 @@ class Assessor:
 
 
 def assessor(potential: object, atoms: Atoms) -> Assessor | None:
-    """An assessor, or None where the crystal cannot be looked at at all."""
+    """An assessor, or None where the crystal cannot be looked at at all.
+
+    Parameters
+    ----------
+    potential
+        Any potential.
+    atoms
+        Relaxed by it.
+
+    Returns
+    -------
+    Assessor or None
+        None where the crystal cannot be looked at.
+    """
     try:
         made = Assessor(potential, atoms)
         _ = made.blocked

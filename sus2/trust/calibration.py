@@ -62,15 +62,15 @@ class Calibration(BaseModel):
 
         Parameters
         ----------
-        quantity : str
+        quantity
             Of those that are calibrated.
-        crystal_class : str
+        crystal_class
             As sus2.trust.crystal_class names it.
-        elements : sequence of str
+        elements
             Of the crystal.
-        grade : float
+        grade
             Largest extrapolation grade; nan counts as one.
-        spreads : mapping
+        spreads
             Quantity -> relative spread of the members; a missing one counts as the floor.
 
         Returns
@@ -103,6 +103,18 @@ def size_of(quantity: str, values: Mapping[str, float]) -> float:
     """What a standard deviation of a quantity is relative to: its size, for C12 and C13 at least half of the moduli.
 
     C12 and C13 are differences of moduli and may be next to zero, where a relative error has no meaning.
+
+    Parameters
+    ----------
+    quantity
+        As the calibration names it.
+    values
+        Quantity -> number of the crystal.
+
+    Returns
+    -------
+    float
+        In the unit of the quantity.
     """
     value = abs(values.get(quantity, math.nan))
     if quantity in ("c12_gpa", "c13_gpa"):
@@ -111,12 +123,36 @@ def size_of(quantity: str, values: Mapping[str, float]) -> float:
 
 
 def relative_spreads(values: Mapping[str, float], spreads: Mapping[str, float]) -> dict[str, float]:
-    """Spreads in units of the sizes of their quantities."""
+    """Spreads in units of the sizes of their quantities.
+
+    Parameters
+    ----------
+    values
+        Quantity -> number of the crystal.
+    spreads
+        Quantity -> standard deviation of the members, in its unit.
+
+    Returns
+    -------
+    dict
+        Quantity -> spread over size.
+    """
     return {q: s / size_of(q, values) for q, s in spreads.items() if size_of(q, values) > 1e-9}
 
 
 def calibration_path(name: str) -> Path:
-    """Where the calibration of a potential is: beside its weights, else in the folder of shipped weights."""
+    """Where the calibration of a potential is: beside its weights, else in the folder of shipped weights.
+
+    Parameters
+    ----------
+    name
+        Of the potential.
+
+    Returns
+    -------
+    Path
+        It need not exist.
+    """
     return beside_weights(name, SUFFIX) or pretrained_folder() / f"{name}{SUFFIX}"
 
 
@@ -125,7 +161,7 @@ def calibration_of(potential: object) -> Calibration | None:
 
     Parameters
     ----------
-    potential : object
+    potential
         Any potential.
 
     Returns
@@ -144,7 +180,20 @@ def calibration_of(potential: object) -> Calibration | None:
 
 
 def calibration_by_name(name: str, weights_sha256: str) -> Calibration | None:
-    """As calibration_of, for weights that need not be loaded."""
+    """As calibration_of, for weights that need not be loaded.
+
+    Parameters
+    ----------
+    name
+        Of the potential.
+    weights_sha256
+        Of its file.
+
+    Returns
+    -------
+    Calibration or None
+        None where it has none, or it belongs to other weights.
+    """
     path = calibration_path(name)
     if not path.is_file():
         return None

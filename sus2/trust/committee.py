@@ -47,9 +47,9 @@ class Committee:
 
     Parameters
     ----------
-    basis : ReadoutBasis
+    basis
         Of the potential, on the members' directions.
-    members : Members
+    members
         The members.
     """
 
@@ -58,7 +58,18 @@ class Committee:
         self.members = members
 
     def energies_ev(self, structures: Sequence[Atoms]) -> Array:
-        """Energies of the members less that of the potential, (M, n) eV."""
+        """Energies of the members less that of the potential.
+
+        Parameters
+        ----------
+        structures
+            n of them.
+
+        Returns
+        -------
+        ndarray
+            (M, n) eV.
+        """
         return self._of_members(self.basis.energies(structures))
 
     def _of_members(self, lines: Array) -> Array:
@@ -67,7 +78,18 @@ class Committee:
         return np.asarray(flat @ lines.reshape(len(lines), -1).T, dtype=np.float64)
 
     def volume_percent(self, atoms: Atoms) -> Array:
-        """Deviations of the equilibrium volume at zero pressure (M,), percent, of a relaxed crystal."""
+        """Deviations of the equilibrium volume at zero pressure.
+
+        Parameters
+        ----------
+        atoms
+            A relaxed crystal.
+
+        Returns
+        -------
+        ndarray
+            (M,) percent.
+        """
         structures = [_scaled(atoms, 1.0 + s * _STEP) for s in (-1.0, 0.0, 1.0)]
         e = [r.energy_ev for r in self.basis.potential.evaluate(structures)]
         curvature = (e[0] + e[2] - 2.0 * e[1]) / _STEP**2
@@ -78,7 +100,22 @@ class Committee:
         return np.asarray(-100.0 * slope / curvature, dtype=np.float64)
 
     def eos(self, volumes_a3: Array, energies_ev: Array, structures: Sequence[Atoms]) -> EosSpread:
-        """Deviations of a Birch-Murnaghan fit to the members' energies at the same structures."""
+        """Deviations of a Birch-Murnaghan fit to the members' energies at the same structures.
+
+        Parameters
+        ----------
+        volumes_a3
+            (n,) angstrom^3.
+        energies_ev
+            (n,) eV, of the potential.
+        structures
+            n of them.
+
+        Returns
+        -------
+        EosSpread
+            One number a member.
+        """
         chosen = np.unique(np.linspace(0, len(structures) - 1, _VOLUMES).round().astype(int))
         # What members add is smooth in the volume: a few volumes give the cubic polynomial of it.
         known = self.energies_ev([structures[k] for k in chosen])
@@ -91,7 +128,18 @@ class Committee:
         return EosSpread(v0, b0 * EV_PER_A3_TO_GPA, prime, e0)
 
     def elastic_gpa(self, second: SecondDerivatives) -> Array:
-        """Deviations of the relaxed-ion elastic constants (M, 6, 6), GPa, in the axes of the crystal as it is."""
+        """Deviations of the relaxed-ion elastic constants.
+
+        Parameters
+        ----------
+        second
+            Of the relaxed crystal.
+
+        Returns
+        -------
+        ndarray
+            (M, 6, 6) GPa, in the axes of the crystal as it is.
+        """
         values, vectors = second._internal
         coupling = vectors.T @ second.internal_strain_ev_per_a
         hard = values > _SOFT * np.abs(values).max(initial=0.0)
@@ -109,7 +157,22 @@ class Committee:
         return out
 
     def frequencies_thz(self, atoms: Atoms, q_fractional: Array, modes: Modes) -> Array:
-        """Deviations of the frequencies at q (nq, 3) of these modes, (M, nq, 3N) THz; zero for translations."""
+        """Deviations of the frequencies of these modes.
+
+        Parameters
+        ----------
+        atoms
+            A relaxed crystal.
+        q_fractional
+            (nq, 3).
+        modes
+            Of the potential at these q.
+
+        Returns
+        -------
+        ndarray
+            (M, nq, 3N) THz; zero for translations.
+        """
         sites = self.basis.sites(atoms)
         root = np.sqrt(atoms.get_masses())[None, :, None]
         moves, scale = [], []
@@ -128,7 +191,7 @@ def committee_of(potential: object) -> Committee | None:
 
     Parameters
     ----------
-    potential : object
+    potential
         Any potential.
 
     Returns
@@ -149,7 +212,18 @@ def _committee(potential: Potential, members: Members) -> Committee | None:
 
 
 def spread_of(deviations: Array) -> float:
-    """Standard deviation of the members that have a number; nan where none has."""
+    """Standard deviation of the members that have a number; nan where none has.
+
+    Parameters
+    ----------
+    deviations
+        (M, ...) of the members from their potential.
+
+    Returns
+    -------
+    float
+        In the unit of the deviations.
+    """
     known = deviations[np.isfinite(deviations)]
     return float(known.std()) if len(known) else float("nan")
 
@@ -158,6 +232,18 @@ def birch_murnaghan(volumes: Array, energies: Array) -> Array:
     """V0, B0 (energy per volume), B0' and E0 of a Birch-Murnaghan fit by linear least squares; nan without minimum.
 
     The energy is a cubic polynomial of x = V^(-2/3) (Birch, Phys. Rev. 71, 809 (1947)).
+
+    Parameters
+    ----------
+    volumes
+        (n,).
+    energies
+        (..., n).
+
+    Returns
+    -------
+    ndarray
+        (..., 4).
     """
     scale = float(np.mean(volumes))
     x = (volumes / scale) ** (-2.0 / 3.0)

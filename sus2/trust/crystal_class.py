@@ -54,7 +54,7 @@ def crystal_class(atoms: Atoms) -> CrystalClass:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         A periodic crystal.
 
     Returns

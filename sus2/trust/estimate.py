@@ -72,7 +72,7 @@ def word_of(relative: float) -> Word:
 
     Parameters
     ----------
-    relative : float
+    relative
         Standard deviation over the size of the number.
 
     Returns
@@ -118,9 +118,9 @@ class Trust:
 
         Parameters
         ----------
-        name : str
+        name
             One of the curves.
-        values : ndarray
+        values
             Of the quantity.
 
         Returns
@@ -138,7 +138,7 @@ class Trust:
 
         Parameters
         ----------
-        names : iterable of str
+        names
             The quantities; by default all.
 
         Returns
@@ -169,7 +169,7 @@ def safely(find: Callable[[R], Trust]) -> Callable[[R], Trust]:
 
     Parameters
     ----------
-    find : callable
+    find
         Takes a result and gives its Trust.
 
     Returns
@@ -206,7 +206,7 @@ class HasTrust:
 
     @property
     def verdicts(self) -> dict[str, TrustVerdict]:
-        """ "good", "rough", "not to be trusted" or "unknown" for each quantity, each with its reason."""
+        """For each quantity "good", "rough", "not to be trusted" or "unknown", with its reason."""
         return self.trust.verdicts
 
 
@@ -215,9 +215,9 @@ def unknown(reason: str, like: float | Array = 0.0) -> Estimate:
 
     Parameters
     ----------
-    reason : str
+    reason
         Why, in one sentence.
-    like : float or ndarray
+    like
         The quantity, for its shape.
 
     Returns

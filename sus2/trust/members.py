@@ -54,7 +54,7 @@ def members_path(name: str) -> Path:
 
     Parameters
     ----------
-    name : str
+    name
         Name of the potential.
 
     Returns
@@ -70,7 +70,7 @@ def members_of(potential: object) -> Members | None:
 
     Parameters
     ----------
-    potential : object
+    potential
         Any potential.
 
     Returns
@@ -111,9 +111,9 @@ def write_members(path: Path, members: Members) -> None:
 
     Parameters
     ----------
-    path : Path
+    path
         The file.
-    members : Members
+    members
         What to write.
     """
     scale = np.maximum(np.abs(members.basis).max(axis=0), 1e-30)

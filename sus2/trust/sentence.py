@@ -42,9 +42,9 @@ def summary_sentence(result: Trusted, names: Sequence[str] = ()) -> str:
 
     Parameters
     ----------
-    result : Trusted
+    result
         The result of a property.
-    names : sequence of str
+    names
         Quantities to speak of; by default those of LABELS that the result has.
 
     Returns

@@ -57,8 +57,10 @@ class KnownValue:
         ``PBE``, ``r2SCAN``, ``PW91``, or ``experiment``.
     temperature_k : float or None
         Of a measurement; None for calculations without temperature and where zero-point motion was subtracted.
-    source, doi : str
-        Where the value is from; the DOI is empty where there is none.
+    source : str
+        Where the value is from.
+    doi : str
+        Of the source; empty where there is none.
     """
 
     quantity: str
@@ -80,7 +82,7 @@ def known_values(atoms: Atoms | Structure) -> tuple[KnownValue, ...]:
 
     Parameters
     ----------
-    atoms : Atoms or Structure
+    atoms
         The crystal; its cell, setting and lattice constants do not matter.
 
     Returns

@@ -48,11 +48,11 @@ def references(known: Iterable[KnownValue], functional: str, atoms: Atoms) -> di
 
     Parameters
     ----------
-    known : iterable of KnownValue
+    known
         What is known of the crystal.
-    functional : str
+    functional
         Of the potential that is to be judged; then PBE, PW91 and measured values are taken.
-    atoms : Atoms
+    atoms
         The crystal, for the volume that belongs to a lattice constant.
 
     Returns

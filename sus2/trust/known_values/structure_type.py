@@ -57,9 +57,9 @@ def structure_type(atoms: Atoms, symprec: float = SYMPREC_A[0]) -> str:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         A crystal that is periodic in three directions.
-    symprec : float
+    symprec
         Tolerance of the symmetry search, angstrom.
 
     Returns
@@ -107,9 +107,9 @@ def prototype_type(formula: str, name: str) -> str:
 
     Parameters
     ----------
-    formula : str
+    formula
         Chemical formula; the order of its elements is that of the prototype (cation first).
-    name : str
+    name
         A name that prototype knows.
 
     Returns
@@ -150,10 +150,14 @@ def prototype_crystal(formula: str, name: str, a_a: float, c_a: float | None = N
 
     Parameters
     ----------
-    formula, name : str
+    formula
+        Its elements in the order of the prototype's.
+    name
         As in prototype.
-    a_a, c_a : float
-        Of the conventional cell, A; no c for cubic crystals.
+    a_a
+        Length of a of the conventional cell, A.
+    c_a
+        Length of its c, A; none for cubic crystals.
 
     Returns
     -------
@@ -178,9 +182,9 @@ def prototype(formula: str, name: str) -> Atoms:
 
     Parameters
     ----------
-    formula : str
+    formula
         Chemical formula; the order of its elements is that of the prototype (cation first).
-    name : str
+    name
         A name as the committed tables have it, such as ``rocksalt`` or ``X2O3``.
 
     Returns

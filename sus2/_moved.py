@@ -99,6 +99,7 @@ MOVED = {
 # Old name -> other modules, below sus2, where parts of what it held lie now.
 SPLIT = {
     "calculator": ("potential.evaluation",),
+    "crystal": ("structures.description",),
     "distances": ("registry.distances",),
     "elastic": ("properties.elastic.result",),
     "eos": ("properties.eos.result", "properties.eos.equations", "properties.eos.volumes"),
@@ -127,7 +128,7 @@ LEFT = {
         "untrained_pairs": "registry.checks",
     },
     "derivatives": {
-        "Modes": "derivatives.second_order",
+        "Modes": "derivatives.lattice_dynamics",
         "SecondDerivatives": "derivatives.second_order",
         "second_derivatives": "derivatives.second_order",
     },

@@ -32,8 +32,10 @@ class ElasticTensors:
 
 @dataclass(frozen=True, eq=False)
 class SoundSpeeds:
-    """directions (nd, 3) unit vectors; speeds_m_per_s (nd, 3) ascending, nan where unstable;
-    polarisations (nd, 3, 3), one per row."""
+    """directions (nd, 3) unit vectors; speeds_m_per_s (nd, 3) ascending, nan where unstable.
+
+    polarisations (nd, 3, 3), one per row.
+    """
 
     directions: Array
     speeds_m_per_s: Array
@@ -41,10 +43,22 @@ class SoundSpeeds:
 
 
 def elastic_tensors(energy: Array, stress: Array) -> ElasticTensors:
-    """All three tensors from d2E/(V d(e)2) (6, 6) and the present stress (6,), both in eV/A^3.
+    """All three tensors of elastic constants from second derivatives of the energy and the present stress.
 
     With e = eta - eta^2/2 + ..., E'' in eta is E'' in e minus (s_ik d_jl + s_jk d_il + s_il d_jk + s_jl d_ik)/4;
     Wallace (1967), eq. 2.24: B = C + (s_ik d_jl + s_jk d_il + s_il d_jk + s_jl d_ik - 2 s_ij d_kl)/2.
+
+    Parameters
+    ----------
+    energy
+        (6, 6) d2E/(V d(e)2), eV/A^3.
+    stress
+        (6,) present stress, eV/A^3.
+
+    Returns
+    -------
+    ElasticTensors
+        In GPa.
     """
     s = voigt_to_matrix(stress)
     d = np.eye(3)
@@ -60,7 +74,31 @@ def elastic_tensors(energy: Array, stress: Array) -> ElasticTensors:
 
 
 def christoffel(brugger_gpa: Array, stress_gpa: Array, density_kg_per_m3: float, directions: ArrayLike) -> SoundSpeeds:
-    """Sound speeds: rho v^2 w_i = (C_ijkl n_j n_l + s_jl n_j n_l d_ik) w_k (Barron & Klein 1965)."""
+    """Sound speeds by the Christoffel equation.
+
+    rho v^2 w_i = (C_ijkl n_j n_l + s_jl n_j n_l d_ik) w_k (Barron & Klein 1965).
+
+    Parameters
+    ----------
+    brugger_gpa
+        (6, 6).
+    stress_gpa
+        (6,).
+    density_kg_per_m3
+        Of the crystal.
+    directions
+        (nd, 3), Cartesian.
+
+    Returns
+    -------
+    SoundSpeeds
+        Of three waves in each direction.
+
+    Raises
+    ------
+    Sus2Error
+        A direction of no length.
+    """
     n = unit_vectors(directions)
     c = voigt_to_tensor(brugger_gpa)
     matrix = np.einsum("ijkl,dj,dl->dik", c, n, n)
@@ -71,7 +109,18 @@ def christoffel(brugger_gpa: Array, stress_gpa: Array, density_kg_per_m3: float,
 
 
 def voigt_to_matrix(voigt: Array) -> Array:
-    """Stress in Voigt order (6,) as a symmetric (3, 3) matrix."""
+    """Stress in Voigt order (6,) as a symmetric (3, 3) matrix.
+
+    Parameters
+    ----------
+    voigt
+        (6,) xx yy zz yz xz xy.
+
+    Returns
+    -------
+    ndarray
+        (3, 3).
+    """
     out = np.zeros((3, 3))
     for v, (i, j) in enumerate(PAIRS):
         out[i, j] = out[j, i] = voigt[v]
@@ -79,19 +128,57 @@ def voigt_to_matrix(voigt: Array) -> Array:
 
 
 def voigt_to_tensor(c: Array) -> Array:
-    """(6, 6) stiffness in Voigt order, engineering shear, as (3, 3, 3, 3)."""
+    """(6, 6) stiffness in Voigt order, engineering shear, as (3, 3, 3, 3).
+
+    Parameters
+    ----------
+    c
+        (6, 6).
+
+    Returns
+    -------
+    ndarray
+        (3, 3, 3, 3).
+    """
     index = np.array(INDEX)
     return np.asarray(c)[index[:, :, None, None], index[None, None, :, :]]
 
 
 def tensor_to_voigt(c: Array) -> Array:
-    """(3, 3, 3, 3) stiffness with minor symmetries as (6, 6) in Voigt order."""
+    """(3, 3, 3, 3) stiffness with minor symmetries as (6, 6) in Voigt order.
+
+    Parameters
+    ----------
+    c
+        (3, 3, 3, 3).
+
+    Returns
+    -------
+    ndarray
+        (6, 6).
+    """
     i, j = np.array(PAIRS).T
     return c[i[:, None], j[:, None], i[None, :], j[None, :]]
 
 
 def unit_vectors(directions: ArrayLike) -> Array:
-    """Directions as unit vectors, (nd, 3); raises Sus2Error for one without length."""
+    """Directions as unit vectors.
+
+    Parameters
+    ----------
+    directions
+        (nd, 3) or (3,).
+
+    Returns
+    -------
+    ndarray
+        (nd, 3).
+
+    Raises
+    ------
+    Sus2Error
+        A direction without length.
+    """
     d = np.asarray(directions, dtype=np.float64).reshape(-1, 3)
     length = np.linalg.norm(d, axis=1, keepdims=True)
     if not (np.isfinite(length) & (length > 0)).all():

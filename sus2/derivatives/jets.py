@@ -11,7 +11,24 @@ from sus2.voigt import PAIRS
 
 
 def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """R_mu(r) and its first and second derivative, each (M, E), by the Chebyshev recurrence differentiated."""
+    """Radial functions with two derivatives, by the Chebyshev recurrence differentiated.
+
+    Parameters
+    ----------
+    model
+        M radial functions.
+    r
+        (E,) distances, angstrom.
+    zi
+        (E,) types of the central atoms.
+    zj
+        (E,) types of the neighbours.
+
+    Returns
+    -------
+    tuple of Tensor
+        R_mu(r) and its first and second derivative by r, (M, E) each.
+    """
     if isinstance(model, MomentTensorModel):
         return model.radial_jet(r, zi, zj)
     slope = 0.5 * model.alpha[:, zi, zj]  # (kappa, E)
@@ -40,9 +57,19 @@ def radial_jet(model: Sus2Model, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Ten
 
 
 def angular_jet(unit: Tensor, powers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """x^a y^b z^c at the unit vectors (E, 3) with its gradient and Voigt second derivatives (as free variables).
+    """Monomials x^a y^b z^c at unit vectors, with derivatives by x, y, z as free variables.
 
-    Shapes (E, nb), (E, 3, nb), (E, 6, nb); powers (nb, 3).
+    Parameters
+    ----------
+    unit
+        (E, 3) unit vectors.
+    powers
+        (nb, 3): a, b, c.
+
+    Returns
+    -------
+    tuple of Tensor
+        Values (E, nb), gradient (E, 3, nb), second derivatives (E, 6, nb) in Voigt order.
     """
     top = int(powers.max()) if len(powers) else 0
     table = [torch.ones_like(unit)]

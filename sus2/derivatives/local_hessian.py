@@ -51,7 +51,27 @@ class LocalHessian:
 
 
 def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
-    """Second-order expansion of every site energy; raises StructureError and UnknownElementError."""
+    """Second-order expansion of every site energy.
+
+    Parameters
+    ----------
+    atoms
+        Any structure.
+    potential
+        Of moment tensors.
+
+    Returns
+    -------
+    LocalHessian
+        In float64.
+
+    Raises
+    ------
+    StructureError
+        Coordinates or cell.
+    UnknownElementError
+        An element that the potential does not know.
+    """
     edges = neighbours(atoms, potential.cutoff)
     types = type_indices(atoms, potential.elements)
     if potential.kernel is not None:
@@ -146,10 +166,22 @@ _VOIGT_INDEX = torch.tensor(INDEX)
 
 
 def real_space_force_constants(local: LocalHessian, n_atoms: int) -> tuple[NDArray[np.int64], Tensor]:
-    """Lattice vectors R (nR, 3) and Phi(j 0, k R) = d2E/du_j0 du_kR as (nR, N, N, 3, 3), eV/A^2.
+    """Force constants between the atoms of the cell and those of every cell within reach.
 
     Atom i contributes to every pair of its neighbours and itself, so nothing exists beyond twice the cutoff;
     R runs over the lattice vectors that any pair reaches and contains -R with R.
+
+    Parameters
+    ----------
+    local
+        Of the cell.
+    n_atoms
+        N.
+
+    Returns
+    -------
+    tuple
+        Lattice vectors R (nR, 3), and Phi(j 0, k R) = d2E/du_j0 du_kR as (nR, N, N, 3, 3), eV/A^2.
     """
     device = local.vector.device
     reach = 2 * np.abs(local.shift.cpu().numpy()).max(axis=0, initial=0)
@@ -218,11 +250,22 @@ def _strain_vectors(vector: Tensor) -> Tensor:
 
 
 def response(local: LocalHessian, n_atoms: int) -> Tensor:
-    """Second derivatives by displacements of the lattice period and by strains, (3N + 6, 3N + 6).
+    """Second derivatives by displacements of the lattice period and by strains.
 
     r_e = (1 + strain) r_e0 + u_j - u_i with a symmetric strain (Voigt, engineering shear): u are Cartesian
     displacements of the strained crystal, and strains are six more columns of the low-rank form.
-    d2E/du2 in eV/A^2, d2E/du d(strain) in eV/A, d2E/d(strain)2 in eV.
+
+    Parameters
+    ----------
+    local
+        Of the cell.
+    n_atoms
+        N.
+
+    Returns
+    -------
+    Tensor
+        (3N + 6, 3N + 6): d2E/du2 in eV/A^2, d2E/du d(strain) in eV/A, d2E/d(strain)2 in eV.
     """
     if local.packed is not None:
         parts = (x.numpy() for x in (local.jacobian, local.head, local.curvature))
@@ -250,12 +293,36 @@ def _strain_blocks(local: LocalHessian, n_atoms: int) -> tuple[Tensor, Tensor]:
 
 
 def strain_gradient(local: LocalHessian) -> Tensor:
-    """dE/d(strain), (6,) eV, Voigt with engineering shear."""
+    """First derivatives of the energy by strain.
+
+    Parameters
+    ----------
+    local
+        Of the cell.
+
+    Returns
+    -------
+    Tensor
+        (6,) eV, Voigt with engineering shear.
+    """
     w = local.vector.T @ local.gradient
     return torch.stack([0.5 * (w[a, b] + w[b, a]) for a, b in PAIRS])
 
 
 def forces(local: LocalHessian, n_atoms: int) -> Tensor:
-    """Forces -dE/du, (N, 3) eV/A."""
+    """Forces -dE/du.
+
+    Parameters
+    ----------
+    local
+        Of the structure.
+    n_atoms
+        N.
+
+    Returns
+    -------
+    Tensor
+        (N, 3) eV/A.
+    """
     g = local.gradient
     return g.new_zeros(n_atoms, 3).index_add_(0, local.edge_i, g).index_add_(0, local.edge_j, -g)

@@ -20,10 +20,24 @@ _SWEEP_ELEMENTS = 4_000_000
 
 
 def head_derivatives(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """E_i, dE_i/dM (N, nb) and d2E_i/dM2 (N, nb, nb) of site energies in the basic moments (N, nb).
+    """Site energies as functions of the basic moments, with two derivatives.
 
     Graphs of two levels (all published ones) by their quadratic form, deeper ones by a forward and a reverse sweep
     over the product table, each carried with its tangents. Atoms are taken in groups that keep these small.
+
+    Parameters
+    ----------
+    model
+        nb basic moments.
+    basic
+        (N, nb) moments.
+    species
+        (N,) types.
+
+    Returns
+    -------
+    tuple of Tensor
+        E_i (N,) eV, dE_i/dM (N, nb), d2E_i/dM2 (N, nb, nb).
     """
     n_atoms, nb = basic.shape
     if model.theta.ndim == 2:

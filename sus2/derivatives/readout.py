@@ -60,9 +60,9 @@ class ReadoutBasis:
 
     Parameters
     ----------
-    potential : Potential
+    potential
         Its graph, radial part and species coefficients are used, its readout is not.
-    directions : ndarray of shape (S, R)
+    directions
         Directions of theta.
 
     Raises
@@ -88,7 +88,18 @@ class ReadoutBasis:
         return Sus2Model(p.spec, device="cpu", dtype=torch.float64).requires_grad_(False)
 
     def sites(self, atoms: Atoms) -> Sites:
-        """The basic moments of a structure and their derivatives by the edges."""
+        """The basic moments of a structure and their derivatives by the edges.
+
+        Parameters
+        ----------
+        atoms
+            Any structure.
+
+        Returns
+        -------
+        Sites
+            In float64.
+        """
         model, p = self._model, self.potential
         edges = neighbours(atoms, p.cutoff)
         types = np.asarray(type_indices(atoms, p.elements), dtype=np.int64)
@@ -121,7 +132,18 @@ class ReadoutBasis:
     # ---- energies
 
     def energies(self, structures: Sequence[Atoms]) -> Array:
-        """dE / d(direction), summed over the sites of each element, (n, C, R) eV."""
+        """Derivatives of the energy by the directions, summed over the sites of each element.
+
+        Parameters
+        ----------
+        structures
+            n of them.
+
+        Returns
+        -------
+        ndarray
+            (n, C, R) eV.
+        """
         model, p = self._model, self.potential
         out = np.zeros((len(structures), len(p.elements), self._pairs.shape[1]))
         lists = (neighbours(a, p.cutoff) for a in structures)
@@ -149,9 +171,9 @@ class ReadoutBasis:
 
         Parameters
         ----------
-        sites : Sites
+        sites
             With derivatives.
-        moves : ndarray of shape (D, E, 3)
+        moves
             Rate of change of each edge vector; complex ones stand for waves, and give the mean over the phase.
 
         Returns
@@ -206,7 +228,18 @@ def _real(a: NDArray, b: NDArray) -> Array:
 
 
 def strain_moves(vector: Array) -> Array:
-    """Changes of edges (E, 3) with the six strains r -> (1 + e) r, Voigt with engineering shear, (6, E, 3) A."""
+    """Changes of edges with the six strains r -> (1 + e) r, Voigt with engineering shear.
+
+    Parameters
+    ----------
+    vector
+        (E, 3) edges, angstrom.
+
+    Returns
+    -------
+    ndarray
+        (6, E, 3) angstrom.
+    """
     out = np.zeros((6, *vector.shape))
     for v, (a, b) in enumerate(PAIRS):
         if a == b:
@@ -221,13 +254,13 @@ def wave_moves(sites: Sites, cell: Array, q: Array, patterns: ComplexArray) -> C
 
     Parameters
     ----------
-    sites : Sites
+    sites
         The structure.
-    cell : ndarray of shape (3, 3)
+    cell
         Its lattice vectors, A.
-    q : ndarray of shape (3,)
+    q
         In units of the reciprocal lattice vectors.
-    patterns : ndarray of shape (D, N, 3)
+    patterns
         Displacement of each atom in phonopy's phase convention, where phases carry the positions.
 
     Returns
@@ -241,7 +274,20 @@ def wave_moves(sites: Sites, cell: Array, q: Array, patterns: ComplexArray) -> C
 
 
 def readout_basis(potential: Potential, directions: Array) -> ReadoutBasis | None:
-    """The basis of a potential; None where its graph is deeper than two levels."""
+    """The basis of a potential.
+
+    Parameters
+    ----------
+    potential
+        Of moment tensors.
+    directions
+        (R, ...) in the space of theta.
+
+    Returns
+    -------
+    ReadoutBasis or None
+        None where its graph is deeper than two levels.
+    """
     try:
         return ReadoutBasis(potential, directions)
     except GraphError:

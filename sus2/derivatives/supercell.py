@@ -12,7 +12,31 @@ Array = NDArray[np.float64]
 
 
 def fold(atoms: Atoms, lattice: NDArray[np.int64], phi: Array, supercell_matrix: ArrayLike, full: bool) -> Array:
-    """Force constants (N or M, M, 3, 3) of a supercell from Phi(R) (nR, N, N, 3, 3) at `lattice` (nR, 3)."""
+    """Force constants of a supercell from those in real space.
+
+    Parameters
+    ----------
+    atoms
+        The cell, N atoms.
+    lattice
+        (nR, 3) lattice vectors R.
+    phi
+        (nR, N, N, 3, 3) Phi(R).
+    supercell_matrix
+        As supercell_matrix_of takes it.
+    full
+        Whether rows are all M atoms of the supercell.
+
+    Returns
+    -------
+    ndarray
+        (N or M, M, 3, 3).
+
+    Raises
+    ------
+    Sus2Error
+        As supercell_matrix_of.
+    """
     matrix = supercell_matrix_of(supercell_matrix)
     atom_of, cell_of = supercell_sites(atoms, matrix)
     number = CosetNumbers(matrix)
@@ -29,7 +53,23 @@ def fold(atoms: Atoms, lattice: NDArray[np.int64], phi: Array, supercell_matrix:
 
 
 def supercell_matrix_of(matrix: ArrayLike) -> NDArray[np.int64]:
-    """(3,) or (3, 3) whole numbers as a (3, 3) supercell matrix of positive volume; raises Sus2Error."""
+    """A supercell matrix of positive volume.
+
+    Parameters
+    ----------
+    matrix
+        (3,) or (3, 3) whole numbers.
+
+    Returns
+    -------
+    ndarray
+        (3, 3).
+
+    Raises
+    ------
+    Sus2Error
+        Not whole numbers, or no positive volume.
+    """
     given = np.asarray(matrix, dtype=np.float64)
     given = np.diag(given) if given.shape == (3,) else given
     if given.shape != (3, 3) or not np.array_equal(given, np.round(given)) or np.linalg.det(given) < 0.5:
@@ -41,7 +81,20 @@ def supercell_matrix_of(matrix: ArrayLike) -> NDArray[np.int64]:
 
 
 def supercell_sites(atoms: Atoms, matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Atom of the cell (M,) and lattice vector (M, 3) of every supercell atom, in phonopy's order."""
+    """Where every atom of a supercell comes from, in phonopy's order.
+
+    Parameters
+    ----------
+    atoms
+        The cell.
+    matrix
+        (3, 3).
+
+    Returns
+    -------
+    tuple of ndarray
+        Atom of the cell (M,) and lattice vector (M, 3).
+    """
     from phonopy.structure.atoms import PhonopyAtoms
     from phonopy.structure.cells import get_supercell
 
@@ -68,4 +121,5 @@ class CosetNumbers:
         return (a * self.count + b) * self.count + c
 
     def __call__(self, lattice: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of each lattice vector."""
         return np.searchsorted(self.codes, self._code(lattice))

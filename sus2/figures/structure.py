@@ -118,6 +118,7 @@ def structure_figure(
 
 
 def radii_a(numbers: NDArray[np.int_]) -> Array:
+    """Radii at which atoms of these atomic numbers are drawn, angstrom."""
     return np.asarray(0.42 * np.maximum(0.6, covalent_radii[numbers]))
 
 

@@ -18,7 +18,7 @@ from sus2.properties.elastic.ieee_axes import crystal_axes, symmetrised
 from sus2.properties.elastic.result import ElasticResult
 from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
-from sus2.structures.crystal import CrystalSystem
+from sus2.structures.description import CrystalSystem
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 from sus2.voigt import PAIRS

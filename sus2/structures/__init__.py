@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from sus2.structures.choices import Choice, OpenChoiceError
-from sus2.structures.crystal import (
-    CrystalInfo,
-    CrystalSystem,
-    Orbit,
-    check_crystal,
-    content_key,
-    crystal_system,
-    describe,
-    elements_of,
-    shortest_distance,
-    standardise,
-    to_atoms,
-)
+from sus2.structures.crystal import check_crystal, content_key, elements_of, shortest_distance, to_atoms
+from sus2.structures.description import CrystalInfo, CrystalSystem, Orbit, crystal_system, describe, standardise
 from sus2.structures.files import FORMATS, read_structure, write_structure
 from sus2.structures.formula import FormulaUnits, formula_units
 from sus2.structures.samples import DEFAULT_SAMPLE, Sample, sample, samples

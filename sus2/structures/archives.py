@@ -40,14 +40,23 @@ class StructureFiles:
 
 
 def read_structures(files: Iterable[tuple[str, bytes]]) -> StructureFiles:
-    """The crystals in files and zip archives, as (name, content).
+    """The crystals in files and zip archives.
 
     Archives are recognised by their content. An extended XYZ file gives every frame, as "name #2"; other files give
-    their first crystal. Folders, hidden files and what macOS adds to archives are passed over. Each file that cannot be
-    read has its sentence in `problems`; this function raises nothing.
+    their first crystal. Folders, hidden files and what macOS adds to archives are passed over.
 
     Refused: archives in archives, encrypted members, links, compression other than deflate; more members, unpacked
     MiB, or crystals in all than the settings allow.
+
+    Parameters
+    ----------
+    files
+        (name, content) each.
+
+    Returns
+    -------
+    StructureFiles
+        Each file that cannot be read has its sentence in `problems`; nothing is raised.
     """
     reader = _Reader()
     for name, data in files:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
@@ -14,9 +13,7 @@ from numpy.typing import NDArray
 
 from sus2.errors import StructureError
 from sus2.settings import settings
-from sus2.structures.formula import formula_units
-from sus2.structures.symmetry import KIND, dataset, has_isotopes, right_handed, standard_cell
-from sus2.units import AMU_PER_A3_TO_KG_PER_M3
+from sus2.structures.symmetry import has_isotopes
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -32,50 +29,27 @@ LEAST_THICKNESS_A = 0.05
 MAX_ATOMS_PER_A3 = 10.0
 """Limits of what is computed at all; diamond has 0.18 atoms per A^3."""
 
-CrystalSystem = Literal["triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"]
-
-
-@dataclass(frozen=True)
-class Orbit:
-    """Symmetrically equivalent atoms: element, Wyckoff letter, their number in the given cell, and the
-    fractional coordinates of the first."""
-
-    element: str
-    wyckoff: str
-    count: int
-    fractional: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class CrystalInfo:
-    """What a crystal is; lengths in angstrom, angles in degrees.
-
-    formula is the reduced one; formula_units how many of it are in the cell; space_group_symbol the
-    international short symbol.
-    """
-
-    formula: str
-    formula_units: int
-    n_atoms: int
-    elements: tuple[str, ...]
-    space_group_symbol: str
-    space_group_number: int
-    point_group: str
-    crystal_system: CrystalSystem
-    orbits: tuple[Orbit, ...]
-    cell_lengths_a: tuple[float, float, float]
-    cell_angles_deg: tuple[float, float, float]
-    volume_a3: float
-    density_g_per_cm3: float
-    shortest_distance_a: float
-
 
 def to_atoms(structure: Atoms | Structure) -> Atoms:
-    """A checked copy, as ASE Atoms without a calculator, of an ASE Atoms or a pymatgen Structure.
+    """A checked copy of a structure.
 
     Molecules and single atoms without a cell pass; use check_crystal where a crystal is needed.
-    Raises StructureError: no atoms, unknown element, coordinates that are not finite, partial occupancy,
-    a periodic direction without a lattice vector, a cell without volume.
+
+    Parameters
+    ----------
+    structure
+        ASE Atoms or a pymatgen Structure.
+
+    Returns
+    -------
+    Atoms
+        Without a calculator.
+
+    Raises
+    ------
+    StructureError
+        No atoms, unknown element, coordinates that are not finite, partial occupancy, a periodic direction without a
+    lattice vector, a cell without volume.
     """
     atoms = structure.copy() if isinstance(structure, Atoms) else _from_pymatgen(structure)
     if len(atoms) == 0:
@@ -114,10 +88,22 @@ def _check_images(atoms: Atoms, vectors: NDArray[np.float64]) -> None:
 
 
 def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
-    """Raise StructureError, one sentence, unless atoms is a crystal that can be computed.
+    """Refuse what is no crystal that can be computed.
 
-    Checked: three periodic directions, at most max_atoms atoms (default: the settings), a sensible cell, and
-    no two atoms within MIN_DISTANCE_A. Left-handed cells are fine.
+    Checked: three periodic directions, at most max_atoms atoms, a sensible cell, and no two atoms within
+    MIN_DISTANCE_A. Left-handed cells are fine.
+
+    Parameters
+    ----------
+    atoms
+        To look at.
+    max_atoms
+        By default that of the settings.
+
+    Raises
+    ------
+    StructureError
+        One sentence: what is wrong.
     """
     limit = settings().max_atoms if max_atoms is None else max_atoms
     if len(atoms) > limit:
@@ -145,7 +131,18 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
 
 
 def check_cell(cell: NDArray[np.float64]) -> None:
-    """Raise StructureError for a cell (3, 3), angstrom, so long or so flat that searches for neighbours break down."""
+    """Refuse a cell so long or so flat that searches for neighbours break down.
+
+    Parameters
+    ----------
+    cell
+        (3, 3), angstrom.
+
+    Raises
+    ------
+    StructureError
+        One sentence: what is wrong.
+    """
     lengths = np.linalg.norm(cell, axis=1)
     if lengths.max() > MAX_LENGTH_A:
         raise StructureError(
@@ -161,77 +158,39 @@ def check_cell(cell: NDArray[np.float64]) -> None:
         )
 
 
-def describe(structure: Atoms | Structure, *, symprec: float = SYMPREC_A) -> CrystalInfo:
-    """Formula, symmetry (spglib), cell and density of a crystal.
-
-    symprec: tolerance of the symmetry search, angstrom. Raises StructureError: not a crystal, or spglib finds
-    no space group at all.
-    """
-    atoms = to_atoms(structure)
-    check_crystal(atoms)
-    data = _dataset(atoms, symprec)
-    units = formula_units(atoms)
-    scaled = atoms.get_scaled_positions()
-    orbits = []
-    equivalent = np.asarray(data.equivalent_atoms)
-    for first in np.unique(equivalent):
-        members = np.flatnonzero(equivalent == first)
-        x, y, z = (float(v) for v in scaled[first])
-        orbits.append(Orbit(str(atoms.symbols[first]), data.wyckoffs[first], len(members), (x, y, z)))
-    a, b, c, alpha, beta, gamma = (float(v) for v in atoms.cell.cellpar())
-    volume = abs(float(atoms.cell.volume))
-    number = int(data.number)
-    return CrystalInfo(
-        formula=units.formula,
-        formula_units=units.count,
-        n_atoms=len(atoms),
-        elements=elements_of(atoms),
-        space_group_symbol=str(data.international),
-        space_group_number=number,
-        point_group=str(data.pointgroup),
-        crystal_system=crystal_system(number),
-        orbits=tuple(orbits),
-        cell_lengths_a=(a, b, c),
-        cell_angles_deg=(alpha, beta, gamma),
-        volume_a3=volume,
-        density_g_per_cm3=float(atoms.get_masses().sum()) / volume * AMU_PER_A3_TO_KG_PER_M3 * 1e-3,
-        shortest_distance_a=shortest_distance(atoms),
-    )
-
-
-def standardise(
-    structure: Atoms | Structure,
-    to: Literal["primitive", "conventional"] = "primitive",
-    *,
-    symprec: float = SYMPREC_A,
-) -> Atoms:
-    """The standard primitive or conventional cell (spglib), with ideal coordinates and orientation.
-
-    symprec: tolerance of the symmetry search, angstrom. Raises StructureError: not a crystal, or spglib finds
-    no space group at all.
-    """
-    atoms = to_atoms(structure)
-    check_crystal(atoms)
-    found = standard_cell(right_handed(atoms)[0], symprec, primitive=to == "primitive")
-    if found is None:
-        raise StructureError(f"spglib finds no standard cell within {symprec:g} Å; check the coordinates.")
-    cell, scaled, kinds = found
-    out = Atoms(numbers=kinds % KIND, cell=cell, scaled_positions=scaled, pbc=True)
-    if has_isotopes(atoms):
-        masses = dict(zip(right_handed(atoms)[0][2].tolist(), atoms.get_masses(), strict=True))
-        out.set_masses([masses[k] for k in kinds.tolist()])
-    return out
-
-
 def elements_of(atoms: Atoms) -> tuple[str, ...]:
-    """The chemical symbols that occur, each once, by atomic number."""
+    """The chemical symbols that occur, each once.
+
+    Parameters
+    ----------
+    atoms
+        Any structure.
+
+    Returns
+    -------
+    tuple of str
+        By atomic number.
+    """
     return tuple(chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist())))
 
 
 def near_pairs(
     atoms: Atoms, reach_a: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Pairs of atoms (i, j) closer than reach_a, their distances in angstrom, and the translations (n, 3) of j."""
+    """Pairs of atoms closer than a distance.
+
+    Parameters
+    ----------
+    atoms
+        Any structure, also one that is not checked yet.
+    reach_a
+        Angstrom.
+
+    Returns
+    -------
+    tuple of ndarray
+        Atoms i and j (n,), distances (n,) in angstrom, translations (n, 3) of j.
+    """
     if atoms.pbc.all():
         cell = np.asarray(atoms.cell)
         # |fractional difference| <= distance times length of the reciprocal vector, which bounds the images that can
@@ -258,7 +217,18 @@ def near_pairs(
 
 
 def shortest_distance(atoms: Atoms) -> float:
-    """Shortest distance between two atoms or an atom and its periodic image, angstrom; inf for an atom alone."""
+    """Shortest distance between two atoms, or an atom and its periodic image.
+
+    Parameters
+    ----------
+    atoms
+        Any structure.
+
+    Returns
+    -------
+    float
+        Angstrom; inf for an atom alone.
+    """
     reach = max(2.0, 1.3 * (abs(float(atoms.cell.volume)) / len(atoms)) ** (1 / 3)) if atoms.pbc.all() else 4.0
     while reach < 2.0 * MAX_LENGTH_A:
         _, _, d, _ = near_pairs(atoms, reach)
@@ -268,27 +238,18 @@ def shortest_distance(atoms: Atoms) -> float:
     return float("inf")
 
 
-def crystal_system(number: int) -> CrystalSystem:
-    """Crystal system of a space-group number, 1 to 230 (International Tables A)."""
-    bounds: tuple[tuple[int, CrystalSystem], ...] = (
-        (2, "triclinic"),
-        (15, "monoclinic"),
-        (74, "orthorhombic"),
-        (142, "tetragonal"),
-        (167, "trigonal"),
-        (194, "hexagonal"),
-        (230, "cubic"),
-    )
-    for last, name in bounds:
-        if 1 <= number <= last:
-            return name
-    raise StructureError(f"There is no space group number {number}; they run from 1 to 230.")
-
-
 def content_key(atoms: Atoms) -> str:
     """A short name of the content: equal for equal elements, cell and positions (to 1e-8 A), whatever the file.
 
-    40 hexadecimal digits of SHA-256, so that it cannot be guessed and stands for the structure in a link.
+    Parameters
+    ----------
+    atoms
+        Any structure.
+
+    Returns
+    -------
+    str
+        40 hexadecimal digits of SHA-256, so that it cannot be guessed and stands for the structure in a link.
     """
     h = hashlib.sha256()
     h.update(np.asarray(atoms.numbers, dtype="<i4").tobytes())
@@ -299,13 +260,6 @@ def content_key(atoms: Atoms) -> str:
     if has_isotopes(atoms):
         h.update(np.round(atoms.get_masses(), 3).astype("<f8").tobytes())
     return h.hexdigest()[:40]
-
-
-def _dataset(atoms: Atoms, symprec: float) -> Any:
-    data = dataset(right_handed(atoms)[0], symprec)
-    if data is None:
-        raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
-    return data
 
 
 def _from_pymatgen(structure: Any) -> Atoms:

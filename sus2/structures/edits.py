@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from sus2.errors import StructureError
 from sus2.settings import settings
-from sus2.structures.crystal import SYMPREC_A, check_crystal, describe, elements_of, to_atoms
+from sus2.structures.crystal import SYMPREC_A, check_crystal, elements_of, to_atoms
+from sus2.structures.description import describe
 from sus2.structures.symmetry import dataset, has_isotopes, right_handed
 from sus2.voigt import NAMES
 
@@ -37,9 +38,23 @@ _MIN_STRETCH = 0.1
 def supercell(structure: Atoms | Structure, repeats: ArrayLike) -> Atoms:
     """A larger (or the same) cell of the same crystal.
 
-    repeats: three whole numbers, the repetitions along a, b and c; or a (3, 3) matrix P of whole numbers whose rows
-    are the new lattice vectors in terms of the old ones, new = P old (ase.build.make_supercell).
-    Raises StructureError: not whole numbers, a matrix without volume, more atoms than the settings allow.
+    Parameters
+    ----------
+    structure
+        A crystal.
+    repeats
+        Three whole numbers, the repetitions along a, b and c; or a (3, 3) matrix P of whole numbers whose rows are the
+        new lattice vectors in terms of the old ones, new = P old (ase.build.make_supercell).
+
+    Returns
+    -------
+    Atoms
+        A new crystal.
+
+    Raises
+    ------
+    StructureError
+        Not whole numbers, a matrix without volume, more atoms than the settings allow.
     """
     atoms = _plain(structure)
     whole = _whole(repeats)
@@ -59,9 +74,25 @@ def supercell(structure: Atoms | Structure, repeats: ArrayLike) -> Atoms:
 def strain(structure: Atoms | Structure, percent: ArrayLike) -> Atoms:
     """The crystal under a homogeneous strain, the atoms carried along with the cell.
 
-    percent (6,): Voigt components xx yy zz yz xz xy of the small strain, percent; the shear components are engineering
-    shear, gamma_yz = 2 eps_yz. The deformation is F = 1 + eps with eps symmetric, so nothing turns.
-    Raises StructureError: not six finite numbers, a component beyond MAX_STRAIN_PERCENT, a cell pressed flat.
+    The deformation is F = 1 + eps with eps symmetric, so nothing turns.
+
+    Parameters
+    ----------
+    structure
+        A crystal.
+    percent
+        (6,) Voigt components xx yy zz yz xz xy of the small strain, percent; shears are engineering shear,
+        gamma_yz = 2 eps_yz.
+
+    Returns
+    -------
+    Atoms
+        A new crystal.
+
+    Raises
+    ------
+    StructureError
+        Not six finite numbers, a component beyond MAX_STRAIN_PERCENT, a cell pressed flat.
     """
     atoms = _plain(structure)
     voigt = _numbers(percent, "The strain needs six numbers, xx yy zz yz xz xy in percent")
@@ -84,7 +115,24 @@ def strain(structure: Atoms | Structure, percent: ArrayLike) -> Atoms:
 def substitute_element(structure: Atoms | Structure, old: str, new: str) -> Atoms:
     """The crystal with every atom of one element replaced by another.
 
-    Raises StructureError: the crystal has no such element, or `new` is none.
+    Parameters
+    ----------
+    structure
+        A crystal.
+    old
+        Element to replace.
+    new
+        Element in its place.
+
+    Returns
+    -------
+    Atoms
+        A new crystal.
+
+    Raises
+    ------
+    StructureError
+        The crystal has no such element, or `new` is none.
     """
     atoms = _plain(structure)
     if old not in elements_of(atoms):
@@ -94,9 +142,26 @@ def substitute_element(structure: Atoms | Structure, old: str, new: str) -> Atom
 
 
 def substitute_site(structure: Atoms | Structure, site: int, new: str) -> Atoms:
-    """The crystal with the atom at one site (from 0) replaced by another element.
+    """The crystal with the atom at one site replaced by another element.
 
-    Raises StructureError: there is no such site, or `new` is no element.
+    Parameters
+    ----------
+    structure
+        A crystal.
+    site
+        From 0.
+    new
+        Element.
+
+    Returns
+    -------
+    Atoms
+        A new crystal.
+
+    Raises
+    ------
+    StructureError
+        There is no such site, or `new` is no element.
     """
     atoms = _plain(structure)
     atoms.numbers[_site(atoms, site)] = _atomic_number(new)
@@ -104,9 +169,24 @@ def substitute_site(structure: Atoms | Structure, site: int, new: str) -> Atoms:
 
 
 def vacancy(structure: Atoms | Structure, site: int) -> Atoms:
-    """The crystal without the atom at one site (from 0); it repeats with the cell, so take a supercell first.
+    """The crystal without the atom at one site; it repeats with the cell, so take a supercell first.
 
-    Raises StructureError: there is no such site, or it is the last atom.
+    Parameters
+    ----------
+    structure
+        A crystal.
+    site
+        From 0.
+
+    Returns
+    -------
+    Atoms
+        A new crystal.
+
+    Raises
+    ------
+    StructureError
+        There is no such site, or it is the last atom.
     """
     atoms = _plain(structure)
     index = _site(atoms, site)
@@ -117,11 +197,26 @@ def vacancy(structure: Atoms | Structure, site: int) -> Atoms:
 
 
 def symmetrise(structure: Atoms | Structure, tolerance_a: float = 0.01) -> Atoms:
-    """The crystal moved to exactly the symmetry that it has within a tolerance; cell, orientation and order stay.
+    """The crystal moved to exactly the symmetry that it has within a tolerance.
 
-    tolerance_a: of the symmetry search (spglib), angstrom. Cell and positions are averaged over the operations found
-    (ase.spacegroup.symmetrize). Raises StructureError: tolerance out of range, no symmetry to go to within it, or
-    operations that contradict each other.
+    Cell and positions are averaged over the operations found (ase.spacegroup.symmetrize).
+
+    Parameters
+    ----------
+    structure
+        A crystal.
+    tolerance_a
+        Of the symmetry search (spglib), angstrom.
+
+    Returns
+    -------
+    Atoms
+        A new crystal; cell, orientation and order stay.
+
+    Raises
+    ------
+    StructureError
+        Tolerance out of range, no symmetry to go to within it, or operations that contradict each other.
     """
     atoms = _plain(structure)
     _check_tolerance(tolerance_a)
@@ -146,9 +241,24 @@ def symmetrise(structure: Atoms | Structure, tolerance_a: float = 0.01) -> Atoms
 def symmetry_by_tolerance(
     structure: Atoms | Structure, tolerances_a: Sequence[float] = (1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3)
 ) -> tuple[tuple[float, str, int], ...]:
-    """(tolerance in angstrom, space-group symbol, number) for each tolerance at which spglib finds a space group.
+    """The space group at several tolerances.
 
-    Raises StructureError: not a crystal, a tolerance out of range.
+    Parameters
+    ----------
+    structure
+        A crystal.
+    tolerances_a
+        Angstrom.
+
+    Returns
+    -------
+    tuple
+        (tolerance in angstrom, space-group symbol, number) where spglib finds a space group.
+
+    Raises
+    ------
+    StructureError
+        Not a crystal, or a tolerance out of range.
     """
     atoms = _plain(structure)
     found = []

@@ -51,13 +51,35 @@ def formula_units(atoms: Atoms) -> FormulaUnits:
 
 
 def composition(atoms: Atoms) -> dict[str, int]:
-    """Numbers of atoms by element, by atomic number."""
+    """Numbers of atoms by element.
+
+    Parameters
+    ----------
+    atoms
+        Any structure.
+
+    Returns
+    -------
+    dict
+        In the order of atomic numbers.
+    """
     numbers = atoms.numbers.tolist()
     return {chemical_symbols[z]: numbers.count(z) for z in sorted(set(numbers))}
 
 
 def written(counts: Mapping[str, float]) -> str:
-    """A formula with the least electronegative element first, as pymatgen orders it: NaCl, SiO2, CaTiO3."""
+    """A formula with the least electronegative element first, as pymatgen orders it.
+
+    Parameters
+    ----------
+    counts
+        Element -> number.
+
+    Returns
+    -------
+    str
+        Such as NaCl, SiO2, CaTiO3.
+    """
     from pymatgen.core import Composition
 
     parts = Composition(dict.fromkeys(counts, 1.0)).formula.split()
@@ -66,9 +88,17 @@ def written(counts: Mapping[str, float]) -> str:
 
 
 def parse_formula(text: str) -> dict[str, float]:
-    """Numbers of atoms by element of a formula such as 'H2 Mg O2' or 'Ca(OH)2'; empty where it is none.
+    """Numbers of atoms by element of a formula.
 
-    D and T count as H.
+    Parameters
+    ----------
+    text
+        Such as 'H2 Mg O2' or 'Ca(OH)2'.
+
+    Returns
+    -------
+    dict
+        Element -> number, D and T as H; empty where it is no formula.
     """
     plain = text.strip().strip("'\"").replace(",", " ")
     if not plain or len(plain) > 500:
@@ -103,7 +133,20 @@ def _with_groups(text: str) -> dict[str, float]:
 
 
 def ratio(found: Mapping[str, float], stated: Mapping[str, float]) -> float | None:
-    """How often a stated formula is in what was found; None where they are of different composition."""
+    """How often a stated formula is in what was found.
+
+    Parameters
+    ----------
+    found
+        Element -> number.
+    stated
+        Element -> number.
+
+    Returns
+    -------
+    float or None
+        None where they are of different composition.
+    """
     if set(found) != set(stated) or not stated:
         return None
     factor = sum(found.values()) / sum(stated.values())

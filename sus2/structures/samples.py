@@ -36,7 +36,13 @@ class Sample:
     build: Callable[[], Atoms]
 
     def atoms(self) -> Atoms:
-        """A new copy, the conventional cell of simple cubic crystals and the primitive cell of the others."""
+        """A new copy of the crystal.
+
+        Returns
+        -------
+        Atoms
+            The conventional cell of simple cubic crystals and the primitive cell of the others.
+        """
         return self.build()
 
 
@@ -268,12 +274,34 @@ _SAMPLES: tuple[Sample, ...] = (
 
 
 def samples() -> tuple[Sample, ...]:
-    """All sample crystals."""
+    """All sample crystals.
+
+    Returns
+    -------
+    tuple of Sample
+        In the order of the list.
+    """
     return _SAMPLES
 
 
 def sample(key: str) -> Sample:
-    """The sample of that key; raises StructureError for an unknown one."""
+    """One sample crystal.
+
+    Parameters
+    ----------
+    key
+        Such as 'nacl'.
+
+    Returns
+    -------
+    Sample
+        Of that key.
+
+    Raises
+    ------
+    StructureError
+        There is none.
+    """
     for s in _SAMPLES:
         if s.key == key:
             return s
@@ -284,8 +312,18 @@ def sample(key: str) -> Sample:
 def find_samples(text: str = "", kind: str = "") -> tuple[Sample, ...]:
     """The samples of a class whose formula, name, prototype or elements fit the words of a text.
 
-    text: words that must all fit; an element's symbol finds all crystals with it, "Ti O" those with both. A formula
-    is one whatever the order of its elements. kind: one of KINDS, or empty for all.
+    Parameters
+    ----------
+    text
+        Words that must all fit; an element's symbol finds all crystals with it, "Ti O" those with both. A formula is
+        one whatever the order of its elements.
+    kind
+        One of KINDS, or empty for all.
+
+    Returns
+    -------
+    tuple of Sample
+        In the order of the list.
     """
     words = text.split()
     return tuple(s for s in _SAMPLES if kind in ("", s.kind) and all(_fits(s, word) for word in words))

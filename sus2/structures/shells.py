@@ -52,11 +52,26 @@ class Surroundings:
 def surroundings(
     structure: Atoms | Structure, *, reach_a: float | None = None, tolerance_a: float = 0.02
 ) -> tuple[Surroundings, ...]:
-    """Neighbours of every atom, in the order of the atoms.
+    """Neighbours of every atom.
 
-    reach_a: how far to look, angstrom (default: 1.6 times the longest of the nearest distances, at least 3);
-    tolerance_a: neighbours of one element whose distances follow each other this closely are one shell.
-    Raises StructureError: not a crystal, a reach or tolerance out of range.
+    Parameters
+    ----------
+    structure
+        A crystal.
+    reach_a
+        How far to look, angstrom; by default 1.6 times the longest of the nearest distances, at least 3.
+    tolerance_a
+        Neighbours of one element whose distances follow each other this closely are one shell.
+
+    Returns
+    -------
+    tuple of Surroundings
+        In the order of the atoms.
+
+    Raises
+    ------
+    StructureError
+        Not a crystal, a reach or tolerance out of range.
     """
     atoms = to_atoms(structure)
     check_crystal(atoms)
@@ -81,9 +96,21 @@ def surroundings(
 
 
 def distinct(found: Sequence[Surroundings], *, tolerance_a: float = 0.005) -> tuple[tuple[int, ...], ...]:
-    """Sites of one element with the same shells (counts, and distances within tolerance_a), the first ones first.
+    """Sites of one element with the same shells.
 
     Symmetrically equivalent atoms are together; others may be too, where only angles tell them apart.
+
+    Parameters
+    ----------
+    found
+        As surroundings gives it.
+    tolerance_a
+        Within which distances are equal, angstrom.
+
+    Returns
+    -------
+    tuple
+        Groups of sites, the first ones first.
     """
     groups: list[list[Surroundings]] = []
     for one in found:
@@ -106,7 +133,20 @@ def distinct(found: Sequence[Surroundings], *, tolerance_a: float = 0.005) -> tu
 
 
 def shortest_by_pair(atoms: Atoms, reach_a: float) -> dict[Pair, float]:
-    """The shortest distance of each pair of elements (alphabetical) that comes within reach_a, angstrom."""
+    """The shortest distance of each pair of elements that comes within reach.
+
+    Parameters
+    ----------
+    atoms
+        Any structure.
+    reach_a
+        Angstrom.
+
+    Returns
+    -------
+    dict
+        Pair of elements (alphabetical) -> angstrom.
+    """
     i, j, d = _neighbours(atoms, reach_a)
     symbols = np.array(atoms.get_chemical_symbols())
     kinds, index = np.unique(symbols, return_inverse=True)

@@ -21,14 +21,35 @@ Cell = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]
 
 
 def has_isotopes(atoms: Atoms) -> bool:
-    """Whether an atom's mass is not the natural one, within 5 %."""
+    """Whether an atom's mass is not the natural one.
+
+    Parameters
+    ----------
+    atoms
+        Any structure.
+
+    Returns
+    -------
+    bool
+        Beyond 5 %.
+    """
     return atoms.has("masses") and not np.allclose(atoms.get_masses(), atomic_masses[atoms.numbers], rtol=0.05)
 
 
 def right_handed(atoms: Atoms) -> tuple[Cell, list[int]]:
-    """The cell of a crystal for spglib, with two axes exchanged where it is left-handed, and the order of the axes.
+    """The cell of a crystal for spglib, with two axes exchanged where it is left-handed.
 
     Isotopes are different kinds of atoms: the first has its atomic number, others that plus a multiple of KIND.
+
+    Parameters
+    ----------
+    atoms
+        A crystal.
+
+    Returns
+    -------
+    tuple
+        The cell, and the order of its axes.
     """
     order = [0, 1, 2] if np.linalg.det(np.asarray(atoms.cell)) > 0 else [1, 0, 2]
     numbers = atoms.numbers
@@ -43,12 +64,42 @@ def right_handed(atoms: Atoms) -> tuple[Cell, list[int]]:
 
 
 def dataset(cell: Cell, symprec: float) -> Any:
-    """spglib's data set, not to be changed; None where it finds no symmetry. symprec: tolerance, angstrom."""
+    """spglib's data set.
+
+    Parameters
+    ----------
+    cell
+        As right_handed gives it.
+    symprec
+        Tolerance, angstrom.
+
+    Returns
+    -------
+    object or None
+        Not to be changed; None where there is no symmetry.
+    """
     return _dataset(*_frozen(cell), symprec)
 
 
 def standard_cell(cell: Cell, symprec: float, *, primitive: bool, idealise: bool = True) -> Cell | None:
-    """spglib's standard cell, primitive or conventional; None where it finds no symmetry."""
+    """spglib's standard cell.
+
+    Parameters
+    ----------
+    cell
+        As right_handed gives it.
+    symprec
+        Tolerance, angstrom.
+    primitive
+        Or conventional.
+    idealise
+        Whether it is rotated to ideal axes.
+
+    Returns
+    -------
+    tuple or None
+        None where spglib finds no symmetry.
+    """
     found = _standard_cell(*_frozen(cell), symprec, primitive, idealise)
     if found is None:
         return None

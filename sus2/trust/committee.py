@@ -15,8 +15,9 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from sus2.derivatives.lattice_dynamics import Modes
 from sus2.derivatives.readout import ReadoutBasis, readout_basis, strain_moves, wave_moves
-from sus2.derivatives.second_order import Modes, SecondDerivatives
+from sus2.derivatives.second_order import SecondDerivatives
 from sus2.potential.potential import Potential
 from sus2.trust.members import Members, members_of
 from sus2.units import EV_PER_A3_TO_GPA, SQRT_EV_PER_AMU_A2_TO_THZ

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sus2.errors import GraphError
 from sus2.native.arrays import Edges
-from sus2.native.kernels import monomial_table
+from sus2.native.tables import monomial_table
 from sus2.potential.model import product_levels
 from sus2.potential.moments.quadratic_form import two_level
 from sus2.potential.mtp import ModelSpec

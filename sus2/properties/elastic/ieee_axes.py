@@ -21,7 +21,7 @@ from ase import Atoms
 
 from sus2.derivatives.elastic_tensors import tensor_to_voigt, voigt_to_tensor
 from sus2.errors import StructureError
-from sus2.structures.crystal import CrystalSystem, crystal_system
+from sus2.structures.description import CrystalSystem, crystal_system
 from sus2.structures.symmetry import KIND, dataset, right_handed, standard_cell
 from sus2.types import Array
 

@@ -31,7 +31,7 @@ from sus2.properties.elastic.directions import (
 )
 from sus2.properties.elastic.trust import trust_elastic
 from sus2.relaxation.result import RelaxResult
-from sus2.structures.crystal import CrystalSystem
+from sus2.structures.description import CrystalSystem
 from sus2.trust.estimate import HasTrust, Trust
 from sus2.trust.sentence import summary_sentence
 from sus2.types import Array

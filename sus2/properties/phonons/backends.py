@@ -21,7 +21,8 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import get_primitive, get_supercell
 from phonopy.structure.symmetry import Symmetry
 
-from sus2.derivatives.second_order import Modes, SecondDerivatives
+from sus2.derivatives.lattice_dynamics import Modes
+from sus2.derivatives.second_order import SecondDerivatives
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.progress import Progress

@@ -18,7 +18,8 @@ from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.thermal_properties import ThermalProperties
 from pymatgen.core import Element
 
-from sus2.derivatives.second_order import Modes, SecondDerivatives
+from sus2.derivatives.lattice_dynamics import Modes
+from sus2.derivatives.second_order import SecondDerivatives
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.properties.phonons.backends import (

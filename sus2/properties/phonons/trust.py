@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike
 
-from sus2.derivatives.second_order import Modes
+from sus2.derivatives.lattice_dynamics import Modes
 from sus2.trust.assess import Assessor, assessor
 from sus2.trust.calibration import SPREAD_FLOOR
 from sus2.trust.committee import Committee

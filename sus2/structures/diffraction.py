@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ase import Atoms
 
 from sus2.errors import StructureError
-from sus2.structures.crystal import standardise
+from sus2.structures.description import standardise
 from sus2.types import Array
 
 if TYPE_CHECKING:

@@ -82,7 +82,6 @@ def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
     """Say first how far to trust a result, and which checks fail; what is known of the crystal stays folded."""
     words = summary_sentence(result)
     verdict(str(result.trust.worst([n for n in LABELS if n in result.trust.estimates])), words)
-    st.markdown(plain(words))
     for check in found:
         if check.verdict == "fail":
             st.error(plain(f"{check.name}: {check.meaning}"), icon=":material/error:")
@@ -100,10 +99,12 @@ def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
         ]
         st.table(rows, hide_index=True, border="horizontal", alt="Known values of this crystal")
 
-    if known:
-        folded(f"Known values of this crystal: {len(known)}", show, key="fold_known")
-    if any(str(v) != "good" for k, v in result.trust.verdicts.items() if k in LABELS):
-        folded("Try other potentials", partial(_others, result), key="fold_others")
+    with st.container(key="trust"):  # the key places it below the plot on small screens, where the header says it
+        st.markdown(plain(words))
+        if known:
+            folded(f"Known values of this crystal: {len(known)}", show, key="fold_known")
+        if any(str(v) != "good" for k, v in result.trust.verdicts.items() if k in LABELS):
+            folded("Try other potentials", partial(_others, result), key="fold_others")
 
 
 def quantity_words(key: str) -> str:

@@ -30,6 +30,7 @@ _STYLE = """<style>
 .st-key-overview_numbers :is(td, th) {padding: .28rem .4rem; border-bottom: 1px solid #8883; text-align: right;
 vertical-align: top;}
 .st-key-overview_numbers :is(td, th):is(:first-child, .w) {text-align: left;}
+.st-key-overview_numbers td:nth-child(2) {white-space: nowrap;}
 </style>"""
 # Names of the questions, which the pages of the properties ask under the same names: property -> name.
 PROPERTIES = {"eos": "eos", "elastic": "elastic", "phonons": "phonon_report"}
@@ -159,9 +160,10 @@ def show_surface(chosen: frame.Crystal, result: Any) -> None:
 
 def show_bands(chosen: frame.Crystal, report: Any) -> None:
     if not report.phonons.stable:
-        st.warning(frame.plain(report.phonons.stability), icon=":material/warning:")
+        help_text = frame.plain(report.phonons.stability)
+        st.caption("△ Imaginary modes: dynamically unstable in this potential.", help=help_text)
     frame.plot(
-        bands_overview(report=report, mode=frame.mode(), height=HEIGHT if report.phonons.stable else HEIGHT - 80),
+        bands_overview(report=report, mode=frame.mode(), height=HEIGHT if report.phonons.stable else HEIGHT - 36),
         key="overview_phonons",
         alt=f"Phonon bands and density of states of {chosen.info.formula}",
         name=f"{chosen.file_name}-phonons",

@@ -44,7 +44,6 @@ _CHANGES: Final = frozenset(
         "debye_temperature_k",
         "mean_frequency_thz",
         "highest_frequency_thz",
-        "lowest_frequency_thz",
         "zero_point_ev_per_atom",
         "entropy_300k_j_per_k_mol_atoms",
         "cv_300k_j_per_k_mol_atoms",

@@ -278,7 +278,7 @@ def fitted(result: Any) -> None:
 
 frame.title(
     "Make a potential",
-    "One potential for 84 elements cannot be right everywhere; one for a single crystal can. A teacher labels "
+    "One potential for 89 elements cannot be right everywhere; one for a single crystal can. A teacher labels "
     "structures "
     "around your crystal and a small potential is fitted to them while you wait, or to your own DFT frames.",
 )

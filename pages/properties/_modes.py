@@ -47,7 +47,7 @@ def show_motion(result: PhononResult, bands: BandStructure, crystal: frame.Cryst
     named = _named_branches(result) if name == "Γ" else {}
 
     def words(k: int) -> str:
-        of = f" {named[k].label}, {named[k].activity}" if k in named else ""
+        of = f", {named[k].label}, {named[k].activity}" if k in named else ""
         return f"{k + 1}: {frequencies[k]:.2f} THz{of}".replace("-", "−")
 
     count = len(frequencies)

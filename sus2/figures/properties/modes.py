@@ -23,6 +23,7 @@ PERIOD_S = 1.5
 MAX_BONDED = 64
 """With more atoms no bonds are drawn: each picture of the motion would hold all of them."""
 _FINE = 30
+_ZOOM = 1.6
 _HIDDEN = {"visible": False, "showspikes": False}
 
 
@@ -101,7 +102,7 @@ def mode_figure(
         scene={
             **axes,
             "aspectmode": "manual",
-            "aspectratio": {name: float(s / span.max()) for name, s in zip("xyz", span, strict=True)},
+            "aspectratio": {name: float(_ZOOM * s / span.max()) for name, s in zip("xyz", span, strict=True)},
             "bgcolor": "rgba(0,0,0,0)",
             "camera": {"eye": {"x": 0.6, "y": -1.4, "z": 0.44}, "projection": {"type": "orthographic"}},
             "dragmode": "orbit",
@@ -120,9 +121,9 @@ def mode_figure(
                 "font": {"color": ink("light")},
                 "bgcolor": "#FFFFFF",
                 "buttons": [
-                    {"label": "▶ Play", "method": "animate", "args": [None, play]},
+                    {"label": "Play", "method": "animate", "args": [None, play]},
                     {
-                        "label": "⏸ Pause",
+                        "label": "Pause",
                         "method": "animate",
                         "args": [[None], {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}],
                     },

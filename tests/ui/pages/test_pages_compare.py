@@ -110,6 +110,7 @@ def test_an_uploaded_alloy(app: AppTest) -> None:
         ("alloy.cif", write_structure(alloy, "cif").encode(), "application/octet-stream")
     )
     app.run()
+    app.switch_page("pages/potentials/compare.py").run()  # an upload leads to the page of the structure
     app.button(key="compute_compare").click().run()
     assert not app.exception
     assert not app.error

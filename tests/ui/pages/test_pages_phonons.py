@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from sus2.lessons.first import neighborite
 from sus2.structures import write_structure
-from tests.ui.pages.test_pages import open_tab, opened, upload
+from tests.ui.pages.test_pages import open_tab, opened, script, upload
 
 
 def words(app: AppTest) -> str:
@@ -31,6 +31,7 @@ def test_an_imaginary_mode_is_followed_from_its_warning(app: AppTest) -> None:
     cubic: Atoms = neighborite()
     opened(app, "phonons", model="sus2-ionic-pbe")
     upload(app, "neighborite.cif", write_structure(cubic, "cif").encode())
+    app.switch_page(script("phonons")).run()  # an upload leads to the page of the structure
     app.button(key="compute_phonon_report").click().run()
     assert any("Imaginary modes" in w.value for w in app.warning)
     app.button(key="compute_follow_strongest").click().run()

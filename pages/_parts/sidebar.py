@@ -38,7 +38,8 @@ _STYLE = """<style>
 @media (max-width: 640px), (max-height: 800px) {
   [data-testid="stMainBlockContainer"] {padding-top: 2.6rem;}
   [data-testid="stMainBlockContainer"] h1 {font-size: 1.7rem; padding: .3rem 0;}
-  [data-testid="stLayoutWrapper"]:has(> :is(.st-key-headline, .st-key-trust)) {order: 1;}
+  [data-testid="stLayoutWrapper"]:has(> .st-key-headline) {order: 1;}
+  [data-testid="stLayoutWrapper"]:has(> .st-key-trust):has(~ * > .st-key-headline) {order: 1;}
   [data-testid="stLayoutWrapper"]:has(> .st-key-headline) ~ * {order: 2;}
   [data-testid="stLayoutWrapper"]:has(> .st-key-headline) + * {order: 0;}
 }

@@ -17,9 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sus2.derivatives.elastic_tensors import ElasticTensors, SoundSpeeds, christoffel, elastic_tensors
 from sus2.derivatives.lattice_dynamics import LatticeDynamics
-from sus2.derivatives.local_hessian import (
-    local_hessian,
-)
+from sus2.derivatives.local_hessian import LocalHessian, local_hessian  # noqa: F401  (of the inherited constructor)
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
 from sus2.structures import to_atoms

@@ -27,15 +27,15 @@ CHOSEN = (
     "cells: cell left-handed",
     "cells: the same place",
     "cells: counts 1000000",
-    "extended: pbc T T F",
-    "extended: a comment of braces",
-    "cif: occupancy 0.5",
-    "cif: symbol D",
-    "cif: symbol Na9+",
-    "cif: operation __import__('os'),y,z",
-    "cif: thousands of operations",
-    "json: deep list",
-    "json: occu",
+    "extended_xyz: pbc T T F",
+    "extended_xyz: a comment of braces",
+    "cif_files: occupancy 0.5",
+    "cif_files: symbol D",
+    "cif_files: symbol Na9+",
+    "cif_files: operation __import__('os'),y,z",
+    "cif_files: thousands of operations",
+    "json_files: deep list",
+    "json_files: occu",
     "bytes: in utf-16",
     "bytes: NUL bytes",
     "bytes: only a byte-order mark",
@@ -120,8 +120,8 @@ def test_files_of_the_corpus_end_as_a_sentence_or_a_crystal(app: AppTest) -> Non
     for start in CHOSEN:
         case = next((c for name, c in cases.items() if name.startswith(start)), None)
         if case is None:
-            assert start == "json: occu"
-            case = next(c for name, c in cases.items() if name.startswith("json: site occu"))
+            assert start == "json_files: occu"
+            case = next(c for name, c in cases.items() if name.startswith("json_files: site occu"))
         before = app.session_state["crystal_key"]
         upload(app, case.filename, case.make())
         if sentence(app) is not None:

@@ -167,6 +167,11 @@ def file_chosen(key: str) -> None:
     if key != box_key(key.rsplit("_", 1)[0]):
         return
     uploaded = st.session_state[key]
+    # A change of page registers the box anew and calls this again with the file that was read.
+    file = uploaded and (uploaded.file_id, uploaded.name, uploaded.size)
+    if file and file == st.session_state.get("file_read"):
+        return
+    st.session_state["file_read"] = file
     st.session_state.pop("upload_error", None)
     if uploaded is None:
         return

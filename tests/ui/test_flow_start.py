@@ -28,6 +28,7 @@ def test_a_dropped_file_fills_the_page_and_leaves_as_a_report(server: str, brows
     page.goto(f"{server}/?crystal=si&model=si-mlearn-pbe")
     plots = page.locator("[data-testid=stMain] .js-plotly-plot")
     plots.first.wait_for()
+    settled(page)
     box = plots.first.bounding_box()
     assert box is not None
     assert box["y"] + box["height"] <= 730, "on a low screen a plot is seen without scrolling"

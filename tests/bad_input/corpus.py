@@ -16,7 +16,12 @@ from tests.helpers_formats import CSCL
 
 FINDS = Path(__file__).parent / "finds"
 """Files that fuzzing found to break a parser, one folder for each kind."""
-KINDS = ("structure", "archive", "potential", "card", "config", "training", "reference", "born", "result")
+TOGETHER = (
+    ("structure",),
+    ("archive", "potential", "card", "config", "training", "reference", "born", "result"),
+)
+"""Kinds, as they share a process of readers."""
+KINDS = tuple(kind for kinds in TOGETHER for kind in kinds)
 PER_STRUCTURE, PER_POTENTIAL, PER_CARD, PER_CONFIG, PER_TRAINING, PER_REFERENCE, PER_RESULT = (
     75,
     260,

@@ -1,4 +1,4 @@
-"""Runs the corpus: one worker process for each kind, started again behind a case that ended it."""
+"""Runs the corpus in a few worker processes, each started again behind a case that ended it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +32,9 @@ class Outcome:
     events: tuple[str, ...] = ()
 
 
-def run_kind(kind: str, folder: Path) -> list[Outcome]:
-    """Every case of a kind, read in a process of its own in a new folder below `folder`."""
-    here = folder / kind
+def run_kinds(kinds: Sequence[str], folder: Path) -> list[Outcome]:
+    """Every case of some kinds, read in a process of its own in a new folder below `folder`."""
+    here = folder / "-".join(kinds)
     here.mkdir()
     environment = {
         **os.environ,
@@ -46,7 +47,7 @@ def run_kind(kind: str, folder: Path) -> list[Outcome]:
     first = 0
     while True:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.bad_input.worker", kind, str(first)],
+            [sys.executable, "-m", "tests.bad_input.worker", ",".join(kinds), str(first)],
             cwd=here,
             env=environment,
             capture_output=True,
@@ -62,7 +63,7 @@ def run_kind(kind: str, folder: Path) -> list[Outcome]:
             begun = None
             found.append(
                 Outcome(
-                    kind,
+                    content["kind"],
                     content["name"],
                     content["outcome"],
                     content["reason"],
@@ -75,7 +76,7 @@ def run_kind(kind: str, folder: Path) -> list[Outcome]:
             assert done.returncode == 0, done.stderr[-2000:]
             return found
         why = f"the process ended with {done.returncode} (-27: too much computing): {done.stderr[-1000:]}"
-        found.append(Outcome(kind, begun["name"], "died", why, float("nan"), float("nan")))
+        found.append(Outcome(begun["kind"], begun["name"], "died", why, float("nan"), float("nan")))
         first = begun["begin"] + 1
 
 
@@ -95,10 +96,12 @@ def report(outcomes: list[Outcome]) -> str:
 if __name__ == "__main__":
     import tempfile
 
-    from tests.bad_input.corpus import KINDS
+    from tests.bad_input.corpus import TOGETHER
 
     with tempfile.TemporaryDirectory() as place:
-        everything = [o for kind in (sys.argv[1:] or KINDS) for o in run_kind(kind, Path(place))]
+        everything = [
+            o for kinds in ([sys.argv[1:]] if sys.argv[1:] else TOGETHER) for o in run_kinds(kinds, Path(place))
+        ]
     print(report(everything))
     for o in everything:
         if o.outcome in ("fault", "died") or o.events:

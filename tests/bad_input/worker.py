@@ -1,6 +1,6 @@
-"""Reads the files of one kind of the corpus in a process that can neither hang nor grow, and says what came.
+"""Reads the files of some kinds of the corpus in a process that can neither hang nor grow, and says what came.
 
-Run as `python -m tests.bad_input.worker KIND FIRST`, in an empty folder: it begins with case number FIRST of its kind
+Run as `python -m tests.bad_input.worker KIND,KIND FIRST`, in an empty folder: it begins with case number FIRST of these
 and prints a JSON line when it begins a case and one when it ends it. A case that takes more than CASE_SECONDS of
 computing ends the process (SIGPROF); memory beyond MEMORY_MIB above that of the idle process is refused to it. An audit
 hook writes down every attempt to write a file outside the folder, to run a program, to unpickle or to connect.
@@ -259,7 +259,7 @@ def _read(case: Case, data: bytes) -> tuple[str, str]:
 
 
 def _warm(kind: str) -> None:
-    """Load what reading this kind needs, so that what a case opens and takes is its own."""
+    """Load what reading a kind needs, so that what a case opens and takes is its own."""
     if kind == "structure":
         for filename, data in bases.structures().values():
             _read(Case(kind, "", filename, lambda: b""), data)
@@ -279,12 +279,13 @@ def _status(name: str) -> int:
         return next(int(line.split()[1]) for line in file if line.startswith(f"{name}:"))
 
 
-def main(kind: str, first: int) -> None:
+def main(kinds: str, first: int) -> None:
     global _armed
     for name in ("load", "loads", "Unpickler"):
         setattr(pickle, name, _no_pickle)
-    cases = [c for c in corpus() if c.kind == kind]
-    _warm(kind)
+    cases = [c for c in corpus() if c.kind in kinds.split(",")]
+    for kind in kinds.split(","):
+        _warm(kind)
     sys.addaudithook(_audit)
     limit = _status("VmSize") * 1024 + MEMORY_MIB * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -295,7 +296,7 @@ def main(kind: str, first: int) -> None:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")  # begins the peak anew
         before = _status("VmRSS")
-        print(json.dumps({"begin": k, "name": case.name}), flush=True)
+        print(json.dumps({"begin": k, "kind": case.kind, "name": case.name}), flush=True)
         signal.setitimer(signal.ITIMER_PROF, CASE_SECONDS)
         _armed = []
         started = time.process_time()
@@ -303,13 +304,14 @@ def main(kind: str, first: int) -> None:
         seconds = time.process_time() - started
         done, _armed = _armed, None
         signal.setitimer(signal.ITIMER_PROF, 0.0)
-        own = {case.filename} if kind in ("config", "training") else set()
+        own = {case.filename} if case.kind in ("config", "training") else set()
         allowed = {f"writes {Path(_folder, name)}" for name in own}
         new = {p.name for p in Path(_folder).iterdir()} - own
         print(
             json.dumps(
                 {
                     "case": k,
+                    "kind": case.kind,
                     "name": case.name,
                     "outcome": outcome,
                     "reason": reason[:4000],

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from ase.build import bulk
 
 import sus2
+from sus2.cli.main import main
 from sus2.structures import sample, write_structure
 
 
-def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def program(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "sus2.cli", *arguments], cwd=root, capture_output=True, text=True, check=False
     )
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has loaded the libraries."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["sus2", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -28,7 +42,7 @@ def silicon(tmp_path: Path) -> str:
 
 
 def test_equation_of_state_to_the_last_digit(root: Path, silicon: str) -> None:
-    done = run(root, "eos", silicon, "--model", "si-mlearn-pbe", "--json")
+    done = program(root, "eos", silicon, "--model", "si-mlearn-pbe", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     from sus2.structures import read_structure
@@ -39,14 +53,14 @@ def test_equation_of_state_to_the_last_digit(root: Path, silicon: str) -> None:
         assert repr(value) in text
 
 
-def test_elastic_constants_and_phonons_to_the_last_digit(root: Path, silicon: str, tmp_path: Path) -> None:
+def test_elastic_constants_and_phonons_to_the_last_digit(silicon: str, tmp_path: Path) -> None:
     from sus2.structures import read_structure
 
     atoms = read_structure("si.cif", Path(silicon).read_bytes())
     potential = sus2.load("si-mlearn-pbe")
-    done = run(root, "elastic", silicon, "--json")
+    done = run("elastic", silicon, "--json")
     assert json.loads(done.stdout)["c_gpa"] == sus2.elastic(atoms, potential).c_gpa.tolist()
-    done = run(root, "phonons", silicon, "--json", "--output", str(tmp_path / "files"))
+    done = run("phonons", silicon, "--json", "--output", str(tmp_path / "files"))
     found = json.loads(done.stdout)
     assert found["stable"]
     result = sus2.phonons(atoms, potential)
@@ -55,28 +69,28 @@ def test_elastic_constants_and_phonons_to_the_last_digit(root: Path, silicon: st
     assert (tmp_path / "files" / "band.yaml").is_file()
 
 
-def test_thermal_properties_to_the_last_digit(root: Path) -> None:
-    done = run(root, "thermal", "si", "--json")
+def test_thermal_properties_to_the_last_digit() -> None:
+    done = run("thermal", "si", "--json")
     expected = sus2.thermal(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
     assert json.loads(done.stdout)["volumes_t_a3"] == expected.to_dict()["volumes_t_a3"]
-    assert "J/K/mol" in run(root, "thermal", "si", "--temperature", "500").stdout
+    assert "J/K/mol" in run("thermal", "si", "--temperature", "500").stdout
 
 
-def test_checks_set_the_exit_code(root: Path, silicon: str) -> None:
-    done = run(root, "check", silicon)
+def test_checks_set_the_exit_code(silicon: str) -> None:
+    done = run("check", silicon)
     assert done.returncode in (0, 1)
     assert "pass" in done.stdout
     assert ("fail" in {line.split()[0] for line in done.stdout.splitlines()}) == (done.returncode == 1)
 
 
-def test_relaxation_writes_the_structure(root: Path, silicon: str, tmp_path: Path) -> None:
-    done = run(root, "relax", silicon, "--output", str(tmp_path / "out.cif"))
+def test_relaxation_writes_the_structure(silicon: str, tmp_path: Path) -> None:
+    done = run("relax", silicon, "--output", str(tmp_path / "out.cif"))
     assert done.returncode == 0, done.stderr
     assert "Si" in (tmp_path / "out.cif").read_text()
 
 
-def test_models_are_listed(root: Path) -> None:
-    done = run(root, "models")
+def test_models_are_listed() -> None:
+    done = run("models")
     assert done.returncode == 0
     for card in sus2.models():
         assert card.name in done.stdout
@@ -91,19 +105,25 @@ def test_models_are_listed(root: Path) -> None:
         (("train", "missing.yaml"), "cannot be read"),
     ],
 )
-def test_errors_are_one_sentence(root: Path, arguments: tuple[str, ...], words: str) -> None:
-    done = run(root, *arguments)
+def test_errors_are_one_sentence(arguments: tuple[str, ...], words: str) -> None:
+    done = run(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.strip().count("\n") == 0
 
 
-def test_training_from_the_command_line(root: Path, tmp_path: Path) -> None:
+def test_the_program_ends_with_the_sentence_alone(root: Path) -> None:
+    done = program(root, "eos", "missing.cif")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == run("eos", "missing.cif").stderr
+
+
+def test_training_from_the_command_line(tmp_path: Path) -> None:
     from tests.training.fit.small_sets import config_file
 
     path = config_file(tmp_path, stages=[{"kind": "project"}])
-    done = run(root, "train", str(path), "--folder", str(tmp_path / "run"), "--threads", "1")
+    done = run("train", str(path), "--folder", str(tmp_path / "run"), "--threads", "1")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "small.mtp").is_file()
     assert "meV/atom" in done.stdout
@@ -115,8 +135,8 @@ def test_import_is_light(root: Path) -> None:
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
 
 
-def test_many_structures_give_a_line_each(root: Path, silicon: str) -> None:
-    done = run(root, "eos", silicon, "missing.cif", "si", "--model", "si-mlearn-pbe", "--json")
+def test_many_structures_give_a_line_each(silicon: str) -> None:
+    done = run("eos", silicon, "missing.cif", "si", "--model", "si-mlearn-pbe", "--json")
     assert done.returncode == 1
     first, second, third = (json.loads(line) for line in done.stdout.splitlines())
     assert "no file" in second["error"]
@@ -126,11 +146,9 @@ def test_many_structures_give_a_line_each(root: Path, silicon: str) -> None:
     )
 
 
-def test_settings_by_name(root: Path) -> None:
-    done = run(
-        root, "eos", "si", "--model", "si-mlearn-pbe", "--set", "n_points=7", "--set", "relax_ions=false", "--json"
-    )
+def test_settings_by_name() -> None:
+    done = run("eos", "si", "--model", "si-mlearn-pbe", "--set", "n_points=7", "--set", "relax_ions=false", "--json")
     assert len(json.loads(done.stdout)["volumes_a3"]) == 7
-    done = run(root, "eos", "si", "--set", "n_pints=7")
+    done = run("eos", "si", "--set", "n_pints=7")
     assert done.returncode == 2
     assert "n_points" in done.stderr

@@ -75,9 +75,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the app, started as `sus2 app` starts it, with a store of its own."""
+    """Address of the app, started as `sus2 app` starts it, with a store of its own; one for all tests in a browser."""
     cache = tmp_path_factory.mktemp("cache")
     if available():
         (cache / "kernels").symlink_to(cache_folder() / "kernels", target_is_directory=True)

@@ -11,17 +11,19 @@ from playwright.sync_api import Browser
 
 import sus2
 from sus2.structures import write_structure
+from tests.helpers_server import serving
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_link_opens_its_page_on_a_fresh_server(server: str, browser: Browser) -> None:
+def test_a_link_opens_its_page_on_a_fresh_server(root: Path, browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page()
-    page.goto(f"{server}/eos?crystal=cu")
-    page.get_by_role("heading", name="Equation of state").wait_for(timeout=60_000)
-    page.get_by_text("Copper", exact=True).first.wait_for(timeout=60_000)
-    assert page.get_by_text("Page not found").count() == 0
-    page.close()
+    with serving(root, tmp_path) as server:
+        page.goto(f"{server}/eos?crystal=cu")
+        page.get_by_role("heading", name="Equation of state").wait_for(timeout=60_000)
+        page.get_by_text("Copper", exact=True).first.wait_for(timeout=60_000)
+        assert page.get_by_text("Page not found").count() == 0
+        page.close()
 
 
 def test_upload_compute_and_read_the_numbers(server: str, browser: Browser, tmp_path: Path) -> None:

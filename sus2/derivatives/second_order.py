@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from sus2 import _moved
 from sus2.derivatives.elastic_tensors import ElasticTensors, SoundSpeeds, christoffel, elastic_tensors
 from sus2.derivatives.lattice_dynamics import LatticeDynamics
 from sus2.derivatives.local_hessian import LocalHessian, local_hessian  # noqa: F401  (of the inherited constructor)
@@ -167,3 +168,7 @@ def second_derivatives(atoms: Atoms | Structure, potential: Potential) -> Second
             "Second derivatives need a crystal that is periodic in three directions; give a cell and set pbc to True."
         )
     return SecondDerivatives(crystal, potential.name, local_hessian(crystal, potential))
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("derivatives.second_order", name)

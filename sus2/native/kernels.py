@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sus2 import _moved
 from sus2.errors import StructureError, Sus2Error
 from sus2.native.arrays import (
     NO_VOLUME,
@@ -368,3 +369,7 @@ def response(edges: Edges, jacobian: Array, head: Array, curvature: Array) -> Ar
         *map(pointer, (jacobian, head, curvature, out)),
     )
     return out
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("native.kernels", name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from sus2 import _moved
 from sus2.errors import StructureError
 from sus2.native.arrays import Structures
 from sus2.native.neighbours import Neighbours, neighbours
@@ -118,3 +120,7 @@ def pack(lists: Iterable[Neighbours], max_edges: int) -> Iterator[tuple[slice, l
         total += len(item.index_i)
     if group:
         yield slice(start, start + len(group)), group
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("potential.batch", name)

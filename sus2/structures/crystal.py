@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from sus2 import _moved
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures.symmetry import has_isotopes
@@ -284,3 +285,7 @@ def _from_pymatgen(structure: Any) -> Atoms:
     return Atoms(
         numbers=numbers, positions=structure.cart_coords, cell=structure.lattice.matrix, pbc=structure.lattice.pbc
     )
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("structures.crystal", name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
+from sus2 import _moved
 from sus2.figures.plain import joined, scatter, subplots
 from sus2.figures.theme import (
     BLUE,
@@ -180,3 +181,7 @@ def thermal_figure(
     style(fig, mode=mode, height=height)
     fig.update_xaxes(title_text="Temperature (K)")
     return fig
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("figures.properties.phonons", name)

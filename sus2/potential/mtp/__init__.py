@@ -5,6 +5,11 @@ doi 10.1073/pnas.2503439122): ``L``, ``scaling_map``, ``scal_coeffs`` and one sh
 The file does not name its elements; they are carried by a card beside it (see sus2.registry.load).
 """
 
+from __future__ import annotations
+
+from typing import Any
+
+from sus2 import _moved
 from sus2.potential.mtp.read import parse_mtp, read_mtp
 from sus2.potential.mtp.spec import ModelSpec, ScalingMap, check_graph, scaling_block
 from sus2.potential.mtp.write import format_mtp, write_mtp
@@ -19,3 +24,7 @@ __all__ = [
     "scaling_block",
     "write_mtp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("potential.mtp", name)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
-from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
@@ -19,16 +17,10 @@ from tests.potential.backends.test_torch_sweep import CASES, edges_of, structure
 
 
 @pytest.fixture(scope="module")
-def kernels() -> Iterator[ModuleType]:
+def kernels() -> ModuleType:
     if importlib.util.find_spec("triton") is None:
         require("Triton is not installed (it is built for Linux on x86-64 alone)")
-    patch = pytest.MonkeyPatch()
-    if not torch.cuda.is_available():
-        patch.setenv("TRITON_INTERPRET", "1")
-    sys.modules.pop("sus2.potential.backends.triton_kernels", None)
-    yield importlib.import_module("sus2.potential.backends.triton_kernels")
-    sys.modules.pop("sus2.potential.backends.triton_kernels", None)
-    patch.undo()
+    return importlib.import_module("sus2.potential.backends.triton_kernels")
 
 
 @pytest.fixture

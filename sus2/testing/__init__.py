@@ -20,7 +20,7 @@ Each law as a test of its own, with pytest::
         def atoms(self):
             return some_crystal()
 
-The numbers behind the verdicts are in sus2.testing.measures; `sus2.check` grades the same ones.
+The numbers behind the verdicts are the methods of sus2.testing.measures.Measures; `sus2.check` grades the same ones.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ its symmetry.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from ase import Atoms
@@ -19,16 +19,13 @@ from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.registry.external import wrap_calculator
 from sus2.structures import elements_of
-from sus2.testing import measures, structures
-from sus2.testing.measures import Deviation
+from sus2.testing import structures
+from sus2.testing.measures import Deviation, Measures
 from sus2.testing.tolerances import Tolerances
 
 AnyPotential: TypeAlias = Calculates | Calculator
 _DEFAULT: Final = Tolerances()
-
-
-def assert_shapes_and_sums(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require arrays of the right shapes, finite numbers, site energies that sum to the energy and no net force.
+_TAKES: Final = """
 
     Parameters
     ----------
@@ -39,8 +36,33 @@ def assert_shapes_and_sums(atoms: Atoms, potential: AnyPotential, tolerances: To
     tolerances
         What counts as rounding.
     """
-    crystal, p = _prepared(atoms, potential)
-    found = p.evaluate([crystal])
+
+
+class Law(Protocol):
+    """A function that raises AssertionError where a potential breaks a law."""
+
+    __name__: str
+
+    def __call__(self, atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = ...) -> None:
+        """Try the law."""
+
+
+def _law(require: Callable[[Measures, Tolerances], None]) -> Law:
+    """A law as users call it, with what all of them take in its docstring."""
+
+    def law(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
+        require(_prepared(atoms, potential), tolerances)
+
+    law.__name__, law.__qualname__ = require.__name__, require.__qualname__
+    law.__doc__ = f"{require.__doc__}{_TAKES}"
+    return law
+
+
+@_law
+def assert_shapes_and_sums(measured: Measures, tolerances: Tolerances) -> None:
+    """Require arrays of the right shapes, finite numbers, site energies that sum to the energy and no net force."""
+    crystal = measured.atoms
+    found = measured.potential.evaluate([crystal])
     _require(len(found) == 1, f"one structure gives {len(found)} results")
     r, n = found[0], len(crystal)
     shapes = {
@@ -59,206 +81,88 @@ def assert_shapes_and_sums(atoms: Atoms, potential: AnyPotential, tolerances: To
     _within(net, tolerances.force_ev_per_a, "the forces have a sum, per atom,", "eV/Å")
 
 
-def assert_rotation_invariant(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require the energy not to change, and forces and stress to rotate, as the crystal rotates.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    _compare(measures.rotation(crystal, p), tolerances, "rotated")
+@_law
+def assert_rotation_invariant(measured: Measures, tolerances: Tolerances) -> None:
+    """Require the energy not to change, and forces and stress to rotate, as the crystal rotates."""
+    _compare(measured.rotation(), tolerances, "rotated")
 
 
-def assert_translation_invariant(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require nothing to change as the crystal is shifted or its atoms are wrapped into the cell.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    _compare(measures.translation(crystal, p), tolerances, "shifted")
+@_law
+def assert_translation_invariant(measured: Measures, tolerances: Tolerances) -> None:
+    """Require nothing to change as the crystal is shifted or its atoms are wrapped into the cell."""
+    _compare(measured.translation(), tolerances, "shifted")
 
 
-def assert_permutation_invariant(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require nothing but the order of the results to change with the order of the atoms.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    _compare(measures.permutation(crystal, p), tolerances, "with its atoms in another order")
+@_law
+def assert_permutation_invariant(measured: Measures, tolerances: Tolerances) -> None:
+    """Require nothing but the order of the results to change with the order of the atoms."""
+    _compare(measured.permutation(), tolerances, "with its atoms in another order")
 
 
-def assert_extensive(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require a supercell to have the energy per atom, the forces and the stress of the cell.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    _compare(measures.extensivity(crystal, p, (2, 1, 2)), tolerances, "repeated")
+@_law
+def assert_extensive(measured: Measures, tolerances: Tolerances) -> None:
+    """Require a supercell to have the energy per atom, the forces and the stress of the cell."""
+    _compare(measured.extensivity((2, 1, 2)), tolerances, "repeated")
 
 
-def assert_forces(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require forces to be the negative slope of the energy.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    gap = measures.force_slope_ev_per_a(crystal, p)
+@_law
+def assert_forces(measured: Measures, tolerances: Tolerances) -> None:
+    """Require forces to be the negative slope of the energy."""
+    gap = measured.force_slope_ev_per_a()
     _within(gap, tolerances.force_slope_ev_per_a, "forces and slopes of the energy differ", "eV/Å")
 
 
-def assert_stress(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require the stress to be the slope of the energy by the strain, over the volume, positive in tension.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    gap = measures.stress_slope_gpa(crystal, p)
+@_law
+def assert_stress(measured: Measures, tolerances: Tolerances) -> None:
+    """Require the stress to be the slope of the energy by the strain, over the volume, positive in tension."""
+    gap = measured.stress_slope_gpa()
     _within(gap, tolerances.stress_slope_gpa, "stress and slope of the energy differ", "GPa")
 
 
-def assert_smooth_at_cutoff(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require energy and force of two atoms to have no jump from bonding distance to beyond the cutoff.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    _within(measures.jump_at_cutoff_ev(crystal, p), tolerances.jump_ev, "two atoms pulled apart see a jump", "eV")
+@_law
+def assert_smooth_at_cutoff(measured: Measures, tolerances: Tolerances) -> None:
+    """Require energy and force of two atoms to have no jump from bonding distance to beyond the cutoff."""
+    _within(measured.jump_at_cutoff_ev(), tolerances.jump_ev, "two atoms pulled apart see a jump", "eV")
 
 
-def assert_no_leak_across_a_batch(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require structures to have the same results alone, together and in another order.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    _compare(measures.leak_across_a_batch(crystal, p), tolerances, "beside other structures")
+@_law
+def assert_no_leak_across_a_batch(measured: Measures, tolerances: Tolerances) -> None:
+    """Require structures to have the same results alone, together and in another order."""
+    _compare(measured.leak_across_a_batch(), tolerances, "beside other structures")
 
 
-def assert_input_unchanged(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require an evaluation to leave the structure that it is given as it was.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    changed = measures.what_changed(crystal, p)
+@_law
+def assert_input_unchanged(measured: Measures, tolerances: Tolerances) -> None:
+    """Require an evaluation to leave the structure that it is given as it was."""
+    changed = measured.what_changed()
     _require(not changed, f"an evaluation changed {', '.join(changed)} of the structure that it was given")
 
 
-def assert_one_atom(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require one atom alone to have a finite energy and no force.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    (r,) = p.evaluate([structures.lone_atom(crystal, p)])
+@_law
+def assert_one_atom(measured: Measures, tolerances: Tolerances) -> None:
+    """Require one atom alone to have a finite energy and no force."""
+    alone = structures.lone_atom(measured.atoms, measured.potential)
+    (r,) = measured.potential.evaluate([alone])
     _require(bool(np.isfinite(r.energy_ev)), f"one atom alone has the energy {r.energy_ev}")
     _within(float(np.abs(r.forces_ev_per_a).max()), tolerances.force_ev_per_a, "one atom alone has a force", "eV/Å")
 
 
-def assert_calculator_agrees(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require the ASE calculator of the potential to give the numbers of its evaluation.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    _compare(measures.calculator_deviation(crystal, p), tolerances, "through its calculator")
+@_law
+def assert_calculator_agrees(measured: Measures, tolerances: Tolerances) -> None:
+    """Require the ASE calculator of the potential to give the numbers of its evaluation."""
+    _compare(measured.calculator_deviation(), tolerances, "through its calculator")
 
 
-def assert_unknown_element_refused(atoms: Atoms, potential: AnyPotential, tolerances: Tolerances = _DEFAULT) -> None:
-    """Require an element that the potential does not know to be refused in one sentence.
-
-    Parameters
-    ----------
-    atoms
-        The crystal.
-    potential
-        The potential.
-    tolerances
-        What counts as rounding.
-    """
-    crystal, p = _prepared(atoms, potential)
-    unknown = [s for s in chemical_symbols[1:] if s not in p.elements]
+@_law
+def assert_unknown_element_refused(measured: Measures, tolerances: Tolerances) -> None:
+    """Require an element that the potential does not know to be refused in one sentence."""
+    unknown = [s for s in chemical_symbols[1:] if s not in measured.potential.elements]
     if not unknown:
         return
+    crystal = measured.atoms.copy()
     crystal.symbols[0] = unknown[0]
     try:
-        p.evaluate([crystal])
+        measured.potential.evaluate([crystal])
     except Sus2Error:
         return
     except Exception as error:
@@ -266,7 +170,6 @@ def assert_unknown_element_refused(atoms: Atoms, potential: AnyPotential, tolera
     raise AssertionError(f"{unknown[0]} is not among the elements of the potential, which computes it all the same.")
 
 
-Law: TypeAlias = Callable[[Atoms, AnyPotential, Tolerances], None]
 CONTRACT: Final[dict[str, Law]] = {
     "shapes and sums": assert_shapes_and_sums,
     "rotation": assert_rotation_invariant,
@@ -306,13 +209,13 @@ def assert_contract(atoms: Atoms, potential: AnyPotential, tolerances: Tolerance
     _require(not broken, "the contract of a potential is broken:\n  " + "\n  ".join(broken))
 
 
-def _prepared(atoms: Atoms, potential: AnyPotential) -> tuple[Atoms, Calculates]:
+def _prepared(atoms: Atoms, potential: AnyPotential) -> Measures:
     """A crystal of several atoms with forces, and the potential behind the common interface."""
     crystal = structures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)))
     if isinstance(potential, Calculator):
         name = type(potential).__name__
-        return crystal, wrap_calculator(potential, name=name, elements=elements_of(crystal))
-    return crystal, potential
+        potential = wrap_calculator(potential, name=name, elements=elements_of(crystal))
+    return Measures(crystal, potential)
 
 
 def _compare(found: Deviation, tolerances: Tolerances, words: str) -> None:

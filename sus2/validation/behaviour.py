@@ -16,7 +16,8 @@ from ase.md.verlet import VelocityVerlet
 from sus2.checks import Check, Verdict, graded
 from sus2.potential.evaluation import Calculates
 from sus2.structures import elements_of
-from sus2.testing import measures, structures
+from sus2.testing import structures
+from sus2.testing.measures import Measures
 from sus2.types import Array
 from sus2.validation.result import Curve
 
@@ -32,10 +33,11 @@ def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
     """Forces and stress against fourth-order differences of the energy of a rattled crystal."""
     # One atom alone in its cell has no force, whatever the potential.
     crystal = structures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed)
+    measures = Measures(crystal, potential)
     return [
         graded(
             "Forces against energy",
-            measures.force_slope_ev_per_a(crystal, potential, seed),
+            measures.force_slope_ev_per_a(seed),
             "eV/Å",
             pass_limit=1e-4,
             warn_limit=1e-2,
@@ -43,7 +45,7 @@ def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
         ),
         graded(
             "Stress against energy",
-            measures.stress_slope_gpa(crystal, potential),
+            measures.stress_slope_gpa(),
             "GPa",
             pass_limit=1e-2,
             warn_limit=0.1,
@@ -55,10 +57,11 @@ def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
 def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
     """Rotation and permutation invariance, size extensivity, and two atoms far apart."""
     crystal = structures.rattled(atoms, seed)
-    rotated = measures.rotation(crystal, potential, seed)
-    reordered = measures.permutation(crystal, potential)
-    repeated = measures.extensivity(crystal, potential).energy_ev_per_atom
-    apart = measures.interaction_beyond_cutoff_ev(crystal, potential)
+    measures = Measures(crystal, potential)
+    rotated = measures.rotation(seed)
+    reordered = measures.permutation()
+    repeated = measures.extensivity().energy_ev_per_atom
+    apart = measures.interaction_beyond_cutoff_ev()
     meaning = "A potential that breaks this gives numbers that depend on how a file was written."
     return [
         graded(

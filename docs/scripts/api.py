@@ -27,6 +27,7 @@ TARGET = ROOT / "build" / "docs"
 NOT_IMPORTED = (
     "sus2.training.teachers.worker",
     "sus2.training.teachers.tensornet",
+    "sus2.training.teachers.half_edges",
     "sus2.training.teachers.nequix_worker",
     "sus2.training.teachers.second_opinion_worker",
     "sus2.training.teachers.sevennet_worker",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -154,36 +155,49 @@ class LatticeDynamics:
             raise Sus2Error("A q-point has coordinates that are not finite numbers; correct it.")
         step = max(1, _Q_CHUNK_ELEMENTS // max(per_q, len(self._half[0])))
         tensor = torch.as_tensor(q, device=self.local.vector.device)
-        yield from (tensor[k : k + step] for k in range(0, len(q), step))
+        yield from (tensor[k : k + step] for k in range(0, max(1, len(q)), step))
 
-    def _dynamical(self, q: torch.Tensor, gradient: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """D(q) (nq, 3N, 3N) and, if asked, dD/dq (nq, 3, 3N, 3N) with q in 1/A without 2 pi."""
-        vectors, blocks = self._half
+    def _each(
+        self, q_fractional: ArrayLike, per_q: int, compute: Callable[[torch.Tensor], tuple[Any, ...]]
+    ) -> tuple[NDArray, ...]:
+        """What `compute` gives for some points at a time, joined."""
+        parts = [compute(q) for q in self._chunks(q_fractional, per_q)]
+        return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
+
+    def _hermitian(self, re: torch.Tensor, im: torch.Tensor) -> torch.Tensor:
+        """(nq, 3N, 3N): sum over R of the blocks with factors (nq, nH), those of R and -R together."""
         n = 3 * len(self.atoms)
-        angle = 2.0 * torch.pi * q @ vectors.T
-        cos, sin = torch.cos(angle), torch.sin(angle)
+        blocks = self._half[1]
+        half = torch.complex(re @ blocks, im @ blocks).reshape(-1, n, n)
+        return half + half.mH
 
-        def hermitian(re: torch.Tensor, im: torch.Tensor) -> torch.Tensor:
-            half = torch.complex(re @ blocks, im @ blocks).reshape(-1, n, n)
-            return half + half.mH
+    def _angles(self, q: torch.Tensor) -> torch.Tensor:
+        return 2.0 * torch.pi * q @ self._half[0].T
 
-        # A lattice-periodic sum first; atom positions in the phases are a diagonal unitary transformation.
-        device = q.device
-        scaled = torch.as_tensor(self.atoms.cell.scaled_positions(self.atoms.positions), device=device)
+    def _turn(self, q: torch.Tensor) -> torch.Tensor:
+        """(nq, 3N, 3N): the positions of the atoms in the phases, a diagonal unitary transformation."""
+        scaled = torch.as_tensor(self.atoms.cell.scaled_positions(self.atoms.positions), device=q.device)
         phase = torch.exp(2j * torch.pi * (q @ scaled.T)).repeat_interleave(3, dim=1)
-        turn = phase.conj()[:, :, None] * phase[:, None, :]
-        periodic = hermitian(cos, sin)
-        dynamical = turn * periodic
-        if not gradient:
-            return dynamical, None
-        cartesian = vectors @ torch.as_tensor(self.atoms.cell.array, device=device)
-        x = torch.as_tensor(self.atoms.positions, device=device).repeat_interleave(3, dim=0)
+        return phase.conj()[:, :, None] * phase[:, None, :]
+
+    def _dynamical(self, q: torch.Tensor) -> torch.Tensor:
+        """D(q) (nq, 3N, 3N)."""
+        angle = self._angles(q)
+        return self._turn(q) * self._hermitian(torch.cos(angle), torch.sin(angle))
+
+    def _gradient(self, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """D(q) and dD/dq (nq, 3, 3N, 3N) with q in 1/A without 2 pi."""
+        angle = self._angles(q)
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        turn, periodic = self._turn(q), self._hermitian(cos, sin)
+        cartesian = self._half[0] @ torch.as_tensor(self.atoms.cell.array, device=q.device)
+        x = torch.as_tensor(self.atoms.positions, device=q.device).repeat_interleave(3, dim=0)
         out = []
         for axis in range(3):
             length = 2.0 * torch.pi * cartesian[:, axis]
             between = 2j * torch.pi * (x[None, :, axis] - x[:, None, axis])
-            out.append(turn * (hermitian(-sin * length, cos * length) + between * periodic))
-        return dynamical, torch.stack(out, dim=1)
+            out.append(turn * (self._hermitian(-sin * length, cos * length) + between * periodic))
+        return turn * periodic, torch.stack(out, dim=1)
 
     def dynamical_matrix(self, q_fractional: ArrayLike) -> ComplexArray:
         """The dynamical matrix.
@@ -208,8 +222,7 @@ class LatticeDynamics:
             q is not finite.
         """
         n = 3 * len(self.atoms)
-        parts = [as_numpy(self._dynamical(q, False)[0]) for q in self._chunks(q_fractional, n * n)]
-        return np.concatenate(parts) if parts else np.zeros((0, n, n), dtype=np.complex128)
+        return self._each(q_fractional, n * n, lambda q: (as_numpy(self._dynamical(q)),))[0]
 
     def dynamical_matrix_gradient(self, q_fractional: ArrayLike) -> ComplexArray:
         """Derivatives of the dynamical matrix by q along x, y, z.
@@ -225,12 +238,7 @@ class LatticeDynamics:
             (nq, 3, 3N, 3N), eV/(A amu), for q in 1/A without the factor 2 pi.
         """
         n = 3 * len(self.atoms)
-        parts = []
-        for q in self._chunks(q_fractional, 4 * n * n):
-            gradient = self._dynamical(q, True)[1]
-            assert gradient is not None
-            parts.append(as_numpy(gradient))
-        return np.concatenate(parts) if parts else np.zeros((0, 3, n, n), dtype=np.complex128)
+        return self._each(q_fractional, 4 * n * n, lambda q: (as_numpy(self._gradient(q)[1]),))[0]
 
     def frequencies_thz(self, q_fractional: ArrayLike) -> Array:
         """Phonon frequencies.
@@ -246,10 +254,8 @@ class LatticeDynamics:
             (nq, 3N) THz, ascending; imaginary ones as negative numbers.
         """
         n = 3 * len(self.atoms)
-        parts = [
-            as_numpy(torch.linalg.eigvalsh(self._dynamical(q, False)[0])) for q in self._chunks(q_fractional, n * n)
-        ]
-        return _to_thz(np.concatenate(parts) if parts else np.zeros((0, n)))
+        found = self._each(q_fractional, n * n, lambda q: (as_numpy(torch.linalg.eigvalsh(self._dynamical(q))),))
+        return _to_thz(found[0])
 
     def modes(self, q_fractional: ArrayLike) -> Modes:
         """Frequencies and mass-weighted eigenvectors.
@@ -265,12 +271,10 @@ class LatticeDynamics:
             Eigenvectors are columns of unit length, with phonopy's phases.
         """
         n = 3 * len(self.atoms)
-        values, vectors = [np.zeros((0, n))], [np.zeros((0, n, n), dtype=np.complex128)]
-        for q in self._chunks(q_fractional, 2 * n * n):
-            w, v = torch.linalg.eigh(self._dynamical(q, False)[0])
-            values.append(as_numpy(w))
-            vectors.append(as_numpy(v))
-        return Modes(_to_thz(np.concatenate(values)), np.concatenate(vectors))
+        values, vectors = self._each(
+            q_fractional, 2 * n * n, lambda q: tuple(map(as_numpy, torch.linalg.eigh(self._dynamical(q))))
+        )
+        return Modes(_to_thz(values), vectors)
 
     def group_velocities_thz_a(
         self,
@@ -303,10 +307,9 @@ class LatticeDynamics:
         """
         n = 3 * len(self.atoms)
         along = torch.as_tensor(unit_vectors(direction)[0])
-        out = [np.zeros((0, n, 3))]
-        for q in self._chunks(q_fractional, 6 * n * n):
-            d, gradient = self._dynamical(q, True)
-            assert gradient is not None
+
+        def velocities(q: torch.Tensor) -> tuple[Array]:
+            d, gradient = self._gradient(q)
             w, e = torch.linalg.eigh(d)
             projected = e.mH[:, None] @ gradient @ e[:, None]  # (nq, 3, 3N, 3N) in the basis of modes
             frequency = _to_thz(as_numpy(w))
@@ -319,8 +322,9 @@ class LatticeDynamics:
                     slope[iq, block] = as_numpy(torch.diagonal(u.mH @ inner @ u, dim1=1, dim2=2).real.T)
             speed = np.abs(frequency)
             speed[speed < floor_thz] = np.nan
-            out.append(slope * SQRT_EV_PER_AMU_A2_TO_THZ**2 / (2.0 * speed[:, :, None]))
-        return np.concatenate(out)
+            return (slope * SQRT_EV_PER_AMU_A2_TO_THZ**2 / (2.0 * speed[:, :, None]),)
+
+        return self._each(q_fractional, 6 * n * n, velocities)[0]
 
     def group_velocities_m_per_s(self, q_fractional: ArrayLike) -> Array:
         """Group velocities in m/s.

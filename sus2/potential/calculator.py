@@ -1,4 +1,4 @@
-"""The ASE calculator of a SUS2 potential."""
+"""ASE calculators of potentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from sus2.native.arrays import EdgeList, Structures
 from sus2.native.kernels import Kernel
-from sus2.potential.evaluation import split
+from sus2.potential.evaluation import Evaluation, split
 from sus2.potential.packed import pack_structures
 from sus2.potential.verlet_list import SkinList
 from sus2.types import Array
@@ -32,18 +32,20 @@ class ComputesArrays(Protocol):
     def compute(self, packed: Structures, *, edges: EdgeList | None = None) -> tuple[Array, Array, Array]: ...
 
 
-class Sus2Calculator(Calculator):
-    """Energy, forces, stress and site energies of a Potential, in ASE's units and signs.
+class EvaluationCalculator(Calculator):
+    """Energy, forces, stress and site energies of what has `evaluate`, in ASE's units and signs.
 
-    Steps of a relaxation or of molecular dynamics share one neighbour list with a skin (sus2.potential.verlet_list).
+    Parameters
+    ----------
+    potential
+        The potential.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
 
-    def __init__(self, potential: ComputesArrays) -> None:
+    def __init__(self, potential: Any) -> None:
         super().__init__()
         self.potential = potential
-        self.neighbour_list = SkinList(potential.cutoff)
 
     def calculate(
         self,
@@ -51,18 +53,44 @@ class Sus2Calculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
+        """Compute everything for the atoms, as ASE's calculators do."""
         super().calculate(atoms, list(properties), list(system_changes))
+        found = self._evaluation()
+        values: dict[str, Any] = {
+            "energy": found.energy_ev,
+            "free_energy": found.energy_ev,
+            "energies": found.energies_ev,
+            "forces": found.forces_ev_per_a,
+        }
+        # Without three lattice vectors there is no volume, hence no stress: ASE then says so itself.
+        if np.isfinite(found.stress_ev_per_a3).all():
+            values["stress"] = found.stress_ev_per_a3
+        self.results = {k: v for k, v in values.items() if k in self.implemented_properties}
+
+    def _evaluation(self) -> Evaluation:
+        found: list[Evaluation] = self.potential.evaluate([self.atoms])
+        return found[0]
+
+
+class Sus2Calculator(EvaluationCalculator):
+    """Energy, forces, stress and site energies of a Potential, in ASE's units and signs.
+
+    Steps of a relaxation or of molecular dynamics share one neighbour list with a skin (sus2.potential.verlet_list).
+
+    Parameters
+    ----------
+    potential
+        The potential.
+    """
+
+    potential: ComputesArrays
+
+    def __init__(self, potential: ComputesArrays) -> None:
+        super().__init__(potential)
+        self.neighbour_list = SkinList(potential.cutoff)
+
+    def _evaluation(self) -> Evaluation:
         packed = pack_structures([self.atoms], self.potential.elements)
         listed = len(packed.types) >= MIN_LISTED_ATOMS and self.potential.kernel is not None
         edges = self.neighbour_list.edges(packed) if listed else None
-        result = split(packed, *self.potential.compute(packed, edges=edges))[0]
-        values: dict[str, Any] = {
-            "energy": result.energy_ev,
-            "free_energy": result.energy_ev,
-            "energies": result.energies_ev,
-            "forces": result.forces_ev_per_a,
-        }
-        # Without three lattice vectors there is no volume, hence no stress: ASE then says so itself.
-        if np.isfinite(result.stress_ev_per_a3).all():
-            values["stress"] = result.stress_ev_per_a3
-        self.results = values
+        return split(packed, *self.potential.compute(packed, edges=edges))[0]

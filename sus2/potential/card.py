@@ -93,6 +93,36 @@ class Card(BaseModel):
         return value
 
 
+class OfCard:
+    """What a potential says of itself by its card.
+
+    Attributes
+    ----------
+    card
+        The card.
+    """
+
+    card: Card
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {len(self.elements)} elements, {self.functional})"
+
+    @property
+    def name(self) -> str:
+        """The name on its card."""
+        return self.card.name
+
+    @property
+    def functional(self) -> str:
+        """The density functional whose energies it was fitted to."""
+        return self.card.functional
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols in type order."""
+        return self.card.elements
+
+
 def read_card(path: str | Path) -> Card:
     """Read a card; raises PotentialFileError with one sentence that names the key."""
     path = Path(path)

@@ -16,7 +16,7 @@ from sus2.native import kernels
 from sus2.native.arrays import CloseEdges, EdgeList, Edges, Structures
 from sus2.native.build import available
 from sus2.potential.calculator import Sus2Calculator
-from sus2.potential.card import Card
+from sus2.potential.card import Card, OfCard
 from sus2.potential.evaluation import Evaluation, split
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.packed import pack_structures
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_EDGES_PER_CHUNK = 100_000
 
 
-class Potential:
+class Potential(OfCard):
     """A SUS2 potential ready for use; make one with sus2.load.
 
     On a CPU the fused kernels compute energies and first derivatives; elsewhere, and where no compiler is found,
@@ -64,23 +64,6 @@ class Potential:
     def __reduce__(self) -> tuple[Any, ...]:
         # Compiled kernels do not travel between processes: they are bound again where they arrive.
         return _rebuild, (type(self), self.spec, self.card, self._device, self._precision)
-
-    def __repr__(self) -> str:
-        return f"Potential({self.name!r}, {len(self.elements)} elements, {self.functional})"
-
-    @property
-    def name(self) -> str:
-        return self.card.name
-
-    @property
-    def functional(self) -> str:
-        """The density functional whose energies it was fitted to."""
-        return self.card.functional
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Chemical symbols in type order."""
-        return self.card.elements
 
     @property
     def cutoff(self) -> float:

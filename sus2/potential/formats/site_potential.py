@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
 import torch
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator
 from torch import Tensor
 
 from sus2.errors import Sus2Error
 from sus2.native.neighbours import neighbours
 from sus2.potential.batch import build_batch, pack
-from sus2.potential.card import Card
+from sus2.potential.calculator import EvaluationCalculator
+from sus2.potential.card import Card, OfCard
 from sus2.potential.evaluation import Evaluation
 from sus2.potential.model import energy_forces_virial
 from sus2.structures import to_atoms
@@ -37,7 +37,7 @@ class SiteEnergies(Protocol):
         ...
 
 
-class SitePotential:
+class SitePotential(OfCard):
     """A file of another program as a potential for every property and comparison.
 
     It meets sus2.potential.evaluation.Calculates. First derivatives are exact, by reverse differentiation; second
@@ -54,24 +54,6 @@ class SitePotential:
     def __init__(self, form: SiteEnergies, card: Card) -> None:
         self.form = form
         self.card = card
-
-    def __repr__(self) -> str:
-        return f"SitePotential({self.name!r}, {len(self.elements)} elements, {self.functional})"
-
-    @property
-    def name(self) -> str:
-        """The name on its card."""
-        return self.card.name
-
-    @property
-    def functional(self) -> str:
-        """The density functional whose energies it was fitted to."""
-        return self.card.functional
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Chemical symbols in type order."""
-        return self.card.elements
 
     @property
     def cutoff(self) -> float:
@@ -116,34 +98,4 @@ class SitePotential:
 
     def calculator(self) -> Calculator:
         """An ASE calculator of this potential."""
-        return SiteCalculator(self)
-
-
-class SiteCalculator(Calculator):
-    """Energy, forces, stress and site energies of a SitePotential, in ASE's units and signs."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
-
-    def __init__(self, potential: SitePotential) -> None:
-        super().__init__()
-        self.potential = potential
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Compute everything for the atoms, as ASE's calculators do."""
-        super().calculate(atoms, list(properties), list(system_changes))
-        (result,) = self.potential.evaluate([self.atoms])
-        values: dict[str, Any] = {
-            "energy": result.energy_ev,
-            "free_energy": result.energy_ev,
-            "energies": result.energies_ev,
-            "forces": result.forces_ev_per_a,
-        }
-        # Without three lattice vectors there is no volume, hence no stress: ASE then says so itself.
-        if np.isfinite(result.stress_ev_per_a3).all():
-            values["stress"] = result.stress_ev_per_a3
-        self.results = values
+        return EvaluationCalculator(self)

@@ -29,13 +29,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 from e3nn import o3  # type: ignore[import-not-found]
+from half_edges import (  # type: ignore[import-not-found]  # beside this script
+    PBC,
+    Batch,
+    Crystal,
+    HalfEdges,
+    Label,
+    half_edges,
+    in_batches,
+)
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
-PBC = np.array([1, 1, 1], dtype=np.int64)
 HARMONICS = (0, 1, 2, 3)
-Crystal = tuple[np.ndarray, np.ndarray, np.ndarray]
-Label = tuple[float, np.ndarray, np.ndarray]
-HalfEdges = tuple[np.ndarray, np.ndarray, np.ndarray]
 # Atoms squared in one batch: it bounds the pairs of atoms, which take the memory.
 BATCH = 400
 
@@ -58,19 +63,6 @@ def published(path: Path) -> tuple[Any, dict[str, Any]]:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model, config
-
-
-def half_edges(positions: np.ndarray, cell: np.ndarray, cutoff: float) -> HalfEdges:
-    """First and second atom and vector of each edge, every edge in one direction only."""
-    i, j, images, distance = find_points_in_spheres(
-        np.ascontiguousarray(positions), np.ascontiguousarray(positions), r=cutoff, pbc=PBC,
-        lattice=np.ascontiguousarray(cell), tol=1e-8,
-    )  # fmt: skip
-    images = images.astype(np.int64)
-    order = images[:, 0] * 1_000_000 + images[:, 1] * 1000 + images[:, 2]
-    keep = (i < j) | ((i == j) & (order > 0) & (distance > 1e-8))
-    i, j, images = i[keep], j[keep], images[keep]
-    return i, j, positions[j] - positions[i] + images @ cell
 
 
 def linear_blocks(linear: Any, dtype: torch.dtype) -> dict[int, torch.Tensor]:
@@ -238,58 +230,22 @@ class Teacher:
     def evaluate(self, structures: Sequence[Crystal], batch: int = BATCH) -> list[Label]:
         """(atomic numbers, positions, cell) of each structure -> (energy, forces, Voigt stress)."""
         edges = [half_edges(positions, cell, self.cutoff) for _, positions, cell in structures]
-        order = sorted(range(len(structures)), key=lambda k: (len(structures[k][0]), len(edges[k][0])))
-        results: dict[int, Label] = {}
-        chunk: list[int] = []
-        total = 0
-        for k in order:
-            cost = len(structures[k][0]) ** 2
-            if chunk and total + cost > batch:
-                results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
-                chunk, total = [], 0
-            chunk.append(k)
-            total += cost
-        results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
-        return [results[k] for k in range(len(structures))]
+        sizes = [len(numbers) for numbers, _, _ in structures]
+        order = sorted(range(len(structures)), key=lambda k: (sizes[k], len(edges[k][0])))
+        return in_batches(
+            len(structures),
+            order,
+            [size**2 for size in sizes],
+            batch,
+            lambda chosen: self._chunk([structures[k] for k in chosen], [edges[k] for k in chosen]),
+        )
 
-    def _chunk(self, structures: Sequence[Crystal], edges: list[HalfEdges], chosen: list[int]) -> list[Label]:
-        pair, first, second, owners, edge_i, edge_j = [], [], [], [], [], []
-        atoms = pairs = 0
-        for index, k in enumerate(chosen):
-            i, j, _ = edges[k]
-            size = len(structures[k][0])
-            codes, inverse = np.unique(i * size + j, return_inverse=True)
-            pair.append(inverse.reshape(-1) + pairs)
-            first.append(codes // size + atoms)
-            second.append(codes % size + atoms)
-            owners.append(np.full(len(i), index))
-            edge_i.append(i + atoms)
-            edge_j.append(j + atoms)
-            atoms += size
-            pairs += len(codes)
-        kinds = self.index[np.concatenate([structures[k][0] for k in chosen])]
-        vector_all = np.concatenate([edges[k][2] for k in chosen])
-        joined = [np.concatenate(x).astype(np.int64) for x in (pair, first, second)]
-        graph = Graph(joined[0], joined[1], joined[2], atoms, self.parity)
-        vectors = torch.tensor(vector_all, dtype=self.dtype, requires_grad=True)
-        energies = self.energies(torch.from_numpy(kinds), vectors, graph)
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-        slope = gradient.double().numpy()
-        forces = np.zeros((atoms, 3))
-        np.add.at(forces, np.concatenate(edge_i), slope)
-        np.add.at(forces, np.concatenate(edge_j), -slope)
-        virial = np.zeros((len(chosen), 3, 3))
-        np.add.at(virial, np.concatenate(owners), vector_all[:, :, None] * slope[:, None, :])
-        atomic = energies.detach().double().numpy() + self.references[kinds]
-        results, start = [], 0
-        for index, k in enumerate(chosen):
-            rows = slice(start, start + len(structures[k][0]))
-            start = rows.stop
-            v = virial[index] / abs(np.linalg.det(structures[k][2]))
-            v = 0.5 * (v + v.T)
-            stress = np.array([v[0, 0], v[1, 1], v[2, 2], v[1, 2], v[0, 2], v[0, 1]])
-            results.append((float(atomic[rows].sum()), forces[rows], stress))
-        return results
+    def _chunk(self, crystals: list[Crystal], edges: list[HalfEdges]) -> list[Label]:
+        batch = Batch.of(crystals, edges)
+        kinds = self.index[batch.kinds]
+        graph = Graph(batch.pair, batch.first, batch.second, len(kinds), self.parity)
+        elements = torch.from_numpy(kinds)
+        return batch.labels(lambda v: self.energies(elements, v, graph), self.references[kinds], self.dtype)
 
 
 def label(teacher: Teacher, source: Path, target: Path) -> int:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator
 
 from sus2.errors import DataError, Sus2Error, UnknownElementError, printable
+from sus2.potential.calculator import EvaluationCalculator
 from sus2.potential.evaluation import Evaluation
 from sus2.structures import elements_of, to_atoms
 from sus2.training.data.reference_sets import shared_root
@@ -244,36 +245,17 @@ class RemoteTeacher:
 
     def calculator(self) -> Calculator:
         """An ASE calculator that asks it for one structure at a time."""
-        return EvaluationCalculator(self)
+        return RemoteCalculator(self)
 
     def close(self) -> None:
         """End its process."""
         self.link.close()
 
 
-class EvaluationCalculator(Calculator):
-    """The ASE calculator of anything that has `evaluate`."""
+class RemoteCalculator(EvaluationCalculator):
+    """The ASE calculator of a teacher, which gives no site energies."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
-
-    def __init__(self, potential: RemoteTeacher) -> None:
-        super().__init__()
-        self.potential = potential
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Fill `results` for one structure."""
-        super().calculate(atoms, list(properties), list(system_changes))
-        found = self.potential.evaluate([self.atoms])[0]
-        self.results = {
-            "energy": found.energy_ev,
-            "forces": found.forces_ev_per_a,
-            "stress": found.stress_ev_per_a3,
-        }
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
 
 def remote_teacher(name: str) -> dict[str, RemoteTeacher]:

@@ -17,15 +17,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import matgl
 import numpy as np
 import torch
-from pymatgen.optimization.neighbors import find_points_in_spheres
-
-PBC = np.array([1, 1, 1], dtype=np.int64)
-
-Crystal = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-Label = tuple[float, np.ndarray, np.ndarray]
-
-HalfEdges = tuple[np.ndarray, np.ndarray, np.ndarray]
+from half_edges import (  # type: ignore[import-not-found]  # beside this script
+    Batch,
+    Crystal,
+    HalfEdges,
+    Label,
+    half_edges,
+    in_batches,
+)
 
 
 class Teacher:
@@ -58,16 +57,6 @@ class Teacher:
             torch.cat([layer.weight, layer.bias[:, None]], dim=1).T.contiguous()
             for layer in (embedding.distance_proj1, embedding.distance_proj2, embedding.distance_proj3)
         ]
-
-    def half_edges(self, positions: np.ndarray, cell: np.ndarray) -> HalfEdges:
-        i, j, images, distance = find_points_in_spheres(
-            positions, positions, r=self.cutoff, pbc=PBC, lattice=np.ascontiguousarray(cell), tol=1e-8
-        )
-        images = images.astype(np.int64)
-        first = images[:, 0] * 1_000_000 + images[:, 1] * 1000 + images[:, 2]
-        keep = (i < j) | ((i == j) & (first > 0) & (distance > 1e-8))
-        i, j, images = i[keep], j[keep], images[keep]
-        return i, j, positions[j] - positions[i] + images @ cell
 
     def energy(
         self, types: torch.Tensor, vectors: torch.Tensor, pair: torch.Tensor, pairs: torch.Tensor
@@ -129,60 +118,24 @@ class Teacher:
 
     def evaluate(self, structures: list[Crystal]) -> list[Label]:
         """(types, positions, cell) of each structure -> (energy, forces, Voigt stress)."""
-        edges = [self.half_edges(positions, cell) for _, positions, cell in structures]
-        order = sorted(range(len(structures)), key=lambda k: len(edges[k][0]))
-        results: dict[int, Label] = {}
-        chunk: list[int] = []
-        total = 0
-        for k in order:
-            if chunk and total + len(edges[k][0]) > self.chunk_edges:
-                results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
-                chunk, total = [], 0
-            chunk.append(k)
-            total += len(edges[k][0])
-        results.update(zip(chunk, self._chunk(structures, edges, chunk), strict=True))
-        return [results[k] for k in range(len(structures))]
-
-    def _chunk(self, structures: list[Crystal], edges: list[HalfEdges], chosen: list[int]) -> list[Label]:
-        pair, pairs, owners, edge_i, edge_j = [], [], [], [], []
-        atoms_before, pairs_before = 0, 0
-        for index, k in enumerate(chosen):
-            i, j, _ = edges[k]
-            size = len(structures[k][0])
-            codes, inverse = np.unique(i * size + j, return_inverse=True)
-            pair.append(inverse + pairs_before)
-            pairs.append(np.stack([codes // size, codes % size]) + atoms_before)
-            owners.append(np.full(len(i), index))
-            edge_i.append(i + atoms_before)
-            edge_j.append(j + atoms_before)
-            atoms_before += size
-            pairs_before += len(codes)
-        kinds_all = np.concatenate([structures[k][0] for k in chosen])
-        vector_all = np.concatenate([edges[k][2] for k in chosen])
-        vectors = torch.tensor(vector_all, dtype=self.dtype, requires_grad=True)
-        energies = self.energy(
-            torch.from_numpy(kinds_all),
-            vectors,
-            torch.from_numpy(np.concatenate(pair)),
-            torch.from_numpy(np.concatenate(pairs, axis=1)),
+        edges = [half_edges(positions, cell, self.cutoff) for _, positions, cell in structures]
+        cost = [len(i) for i, _, _ in edges]
+        return in_batches(
+            len(structures),
+            sorted(range(len(structures)), key=cost.__getitem__),
+            cost,
+            self.chunk_edges,
+            lambda chosen: self._chunk([structures[k] for k in chosen], [edges[k] for k in chosen]),
         )
-        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
-        slope = gradient.double().numpy()
-        forces = np.zeros((atoms_before, 3))
-        np.add.at(forces, np.concatenate(edge_i), slope)
-        np.add.at(forces, np.concatenate(edge_j), -slope)
-        virial = np.zeros((len(chosen), 3, 3))
-        np.add.at(virial, np.concatenate(owners), vector_all[:, :, None] * slope[:, None, :])
-        atomic = energies.detach().double().numpy() + self.offsets[kinds_all]
-        results, start = [], 0
-        for index, k in enumerate(chosen):
-            rows = slice(start, start + len(structures[k][0]))
-            start = rows.stop
-            v = virial[index] / abs(np.linalg.det(structures[k][2]))
-            v = 0.5 * (v + v.T)
-            stress = np.array([v[0, 0], v[1, 1], v[2, 2], v[1, 2], v[0, 2], v[0, 1]])
-            results.append((float(atomic[rows].sum()) + self.mean, forces[rows], stress))
-        return results
+
+    def _chunk(self, crystals: list[Crystal], edges: list[HalfEdges]) -> list[Label]:
+        batch = Batch.of(crystals, edges)
+        types, pair = torch.from_numpy(batch.kinds), torch.from_numpy(batch.pair)
+        pairs = torch.from_numpy(np.stack([batch.first, batch.second]))
+        found = batch.labels(
+            lambda vectors: self.energy(types, vectors, pair, pairs), self.offsets[batch.kinds], self.dtype
+        )
+        return [(energy + self.mean, forces, stress) for energy, forces, stress in found]
 
 
 def matrix(parts: torch.Tensor) -> torch.Tensor:

@@ -26,8 +26,22 @@ SOUND_RANGE_PERCENT = 6.0
 
 @dataclass(frozen=True, eq=False)
 class EnergyCurve:
-    """E(V) of a crystal scaled uniformly, per atom: volumes_a3 (n,) ascending, energies_ev (n,) above the lowest point,
-    pressures_gpa (n,) from the stress; fit: of the volumes within 6 % of the minimum (per atom, Birch-Murnaghan).
+    """E(V) of a crystal scaled uniformly, per atom.
+
+    Attributes
+    ----------
+    potential_name
+        Of the potential.
+    formula
+        Of the crystal.
+    volumes_a3
+        (n,) angstrom^3/atom, ascending.
+    energies_ev
+        (n,) eV/atom above the lowest point.
+    pressures_gpa
+        (n,) from the stress.
+    fit
+        Of the volumes within 6 % of the minimum, per atom (Birch-Murnaghan).
     """
 
     potential_name: str
@@ -44,15 +58,48 @@ class EnergyCurve:
         return int(((e[1:-1] < e[:-2]) & (e[1:-1] < e[2:])).sum())
 
     def energy_ev(self, volume_a3: float) -> float:
-        """Energy at a volume, between the points along the slopes that the pressure gives (cubic Hermite)."""
+        """Energy at a volume, between the points along the slopes that the pressure gives (cubic Hermite).
+
+        Parameters
+        ----------
+        volume_a3
+            Angstrom^3/atom.
+
+        Returns
+        -------
+        float
+            eV/atom above the lowest point.
+        """
         return float(self._hermite(volume_a3)[0])
 
     def pressure_gpa(self, volume_a3: float) -> float:
-        """-dE/dV there."""
+        """Pressure -dE/dV at a volume.
+
+        Parameters
+        ----------
+        volume_a3
+            Angstrom^3/atom.
+
+        Returns
+        -------
+        float
+            GPa.
+        """
         return -float(self._hermite(volume_a3)[1]) * EV_PER_A3_TO_GPA
 
     def bulk_modulus_gpa(self, volume_a3: float) -> float:
-        """-V dP/dV there; negative where the crystal would fall apart by itself."""
+        """Bulk modulus -V dP/dV at a volume.
+
+        Parameters
+        ----------
+        volume_a3
+            Angstrom^3/atom.
+
+        Returns
+        -------
+        float
+            GPa; negative where the crystal would fall apart by itself.
+        """
         return float(self._hermite(volume_a3)[2]) * volume_a3 * EV_PER_A3_TO_GPA
 
     def _hermite(self, volume_a3: float) -> tuple[float, float, float]:
@@ -67,10 +114,26 @@ class EnergyCurve:
 
 @dataclass(frozen=True, eq=False)
 class FitRanges:
-    """The fit to 11 points within +- each of ranges_percent (n,) of the volume; nan where there is none.
+    """Fits to 11 points within narrow and wide ranges of the volume; nan where there is none.
 
-    b0_gpa, b0_prime (n,): with their standard errors; reference: the fit at 6 % in float64; problems: why there is
-    no fit, one sentence for each range that failed.
+    Attributes
+    ----------
+    precision
+        Of the energies: "float64" or "float32".
+    ranges_percent
+        (n,) half widths of the ranges, percent of the volume.
+    b0_gpa
+        (n,) bulk moduli.
+    b0_gpa_error
+        (n,) their standard errors.
+    b0_prime
+        (n,) their pressure derivatives.
+    b0_prime_error
+        (n,) standard errors of these.
+    reference
+        The fit at 6 % in float64.
+    problems
+        Why there is no fit, one sentence for each range that failed.
     """
 
     precision: Precision
@@ -92,9 +155,40 @@ def energy_curve(
     n_points: int = 121,
     progress: Progress | None = None,
 ) -> EnergyCurve:
-    """Relax a crystal and scale it to volumes between smallest and largest times its own, keeping its shape and sites.
+    """Relax a crystal and scale it to smaller and larger volumes, keeping its shape and sites.
 
-    Raises StructureError, UnknownElementError, ConvergenceError, CancelledError, Sus2Error (limits not around 1).
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    smallest
+        Smallest volume, in units of that at rest.
+    largest
+        Largest volume, likewise.
+    n_points
+        Number of volumes.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    EnergyCurve
+        Per atom.
+
+    Raises
+    ------
+    StructureError
+        The crystal cannot be used.
+    UnknownElementError
+        An element that the potential does not know.
+    ConvergenceError
+        The relaxation did not converge.
+    CancelledError
+        It was stopped.
+    Sus2Error
+        Limits that are not around 1.
     """
     if not 0.3 <= smallest < 0.94 or not 1.06 < largest <= 5.0:
         raise Sus2Error("The volumes must run from below 0.94 to above 1.06 of that at rest.")
@@ -129,10 +223,40 @@ def fit_ranges(
     ranges_percent: Sequence[float] = RANGES_PERCENT,
     progress: Progress | None = None,
 ) -> tuple[FitRanges, ...]:
-    """sus2.eos of the relaxed crystal over narrow and wide ranges of volume, once in each of `precisions`.
+    """Fit sus2.eos of the relaxed crystal over narrow and wide ranges of volume, once in each precision.
 
-    The crystal is relaxed in float64, so that only the curve itself is computed in the other precision. Raises
-    StructureError, UnknownElementError, ConvergenceError, CancelledError, Sus2Error.
+    The crystal is relaxed in float64, so that only the curve itself is computed in the other precision.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    precisions
+        Of the energies of the curve.
+    ranges_percent
+        Half widths of the ranges, percent of the volume.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    tuple of FitRanges
+        One for each precision.
+
+    Raises
+    ------
+    StructureError
+        The crystal cannot be used.
+    UnknownElementError
+        An element that the potential does not know.
+    ConvergenceError
+        The relaxation did not converge.
+    CancelledError
+        It was stopped.
+    Sus2Error
+        Another precision.
     """
     rest = relax(atoms, potential, progress=progress).require_converged().atoms
     reference = eos(rest, potential, relaxed=True, volume_range=SOUND_RANGE_PERCENT / 100.0).fit
@@ -171,7 +295,22 @@ def fit_ranges(
 
 
 def equation_of(fit: EosFit, b0_prime: float, volumes_a3: ArrayLike) -> tuple[Array, Array]:
-    """Energy above the minimum (eV) and pressure (GPa) at volumes (n,) for V0 and B0 of a fit and another B0'."""
+    """Vinet's equation with V0 and B0 of a fit and another B0'.
+
+    Parameters
+    ----------
+    fit
+        With V0 and B0.
+    b0_prime
+        Pressure derivative of the bulk modulus.
+    volumes_a3
+        (n,) angstrom^3.
+
+    Returns
+    -------
+    tuple of ndarray
+        (n,) energies above the minimum, eV, and (n,) pressures, GPa.
+    """
     v = np.asarray(volumes_a3, dtype=np.float64)
     model = MODELS["vinet"]
     b0 = fit.b0_gpa * GPA_TO_EV_PER_A3

@@ -42,19 +42,47 @@ VOLUMES: Final = (
 
 
 def neighborite() -> Atoms:
-    """Cubic NaMgF3, the crystal that lesson 5 opens with: Na in the corners, Mg in the centre, F in the faces."""
+    """Cubic NaMgF3, the crystal that lesson 5 opens with: Na in the corners, Mg in the centre, F in the faces.
+
+    Returns
+    -------
+    Atoms
+        Five atoms.
+    """
     sites = [(0.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, 0.5, 0.0), (0.5, 0.0, 0.5), (0.0, 0.5, 0.5)]
     return Atoms("NaMgF3", scaled_positions=sites, cell=[3.90] * 3, pbc=True)
 
 
 def cauchy_arguments(model: Any) -> dict[str, Any]:
-    """Arguments of cauchy() in lesson 3; model: a potential or what stands for one."""
+    """Arguments of cauchy() in lesson 3.
+
+    Parameters
+    ----------
+    model
+        A potential, or what stands for one.
+
+    Returns
+    -------
+    dict
+        By name.
+    """
     keys = [k for row in BONDING.values() for k in row]
     return {"crystals": {sample(k).name: sample(k).atoms() for k in keys}, "potential": model}
 
 
 def volumes_arguments(model: Any) -> dict[str, Any]:
-    """Arguments of functional_volumes() in lesson 6; model(name) gives a potential or what stands for one."""
+    """Arguments of functional_volumes() in lesson 6.
+
+    Parameters
+    ----------
+    model
+        model(name) gives a potential, or what stands for one.
+
+    Returns
+    -------
+    dict
+        By name.
+    """
     return {
         "labels": [sample(k).name for _, k in VOLUMES],
         "crystals": [sample(k).atoms() for _, k in VOLUMES],
@@ -64,18 +92,46 @@ def volumes_arguments(model: Any) -> dict[str, Any]:
 
 
 def trust_arguments(model: Any) -> dict[str, Any]:
-    """Arguments of trust_study() in lesson 7; model(name) gives a potential or what stands for one."""
+    """Arguments of trust_study() in lesson 7.
+
+    Parameters
+    ----------
+    model
+        model(name) gives a potential, or what stands for one.
+
+    Returns
+    -------
+    dict
+        By name.
+    """
     crystals = {sample(k).name: sample(k).atoms() for k in TRUSTED}
     return {"crystals": crystals, "potential": model(UNIVERSAL_MODEL)}
 
 
 def squeezed_arguments(model: Any) -> dict[str, Any]:
-    """Arguments of grades_when_squeezed() in lesson 7."""
+    """Arguments of grades_when_squeezed() in lesson 7.
+
+    Parameters
+    ----------
+    model
+        model(name) gives a potential, or what stands for one.
+
+    Returns
+    -------
+    dict
+        By name.
+    """
     return {"atoms": sample("cu").atoms(), "potential": model(UNIVERSAL_MODEL), "ratios": list(SQUEEZED)}
 
 
 def lesson_calculations() -> list[Calculation]:
-    """What the lessons ask at their first view; those whose potentials are not installed are left out."""
+    """What the lessons ask at their first view.
+
+    Returns
+    -------
+    list of Calculation
+        Those whose potentials are installed.
+    """
     cards = {card.name: card for card in models()}
 
     def model(name: str) -> PotentialRef:

@@ -24,11 +24,36 @@ from sus2.units import EV_PER_A3_TO_GPA
 class FunctionalChange:
     """One crystal in two functionals, from sus2.comparison.compare and at a row of volumes that both share.
 
-    functionals, names: of the two potentials; given_a3_per_atom: volume of the crystal as given (measured, for the
-    samples); own_a3_per_atom, b0_gpa (2,): at rest; volumes_a3 (n,): per atom; highest_thz (2, n): highest frequency on
-    the path at those volumes, ions at rest; pressures_gpa (2, n); energies_ev (2, n): per atom above each minimum;
-    raw_ev_per_atom (2,): energies as the potentials give them; formation_ev_per_atom (2,): against the elements, nan
-    where a reference is missing; problems: what could not be computed.
+    Attributes
+    ----------
+    formula
+        Of the crystal.
+    n_elements
+        Number of its elements.
+    functionals
+        Of the two potentials.
+    names
+        Of the two potentials.
+    given_a3_per_atom
+        Volume of the crystal as given (measured, for the samples).
+    own_a3_per_atom
+        (2,) volumes at rest.
+    b0_gpa
+        (2,) bulk moduli at rest.
+    volumes_a3
+        (n,) angstrom^3/atom.
+    highest_thz
+        (2, n) highest frequency on the path at those volumes, ions at rest.
+    pressures_gpa
+        (2, n).
+    energies_ev
+        (2, n) eV/atom above each minimum.
+    raw_ev_per_atom
+        (2,) energies as the potentials give them.
+    formation_ev_per_atom
+        (2,) against the elements; nan where a reference is missing.
+    problems
+        What could not be computed.
     """
 
     formula: str
@@ -58,9 +83,22 @@ class FunctionalChange:
         return float(100.0 * (self.own_a3_per_atom[1] / self.own_a3_per_atom[0] - 1.0))
 
     def at(self, volume_a3: float) -> tuple[Array, Array]:
-        """(2,) highest frequency (THz) and pressure (GPa) at a volume, between the computed ones.
+        """Highest frequency and pressure at a volume, between the computed ones.
 
-        Raises Sus2Error outside of them.
+        Parameters
+        ----------
+        volume_a3
+            Angstrom^3/atom.
+
+        Returns
+        -------
+        tuple of ndarray
+            (2,) THz and (2,) GPa.
+
+        Raises
+        ------
+        Sus2Error
+            A volume outside of the computed ones.
         """
         v = self.volumes_a3
         if not v[0] - 1e-9 <= volume_a3 <= v[-1] + 1e-9:
@@ -83,7 +121,19 @@ class FunctionalChange:
 
 @dataclass(frozen=True, eq=False)
 class FunctionalVolumes:
-    """Volumes at rest of many crystals in two functionals (2, n), A^3 per atom, beside the given ones (n,)."""
+    """Volumes at rest of n crystals in two functionals, beside the given ones.
+
+    Attributes
+    ----------
+    labels
+        Of the crystals.
+    functionals
+        The two.
+    given_a3_per_atom
+        (n,) volumes of the crystals as given.
+    own_a3_per_atom
+        (2, n) volumes at rest.
+    """
 
     labels: tuple[str, ...]
     functionals: tuple[str, str]
@@ -111,7 +161,28 @@ def functional_volumes(
 ) -> FunctionalVolumes:
     """Relax each crystal in the potential of each functional that goes with it.
 
-    Raises Sus2Error (lists of different lengths, more than two functionals), and what relax raises.
+    Parameters
+    ----------
+    labels
+        Of the crystals.
+    crystals
+        As many crystals.
+    first
+        The potential of the first functional for each.
+    second
+        The potential of the second functional for each.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    FunctionalVolumes
+        In the order of the crystals.
+
+    Raises
+    ------
+    Sus2Error
+        Lists of different lengths, more than two functionals, or what relax raises.
     """
     if not len(labels) == len(crystals) == len(first) == len(second) > 0:
         raise Sus2Error("Give one label and two potentials for each crystal.")
@@ -139,7 +210,29 @@ def functional_change(
     n_points: int = 15,
     progress: Progress | None = None,
 ) -> FunctionalChange:
-    """Compare two potentials of different functionals. Raises Sus2Error (not two), and what sus2.compare raises."""
+    """Compare two potentials of different functionals.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potentials
+        The two.
+    n_points
+        Number of shared volumes.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    FunctionalChange
+        In the order of the potentials.
+
+    Raises
+    ------
+    Sus2Error
+        Not two potentials, or what sus2.compare raises.
+    """
     if len(potentials) != 2:
         raise Sus2Error(f"Give two potentials, not {len(potentials)}.")
 

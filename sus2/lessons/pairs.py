@@ -16,13 +16,39 @@ from sus2.types import Array
 
 @dataclass(frozen=True, eq=False)
 class PairScaling:
-    """One radial function for several directed pairs (p of them) of a potential.
+    """One radial function for p directed pairs of a potential.
 
-    xi = tanh(alpha (r - r0)/2) with alpha_per_a, r0_a (p,) of the pair; r_a (n,): distances up to the cutoff;
-    xi, values (p, n): the argument, and the sum over Chebyshev polynomials there, which is one function of xi for all
-    pairs (line_xi, line_values (m,)); what differs from pair to pair is where on that line a distance lies.
-    numbers_scaled, numbers_table: how many numbers the model keeps for all its pairs, and how many a separate radial
-    function for each pair would take.
+    The sum over Chebyshev polynomials is one function of xi = tanh(alpha (r - r0)/2) for all pairs; what differs from
+    pair to pair is where on that line a distance lies.
+
+    Attributes
+    ----------
+    potential_name
+        Of the potential.
+    pairs
+        Such as "Al-Cu", central atom first.
+    function
+        Number of the radial function.
+    cutoff_a
+        Cutoff radius, angstrom.
+    alpha_per_a
+        (p,) 1/angstrom.
+    r0_a
+        (p,) angstrom.
+    r_a
+        (n,) distances up to the cutoff, angstrom.
+    xi
+        (p, n) the argument.
+    values
+        (p, n) the sum over Chebyshev polynomials there.
+    line_xi
+        (m,) arguments of the common line.
+    line_values
+        (m,) its values.
+    numbers_scaled
+        How many numbers the model keeps for all its pairs.
+    numbers_table
+        How many a separate radial function for each pair would take.
     """
 
     potential_name: str
@@ -40,8 +66,18 @@ class PairScaling:
     numbers_table: int
 
     def spread_percent(self, *, scaled: bool) -> float:
-        """How far the pairs' curves lie apart at equal xi (scaled) or equal distance: their standard deviation, rms, in
-        percent of the range of the values."""
+        """How far the pairs' curves lie apart.
+
+        Parameters
+        ----------
+        scaled
+            Whether at equal xi; else at equal distance.
+
+        Returns
+        -------
+        float
+            Their standard deviation, rms, in percent of the range of the values.
+        """
         if scaled:
             # Where fewer than two pairs reach there is nothing to compare.
             grid = np.linspace(self.xi.min(), self.xi.max(), 201)
@@ -60,10 +96,22 @@ class PairScaling:
 
 @dataclass(frozen=True, eq=False)
 class SharedScaling:
-    """E(V) of a crystal with each pair's own scaling and with a share of it replaced by the mean of all pairs.
+    """E(V) of a crystal with each pair's own scaling, and with a share of it replaced by the mean of all pairs.
 
-    volumes_a3, own_ev, shared_ev (n,): per atom, energies above the lowest of each curve; *_minimum_a3: volume of the
-    lowest point, nan where that is an end of the range.
+    Attributes
+    ----------
+    share
+        From 0 to 1.
+    volumes_a3
+        (n,) angstrom^3/atom.
+    own_ev
+        (n,) eV/atom above the lowest of the curve.
+    shared_ev
+        (n,) likewise, with the shared scaling.
+    own_minimum_a3
+        Volume of the lowest point, nan where that is an end of the range.
+    shared_minimum_a3
+        Likewise, with the shared scaling.
     """
 
     share: float
@@ -85,9 +133,28 @@ class SharedScaling:
 
 
 def pair_scaling(potential: Potential, pairs: Sequence[str], *, function: int = 0, n_points: int = 161) -> PairScaling:
-    """The radial function `function` (0 is the first) for pairs such as "Al-Cu" (central atom first).
+    """One radial function for some pairs.
 
-    Raises Sus2Error for an element or a function that the potential does not have.
+    Parameters
+    ----------
+    potential
+        The potential.
+    pairs
+        Such as "Al-Cu", central atom first.
+    function
+        Number of the radial function, from 0.
+    n_points
+        Number of distances.
+
+    Returns
+    -------
+    PairScaling
+        In the order of the pairs.
+
+    Raises
+    ------
+    Sus2Error
+        An element or a function that the potential does not have, or no pair.
     """
     spec = potential.spec
     if spec.alpha is None or spec.r0 is None or spec.radial_weights is None:
@@ -123,10 +190,36 @@ def pair_scaling(potential: Potential, pairs: Sequence[str], *, function: int = 
 
 
 def shared_scaling(atoms: Atoms, potential: Potential, *, share: float = 1.0, n_points: int = 41) -> SharedScaling:
-    """Replace a share (0..1) of every pair's alpha and r0 by their mean over pairs and compute E(V) again.
+    """Replace a share of every pair's alpha and r0 by their mean over pairs and compute E(V) again.
 
     The other weights stay, so this shows what the scaling carries, not how well a model without it could be trained.
-    Raises StructureError, UnknownElementError, ConvergenceError, Sus2Error (share).
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    share
+        From 0 to 1.
+    n_points
+        Number of volumes.
+
+    Returns
+    -------
+    SharedScaling
+        Both curves.
+
+    Raises
+    ------
+    StructureError
+        The crystal cannot be used.
+    UnknownElementError
+        An element that the potential does not know.
+    ConvergenceError
+        The relaxation did not converge.
+    Sus2Error
+        A share out of range, or a potential without trained radial functions.
     """
     if not 0.0 <= share <= 1.0:
         raise Sus2Error(f"The share is {share:g}; give a number from 0 to 1.")

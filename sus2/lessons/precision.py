@@ -11,7 +11,25 @@ Precision = Literal["float64", "float32"]
 
 
 def in_precision(potential: Potential, precision: Precision) -> Potential:
-    """A potential with these weights that computes in `precision`; raises Sus2Error for another word."""
+    """The same weights in another precision.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+    precision
+        "float64" or "float32".
+
+    Returns
+    -------
+    Potential
+        The potential itself where it has that precision.
+
+    Raises
+    ------
+    Sus2Error
+        Another word.
+    """
     import torch
 
     types = {"float64": torch.float64, "float32": torch.float32}

@@ -25,10 +25,30 @@ MAX_STRAIN_PERCENT = 15.0
 class SoftMode:
     """The strongest imaginary mode of a crystal at a special point of its zone, and where it leads.
 
-    bands: of the undistorted crystal; mode: where and how strong; supercell, pattern (M, 3): cell in which the mode is
-    periodic and its displacements, the largest 1; amplitudes_a, energies_mev_per_atom (n,): energy along the mode at
-    fixed cell, above the undistorted crystal; curvature_thz: frequency from the curvature of that energy at zero
-    amplitude, negative for imaginary; followed: the relaxed phase; followed_lowest_thz: its own lowest frequency.
+    Attributes
+    ----------
+    potential_name
+        Of the potential.
+    atoms
+        The undistorted crystal.
+    bands
+        Of the undistorted crystal.
+    mode
+        Where it is and how strong.
+    supercell
+        Cell in which the mode is periodic, M atoms.
+    pattern
+        (M, 3) its displacements, the largest 1.
+    amplitudes_a
+        (n,) amplitudes, angstrom.
+    energies_mev_per_atom
+        (n,) energy along the mode at fixed cell, above the undistorted crystal.
+    curvature_thz
+        Frequency from the curvature of that energy at zero amplitude, negative for imaginary.
+    followed
+        The relaxed phase.
+    followed_lowest_thz
+        Its own lowest frequency.
     """
 
     potential_name: str
@@ -59,7 +79,23 @@ class SoftMode:
         return self.well_mev_per_atom * 1e-3 * EV_TO_K
 
     def energy_mev_per_atom(self, amplitude_a: float) -> float:
-        """Energy at an amplitude, between the computed points."""
+        """Energy at an amplitude, between the computed points.
+
+        Parameters
+        ----------
+        amplitude_a
+            Angstrom.
+
+        Returns
+        -------
+        float
+            meV/atom above the undistorted crystal.
+
+        Raises
+        ------
+        Sus2Error
+            An amplitude beyond the computed ones.
+        """
         from scipy.interpolate import CubicSpline
 
         reach = float(self.amplitudes_a[-1])
@@ -68,7 +104,18 @@ class SoftMode:
         return float(CubicSpline(self.amplitudes_a, self.energies_mev_per_atom)(amplitude_a))
 
     def displaced(self, amplitude_a: float) -> Atoms:
-        """The supercell with its largest displacement at amplitude_a."""
+        """The supercell distorted along the mode.
+
+        Parameters
+        ----------
+        amplitude_a
+            Largest displacement, angstrom.
+
+        Returns
+        -------
+        Atoms
+            M atoms.
+        """
         moved = self.supercell.copy()
         moved.positions += amplitude_a * self.pattern
         return moved
@@ -78,7 +125,16 @@ class SoftMode:
 class WrongCell:
     """Phonons of a crystal at rest and in a cell that is not relaxed, on one path.
 
-    strain_percent: of all lengths; pressure_gpa: of the wrong cell; bands at rest and in the wrong cell.
+    Attributes
+    ----------
+    strain_percent
+        Of all lengths.
+    pressure_gpa
+        Of the wrong cell.
+    rest
+        Bands at rest.
+    wrong
+        Bands in the wrong cell.
     """
 
     strain_percent: float
@@ -107,7 +163,28 @@ def soft_mode(
 ) -> SoftMode:
     """Phonons of the relaxed crystal, its strongest imaginary mode at a labelled point, and the phase it leads to.
 
-    Raises Sus2Error where there is no such mode, and what phonons and follow_mode raise.
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    reach_a
+        Largest amplitude of the energy curve, angstrom.
+    n_points
+        Number of amplitudes.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    SoftMode
+        The mode and the relaxed phase.
+
+    Raises
+    ------
+    Sus2Error
+        There is no such mode, or what phonons and follow_mode raise.
     """
     waves = phonons(atoms, potential, progress=progress)
     found = [m for m in waves.imaginary_modes if m.label]
@@ -150,10 +227,31 @@ def soft_mode(
 
 
 def wrong_cell(atoms: Atoms, potential: Potential, *, strain_percent: float, points: int = 120) -> WrongCell:
-    """Phonons with and without relaxing the cell, its lengths off by strain_percent. Raises Sus2Error, and as phonons.
+    """Phonons with and without relaxing the cell.
 
     Where the crystal is not at rest the second derivatives are still those of its energy, but a frequency of a crystal
     under that pressure is not what was asked for.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    strain_percent
+        By which the lengths of the wrong cell are off.
+    points
+        Number of points on the path.
+
+    Returns
+    -------
+    WrongCell
+        Both bands.
+
+    Raises
+    ------
+    Sus2Error
+        A strain out of range, or what phonons raises.
     """
     if not abs(strain_percent) <= MAX_STRAIN_PERCENT:
         raise Sus2Error(f"The strain must lie within ± {MAX_STRAIN_PERCENT:g} %, not {strain_percent:g} %.")

@@ -28,13 +28,28 @@ BRANCHES = ("slower shear wave", "faster shear wave", "compression wave")
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """The acoustic branches along one direction from the zone centre to the plane half way to the next point of the
-    reciprocal lattice.
+    """The acoustic branches along a direction, from the zone centre half way to the next point of the reciprocal lattice.
 
-    direction (3,): unit vector in the IEEE axes; q_per_a (n,): wave numbers 1/wavelength, 1/A; frequencies_thz (n, 3):
-    the two shear waves and the compression wave; elastic_m_per_s, slope_m_per_s (3,): speeds from Christoffel's
-    equation and from the branches at a wave of 10 um; plane_distance_a: distance of the lattice planes that
-    the direction is normal to; n_atoms of the primitive cell.
+    Attributes
+    ----------
+    potential_name
+        Of the potential.
+    formula
+        Of the crystal.
+    direction
+        (3,) unit vector in the IEEE axes.
+    plane_distance_a
+        Distance of the lattice planes that the direction is normal to, angstrom.
+    n_atoms
+        Of the primitive cell.
+    q_per_a
+        (n,) wave numbers 1/wavelength, 1/angstrom.
+    frequencies_thz
+        (n, 3) the two shear waves and the compression wave.
+    elastic_m_per_s
+        (3,) speeds from Christoffel's equation.
+    slope_m_per_s
+        (3,) speeds from the branches at a wave of 10 um.
     """
 
     potential_name: str
@@ -53,13 +68,41 @@ class Sound:
         return float(100.0 * np.abs(self.slope_m_per_s / self.elastic_m_per_s - 1.0).max())
 
     def apparent_m_per_s(self, k: int) -> Array:
-        """Frequency over wave number at point k, (3,): the speed that a wave of that length has."""
+        """Frequency over wave number: the speed that a wave of that length has.
+
+        Parameters
+        ----------
+        k
+            Number of the point.
+
+        Returns
+        -------
+        ndarray
+            (3,) m/s.
+        """
         return self.frequencies_thz[k] / self.q_per_a[k] * THZ_A_TO_M_PER_S
 
     def chain(self, neighbours: int, branch: int = 2) -> ChainFit:
-        """The chain of planes whose springs to `neighbours` planes on either side come nearest to a branch.
+        """The chain of planes whose springs come nearest to a branch.
 
-        (2 pi f)^2 = sum over p of 4 (K_p/m) sin^2(pi p q d), by least squares in f^2. Raises Sus2Error.
+        (2 pi f)^2 = sum over p of 4 (K_p/m) sin^2(pi p q d), by least squares in f^2.
+
+        Parameters
+        ----------
+        neighbours
+            Number of planes on either side that springs lead to, 1 to 12.
+        branch
+            Number of the branch.
+
+        Returns
+        -------
+        ChainFit
+            Springs and the branch of the chain.
+
+        Raises
+        ------
+        Sus2Error
+            Another number of planes.
         """
         if not 1 <= neighbours <= 12:
             raise Sus2Error(f"A chain needs 1 to 12 neighbours, not {neighbours}.")
@@ -82,8 +125,21 @@ class Sound:
 
 @dataclass(frozen=True, eq=False)
 class ChainFit:
-    """Springs to the 1st, 2nd, ... plane as squared frequencies (neighbours,), THz^2; the branch of the chain (n,), its
-    rms distance from the real one, and the speed of its long waves."""
+    """A chain of planes fitted to a branch.
+
+    Attributes
+    ----------
+    neighbours
+        Number of planes on either side that springs lead to.
+    springs_thz2
+        (neighbours,) springs to the 1st, 2nd, ... plane as squared frequencies, THz^2.
+    frequencies_thz
+        (n,) the branch of the chain.
+    rms_thz
+        Its rms distance from the real one.
+    speed_m_per_s
+        Speed of its long waves.
+    """
 
     neighbours: int
     springs_thz2: Array
@@ -96,8 +152,24 @@ class ChainFit:
 class SupercellStudy:
     """Finite displacements in n x n x n primitive cells against exact derivatives, on the path of SeeK-path.
 
-    distance_per_a (nq,), segments, ticks: of the path; exact_thz (nq, 3N); finite_thz (sizes, nq, 3N); widths_a
-    (sizes,): shortest lattice vector of each supercell; reach_a: twice the cutoff, beyond which force constants vanish.
+    Attributes
+    ----------
+    sizes
+        The numbers n.
+    widths_a
+        (sizes,) shortest lattice vector of each supercell, angstrom.
+    reach_a
+        Twice the cutoff, beyond which force constants vanish, angstrom.
+    distance_per_a
+        (nq,) along the path, 1/angstrom.
+    segments
+        Of the path.
+    ticks
+        Labelled points of the path.
+    exact_thz
+        (nq, 3N).
+    finite_thz
+        (sizes, nq, 3N).
     """
 
     sizes: tuple[int, ...]
@@ -110,7 +182,18 @@ class SupercellStudy:
     finite_thz: Array
 
     def worst_thz(self, k: int) -> tuple[float, float]:
-        """The frequency on the path that supercell k gets most wrong: exact, and as it finds it."""
+        """The frequency on the path that a supercell gets most wrong.
+
+        Parameters
+        ----------
+        k
+            Number of the supercell.
+
+        Returns
+        -------
+        tuple of float
+            Exact, and as it finds it.
+        """
         place = np.unravel_index(int(np.abs(self.finite_thz[k] - self.exact_thz).argmax()), self.exact_thz.shape)
         return float(self.exact_thz[place]), float(self.finite_thz[k][place])
 
@@ -130,9 +213,31 @@ def sound(
 ) -> Sound:
     """Relax a crystal and compute its acoustic branches and its elastic speeds of sound along a direction.
 
-    direction: in the IEEE axes of the crystal (those of the cubic cell); it must be normal to a set of lattice planes
-    of small indices. Branches are told apart by how far they move along the direction. Raises Sus2Error (no such
-    planes, an unstable crystal) and what elastic raises.
+    Branches are told apart by how far they move along the direction.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    direction
+        In the IEEE axes of the crystal (those of the cubic cell); it must be normal to a set of lattice planes of small
+        indices.
+    n_points
+        Number of wave vectors.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    Sound
+        Branches and speeds.
+
+    Raises
+    ------
+    Sus2Error
+        No such planes, an unstable crystal, or what elastic raises.
     """
     if progress is not None:
         progress("elastic constants", 0.0)
@@ -180,7 +285,31 @@ def supercell_study(
     points: int = 120,
     progress: Progress | None = None,
 ) -> SupercellStudy:
-    """Phonons of one crystal by finite displacements in supercells of growing size, and exactly. Raises as phonons."""
+    """Phonons of one crystal by finite displacements in supercells of growing size, and exactly.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    sizes
+        Repetitions of the primitive cell along each vector.
+    points
+        Number of points on the path.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    SupercellStudy
+        On one path.
+
+    Raises
+    ------
+    Sus2Error
+        What relax and phonons raise.
+    """
     rest = relax(atoms, potential, fmax=1e-4).require_converged().atoms
     exact = phonons(rest, potential, relaxed=True)
     bands = exact.band_structure(points)

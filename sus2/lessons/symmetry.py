@@ -33,8 +33,18 @@ _ROUNDING = 1e-8
 class ElasticSymmetry:
     """What the point group leaves of the 21 elastic constants.
 
-    independent: how many numbers remain; nonzero (6, 6): which entries of the tensor may differ from zero, in the
-    Cartesian axes of the crystal as given; operations: rotations and mirrors of the point group.
+    Attributes
+    ----------
+    space_group
+        Symbol of the space group.
+    system
+        The crystal system.
+    operations
+        Number of rotations and mirrors of the point group.
+    independent
+        How many numbers remain.
+    nonzero
+        (6, 6) which entries of the tensor may differ from zero, in the Cartesian axes of the crystal as given.
     """
 
     space_group: str
@@ -48,8 +58,18 @@ class ElasticSymmetry:
 class StrainResponse:
     """Stress of a strained crystal, Voigt order xx yy zz yz xz xy, GPa, in the IEEE axes of `elastic`.
 
-    strain_percent (6,), engineering shear; stress_gpa: computed in the strained cell with the ions at rest;
-    clamped_gpa: with the ions carried along; linear_gpa: C times the strain; symmetry: of the strained crystal.
+    Attributes
+    ----------
+    strain_percent
+        (6,) engineering shear.
+    stress_gpa
+        (6,) computed in the strained cell with the ions at rest.
+    clamped_gpa
+        (6,) with the ions carried along.
+    linear_gpa
+        (6,) C times the strain.
+    symmetry
+        Of the strained crystal.
     """
 
     strain_percent: Array
@@ -69,7 +89,21 @@ class StrainResponse:
 
 @dataclass(frozen=True, eq=False)
 class Cauchy:
-    """C12 and C44 of cubic crystals (n,), relaxed and clamped ions, GPa; equal where only central forces act."""
+    """C12 and C44 of n cubic crystals; equal where only central forces act.
+
+    Attributes
+    ----------
+    labels
+        Of the crystals.
+    c12_gpa
+        (n,) with relaxed ions.
+    c44_gpa
+        (n,) with relaxed ions.
+    clamped_c12_gpa
+        (n,) with clamped ions.
+    clamped_c44_gpa
+        (n,) with clamped ions.
+    """
 
     labels: tuple[str, ...]
     c12_gpa: Array
@@ -87,7 +121,22 @@ def elastic_symmetry(atoms: Atoms) -> ElasticSymmetry:
     """Independent elastic constants: the dimension of the tensors that no operation of the point group changes.
 
     Counted by averaging the 21 unit tensors over the point group of the actual crystal (Nye, Physical Properties of
-    Crystals, 1985). Raises StructureError.
+    Crystals, 1985).
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+
+    Returns
+    -------
+    ElasticSymmetry
+        In its own axes.
+
+    Raises
+    ------
+    StructureError
+        The crystal cannot be used.
     """
     axes = crystal_axes(to_atoms(atoms), _SYMPREC_A)
     invariant = []
@@ -108,10 +157,28 @@ def elastic_symmetry(atoms: Atoms) -> ElasticSymmetry:
 
 
 def strain_response(result: ElasticResult, potential: Calculates, strain_percent: ArrayLike) -> StrainResponse:
-    """Strain the crystal of an elastic result by strain_percent (6,) and compute its stress anew.
+    """Strain the crystal of an elastic result and compute its stress anew.
 
-    Cell vectors are multiplied by 1 + e with the symmetric strain e in the IEEE axes. Raises Sus2Error (not six
-    numbers, a strain beyond 20 %) and what relax raises.
+    Cell vectors are multiplied by 1 + e with the symmetric strain e in the IEEE axes.
+
+    Parameters
+    ----------
+    result
+        With the relaxed crystal and C.
+    potential
+        The potential.
+    strain_percent
+        (6,) Voigt, engineering shear.
+
+    Returns
+    -------
+    StrainResponse
+        Computed and linear.
+
+    Raises
+    ------
+    Sus2Error
+        Not six numbers, a strain beyond 20 %, or what relax raises.
     """
     strain = np.asarray(strain_percent, dtype=np.float64)
     if strain.shape != (6,) or not np.isfinite(strain).all() or np.abs(strain).max() > MAX_STRAIN_PERCENT:
@@ -141,10 +208,29 @@ def strain_response(result: ElasticResult, potential: Calculates, strain_percent
 
 
 def cauchy(crystals: dict[str, Atoms], potential: Potential, *, progress: Progress | None = None) -> Cauchy:
-    """C12 against C44 of cubic crystals, by label. Raises Sus2Error for one that is not cubic, and what elastic raises.
+    """C12 against C44 of cubic crystals.
 
     Cauchy's relation C12 = C44 holds where every atom is a centre of inversion and only central forces act; Born and
     Huang, Dynamical Theory of Crystal Lattices (1954), section 11.
+
+    Parameters
+    ----------
+    crystals
+        By label.
+    potential
+        The potential.
+    progress
+        Told how far it is.
+
+    Returns
+    -------
+    Cauchy
+        In the order of the crystals.
+
+    Raises
+    ------
+    Sus2Error
+        A crystal that is not cubic, or what elastic raises.
     """
     rows = []
     for k, (label, atoms) in enumerate(crystals.items()):

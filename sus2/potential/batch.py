@@ -22,10 +22,28 @@ from sus2.potential.packed import type_indices
 class Batch:
     """S structures with N atoms and E directed edges in all, sorted by central atom.
 
-    positions (N, 3) A; cell (S, 3, 3) A, rows are lattice vectors; species (N,) type index; system (N,);
-    edge_i, edge_j (E,) indices of atoms; edge_offset (E, 3) A, the lattice translation of each edge, so that
-    r_ij = positions[edge_j] - positions[edge_i] + edge_offset; volume (S,) A^3 (nan where three lattice vectors are
-    not given).
+    r_ij = positions[edge_j] - positions[edge_i] + edge_offset.
+
+    Attributes
+    ----------
+    positions
+        (N, 3) angstrom.
+    cell
+        (S, 3, 3) angstrom, rows are lattice vectors.
+    species
+        (N,) type index.
+    system
+        (N,) the structure of each atom.
+    edge_i
+        (E,) the central atom of each edge.
+    edge_j
+        (E,) its neighbour.
+    edge_offset
+        (E, 3) angstrom, the lattice translation of each edge.
+    volume
+        (S,) angstrom^3, nan where three lattice vectors are not given.
+    n_atoms
+        Of each structure.
     """
 
     positions: torch.Tensor
@@ -53,9 +71,34 @@ def build_batch(
     dtype: torch.dtype = torch.float64,
     lists: Sequence[Neighbours] | None = None,
 ) -> Batch:
-    """Pack structures and their neighbours (made here unless given) into one batch.
+    """Pack structures and their neighbours into one batch.
 
-    Raises StructureError (nothing to do, bad coordinates) and UnknownElementError.
+    Parameters
+    ----------
+    structures
+        At least one; only read.
+    elements
+        Chemical symbols in type order.
+    cutoff
+        Of the neighbours, angstrom.
+    device
+        Where the tensors go.
+    dtype
+        Of positions, cells and vectors.
+    lists
+        Neighbours of each structure; found here where they are not given.
+
+    Returns
+    -------
+    Batch
+        The structures in their order.
+
+    Raises
+    ------
+    StructureError
+        Nothing to do, or bad coordinates.
+    UnknownElementError
+        An element that is not in `elements`.
     """
     if not structures:
         raise StructureError("There is no structure to evaluate; give at least one.")
@@ -81,7 +124,24 @@ def batch_of(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float64,
 ) -> Batch:
-    """Structures and the neighbours of each as tensors."""
+    """Put structures and the neighbours of each into tensors.
+
+    Parameters
+    ----------
+    structures
+        S structures as arrays.
+    lists
+        Neighbours of each.
+    device
+        Where the tensors go.
+    dtype
+        Of positions, cells and vectors.
+
+    Returns
+    -------
+    Batch
+        The structures in their order.
+    """
     counts, starts = np.diff(structures.first), structures.first[:-1]
     volume = np.abs(np.linalg.det(structures.cells))
     volume[volume < 1e-9] = np.nan
@@ -107,9 +167,19 @@ def batch_of(
 
 
 def pack(lists: Iterable[Neighbours], max_edges: int) -> Iterator[tuple[slice, list[Neighbours]]]:
-    """Consecutive groups of structures with at most `max_edges` edges each (a larger one stands alone).
+    """Group consecutive structures by their edges.
 
-    Lists may be made as they are needed, so that only one group is held at a time.
+    Parameters
+    ----------
+    lists
+        Neighbours of each structure. They may be made as they are needed: only one group is held at a time.
+    max_edges
+        Most edges of a group; a structure with more stands alone.
+
+    Yields
+    ------
+    tuple
+        The structures of a group as a slice, and their neighbours.
     """
     start, total, group = 0, 0, list[Neighbours]()
     for k, item in enumerate(lists):

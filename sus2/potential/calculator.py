@@ -24,12 +24,19 @@ class ComputesArrays(Protocol):
     """What the calculator needs of sus2.potential.potential.Potential."""
 
     @property
-    def elements(self) -> tuple[str, ...]: ...
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols in type order."""
+
     @property
-    def cutoff(self) -> float: ...
+    def cutoff(self) -> float:
+        """Cutoff radius, angstrom."""
+
     @property
-    def kernel(self) -> Kernel | None: ...
-    def compute(self, packed: Structures, *, edges: EdgeList | None = None) -> tuple[Array, Array, Array]: ...
+    def kernel(self) -> Kernel | None:
+        """The compiled kernels, where they compute."""
+
+    def compute(self, packed: Structures, *, edges: EdgeList | None = None) -> tuple[Array, Array, Array]:
+        """Site energies (N,) eV, forces (N, 3) eV/angstrom and virials (S, 6) eV."""
 
 
 class EvaluationCalculator(Calculator):
@@ -39,6 +46,11 @@ class EvaluationCalculator(Calculator):
     ----------
     potential
         The potential.
+
+    Attributes
+    ----------
+    implemented_properties
+        What ASE may ask for.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
@@ -53,7 +65,17 @@ class EvaluationCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Compute everything for the atoms, as ASE's calculators do."""
+        """Compute everything for the atoms, as ASE's calculators do.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+        properties
+            What is asked for; everything is computed in any case.
+        system_changes
+            What has changed since the last call.
+        """
         super().calculate(atoms, list(properties), list(system_changes))
         found = self._evaluation()
         values: dict[str, Any] = {
@@ -83,14 +105,13 @@ class Sus2Calculator(EvaluationCalculator):
         The potential.
     """
 
-    potential: ComputesArrays
-
     def __init__(self, potential: ComputesArrays) -> None:
         super().__init__(potential)
         self.neighbour_list = SkinList(potential.cutoff)
 
     def _evaluation(self) -> Evaluation:
-        packed = pack_structures([self.atoms], self.potential.elements)
-        listed = len(packed.types) >= MIN_LISTED_ATOMS and self.potential.kernel is not None
+        potential: ComputesArrays = self.potential
+        packed = pack_structures([self.atoms], potential.elements)
+        listed = len(packed.types) >= MIN_LISTED_ATOMS and potential.kernel is not None
         edges = self.neighbour_list.edges(packed) if listed else None
-        return split(packed, *self.potential.compute(packed, edges=edges))[0]
+        return split(packed, *potential.compute(packed, edges=edges))[0]

@@ -124,7 +124,23 @@ class OfCard:
 
 
 def read_card(path: str | Path) -> Card:
-    """Read a card; raises PotentialFileError with one sentence that names the key."""
+    """Read a card.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Card
+        Its content.
+
+    Raises
+    ------
+    PotentialFileError
+        The file cannot be read or is no card; the sentence names the key.
+    """
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -135,7 +151,25 @@ def read_card(path: str | Path) -> Card:
 
 
 def parse_card(raw: bytes, *, source: str = "card") -> Card:
-    """Parse the JSON of a card; raises PotentialFileError with one sentence that names the key."""
+    """Parse the JSON of a card.
+
+    Parameters
+    ----------
+    raw
+        The bytes of the file.
+    source
+        What errors call it.
+
+    Returns
+    -------
+    Card
+        Its content.
+
+    Raises
+    ------
+    PotentialFileError
+        It is no card; the sentence names the key.
+    """
     if len(raw) > MAX_CARD_BYTES:
         raise PotentialFileError(f"{source}: larger than {MAX_CARD_BYTES // 2**20} MiB, not a potential's card.")
     try:
@@ -153,5 +187,13 @@ def parse_card(raw: bytes, *, source: str = "card") -> Card:
 
 
 def write_card(card: Card, path: str | Path) -> None:
-    """Write a card as readable JSON."""
+    """Write a card as readable JSON.
+
+    Parameters
+    ----------
+    card
+        The card.
+    path
+        The file, which is overwritten.
+    """
     Path(path).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 class Evaluation:
     """Energy and its first derivatives for one structure of N atoms.
 
-    energy_ev: total energy, eV; energies_ev (N,): site energies; forces_ev_per_a (N, 3);
-    stress_ev_per_a3 (6,): Voigt xx yy zz yz xz xy, positive in tension (ASE sign), nan without a 3D cell.
+    Attributes
+    ----------
+    energy_ev
+        Total energy, eV.
+    energies_ev
+        (N,) site energies, eV.
+    forces_ev_per_a
+        (N, 3) eV/angstrom.
+    stress_ev_per_a3
+        (6,) eV/angstrom^3, Voigt xx yy zz yz xz xy, positive in tension (ASE's sign); nan without a 3D cell.
     """
 
     energy_ev: float
@@ -37,17 +45,43 @@ class Calculates(Protocol):
     """What every property function needs of a potential; any other calculator can meet it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+
     @property
-    def functional(self) -> str: ...
+    def functional(self) -> str:
+        """The density functional whose energies it gives."""
+
     @property
-    def elements(self) -> tuple[str, ...]: ...
-    def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]: ...
-    def calculator(self) -> Calculator: ...
+    def elements(self) -> tuple[str, ...]:
+        """Chemical symbols that it knows."""
+
+    def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
+        """Energy, forces and stress of each structure."""
+
+    def calculator(self) -> Calculator:
+        """An ASE calculator that gives the same numbers."""
 
 
 def split(packed: Structures, site: Array, forces: Array, virial: Array) -> list[Evaluation]:
-    """One Evaluation for each structure, of arrays as Potential.compute returns them."""
+    """Make one Evaluation for each structure.
+
+    Parameters
+    ----------
+    packed
+        S structures as arrays.
+    site
+        (N,) site energies, eV.
+    forces
+        (N, 3) eV/angstrom.
+    virial
+        (S, 6) dE/d(strain), eV, Voigt xx yy zz yz xz xy.
+
+    Returns
+    -------
+    list of Evaluation
+        The stress is the virial over the volume.
+    """
     if not len(packed.cells):
         return []
     volume = np.abs(determinants(packed.cells))

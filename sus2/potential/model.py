@@ -23,7 +23,21 @@ __all__ = ["Sus2Model", "energy_forces_virial"]
 class Sus2Model(nn.Module):
     """Site energies of the SUS2 model, with the coefficients of a trained ModelSpec as parameters.
 
-    Raises PotentialFileError where the spec has no coefficients.
+    Source: Hu et al., PNAS 2025, doi 10.1073/pnas.2503439122.
+
+    Parameters
+    ----------
+    spec
+        The coefficients.
+    device
+        Where the parameters lie.
+    dtype
+        Of the parameters.
+
+    Raises
+    ------
+    PotentialFileError
+        The spec has no coefficients.
     """
 
     def __init__(
@@ -69,11 +83,25 @@ class Sus2Model(nn.Module):
         ]
 
     def radial(self, r: Tensor, zi: Tensor, zj: Tensor) -> Tensor:
-        """Radial functions R_mu(r), shape (E, M); r (E,) in A, zi and zj (E,) types of centre and neighbour.
+        """Radial functions R_mu(r).
 
         xi = tanh(alpha (r - r0) / 2), the distance of the universal equation of state, then
         R_mu = scaling c_i c_j a[mu, j] (r - rc)^p sum_n w[mu, n] T_n(xi); zero beyond the cutoff. Published models have
         p = 2 and a = 1.
+
+        Parameters
+        ----------
+        r
+            (E,) distances, angstrom.
+        zi
+            (E,) types of the central atoms.
+        zj
+            (E,) types of the neighbours.
+
+        Returns
+        -------
+        Tensor
+            (E, M).
         """
         xi = torch.tanh(0.5 * self.alpha[:, zi, zj] * (r - self.r0[:, zi, zj]))  # (kappa, E)
         chebyshev = [torch.ones_like(xi), xi]
@@ -87,7 +115,26 @@ class Sus2Model(nn.Module):
         return values if self.neighbour is None else values * self.neighbour[:, zj].T
 
     def basic_moments(self, edge_vectors: Tensor, edge_i: Tensor, zi: Tensor, zj: Tensor, n_atoms: int) -> Tensor:
-        """M_i = sum_j R_mu(r) x^a y^b z^c / r^(a+b+c), shape (N, nb)."""
+        """Basic moments M_i = sum_j R_mu(r) x^a y^b z^c / r^(a+b+c).
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) from each central atom to its neighbour, angstrom.
+        edge_i
+            (E,) central atoms.
+        zi
+            (E,) their types.
+        zj
+            (E,) types of the neighbours.
+        n_atoms
+            Number of atoms N.
+
+        Returns
+        -------
+        Tensor
+            (N, nb).
+        """
         r = edge_vectors.norm(dim=1)
         unit = edge_vectors / r[:, None]
         powers = [torch.ones_like(unit)]
@@ -100,7 +147,18 @@ class Sus2Model(nn.Module):
         return edge_values.new_zeros(n_atoms, len(a)).index_add(0, edge_i, edge_values)
 
     def moments(self, basic: Tensor) -> Tensor:
-        """All moments of the graph from the basic ones: M[t] += m M[p] M[q]; shape (N, moments_count)."""
+        """All moments of the graph, by M[t] += m M[p] M[q].
+
+        Parameters
+        ----------
+        basic
+            (N, nb) basic moments.
+
+        Returns
+        -------
+        Tensor
+            (N, moments_count).
+        """
         extra = self.spec.moments_count - basic.shape[1]
         m = torch.cat([basic, basic.new_zeros(basic.shape[0], extra)], dim=1)
         for p, q, t, factor in self.levels:
@@ -108,11 +166,39 @@ class Sus2Model(nn.Module):
         return m
 
     def scalars(self, basic: Tensor) -> Tensor:
-        """The scalar basis functions B_s, shape (N, S)."""
+        """The scalar basis functions B_s.
+
+        Parameters
+        ----------
+        basic
+            (N, nb) basic moments.
+
+        Returns
+        -------
+        Tensor
+            (N, S).
+        """
         return self.moments(basic)[:, self.mapping]
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """E_i = shift[Z] + species[Z] (1 + sum_s theta[Z, s] B_s), shape (N,), eV, float64; one theta if shared."""
+        """Site energies E_i = shift[Z] + species[Z] (1 + sum_s theta[Z, s] B_s); one theta where elements share it.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) from each central atom to its neighbour, angstrom.
+        edge_i
+            (E,) central atoms.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types.
+
+        Returns
+        -------
+        Tensor
+            (N,) eV, float64.
+        """
         basic = self.basic_moments(edge_vectors, edge_i, species[edge_i], species[edge_j], len(species))
         scalars = self.scalars(basic)
         own = scalars @ self.theta if self.theta.ndim == 1 else (scalars * self.theta[species]).sum(1)
@@ -121,7 +207,18 @@ class Sus2Model(nn.Module):
 
 
 def product_levels(spec: ModelSpec) -> list[np.ndarray]:
-    """Rows of the product table grouped so that each group needs only moments of earlier groups."""
+    """Group the rows of the product table so that each group needs only moments of earlier groups.
+
+    Parameters
+    ----------
+    spec
+        With the table.
+
+    Returns
+    -------
+    list of ndarray
+        Rows (p, q, factor, t) of each level.
+    """
     level = np.zeros(spec.moments_count, dtype=int)
     for p, q, _, t in spec.times:
         level[t] = max(level[t], 1 + max(level[p], level[q]))
@@ -132,14 +229,27 @@ def product_levels(spec: ModelSpec) -> list[np.ndarray]:
 class HasSiteEnergies(Protocol):
     """Site energies (N,) of edge vectors (E, 3), of this package's model or of others."""
 
-    def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor: ...
+    def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
+        """Site energies (N,) in eV from the vectors (E, 3) of edges, in angstrom."""
 
 
 def energy_forces_virial(model: HasSiteEnergies, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Site energies (N,) eV, forces (N, 3) eV/A and virial tensors (S, 3, 3) eV by reverse differentiation.
+    """Site energies, forces and virials by reverse differentiation.
 
     With g = dE/dr_ij: F_i = sum_j g_ij - sum_j g_ji and dE/d(strain) = sum_ij r_ij (x) g_ij; the stress is
-    that over the volume (ASE sign, positive in tension).
+    that over the volume (ASE's sign, positive in tension).
+
+    Parameters
+    ----------
+    model
+        A sum of site energies.
+    batch
+        S structures of N atoms in all.
+
+    Returns
+    -------
+    tuple of Tensor
+        (N,) eV, (N, 3) eV/angstrom and (S, 3, 3) eV.
     """
     vectors = batch.edge_vectors.detach().requires_grad_(True)
     site = model.site_energies(vectors, batch.edge_i, batch.edge_j, batch.species)

@@ -24,10 +24,26 @@ _HEAVIEST = 118
 
 
 def pack_structures(structures: Sequence[Atoms | Structure], elements: Sequence[str]) -> Structures:
-    """The structures one after another; the given objects are only read.
+    """Put structures one after another into arrays.
 
-    Raises StructureError (no atoms, coordinates that are not finite, a cell without volume: as sus2.structures.to_atoms
-    says) and UnknownElementError.
+    Parameters
+    ----------
+    structures
+        Any number; only read.
+    elements
+        Chemical symbols in type order.
+
+    Returns
+    -------
+    Structures
+        In their order.
+
+    Raises
+    ------
+    StructureError
+        No atoms, coordinates that are not finite, or a cell without volume, as sus2.structures.to_atoms says.
+    UnknownElementError
+        An element that is not in `elements`.
     """
     atoms = [s if isinstance(s, Atoms) else to_atoms(s) for s in structures]
     if not atoms:
@@ -70,7 +86,25 @@ def pack_structures(structures: Sequence[Atoms | Structure], elements: Sequence[
 
 
 def type_indices(atoms: Atoms, elements: Sequence[str]) -> NDArray[np.int64]:
-    """Type index of each atom in the order of `elements`; raises UnknownElementError."""
+    """Look up the type of each atom.
+
+    Parameters
+    ----------
+    atoms
+        N atoms.
+    elements
+        Chemical symbols in type order.
+
+    Returns
+    -------
+    ndarray
+        (N,).
+
+    Raises
+    ------
+    UnknownElementError
+        An element that is not in `elements`.
+    """
     order = {symbol: k for k, symbol in enumerate(elements)}
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(order))
     if unknown:
@@ -82,7 +116,18 @@ def type_indices(atoms: Atoms, elements: Sequence[str]) -> NDArray[np.int64]:
 
 
 def determinants(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Signed volumes (S,), A^3, of cells (S, 3, 3)."""
+    """Signed volumes of cells.
+
+    Parameters
+    ----------
+    cells
+        (S, 3, 3) angstrom.
+
+    Returns
+    -------
+    ndarray
+        (S,) angstrom^3.
+    """
     a, b, c = cells[:, 0], cells[:, 1], cells[:, 2]
     cross = np.stack(
         [

@@ -40,6 +40,24 @@ class Potential(OfCard):
 
     On a CPU the fused kernels compute energies and first derivatives; elsewhere, and where no compiler is found,
     a reverse sweep in torch does (sus2.potential.backends.torch_sweep). `backend` says which: "kernels" or "torch".
+
+    Parameters
+    ----------
+    spec
+        The trained coefficients.
+    card
+        Its name, functional, elements and what else is known.
+    device
+        Where it computes: "cpu" (also None) or "cuda".
+    dtype
+        torch.float64 (also None) or torch.float32.
+
+    Raises
+    ------
+    Sus2Error
+        A dtype or device that cannot be used.
+    PotentialFileError
+        The file has a basis but no coefficients.
     """
 
     def __init__(
@@ -72,7 +90,7 @@ class Potential(OfCard):
 
     @property
     def precision(self) -> str:
-        """ "float64" or "float32"."""
+        """Either "float64" or "float32"."""
         return self._precision
 
     @property
@@ -95,7 +113,18 @@ class Potential(OfCard):
         return self.model_in(self.dtype)
 
     def model_in(self, dtype: torch.dtype) -> Sus2Model:
-        """The differentiable model in a precision of its own."""
+        """Make the differentiable model in a precision of its own.
+
+        Parameters
+        ----------
+        dtype
+            The precision.
+
+        Returns
+        -------
+        Sus2Model
+            On the device of the potential, its parameters fixed.
+        """
         from sus2.potential.model import Sus2Model
 
         return Sus2Model(self.spec, device=self.device, dtype=dtype).requires_grad_(False)
@@ -139,10 +168,25 @@ class Potential(OfCard):
     ) -> list[Evaluation]:
         """Energy, forces and stress of each structure, all in one call of the kernels.
 
-        max_edges: most edges held at a time (at least those of one structure) where torch computes; the
-        fused kernels hold those of a few atoms only. The result does not depend on it.
+        Parameters
+        ----------
+        structures
+            Any number.
+        max_edges
+            Most edges held at a time (at least those of one structure) where torch computes; the fused kernels hold
+            those of a few atoms only. The result does not depend on it.
 
-        Raises StructureError (bad coordinates, no atoms) and UnknownElementError.
+        Returns
+        -------
+        list of Evaluation
+            In their order.
+
+        Raises
+        ------
+        StructureError
+            Bad coordinates, or no atoms.
+        UnknownElementError
+            An element that the potential does not know.
         """
         packed = pack_structures(structures, self.elements)
         return split(packed, *self.compute(packed, max_edges=max_edges))
@@ -150,9 +194,21 @@ class Potential(OfCard):
     def compute(
         self, packed: Structures, *, edges: EdgeList | None = None, max_edges: int = MAX_EDGES_PER_CHUNK
     ) -> tuple[Array, Array, Array]:
-        """Site energies (N,) eV, forces (N, 3) eV/A and virials (S, 6) eV, Voigt xx yy zz yz xz xy, of arrays.
+        """Site energies, forces and virials of arrays.
 
-        edges: a list found with a longer cutoff that still holds every edge within the cutoff (see verlet_list).
+        Parameters
+        ----------
+        packed
+            S structures of N atoms in all.
+        edges
+            A list found with a longer cutoff that still holds every edge within the cutoff (see verlet_list).
+        max_edges
+            As in evaluate.
+
+        Returns
+        -------
+        tuple of ndarray
+            (N,) eV, (N, 3) eV/angstrom and (S, 6) eV, Voigt xx yy zz yz xz xy.
         """
         if not len(packed.types):
             return np.zeros(0), np.zeros((0, 3)), np.zeros((0, 6))
@@ -191,7 +247,13 @@ class Potential(OfCard):
         return site, forces, virial
 
     def calculator(self) -> Calculator:
-        """An ASE calculator of this potential."""
+        """Make an ASE calculator of this potential.
+
+        Returns
+        -------
+        Calculator
+            With energy, forces, stress and site energies.
+        """
         return Sus2Calculator(self)
 
 

@@ -39,8 +39,23 @@ _STEEP: Final = 0.08
 
 @dataclass(frozen=True, eq=False)
 class PairTerms:
-    """For each edge closer than its outer radius: its index (n,), half its energy (eV) and the first and second
-    derivative of that by the distance (eV/A, eV/A^2), with unit vectors (n, 3) and distances (n,) A."""
+    """Half of each pair's repulsion, for every edge closer than its outer radius.
+
+    Attributes
+    ----------
+    edge
+        (n,) index of the edge.
+    energy_ev
+        (n,) half the energy of the pair, eV.
+    slope_ev_per_a
+        (n,) its derivative by the distance, eV/angstrom.
+    bend_ev_per_a2
+        (n,) its second derivative, eV/angstrom^2.
+    unit
+        (n, 3) unit vectors.
+    distance_a
+        (n,) angstrom.
+    """
 
     edge: Index
     energy_ev: Array
@@ -50,23 +65,48 @@ class PairTerms:
     distance_a: Array
 
     def gradient(self) -> Array:
-        """dE/dr of each such edge, (n, 3) eV/A."""
+        """Gradient dE/dr of each such edge.
+
+        Returns
+        -------
+        ndarray
+            (n, 3) eV/angstrom.
+        """
         return self.slope_ev_per_a[:, None] * self.unit
 
     def curvature(self) -> Array:
-        """d2E/dr2 of each such edge, (n, 3, 3) eV/A^2."""
+        """Second derivative d2E/dr2 of each such edge.
+
+        Returns
+        -------
+        ndarray
+            (n, 3, 3) eV/angstrom^2.
+        """
         nn = self.unit[:, :, None] * self.unit[:, None, :]
         across = (self.slope_ev_per_a / self.distance_a)[:, None, None] * (np.eye(3) - nn)
         return self.bend_ev_per_a2[:, None, None] * nn + across
 
 
 class Repulsion:
-    """The repulsion of one set of elements; `inner` and `outer` in units of the sum of covalent radii.
+    """The repulsion of one set of elements.
 
-    strength: a factor on V. Where no data are, a polynomial can fall deeper than V rises; a multiple of V then is a
-    wall: V itself acts between the radii, strength - 1 times V closer than the labels of a pair. shortest_a: those
-    distances for pairs "A-B" (alphabetical), the outer radius where there is none or it is shorter; what is more is
-    whole from 0.08 of the sum of covalent radii further in.
+    Where no data are, a polynomial can fall deeper than V rises; a multiple of V then is a wall: V itself acts between
+    the radii, strength - 1 times V closer than the labels of a pair; what is more is whole from 0.08 of the sum of
+    covalent radii further in.
+
+    Parameters
+    ----------
+    elements
+        Chemical symbols in type order.
+    inner
+        Radius within which V is whole, in units of the sum of covalent radii.
+    outer
+        Radius from which V is zero, likewise.
+    strength
+        Factor on V.
+    shortest_a
+        Shortest labelled distance of pairs "A-B" (alphabetical), angstrom; the outer radius where there is none or it
+        is shorter.
     """
 
     def __init__(
@@ -88,7 +128,22 @@ class Repulsion:
         self._onset = np.minimum(self.reach_a, np.array(named))
 
     def terms(self, vectors: Array, types_i: Index, types_j: Index) -> PairTerms:
-        """Half-pair energies and derivatives of edges (E, 3) between atoms of these types (E,)."""
+        """Half-pair energies and derivatives of edges.
+
+        Parameters
+        ----------
+        vectors
+            (E, 3) angstrom.
+        types_i
+            (E,) types of the central atoms.
+        types_j
+            (E,) types of the neighbours.
+
+        Returns
+        -------
+        PairTerms
+            Of the n edges that are close enough.
+        """
         square = np.einsum("ex,ex->e", vectors, vectors)
         near = np.flatnonzero(square < self._longest**2)
         reach = self._radii[types_i[near]] + self._radii[types_j[near]]

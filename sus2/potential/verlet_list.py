@@ -26,9 +26,16 @@ _ATOMS_PER_SEARCH = 4096
 
 
 class SkinList:
-    """The edges of one structure for a cutoff (A), found again only when the skin (A) is used up.
+    """The edges of one structure, found again only when the skin is used up.
 
-    builds: how often they were found so far. Needs the compiled search (sus2.native.available()).
+    Needs the compiled search (sus2.native.available()). `builds` counts how often they were found so far.
+
+    Parameters
+    ----------
+    cutoff
+        Cutoff radius, angstrom.
+    skin
+        By how much further edges are kept, angstrom.
     """
 
     def __init__(self, cutoff: float, *, skin: float = SKIN_A) -> None:
@@ -39,9 +46,22 @@ class SkinList:
         self._edges: EdgeList | None = None
 
     def edges(self, structures: Structures) -> EdgeList | None:
-        """A list that holds every edge within the cutoff of this one structure; None where it cannot be kept.
+        """A list that holds every edge within the cutoff of this one structure.
 
-        Raises StructureError for a cell without volume.
+        Parameters
+        ----------
+        structures
+            One structure as arrays, the same one at every call.
+
+        Returns
+        -------
+        EdgeList or None
+            None where it cannot be kept.
+
+        Raises
+        ------
+        StructureError
+            A cell without volume.
         """
         if self._edges is None or self._reference is None or not self._holds(structures):
             self._build(structures)

@@ -34,7 +34,14 @@ EDGES_PER_BLOCK_CPU = 8_000
 class Sweep:
     """One trained ModelSpec on one device.
 
-    dtype: the arithmetic's; shifts, sums over edges and what is returned are in float64.
+    Parameters
+    ----------
+    spec
+        The coefficients.
+    device
+        Where it computes.
+    dtype
+        Of the arithmetic; shifts, sums over edges and what is returned are in float64.
     """
 
     def __init__(
@@ -111,9 +118,19 @@ class Sweep:
 
     @torch.no_grad()
     def evaluate(self, edges: Edges, *, max_edges: int = 100_000) -> tuple[Array, Array, Array]:
-        """Site energies (N,) eV, forces (N, 3) eV/A and dE_i/d(strain) (N, 6) eV, Voigt xx yy zz yz xz xy.
+        """Site energies, forces and virials of the N atoms of some structures.
 
-        max_edges: most edges, padding included, in one block of atoms (at least those of one atom).
+        Parameters
+        ----------
+        edges
+            Edges, sorted by central atom.
+        max_edges
+            Most edges, padding included, in one block of atoms (at least those of one atom).
+
+        Returns
+        -------
+        tuple of ndarray
+            (N,) eV, (N, 3) eV/angstrom and dE_i/d(strain) (N, 6) eV, Voigt xx yy zz yz xz xy.
         """
         n = len(edges.types)
         types = torch.as_tensor(edges.types, device=self.device)
@@ -208,7 +225,18 @@ class Sweep:
         return energy, scale[:, None] * adjoint
 
     def form_of(self, z: int) -> tuple[Tensor, Tensor]:
-        """lin (nf,) and Q (nf, nf) of the z-th element's readout; one for all elements where they share it."""
+        """The readout of an element as a quadratic form of the features.
+
+        Parameters
+        ----------
+        z
+            Type of the element.
+
+        Returns
+        -------
+        tuple of Tensor
+            lin (nf,) and Q (nf, nf); one for all elements where they share it.
+        """
         assert self.form is not None
         z = z if self.spec.own_readout else 0
         if z not in self._forms:
@@ -219,7 +247,18 @@ class Sweep:
         return self._forms[z]
 
     def by_readout(self, zi: Tensor) -> list[tuple[int, Tensor | slice]]:
-        """Elements and the places of their atoms among types zi (n,); all atoms at once where they share a readout."""
+        """Atoms by the readout that they have.
+
+        Parameters
+        ----------
+        zi
+            (n,) types.
+
+        Returns
+        -------
+        list
+            Types and the places of their atoms; all atoms at once where they share a readout.
+        """
         if not self.spec.own_readout:
             return [(0, slice(None))]
         return [(int(z), torch.nonzero(zi == z).squeeze(1)) for z in torch.unique(zi)]
@@ -257,7 +296,20 @@ class Sweep:
 
 
 def blocks(counts: NDArray[np.int64], limit: int) -> list[tuple[int, int]]:
-    """Consecutive atoms whose padded tables, n times the largest count, hold at most `limit` edges (or one atom)."""
+    """Divide consecutive atoms into blocks.
+
+    Parameters
+    ----------
+    counts
+        (N,) number of neighbours of each atom.
+    limit
+        Most edges of a block, which are its number of atoms times the largest count (or one atom).
+
+    Returns
+    -------
+    list of tuple
+        First atom of each block, and the one behind its last.
+    """
     out, begin = [], 0
     while begin < len(counts):
         window = counts[begin : begin + max(1, limit)]

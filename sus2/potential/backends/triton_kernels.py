@@ -215,7 +215,17 @@ def _forces_kernel(
 
 
 class TritonSweep(Sweep):
-    """As Sweep, with both passes over the edges in fused kernels; sums over atoms in no fixed order."""
+    """As Sweep, with both passes over the edges in fused kernels; sums over atoms in no fixed order.
+
+    Parameters
+    ----------
+    spec
+        The coefficients.
+    device
+        Where it computes.
+    dtype
+        Of the arithmetic.
+    """
 
     def __init__(
         self, spec: ModelSpec, *, device: torch.device | str = "cuda", dtype: torch.dtype = torch.float64
@@ -248,7 +258,20 @@ class TritonSweep(Sweep):
 
     @torch.no_grad()
     def evaluate(self, edges: Edges, *, max_edges: int = 0) -> tuple[Array, Array, Array]:
-        """As Sweep.evaluate; nothing is stored for an edge beyond its vector, so max_edges has nothing to limit."""
+        """As Sweep.evaluate.
+
+        Parameters
+        ----------
+        edges
+            Edges, sorted by central atom.
+        max_edges
+            Without effect: nothing is stored for an edge beyond its vector.
+
+        Returns
+        -------
+        tuple of ndarray
+            (N,) eV, (N, 3) eV/angstrom and (N, 6) eV.
+        """
         n, count = len(edges.types), len(edges.j)
 
         def index(values: NDArray[np.int64]) -> Tensor:

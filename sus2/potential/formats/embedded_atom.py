@@ -29,8 +29,22 @@ _MAX_CUTOFF_A: Final = 30.0
 class EmbeddedAtom:
     """The tables of a setfl file with C elements, as values and slopes at the points.
 
-    embedding (C, 2, n_rho) eV by the density; density (C, C, 2, n_r): that which an atom of the second element feels of
-    one of the first; pair (C, C, 2, n_r): r phi in eV A.
+    Attributes
+    ----------
+    elements
+        Chemical symbols in type order.
+    cutoff
+        Cutoff radius, angstrom.
+    density_step
+        Step of the density.
+    distance_step_a
+        Step of the distance, angstrom.
+    embedding
+        (C, 2, n_rho) eV by the density.
+    density
+        (C, C, 2, n_r): that which an atom of the second element feels of one of the first.
+    pair
+        (C, C, 2, n_r): r phi in eV angstrom.
     """
 
     elements: tuple[str, ...]
@@ -42,7 +56,24 @@ class EmbeddedAtom:
     pair: Tensor
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """Site energies (N,) in eV; see sus2.potential.formats.site_potential.SiteEnergies."""
+        """Site energies; see sus2.potential.formats.site_potential.SiteEnergies.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) angstrom.
+        edge_i
+            (E,) central atoms.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types.
+
+        Returns
+        -------
+        Tensor
+            (N,) eV.
+        """
         r = edge_vectors.norm(dim=1)
         zi, zj = species[edge_i], species[edge_j]
         rho = interpolate(self.density[zj, zi], r / self.distance_step_a)
@@ -58,7 +89,20 @@ class EmbeddedAtom:
 
 
 def interpolate(table: Tensor, at: Tensor) -> Tensor:
-    """Cubic Hermite pieces of tables (E, 2, n), each at its own place (E,) in units of the step."""
+    """Cubic Hermite pieces of tables, each at its own place.
+
+    Parameters
+    ----------
+    table
+        (E, 2, n) values and slopes by the step.
+    at
+        (E,) places in units of the step.
+
+    Returns
+    -------
+    Tensor
+        (E,).
+    """
     last = table.shape[2] - 2
     k = at.detach().floor().clamp(0, last).long()
     p = (at - k).clamp(max=1.0)
@@ -69,7 +113,18 @@ def interpolate(table: Tensor, at: Tensor) -> Tensor:
 
 
 def with_slopes(values: Array) -> Array:
-    """Values (..., n) and their slopes by the step as LAMMPS takes them, (..., 2, n)."""
+    """Slopes of tables as LAMMPS takes them.
+
+    Parameters
+    ----------
+    values
+        (..., n).
+
+    Returns
+    -------
+    ndarray
+        (..., 2, n) values and slopes by the step.
+    """
     f = values
     s = np.empty_like(f)
     s[..., 0], s[..., -1] = f[..., 1] - f[..., 0], f[..., -1] - f[..., -2]

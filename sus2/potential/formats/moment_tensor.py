@@ -33,10 +33,15 @@ MAX_RANK = 20
 
 @dataclass(frozen=True, eq=False)
 class MomentTensorSpec(ModelSpec):
-    """A plain moment tensor potential; pair_weights (C, C, M, R): radial coefficients by (centre, neighbour).
+    """A plain moment tensor potential.
 
     What a plain potential does not have (scaling of distances) is None. The energy of an element is shift + species
     with species 1 eV, so that E_i = shift + species (1 + theta . B) holds for both kinds.
+
+    Attributes
+    ----------
+    pair_weights
+        (C, C, M, R) radial coefficients by (centre, neighbour).
     """
 
     pair_weights: Array | None = None
@@ -48,7 +53,18 @@ class MomentTensorSpec(ModelSpec):
         return int(self.species_count + self.pair_weights.size + len(self.mapping))
 
     def with_species(self, index: Sequence[int]) -> MomentTensorSpec:
-        """The same potential for these of its species alone, in this order."""
+        """The same potential for some of its species alone.
+
+        Parameters
+        ----------
+        index
+            Their types, in the order wanted.
+
+        Returns
+        -------
+        MomentTensorSpec
+            A new one.
+        """
         i = np.asarray(index, dtype=np.int64)
         assert self.pair_weights is not None
         assert self.shift_coeffs is not None
@@ -62,7 +78,13 @@ class MomentTensorSpec(ModelSpec):
         )
 
     def as_scaled(self) -> ModelSpec:
-        """The graph and readout with radial functions that vanish, for code that evaluates those by itself."""
+        """The graph and readout with radial functions that vanish, for code that evaluates those by itself.
+
+        Returns
+        -------
+        ModelSpec
+            Of a SUS2 potential.
+        """
         blocks, c, m = self.scaling_blocks, self.species_count, self.radial_funcs_count
         values = {f.name: getattr(self, f.name) for f in fields(ModelSpec)}
         values |= {
@@ -75,7 +97,17 @@ class MomentTensorSpec(ModelSpec):
 
 
 class MomentTensorModel(Sus2Model):
-    """The differentiable model with the radial functions of a MomentTensorSpec."""
+    """The differentiable model with the radial functions of a MomentTensorSpec.
+
+    Parameters
+    ----------
+    spec
+        The coefficients.
+    device
+        Where the parameters lie.
+    dtype
+        Of the parameters.
+    """
 
     def __init__(
         self, spec: MomentTensorSpec, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64
@@ -84,11 +116,41 @@ class MomentTensorModel(Sus2Model):
         self.pairs = torch.as_tensor(spec.pair_weights, dtype=dtype, device=device)
 
     def radial(self, r: Tensor, zi: Tensor, zj: Tensor) -> Tensor:
-        """Radial functions R_mu(r), shape (E, M); r (E,) in angstrom, zi and zj (E,) types of centre and neighbour."""
+        """Radial functions R_mu(r).
+
+        Parameters
+        ----------
+        r
+            (E,) distances, angstrom.
+        zi
+            (E,) types of the central atoms.
+        zj
+            (E,) types of the neighbours.
+
+        Returns
+        -------
+        Tensor
+            (E, M).
+        """
         return self.radial_jet(r, zi, zj)[0].T
 
     def radial_jet(self, r: Tensor, zi: Tensor, zj: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """R_mu(r) and its first and second derivative, each (M, E)."""
+        """Radial functions and their first and second derivatives.
+
+        Parameters
+        ----------
+        r
+            (E,) distances, angstrom.
+        zi
+            (E,) types of the central atoms.
+        zj
+            (E,) types of the neighbours.
+
+        Returns
+        -------
+        tuple of Tensor
+            Each (M, E); derivatives by the distance in angstrom.
+        """
         low, high = self.spec.min_dist, self.spec.max_dist
         slope = 2.0 / (high - low)
         xi = slope * r - (low + high) / (high - low)
@@ -112,7 +174,17 @@ class MomentTensorModel(Sus2Model):
 
 
 class MomentTensorSweep(Sweep):
-    """The torch path with its reverse sweep for a MomentTensorSpec."""
+    """The torch path with its reverse sweep for a MomentTensorSpec.
+
+    Parameters
+    ----------
+    spec
+        The coefficients.
+    device
+        Where it computes.
+    dtype
+        Of the arithmetic.
+    """
 
     def __init__(
         self, spec: MomentTensorSpec, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64
@@ -147,12 +219,28 @@ class MomentTensorPotential(Potential):
     """A plain moment tensor potential; all of sus2 takes it as it takes a SUS2 potential, exact derivatives included.
 
     torch computes it: the compiled kernels hold the radial functions of SUS2 alone.
+
+    Attributes
+    ----------
+    spec
+        The coefficients.
     """
 
     spec: MomentTensorSpec
 
     def model_in(self, dtype: torch.dtype) -> MomentTensorModel:
-        """The differentiable model in a precision of its own."""
+        """Make the differentiable model in a precision of its own.
+
+        Parameters
+        ----------
+        dtype
+            The precision.
+
+        Returns
+        -------
+        MomentTensorModel
+            On the device of the potential, its parameters fixed.
+        """
         return MomentTensorModel(self.spec, device=self.device, dtype=dtype).requires_grad_(False)
 
     @cached_property

@@ -44,9 +44,38 @@ _MAX_CUTOFF_A: Final = 30.0
 class Nep:
     """The numbers of a `nep.txt` with C elements, D descriptors and H neurons.
 
-    Lengths in angstrom, energies in eV. c_radial (C, C, n_radial, k_radial) and c_angular likewise are the expansion
-    coefficients by (centre, neighbour); w0 (C, H, D), b0 (C, H), w1 (C, H), the same for all elements in version 3;
-    zbl: the distances between which the universal repulsion fades out, None without.
+    Attributes
+    ----------
+    version
+        Of the form: 3 or 4.
+    elements
+        Chemical symbols in type order.
+    radial_cutoff_a
+        Cutoff of the radial descriptors, angstrom.
+    angular_cutoff_a
+        Cutoff of the angular descriptors, angstrom.
+    l_max
+        Largest rank of the three-body descriptors.
+    four_bodies
+        Whether there are four-body descriptors.
+    five_bodies
+        Whether there are five-body descriptors.
+    c_radial
+        (C, C, n_radial, k_radial) expansion coefficients by (centre, neighbour).
+    c_angular
+        (C, C, n_angular, k_angular) likewise.
+    w0
+        (C, H, D) weights of the hidden layer, the same for all elements in version 3.
+    b0
+        (C, H) its biases.
+    w1
+        (C, H) weights of the output, eV.
+    b1
+        Its bias, eV.
+    scale
+        (D,) factors on the descriptors.
+    zbl
+        Distances between which the universal repulsion fades out, angstrom; None without.
     """
 
     version: int
@@ -71,7 +100,24 @@ class Nep:
         return max(self.radial_cutoff_a, self.angular_cutoff_a)
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """Site energies (N,) in eV; see sus2.potential.formats.site_potential.SiteEnergies."""
+        """Site energies; see sus2.potential.formats.site_potential.SiteEnergies.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) angstrom.
+        edge_i
+            (E,) central atoms.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types.
+
+        Returns
+        -------
+        Tensor
+            (N,) eV.
+        """
         q = self.descriptors(edge_vectors, edge_i, edge_j, species) * self.scale
         hidden = torch.tanh(torch.einsum("nhd,nd->nh", self.w0[species], q) - self.b0[species])
         energy = (self.w1[species] * hidden).sum(1) - self.b1
@@ -80,7 +126,24 @@ class Nep:
         return energy
 
     def descriptors(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """The descriptors before their scale, shape (N, D)."""
+        """The descriptors before their scale.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) angstrom.
+        edge_i
+            (E,) central atoms.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types.
+
+        Returns
+        -------
+        Tensor
+            (N, D).
+        """
         r = edge_vectors.norm(dim=1)
         zi, zj = species[edge_i], species[edge_j]
         n = len(species)

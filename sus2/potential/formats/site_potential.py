@@ -27,13 +27,38 @@ MAX_EDGES: Final = 60_000
 
 
 class SiteEnergies(Protocol):
-    """What a file format brings: its elements in type order, its cutoff (angstrom) and its equations."""
+    """What a file format brings: its equations with the numbers of the file.
+
+    Attributes
+    ----------
+    elements
+        Chemical symbols in type order.
+    cutoff
+        Cutoff radius, angstrom.
+    """
 
     elements: tuple[str, ...]
     cutoff: float
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """Energies (N,) in eV of N atoms with E edges: vectors (E, 3) in angstrom, sorted by central atom."""
+        """Site energies of N atoms with E edges.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) from each central atom to its neighbour, angstrom.
+        edge_i
+            (E,) central atoms, ascending.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types.
+
+        Returns
+        -------
+        Tensor
+            (N,) eV.
+        """
         ...
 
 
@@ -45,9 +70,9 @@ class SitePotential(OfCard):
 
     Parameters
     ----------
-    form : SiteEnergies
+    form
         The equations with the numbers of the file.
-    card : Card
+    card
         Its name, functional and what else is known.
     """
 
@@ -65,7 +90,7 @@ class SitePotential(OfCard):
 
         Parameters
         ----------
-        structures : sequence of ase.Atoms or pymatgen Structure
+        structures
             Structures of its elements.
 
         Returns
@@ -97,5 +122,11 @@ class SitePotential(OfCard):
         return out
 
     def calculator(self) -> Calculator:
-        """An ASE calculator of this potential."""
+        """Make an ASE calculator of this potential.
+
+        Returns
+        -------
+        Calculator
+            With energy, forces, stress and site energies.
+        """
         return EvaluationCalculator(self)

@@ -28,7 +28,13 @@ class Tersoff:
 
     E_i = sum_j fc(r_ij) (A exp(-lambda1 r) - b_ij B exp(-lambda2 r)) / 2,  b = (1 + (beta zeta)^n)^(-1/(2n)),
     zeta = sum_k fc(r_ik) gamma (1 + c^2/d^2 - c^2/(d^2 + (cos - cos0)^2)) exp((lambda3 (r_ij - r_ik))^m).
-    parameters (C, C, C, 14) in the order of TERSOFF.
+
+    Attributes
+    ----------
+    elements
+        Chemical symbols in type order.
+    parameters
+        (C, C, C, 14) in the order of TERSOFF.
     """
 
     elements: tuple[str, ...]
@@ -40,7 +46,24 @@ class Tersoff:
         return float((self.parameters[..., 10] + self.parameters[..., 11]).max())
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """Site energies (N,) in eV; see sus2.potential.formats.site_potential.SiteEnergies."""
+        """Site energies; see sus2.potential.formats.site_potential.SiteEnergies.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) angstrom.
+        edge_i
+            (E,) central atoms.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types.
+
+        Returns
+        -------
+        Tensor
+            (N,) eV.
+        """
         r = edge_vectors.norm(dim=1)
         zi, zj = species[edge_i], species[edge_j]
         n, beta, lambda2, b, centre, width, lambda1, a = self.parameters[zi, zj, zj][:, 6:].unbind(1)
@@ -70,7 +93,13 @@ class StillingerWeber:
 
     E = sum_(i<j) A eps (B (s/r)^p - (s/r)^q) exp(s/(r - a s))
         + sum_i sum_(j<k) lambda eps (cos - cos0)^2 exp(gamma s/(r_ij - a s)) exp(gamma s/(r_ik - a s)).
-    parameters (C, C, C, 11) in the order of STILLINGER_WEBER; pairs take the entry of (i, j, j).
+
+    Attributes
+    ----------
+    elements
+        Chemical symbols in type order.
+    parameters
+        (C, C, C, 11) in the order of STILLINGER_WEBER; pairs take the entry of (i, j, j).
     """
 
     elements: tuple[str, ...]
@@ -82,7 +111,24 @@ class StillingerWeber:
         return float((self.parameters[..., 1] * self.parameters[..., 2]).max())
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """Site energies (N,) in eV; see sus2.potential.formats.site_potential.SiteEnergies."""
+        """Site energies; see sus2.potential.formats.site_potential.SiteEnergies.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) angstrom.
+        edge_i
+            (E,) central atoms.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types.
+
+        Returns
+        -------
+        Tensor
+            (N,) eV.
+        """
         r = edge_vectors.norm(dim=1)
         zi, zj = species[edge_i], species[edge_j]
         epsilon, sigma, a, _, gamma, _, big_a, b, p, q, _ = self.parameters[zi, zj, zj].unbind(1)
@@ -102,7 +148,20 @@ class StillingerWeber:
 
 
 def bonded_pairs(edge_i: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """All ordered pairs of different edges of one atom, among those kept (indices of edges sorted by atom)."""
+    """All ordered pairs of different edges of one atom.
+
+    Parameters
+    ----------
+    edge_i
+        (E,) central atoms, ascending.
+    kept
+        Indices of the edges that count.
+
+    Returns
+    -------
+    tuple of Tensor
+        First and second edge of each pair.
+    """
     centre = edge_i[kept]
     _, counts = torch.unique_consecutive(centre, return_counts=True)
     per_edge = counts.repeat_interleave(counts)
@@ -160,7 +219,18 @@ def parse_three_body(text: str, *, source: str = "potential") -> Tersoff | Still
 
 
 def entry_length(text: str) -> int:
-    """How many numbers follow the three elements of the first entry; 0 where there is no such entry."""
+    """Count the numbers behind the three elements of the first entry.
+
+    Parameters
+    ----------
+    text
+        The text of the file.
+
+    Returns
+    -------
+    int
+        0 where there is no such entry.
+    """
     words = [w for line in text.splitlines() for w in line.partition("#")[0].split()]
     for k, word in enumerate(words[3 : 4 + len(TERSOFF)]):
         try:

@@ -52,15 +52,44 @@ class Words:
         return self._lines[min(self._at, len(self._lines) - 1)] if self._lines else 1
 
     def fail(self, message: str, line: int | None = None) -> PotentialFileError:
-        """An error that names the file and the line (that of the next word by default)."""
+        """Make an error that names the file and the line.
+
+        Parameters
+        ----------
+        message
+            What is wrong.
+        line
+            Its number; that of the next word by default.
+
+        Returns
+        -------
+        PotentialFileError
+            To be raised.
+        """
         return PotentialFileError(f"{self.source}, line {line or self.line}: {message}")
 
     def peek(self) -> str:
-        """The next word, empty at the end."""
+        """Look at the next word.
+
+        Returns
+        -------
+        str
+            Empty at the end.
+        """
         return self._words[self._at] if self._at < len(self._words) else ""
 
     def word(self, what: str) -> str:
         """Take the next word.
+
+        Parameters
+        ----------
+        what
+            What it should be, for the error.
+
+        Returns
+        -------
+        str
+            The word.
 
         Raises
         ------
@@ -73,14 +102,30 @@ class Words:
         return self._words[self._at - 1]
 
     def rest_of_line(self) -> list[str]:
-        """Take the words that are left in the line of the last word taken."""
+        """Take the words that are left in the line of the last word taken.
+
+        Returns
+        -------
+        list of str
+            The words.
+        """
         line, start = self._lines[self._at - 1], self._at
         while self._at < len(self._words) and self._lines[self._at] == line:
             self._at += 1
         return self._words[start : self._at]
 
     def keyword(self, name: str) -> list[str]:
-        """Take a line that begins with a name; returns its other words.
+        """Take a line that begins with a name.
+
+        Parameters
+        ----------
+        name
+            The name.
+
+        Returns
+        -------
+        list of str
+            Its other words.
 
         Raises
         ------
@@ -94,7 +139,23 @@ class Words:
         return self.rest_of_line()
 
     def element(self, what: str) -> str:
-        """Take a chemical symbol; raises PotentialFileError for anything else."""
+        """Take a chemical symbol.
+
+        Parameters
+        ----------
+        what
+            What it should be, for the error.
+
+        Returns
+        -------
+        str
+            The symbol.
+
+        Raises
+        ------
+        PotentialFileError
+            Anything else stands there.
+        """
         line = self.line
         symbol = self.word(what)
         if atomic_numbers.get(symbol, 0) < 1:
@@ -102,17 +163,71 @@ class Words:
         return symbol
 
     def count(self, what: str, low: int, high: int) -> int:
-        """Take a whole number between two bounds; raises PotentialFileError."""
+        """Take a whole number between two bounds.
+
+        Parameters
+        ----------
+        what
+            What it should be, for the error.
+        low
+            The smallest allowed.
+        high
+            The largest allowed.
+
+        Returns
+        -------
+        int
+            The number.
+
+        Raises
+        ------
+        PotentialFileError
+            Anything else stands there.
+        """
         line = self.line
         return whole(self, self.word(what), what, low, high, line)
 
     def number(self, what: str) -> float:
-        """Take a finite number; raises PotentialFileError."""
+        """Take a finite number.
+
+        Parameters
+        ----------
+        what
+            What it should be, for the error.
+
+        Returns
+        -------
+        float
+            The number.
+
+        Raises
+        ------
+        PotentialFileError
+            Anything else stands there.
+        """
         line = self.line
         return real(self, self.word(what), what, line)
 
     def numbers(self, count: int, what: str) -> Array:
-        """Take `count` finite numbers, shape (count,); raises PotentialFileError."""
+        """Take finite numbers.
+
+        Parameters
+        ----------
+        count
+            How many.
+        what
+            What they should be, for the error.
+
+        Returns
+        -------
+        ndarray
+            (count,).
+
+        Raises
+        ------
+        PotentialFileError
+            There are fewer, or anything else stands there.
+        """
         if count > MAX_NUMBERS:
             raise self.fail(f"{what}: {count} numbers are more than any potential has.")
         if count > len(self):
@@ -139,7 +254,33 @@ class Words:
 
 
 def whole(words: Words, text: str, what: str, low: int, high: int, line: int) -> int:
-    """A whole number between two bounds from a word; raises PotentialFileError naming the line."""
+    """Read a word as a whole number between two bounds.
+
+    Parameters
+    ----------
+    words
+        Where it was taken from.
+    text
+        The word.
+    what
+        What it should be, for the error.
+    low
+        The smallest allowed.
+    high
+        The largest allowed.
+    line
+        Number of its line.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    PotentialFileError
+        It is none; the sentence names the line.
+    """
     if not (text.isascii() and text.lstrip("+-").isdecimal() and len(text) < 12):
         raise words.fail(f"{what} must be a whole number, found '{short(text)}'.", line)
     if not low <= int(text) <= high:
@@ -148,7 +289,29 @@ def whole(words: Words, text: str, what: str, low: int, high: int, line: int) ->
 
 
 def real(words: Words, text: str, what: str, line: int) -> float:
-    """A finite number from a word; raises PotentialFileError naming the line."""
+    """Read a word as a finite number.
+
+    Parameters
+    ----------
+    words
+        Where it was taken from.
+    text
+        The word.
+    what
+        What it should be, for the error.
+    line
+        Number of its line.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    PotentialFileError
+        It is none; the sentence names the line.
+    """
     try:
         value = float(text) if "_" not in text and text.isascii() else math.nan
     except ValueError:
@@ -159,6 +322,17 @@ def real(words: Words, text: str, what: str, line: int) -> float:
 
 
 def short(text: str) -> str:
-    """Printable characters of a word, at most 40 of them."""
+    """Make a word fit for an error.
+
+    Parameters
+    ----------
+    text
+        The word.
+
+    Returns
+    -------
+    str
+        Its printable characters, at most 40.
+    """
     printable = "".join(ch if ch.isprintable() else "?" for ch in text)
     return printable if len(printable) <= _SHOWN else printable[: _SHOWN - 3] + "..."

@@ -26,9 +26,14 @@ _DEPENDENT: Final = 1e-9
 
 @dataclass(frozen=True, order=True)
 class Contraction:
-    """A full contraction: tensors (rank l, channel k) and the number of indices summed between each two.
+    """A full contraction of moment tensors.
 
-    `edges` has one number for each pair of tensors in the order of itertools.combinations.
+    Attributes
+    ----------
+    tensors
+        (rank l, channel k) of each.
+    edges
+        Number of indices summed between each two, in the order of itertools.combinations.
     """
 
     tensors: tuple[Tensor, ...]
@@ -105,7 +110,20 @@ def _edge_lists(ranks: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def all_contractions(max_rank: int, channels: int) -> list[Contraction]:
-    """Every contraction of one to four tensors of rank <= max_rank, each once."""
+    """Every contraction of one to four tensors, each once.
+
+    Parameters
+    ----------
+    max_rank
+        Largest rank of a tensor.
+    channels
+        Number of radial channels.
+
+    Returns
+    -------
+    list of Contraction
+        In a fixed order.
+    """
     kinds = [(rank, k) for rank in range(max_rank + 1) for k in range(channels)]
     out = set()
     for n in range(1, 5):
@@ -117,7 +135,20 @@ def all_contractions(max_rank: int, channels: int) -> list[Contraction]:
 
 
 def same_channel_contractions(max_rank: int, channels: int) -> list[Contraction]:
-    """The contractions of the rule `same-channel` (see sus2.potential.moments.graph.moment_graph), each once."""
+    """The contractions of the rule `same-channel` (see sus2.potential.moments.graph.moment_graph), each once.
+
+    Parameters
+    ----------
+    max_rank
+        Largest rank of a tensor.
+    channels
+        Number of radial channels.
+
+    Returns
+    -------
+    list of Contraction
+        In a fixed order.
+    """
     ks = range(channels)
     ranks = range(1, max_rank + 1)
     ab = list(combinations_with_replacement(ks, 2))
@@ -155,10 +186,20 @@ def _order(c: Contraction) -> tuple[object, ...]:
 
 
 def independent(scalars: list[Contraction]) -> list[Contraction]:
-    """The scalars that are not linear combinations of those before them, in their order.
+    """Leave out scalars that are linear combinations of those before them.
 
     Scalars of different sets of tensors are homogeneous of different degrees in the radial functions, hence
     independent; within one set the rank on random environments decides.
+
+    Parameters
+    ----------
+    scalars
+        Contractions.
+
+    Returns
+    -------
+    list of Contraction
+        Those that are left, in their order.
     """
     blocks: dict[tuple[Tensor, ...], list[Contraction]] = {}
     for c in scalars:

@@ -64,9 +64,29 @@ Terms = dict[tuple[Feature, Feature], int]
 class MomentGraph:
     """A moment graph in the form of the `.mtp` file, ready for sus2.potential.mtp.ModelSpec.
 
-    Rows of `times` are in an order in which M[t] += m * M[p] * M[q] can be carried out, all rows of a target
-    together; moments are the basic ones, then the first level, then the second. Scalars are ordered by the
-    number of tensors, their ranks and their channels.
+    Rows of `times` are in an order in which M[t] += m * M[p] * M[q] can be carried out, all rows of a target together;
+    moments are the basic ones, then the first level, then the second. Scalars are ordered by tensors, ranks, channels.
+
+    Attributes
+    ----------
+    max_rank
+        Largest rank L of a tensor.
+    channels
+        Number K of radial channels.
+    max_tensors
+        Largest number of tensors in a scalar.
+    rule
+        Which contractions are taken.
+    basic
+        (nb, 4) rows mu, a, b, c.
+    times
+        (nt, 4) rows p, q, m, t.
+    moments_count
+        Number of moments.
+    mapping
+        (S,) the moment of each scalar.
+    contractions
+        What each scalar is.
     """
 
     max_rank: int
@@ -96,9 +116,23 @@ class MomentGraph:
 
 
 def graph(name: str) -> MomentGraph:
-    """A moment graph by name: `l3k2` has max_rank 3, 2 channels, rule same-channel; `full-l3k2` has rule all.
+    """Make a moment graph by its name.
 
-    The names that training offers are in PRESETS. Raises GraphError for a name of another form.
+    Parameters
+    ----------
+    name
+        `l3k2` has max_rank 3, 2 channels, rule same-channel; `full-l3k2` has rule all. The names that training offers
+        are in PRESETS.
+
+    Returns
+    -------
+    MomentGraph
+        The graph.
+
+    Raises
+    ------
+    GraphError
+        A name of another form.
     """
     match = re.fullmatch(r"(full-)?l(\d)k(\d)", name)
     if not match:
@@ -109,20 +143,35 @@ def graph(name: str) -> MomentGraph:
 def moment_graph(max_rank: int, channels: int, max_tensors: int = 4, *, rule: Rule = "same-channel") -> MomentGraph:
     """Linearly independent contractions of up to `max_tensors` moment tensors and the table of products.
 
-    Parameters: largest tensor rank L, number of radial channels K (M = K * (L + 1) radial functions), the
-    largest number of tensors in a scalar (1..4, body order at most 5), and the rule.
-
-    - `all`: every contraction (see sus2.potential.moments.contractions).
-    - `same-channel`: the size of the published models (62 scalars for l2k2, 175 l2k3, 109 l3k2, 322 l3k3).
-      Two tensors of any channels give their scalar product; a pair that keeps free indices is formed only
-      within one radial channel, which has K of them instead of K^2. Scalars are those scalar products, their
-      products with each other and with rank 0, and the contractions of same-channel pairs with a third tensor
-      or with the like pair of any channel. Scalars of four tensors with a factor of rank 0 are left out.
-
     Independence is decided for each set of tensors by the rank of the scalars on random environments
     (scalars of different sets are homogeneous of different degrees in the radial functions, hence
-    independent); of dependent ones the products of simpler scalars are kept first. Raises GraphError for a
-    size out of range.
+    independent); of dependent ones the products of simpler scalars are kept first.
+
+    Parameters
+    ----------
+    max_rank
+        Largest rank L of a tensor.
+    channels
+        Number K of radial channels; there are M = K (L + 1) radial functions.
+    max_tensors
+        Largest number of tensors in a scalar, 1 to 4: the body order is at most 5.
+    rule
+        `all`: every contraction (see sus2.potential.moments.contractions). `same-channel`: the size of the published
+        models (62 scalars for l2k2, 175 l2k3, 109 l3k2, 322 l3k3): two tensors of any channels give their scalar
+        product; a pair that keeps free indices is formed only within one radial channel, which has K of them instead
+        of K^2. Scalars are those scalar products, their products with each other and with rank 0, and the contractions
+        of same-channel pairs with a third tensor or with the like pair of any channel. Scalars of four tensors with a
+        factor of rank 0 are left out.
+
+    Returns
+    -------
+    MomentGraph
+        The graph.
+
+    Raises
+    ------
+    GraphError
+        A size out of range.
     """
     if not 0 <= max_rank <= MAX_RANK or not 1 <= channels <= MAX_CHANNELS or not 1 <= max_tensors <= 4:
         raise GraphError(
@@ -311,10 +360,21 @@ def _regroup(terms: Terms, side: int) -> Terms:
 
 
 def basic_moments(basic: ArrayLike, directions: ArrayLike, radial: ArrayLike) -> Array:
-    """M_i = sum_j R_mu(j) nx^a ny^b nz^c, shape (E, nb).
+    """Basic moments M_i = sum_j R_mu(j) nx^a ny^b nz^c.
 
-    `basic` (nb, 4) rows mu, a, b, c; `directions` (E, N, 3) unit vectors to N neighbours in E environments;
-    `radial` (E, N, M) values of the radial functions.
+    Parameters
+    ----------
+    basic
+        (nb, 4) rows mu, a, b, c.
+    directions
+        (E, N, 3) unit vectors to N neighbours in E environments.
+    radial
+        (E, N, M) values of the radial functions.
+
+    Returns
+    -------
+    ndarray
+        (E, nb).
     """
     table = np.asarray(basic)
     n = np.asarray(directions, dtype=np.float64)
@@ -326,7 +386,7 @@ def basic_moments(basic: ArrayLike, directions: ArrayLike, radial: ArrayLike) ->
 
 
 def evaluate_graph(graph: GraphArrays, basic: ArrayLike) -> Array:
-    """All scalars B_s, shape (..., S), from basic moments (..., nb), row by row in the order of the table."""
+    """All scalars B_s (..., S) from basic moments (..., nb), row by row in the order of the table."""
     start = np.asarray(basic, dtype=np.float64)
     m = np.zeros((graph.moments_count, *start.shape[:-1]))
     m[: start.shape[-1]] = np.moveaxis(start, -1, 0)
@@ -336,6 +396,5 @@ def evaluate_graph(graph: GraphArrays, basic: ArrayLike) -> Array:
 
 
 def multiplications(graph: GraphArrays) -> int:
-    """Multiplications for one atom's sum_s theta_s B_s row by row: 1 a row, 2 where its multiplier is not
-    1."""
+    """Multiplications of one atom's sum_s theta_s B_s by rows: 1 a row, 2 where its multiplier is not 1, 1 a scalar."""
     return len(graph.times) + int(np.count_nonzero(graph.times[:, 2] != 1)) + len(graph.mapping)

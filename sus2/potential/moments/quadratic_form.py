@@ -27,13 +27,20 @@ class GraphArrays(Protocol):
     """What carries a moment graph: sus2.potential.mtp.ModelSpec or sus2.potential.moments.graph.MomentGraph."""
 
     @property
-    def basic(self) -> Index: ...
+    def basic(self) -> Index:
+        """(nb, 4) rows mu, a, b, c."""
+
     @property
-    def times(self) -> Index: ...
+    def times(self) -> Index:
+        """(nt, 4) rows p, q, factor, t of M[t] += factor M[p] M[q]."""
+
     @property
-    def moments_count(self) -> int: ...
+    def moments_count(self) -> int:
+        """Number of moments."""
+
     @property
-    def mapping(self) -> Index: ...
+    def mapping(self) -> Index:
+        """(S,) the moment of each scalar."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +77,23 @@ class QuadraticHead:
         return rows + lin + len(self.pairs) + len(np.unique(self.pairs[:, 0]))
 
     def features(self, basic: ArrayLike) -> Array:
-        """F, shape (..., nf), of basic moments, shape (..., nb)."""
+        """The features F: basic moments and the moments of the first level.
+
+        Parameters
+        ----------
+        basic
+            (..., nb) basic moments.
+
+        Returns
+        -------
+        ndarray
+            (..., nf).
+
+        Raises
+        ------
+        GraphError
+            Not as many basic moments as the graph has.
+        """
         m = np.asarray(basic, dtype=np.float64)
         if m.shape[-1] != self.basic_count:
             raise GraphError(f"{self.basic_count} basic moments are needed, found {m.shape[-1]}; use this graph's own.")
@@ -81,7 +104,23 @@ class QuadraticHead:
         return np.concatenate([m, sums], axis=-1)
 
     def coefficients(self, theta: ArrayLike) -> tuple[Array, Array]:
-        """(lin (nf,), c (np,)) for theta (S,): sum_s theta_s B_s = lin . F + sum_c c * F_i * F_j."""
+        """Coefficients of sum_s theta_s B_s = lin . F + sum_c c F_i F_j.
+
+        Parameters
+        ----------
+        theta
+            (S,) coefficients of the scalars.
+
+        Returns
+        -------
+        tuple of ndarray
+            lin (nf,) and c (np,).
+
+        Raises
+        ------
+        GraphError
+            theta has another shape.
+        """
         values = np.asarray(theta, dtype=np.float64)
         if values.shape != (self.scalar_count,):
             raise GraphError(
@@ -93,7 +132,18 @@ class QuadraticHead:
         return lin.astype(np.float64), c.astype(np.float64)
 
     def matrix(self, theta: ArrayLike) -> tuple[Array, Array]:
-        """(lin (nf,), Q (nf, nf) symmetric) for theta (S,): sum_s theta_s B_s = lin . F + F^T Q F."""
+        """The quadratic form sum_s theta_s B_s = lin . F + F^T Q F.
+
+        Parameters
+        ----------
+        theta
+            (S,) coefficients of the scalars.
+
+        Returns
+        -------
+        tuple of ndarray
+            lin (nf,) and Q (nf, nf), symmetric.
+        """
         lin, c = self.coefficients(theta)
         q = np.zeros((self.feature_count, self.feature_count))
         i, j = self.pairs.T
@@ -102,14 +152,38 @@ class QuadraticHead:
         return lin, q
 
     def value(self, basic: ArrayLike, theta: ArrayLike) -> Array:
-        """sum_s theta_s B_s, shape (...), of basic moments (..., nb)."""
+        """The sum sum_s theta_s B_s.
+
+        Parameters
+        ----------
+        basic
+            (..., nb) basic moments.
+        theta
+            (S,) coefficients of the scalars.
+
+        Returns
+        -------
+        ndarray
+            (...).
+        """
         f = self.features(basic)
         lin, c = self.coefficients(theta)
         i, j = self.pairs.T
         return np.asarray(f @ lin + (f[..., i] * f[..., j]) @ c, dtype=np.float64)
 
     def scalars(self, basic: ArrayLike) -> Array:
-        """All B_s, shape (..., S), of basic moments (..., nb)."""
+        """All scalars B_s.
+
+        Parameters
+        ----------
+        basic
+            (..., nb) basic moments.
+
+        Returns
+        -------
+        ndarray
+            (..., S).
+        """
         f = self.features(basic)
         out = np.zeros((*f.shape[:-1], self.scalar_count))
         out[..., self.linear[:, 0]] = f[..., self.linear[:, 1]]
@@ -122,10 +196,22 @@ class QuadraticHead:
 
 
 def graph_levels(graph: GraphArrays) -> Index:
-    """Level of each moment, shape (moments_count,): 0 basic, else 1 + the highest level among its factors.
+    """Level of each moment: 0 for a basic one, else 1 + the highest level among its factors.
 
-    A moment that no row computes has level -1. Raises GraphError where a row uses such a moment, or where a
-    moment changes after its use, so that the rows are not valid in their order.
+    Parameters
+    ----------
+    graph
+        The table.
+
+    Returns
+    -------
+    ndarray
+        (moments_count,); -1 for a moment that no row computes.
+
+    Raises
+    ------
+    GraphError
+        A row uses such a moment, or a moment changes after its use, so that the rows are not valid in their order.
     """
     nb = len(graph.basic)
     level = np.full(graph.moments_count, -1, dtype=np.int64)
@@ -144,9 +230,20 @@ def graph_levels(graph: GraphArrays) -> Index:
 def two_level(graph: GraphArrays) -> QuadraticHead:
     """The quadratic form of any moment graph that is at most two levels deep (all published ones are).
 
-    `graph` needs the arrays basic (nb, 4), times (nt, 4), mapping (S,) and the number moments_count.
-    Raises GraphError where the graph is deeper, names a moment that nothing computes, or has rows out of
-    order.
+    Parameters
+    ----------
+    graph
+        The table.
+
+    Returns
+    -------
+    QuadraticHead
+        The form, for any theta.
+
+    Raises
+    ------
+    GraphError
+        The graph is deeper, names a moment that nothing computes, or has rows out of order.
     """
     nb = len(graph.basic)
     level = graph_levels(graph)

@@ -115,7 +115,15 @@ def format_compact(spec: ModelSpec) -> bytes:
 
 
 def write_compact(spec: ModelSpec, path: str | Path) -> None:
-    """Write a spec in the binary form (see format_compact)."""
+    """Write a spec in the binary form (see format_compact).
+
+    Parameters
+    ----------
+    spec
+        A trained spec.
+    path
+        The file, which is overwritten.
+    """
     Path(path).write_bytes(format_compact(spec))
 
 
@@ -223,7 +231,25 @@ def parse_compact(raw: bytes, *, source: str = "potential") -> ModelSpec:
 
 
 def cutoff_of_compact(raw: bytes, *, source: str = "potential") -> float:
-    """The cutoff alone of a binary potential, angstrom; raises PotentialFileError as parse_compact does."""
+    """Read the cutoff alone of a binary potential.
+
+    Parameters
+    ----------
+    raw
+        The bytes of the file.
+    source
+        What errors call it.
+
+    Returns
+    -------
+    float
+        Angstrom.
+
+    Raises
+    ------
+    PotentialFileError
+        As parse_compact does.
+    """
     return float(_scalar(_arrays(raw, source, only=("format", "version", "max_dist")), "max_dist", "f", source))
 
 

@@ -18,7 +18,15 @@ T = TypeVar("T")
 
 
 class Lines:
-    """Cursor over the non-empty lines of one file; every error names the source and the line."""
+    """Cursor over the non-empty lines of one file; every error names the source and the line.
+
+    Parameters
+    ----------
+    text
+        The text of the file.
+    source
+        What errors call it.
+    """
 
     def __init__(self, text: str, source: str) -> None:
         self.source = source
@@ -26,15 +34,18 @@ class Lines:
         self.at = 0
 
     def fail(self, message: str, line: int | None = None) -> PotentialFileError:
+        """An error that names the file and, if given, the line."""
         where = f", line {line}" if line is not None else ""
         return PotentialFileError(f"{self.source}{where}: {message}")
 
     def peek(self) -> tuple[int, str]:
+        """Number and text of the next line; the text is empty at the end."""
         if self.at >= len(self.lines):
             return (self.lines[-1][0] if self.lines else 0), ""
         return self.lines[self.at]
 
     def key(self) -> str:
+        """Name before the equals sign of the next line."""
         return self.peek()[1].split("=")[0].strip()
 
     def take(self, key: str) -> tuple[int, str]:
@@ -52,13 +63,16 @@ class Lines:
         return line, value.strip()
 
     def optional(self, key: str) -> tuple[int, str] | None:
+        """As take, where the next line has this key; else None."""
         return self.take(key) if self.key() == key and "=" in self.peek()[1] else None
 
     def scalar(self, key: str, convert: Callable[[str], T], kind: str) -> T:
+        """One number, of the next line."""
         line, value = self.take(key)
         return self.convert(line, key, value, convert, kind)
 
     def convert(self, line: int, key: str, value: str, convert: Callable[[str], T], kind: str) -> T:
+        """One finite number, of a text in a line."""
         try:
             number = convert(_plain(value))
         except (ValueError, OverflowError):
@@ -68,6 +82,7 @@ class Lines:
         return number
 
     def count(self, key: str, low: int, high: int) -> int:
+        """A whole number between two bounds, of the next line."""
         line = self.peek()[0]
         value = self.scalar(key, int, "a whole number")
         if not low <= value <= high:

@@ -29,7 +29,23 @@ Array = NDArray[np.float64]
 
 
 def read_mtp(path: str | Path) -> ModelSpec:
-    """Read an `.mtp` file. Raises PotentialFileError with one sentence that names the line or key."""
+    """Read an `.mtp` file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    ModelSpec
+        Its content.
+
+    Raises
+    ------
+    PotentialFileError
+        As parse_mtp does, or the file cannot be read.
+    """
     path = Path(path)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -45,10 +61,25 @@ def read_mtp(path: str | Path) -> ModelSpec:
 
 
 def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
-    """Parse the text of an `.mtp` file; `source` names it in errors.
+    """Parse the text of an `.mtp` file.
 
-    Raises PotentialFileError for a truncated, corrupted or foreign file (a plain MLIP-2 MTP, an SUS2-SH
-    file), for numbers that are not finite, for counts that disagree and for indices out of range.
+    Parameters
+    ----------
+    text
+        The text.
+    source
+        What errors call it.
+
+    Returns
+    -------
+    ModelSpec
+        Its content.
+
+    Raises
+    ------
+    PotentialFileError
+        A truncated, corrupted or foreign file (a plain MLIP-2 MTP, an SUS2-SH file), numbers that are not finite,
+        counts that disagree, indices out of range; one sentence that names the line or key.
     """
     r = Lines(text, source)
     line, first = r.peek()

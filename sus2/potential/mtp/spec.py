@@ -33,11 +33,63 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ModelSpec:
-    """Everything that an `.mtp` file says.
+    """Everything that an `.mtp` file says; coefficients are None in an untrained file.
 
-    C species, R Chebyshev polynomials, M = (max_rank + 1) * K radial functions, kappa scaling blocks,
-    nb basic moments, nt products, S scalars. Coefficients are None in an untrained file.
-    Lengths in angstrom, energies in eV.
+    Sizes below: C species, R Chebyshev polynomials, M = (max_rank + 1) K radial functions, kappa scaling blocks,
+    nb basic moments, nt products, S scalars.
+
+    Attributes
+    ----------
+    potential_name
+        As the file names it.
+    scaling
+        Factor on the radial functions.
+    max_rank
+        Largest rank L of a moment tensor.
+    scaling_map
+        Which radial functions share a scaling block.
+    species_count
+        C.
+    potential_tag
+        As the file has it.
+    radial_basis_type
+        One of RADIAL_TYPES.
+    min_dist
+        Shortest distance of the training data, angstrom.
+    max_dist
+        Cutoff radius, angstrom.
+    radial_basis_size
+        R.
+    radial_funcs_count
+        M.
+    e0
+        As the file has it.
+    moments_count
+        Number of moments.
+    basic
+        (nb, 4) rows mu, a, b, c.
+    times
+        (nt, 4) rows p, q, multiplier, target.
+    mapping
+        (S,) the moment of each scalar.
+    shift_coeffs
+        (C,) eV.
+    alpha
+        (kappa, C, C) 1/angstrom; a row is a central species.
+    r0
+        (kappa, C, C) angstrom.
+    radial_weights
+        (M, R).
+    radial_species
+        (M, C); only row 0 enters the model.
+    species_coeffs
+        (C,) eV.
+    moment_coeffs
+        theta: (S,) of all elements, or (C, S) of each.
+    envelope_power
+        p of (r - rc)^p; 2 in published files.
+    neighbour_coeffs
+        (M, C) amplitude of each radial function by the neighbour; None: all one.
     """
 
     potential_name: str
@@ -117,7 +169,18 @@ class ModelSpec:
         )
 
     def with_species(self, index: Sequence[int]) -> ModelSpec:
-        """The same potential for these of its species alone, in this order."""
+        """The same potential for some of its species alone.
+
+        Parameters
+        ----------
+        index
+            Their types, in the order wanted.
+
+        Returns
+        -------
+        ModelSpec
+            A new one.
+        """
         if any(a is None for a in (self.shift_coeffs, self.alpha, self.r0, self.radial_species, self.species_coeffs)):
             return replace(self, species_count=len(index))
         i = np.asarray(index, dtype=np.int64)
@@ -142,7 +205,22 @@ class ModelSpec:
 
 
 def scaling_block(scaling_map: ScalingMap, max_rank: int, mu: Index) -> Index:
-    """Scaling block kappa of each radial function mu = k * (max_rank + 1) + l."""
+    """Scaling block kappa of each radial function mu = k * (max_rank + 1) + l.
+
+    Parameters
+    ----------
+    scaling_map
+        "K", "L" or "LK": one block for each channel k, each rank l, or each radial function.
+    max_rank
+        Largest rank.
+    mu
+        Radial functions.
+
+    Returns
+    -------
+    ndarray
+        Shape of `mu`.
+    """
     if scaling_map == "K":
         return mu // (max_rank + 1)
     if scaling_map == "L":
@@ -151,7 +229,20 @@ def scaling_block(scaling_map: ScalingMap, max_rank: int, mu: Index) -> Index:
 
 
 def check_graph(spec: ModelSpec, source: str = "potential") -> None:
-    """Check every index of the moment graph; raises PotentialFileError naming key and row."""
+    """Check every index of the moment graph.
+
+    Parameters
+    ----------
+    spec
+        With the graph.
+    source
+        What errors call it.
+
+    Raises
+    ------
+    PotentialFileError
+        An index out of range; the sentence names key and row.
+    """
 
     def fail(key: str, row: int, why: str) -> PotentialFileError:
         return PotentialFileError(f"{source}: '{key}' row {row + 1} {why}.")

@@ -14,7 +14,18 @@ Index = NDArray[np.int64]
 
 
 def format_mtp(spec: ModelSpec) -> str:
-    """The `.mtp` text of a spec; parse_mtp of it gives the same numbers bit for bit (17 digits)."""
+    """Write the `.mtp` text of a spec.
+
+    Parameters
+    ----------
+    spec
+        Trained or not.
+
+    Returns
+    -------
+    str
+        parse_mtp of it gives the same numbers bit for bit (17 digits).
+    """
 
     def number(x: float) -> str:
         return f"{x:.16e}"
@@ -78,5 +89,13 @@ def format_mtp(spec: ModelSpec) -> str:
 
 
 def write_mtp(spec: ModelSpec, path: str | Path) -> None:
-    """Write a spec as an `.mtp` file (see format_mtp)."""
+    """Write a spec as an `.mtp` file (see format_mtp).
+
+    Parameters
+    ----------
+    spec
+        Trained or not.
+    path
+        The file, which is overwritten.
+    """
     Path(path).write_text(format_mtp(spec), encoding="utf-8")

@@ -28,7 +28,7 @@ BRANCHES = ("slower shear wave", "faster shear wave", "compression wave")
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """The acoustic branches along a direction, from the zone centre half way to the next point of the reciprocal lattice.
+    """The acoustic branches along a direction, from the zone centre half way to the next reciprocal lattice point.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ class Outcome:
 
 def run_kinds(kinds: Sequence[str], folder: Path) -> list[Outcome]:
     """Every case of some kinds, read in a process of its own in a new folder below `folder`."""
-    here = folder / "-".join(kinds)
+    here = folder / kinds[0]
     here.mkdir()
     environment = {
         **os.environ,

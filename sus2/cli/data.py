@@ -245,10 +245,10 @@ def check_file(
 def judge(
     potential: Annotated[str, typer.Argument(help="A shipped potential or the file of one.")],
     name: Annotated[str, typer.Option("--set", help="The set whose held-out splits judge it.")] = "crystals-2",
-    only: Annotated[str, typer.Option(help="labels, volumes or moduli; by default all three.")] = "",
+    only: Annotated[str, typer.Option(help="labels, volumes, moduli or files; by default all.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """A potential on what training never saw: labels by class of crystal, volumes of WBM, moduli beside DFT."""
+    """A potential on what training never saw (labels, volumes of WBM, moduli beside DFT) and on public files."""
     from sus2.registry.load import load_moments
     from sus2.training.teachers.held_out import Verdict, judged
 

@@ -1,6 +1,7 @@
-"""How good a potential is on what training never saw: labels by class of crystal, volumes, moduli.
+"""How good a potential is on what training never saw: labels by class of crystal, volumes, moduli; and on files.
 
-Three measures, all on crystals that the splits of a set keep apart (sus2.training.data.hold_out):
+Three measures on crystals that the splits of a set keep apart (sus2.training.data.hold_out), and one on crystals as
+users bring them:
 
 labels
     energies, forces and stresses of structures near equilibrium, and second derivatives from the pairs of small strains
@@ -8,7 +9,10 @@ labels
 volumes
     crystals of the WBM set, relaxed from their PBE geometry (Wang, Botti, Marques, npj Comput. Mater. 7, 12 (2021));
 moduli
-    K and G (Voigt, Reuss, Hill; relaxed ions) of binary crystals beside those of the Materials Project.
+    K and G (Voigt, Reuss, Hill; relaxed ions) of binary crystals beside those of the Materials Project;
+files
+    the public-domain crystals of at most 40 atoms, relaxed from the measured geometry of the file, by class. Many of
+    them are in the training data; what the deviation holds is the potential, the functional and the temperature.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from sus2.errors import DataError, Sus2Error
 from sus2.potential.potential import Potential
 from sus2.properties.elastic.directions import hill_average
 from sus2.relaxation.relax_many import relax_many
+from sus2.training.data.crystals.catalogue import public_domain
 from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.data.hold_out import held_out_wbm, moduli_names
 from sus2.training.data.reference_sets import binary_crystals
@@ -39,6 +44,16 @@ NEAR: Final = ("relaxed", "strain", "rattle", "volume", "strain-pair", "displace
 # A relaxed volume that is off by more than this share counts as wrong.
 WRONG_VOLUME: Final = 0.1
 OFF_EV_PER_ATOM: Final = 1.0
+# Atoms in the primitive cell of a public-domain crystal that is relaxed.
+LARGEST_FILE: Final = 40
+_OXYANIONS: Final = (
+    ("H", "hydroxide, hydrate"),
+    ("C", "carbonate"),
+    ("N", "nitrate"),
+    ("S", "sulfate"),
+    ("P", "phosphate"),
+    ("Si", "silicate"),
+)
 _HALIDES, _CHALCOGENS, _PNICTIDES = {"F", "Cl", "Br", "I"}, {"S", "Se", "Te"}, {"N", "P", "As", "Sb"}
 
 
@@ -86,6 +101,7 @@ class LabelErrors:
 class VolumeErrors:
     """Relaxed volumes of crystals, in percent: median deviation, share off by more than a tenth, share of failures."""
 
+    name: str
     crystals: int
     median_percent: float
     wrong_percent: float
@@ -238,7 +254,44 @@ def _relaxed(crystals: Sequence[Atoms], potential: Potential) -> list[Atoms | No
 
 def volume_errors(crystals: Sequence[Atoms], potential: Potential) -> VolumeErrors:
     """Volumes after relaxation from the given geometry, beside those given."""
+    return _volumes("all", crystals, _relaxed(crystals, potential))
+
+
+def file_errors(potential: Potential) -> list[VolumeErrors]:
+    """Volumes of the public-domain crystals beside those of their files, for all and by class.
+
+    Parameters
+    ----------
+    potential
+        What is judged; crystals with elements that it does not know are left out.
+
+    Returns
+    -------
+    list of VolumeErrors
+        The first is over all.
+    """
+    known = set(potential.elements)
+    crystals = [c.atoms for c in public_domain(LARGEST_FILE) if set(c.atoms.get_chemical_symbols()) <= known]
     found = _relaxed(crystals, potential)
+    classes = [file_class(a.get_chemical_symbols()) for a in crystals]
+    out = [_volumes("all", crystals, found)]
+    for name in sorted(set(classes)):
+        some = [k for k, c in enumerate(classes) if c == name]
+        out.append(_volumes(name, [crystals[k] for k in some], [found[k] for k in some]))
+    return out
+
+
+def file_class(symbols: Sequence[str]) -> str:
+    """The class of a crystal by its elements, with hydrates, sulfates, carbonates, ... apart from other oxides."""
+    found = set(symbols)
+    if "O" in found:
+        for element, name in _OXYANIONS:
+            if element in found:
+                return name
+    return crystal_class(symbols)
+
+
+def _volumes(name: str, crystals: Sequence[Atoms], found: Sequence[Atoms | None]) -> VolumeErrors:
     change = [
         abs(after.get_volume() / before.get_volume() - 1.0)
         for before, after in zip(crystals, found, strict=True)
@@ -246,9 +299,10 @@ def volume_errors(crystals: Sequence[Atoms], potential: Potential) -> VolumeErro
     ]
     failed = sum(after is None for after in found)
     return VolumeErrors(
+        name,
         len(crystals),
-        100.0 * float(np.median(change)),
-        100.0 * float(np.mean(np.array(change) > WRONG_VOLUME)),
+        100.0 * float(np.median(change)) if change else float("nan"),
+        100.0 * float(np.mean(np.array(change) > WRONG_VOLUME)) if change else float("nan"),
         100.0 * failed / len(crystals),
     )
 
@@ -282,13 +336,13 @@ def moduli_errors(names: Sequence[str], potential: Potential, largest: int = 12)
 
 
 Verdict = LabelErrors | VolumeErrors | ModuliErrors
-PARTS: Final = ("labels", "volumes", "moduli")
+PARTS: Final = ("labels", "volumes", "moduli", "files")
 
 
 def judged(
     name: str, potential: Potential, only: str = "", show: Callable[[str, Verdict], None] | None = None
 ) -> dict[str, list[Verdict]]:
-    """All three measures, or one of them.
+    """All measures, or one of them.
 
     Parameters
     ----------
@@ -297,7 +351,7 @@ def judged(
     potential
         What is judged.
     only
-        labels, volumes or moduli; empty for all.
+        labels, volumes, moduli or files; empty for all.
     show
         Called with the part and each result as soon as it is there.
 
@@ -321,6 +375,8 @@ def judged(
             known = set(potential.elements)
             crystals = [a for _, a in held_out_wbm() if set(a.get_chemical_symbols()) <= known]
             found[part] = [volume_errors(crystals, potential)]
+        elif part == "files":
+            found[part] = list(file_errors(potential))
         else:
             found[part] = [moduli_errors(moduli_names(), potential)]
         for verdict in found[part]:

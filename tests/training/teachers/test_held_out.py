@@ -9,6 +9,7 @@ from ase.formula import Formula
 
 import sus2
 from sus2.errors import DataError
+from sus2.training.data.crystals.crystal import Crystal
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.data.hold_out import TEXTBOOK, HoldOut
 from sus2.training.teachers import held_out
@@ -91,3 +92,34 @@ def test_a_part_that_does_not_exist_is_refused() -> None:
 )
 def test_classes_follow_the_elements(symbols: str, expected: str) -> None:
     assert held_out.crystal_class(list(Formula(symbols).count())) == expected
+
+
+@pytest.mark.parametrize(
+    ("symbols", "expected"),
+    [
+        ("CaCO3", "carbonate"),
+        ("CaSO4H4O2", "hydroxide, hydrate"),
+        ("SiO2", "silicate"),
+        ("MgO", "oxide"),
+        ("FeS2", "chalcogenide"),
+    ],
+)
+def test_oxides_of_files_are_told_apart(symbols: str, expected: str) -> None:
+    assert held_out.file_class(list(Formula(symbols).count())) == expected
+
+
+def test_volumes_of_files_stand_beside_those_relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
+    potential = sus2.load("si-mlearn-pbe")
+    crystals = [Crystal(n, bulk("Si", a=a), "public", True) for n, a in (("right", 5.43), ("wide", 5.7))]
+    foreign = Crystal("foreign", bulk("Ge"), "public", True)
+    monkeypatch.setattr(held_out, "public_domain", lambda _: [*crystals, foreign])
+    everything, silicon = held_out.file_errors(potential)
+    assert (everything.crystals, silicon.name, silicon.wrong_percent, silicon.failed_percent) == (
+        2,
+        "element",
+        50.0,
+        0.0,
+    )
+    own = sus2.relax(bulk("Si"), potential).atoms.get_volume()
+    changes = [100 * abs(own / c.atoms.get_volume() - 1) for c in crystals]
+    assert everything.median_percent == pytest.approx(np.mean(changes), abs=0.05)

@@ -68,8 +68,13 @@ def alexandria() -> list[Crystal]:
     return _from_files(reference_sets.alexandria_crystals(), "alexandria")
 
 
-def public_domain() -> list[Crystal]:
+def public_domain(largest: int = _LARGEST["public"]) -> list[Crystal]:
     """The crystals of the public-domain CIFs that have every site filled by one element.
+
+    Parameters
+    ----------
+    largest
+        At most so many atoms in the primitive cell.
 
     Returns
     -------
@@ -87,10 +92,10 @@ def public_domain() -> list[Crystal]:
             continue
         occupancy = atoms.info.get("occupancy") or {}
         partial = any(abs(sum(site.values()) - 1.0) > 1e-3 or len(site) > 1 for site in occupancy.values())
-        if partial or not known(atoms) or len(atoms) > 8 * _LARGEST["public"]:
+        if partial or not known(atoms) or len(atoms) > 8 * largest:
             continue
         cell = primitive(atoms)
-        if len(cell) <= _LARGEST["public"] and not _overlapping(cell):
+        if len(cell) <= largest and not _overlapping(cell):
             found.append(Crystal("cif:" + name.removesuffix(".cif"), cell, "public", True))
     return found
 

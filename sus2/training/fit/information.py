@@ -14,7 +14,7 @@ from sus2.registry.applicability import STORED, Information, descriptors, grade_
 from sus2.registry.load import load_moments, pretrained_folder
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.fit.config import read_config
-from sus2.training.fit.run import training_data
+from sus2.training.fit.sources import training_data
 
 Array = NDArray[np.float64]
 

@@ -26,7 +26,7 @@ from sus2.training.data.dataset import TrainingSet
 from sus2.training.data.reference_sets import acwf_set
 from sus2.training.data.sets import load_set
 from sus2.training.fit.config import read_config
-from sus2.training.fit.run import training_data
+from sus2.training.fit.sources import training_data
 from sus2.trust.members import Members, members_path, write_members
 
 Array = NDArray[np.float64]

@@ -60,6 +60,31 @@ def normal_equations(
     return matrix, right
 
 
+def readout_curvature(parts: Sequence[Objective], spec: ModelSpec) -> NDArray[np.float32]:
+    """Half the second derivative of the loss by the readout of each element alone: the blocks of J^T W J.
+
+    Parameters
+    ----------
+    parts
+        Labelled structures.
+    spec
+        A model with a readout of each element; it gives the scalars and the weights of the robust loss.
+
+    Returns
+    -------
+    ndarray, shape (C, S, S)
+        For each element the matrix of its S numbers theta.
+    """
+    scalars = len(spec.mapping)
+    out = np.zeros((spec.species_count, scalars, scalars), dtype=np.float32)
+    for types, rows in _by_elements(parts, spec).items():
+        for columns, _ in _weighted(parts[0], spec.with_species(types), np.array(types), rows, linear=True):
+            for q, z in enumerate(types):
+                block = columns[:, q * scalars : (q + 1) * scalars].astype(np.float32)
+                out[z] += block.T @ block
+    return out
+
+
 def _by_elements(parts: Sequence[Objective], spec: ModelSpec) -> dict[tuple[int, ...], list[_Rows]]:
     """All structures by the types that occur in them."""
     found: dict[tuple[int, ...], list[_Rows]] = {}
@@ -102,9 +127,23 @@ def _group(
     part: Objective, spec: ModelSpec, types: Index, rows: Sequence[_Rows], *, linear: bool
 ) -> tuple[Array, Array]:
     """Matrix and right side of structures of the same types, by the parameters of the spec of these types."""
-    kernel = part.kernel(spec)
-    width = kernel.jacobian_width(linear=linear) + len(types)
+    width = part.kernel(spec).jacobian_width(linear=linear) + len(types)
     matrix, right = np.zeros((width, width)), np.zeros(width)
+    for columns, miss in _weighted(part, spec, types, rows, linear=linear):
+        own = slice(0, columns.shape[1])
+        matrix[own, own] += columns.T @ columns
+        right[own] += columns.T @ miss
+    return matrix, right
+
+
+def _weighted(
+    part: Objective, spec: ModelSpec, types: Index, rows: Sequence[_Rows], *, linear: bool
+) -> Iterator[tuple[Array, Array]]:
+    """Rows of the Jacobian and misses, both times the roots of the weights, some structures at a time.
+
+    The differences within pairs come by themselves, without the columns of the shifts, which move no force.
+    """
+    kernel = part.kernel(spec)
     for chunk in _chunks(rows):
         if part.pulse is not None:
             part.pulse()
@@ -118,18 +157,14 @@ def _group(
         root = np.sqrt(np.concatenate([r.weight for r in chunk]))
         columns = np.concatenate([jacobian, shift], axis=1)
         columns *= root[:, None]
-        matrix += columns.T @ columns
-        right += columns.T @ (root * np.concatenate([r.miss for r in chunk]))
+        yield columns, root * np.concatenate([r.miss for r in chunk])
         at = np.concatenate([[0], np.cumsum([len(r.weight) for r in chunk])])
         paired = [k for k, r in enumerate(chunk) if len(r.pair_weight)]
         if paired:
             change = np.concatenate([jacobian[at[k] : at[k + 1]] - jacobian[at[k - 1] : at[k]] for k in paired])
             root = np.sqrt(np.concatenate([chunk[k].pair_weight for k in paired]))
             change *= root[:, None]
-            shifts = slice(0, change.shape[1])  # shifts move no force
-            matrix[shifts, shifts] += change.T @ change
-            right[shifts] += change.T @ (root * np.concatenate([chunk[k].pair_miss for k in paired]))
-    return matrix, right
+            yield change, root * np.concatenate([chunk[k].pair_miss for k in paired])
 
 
 def _columns(spec: ModelSpec, types: Index, *, linear: bool) -> Index:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from sus2.training.fit.objective import Objective
-from sus2.training.fit.parameters import ParameterSpace
+from sus2.training.fit.parameters import COMMON, ParameterSpace
+from sus2.training.fit.precondition import Preconditioner
 
 Array = NDArray[np.float64]
 
@@ -68,19 +69,32 @@ def adam_epoch(
     rng: np.random.Generator,
     prior: Prior,
     steps: Array,
+    preconditioner: Preconditioner | None = None,
 ) -> tuple[Array, tuple[Array, Array], int, float]:
     """One pass over the minibatches in random order (Kingma and Ba, arXiv 1412.6980).
 
-    `step` counts the updates made before, `steps` is as in adam_update; gives x, the two moments, the new count and the
-    loss, with the prior, as it was on each minibatch before the update made of it.
+    `step` counts the updates made before, `steps` is as in adam_update. With a preconditioner the readouts of elements
+    move in its coordinates, and what they have in common rests. Gives x, the two moments, the new count and the loss,
+    with the prior, as it was on each minibatch before the update made of it.
     """
     x, share, loss = x.copy(), len(parts), 0.0
     part_prior = Prior(prior.strength / share, prior.centre)
+    own, steps = slice(0, 0), steps.copy()
+    if preconditioner is not None:
+        slices = space.slices()
+        own = slices["theta_element"]
+        for name in COMMON & set(slices):
+            steps[slices[name]] = 0.0
     for k in rng.permutation(len(parts)):
         value, gradient = total(space, [parts[k]], x, part_prior)
         loss += value
         step += 1
-        x, moments = adam_update(x, share * gradient, moments, step=step, rate=rate, steps=steps)
+        if preconditioner is not None:
+            gradient[own] = preconditioner(gradient[own])
+        moved, moments = adam_update(x, share * gradient, moments, step=step, rate=rate, steps=steps)
+        if preconditioner is not None:
+            moved[own] = x[own] + preconditioner(moved[own] - x[own])
+        x = moved
     return x, moments, step, loss
 
 

@@ -60,6 +60,8 @@ STEP: Final[Mapping[str, float]] = {
     "alpha_left": 0.3,
     "alpha_right": 0.3,
 }
+# Blocks of a readout that elements have in common.
+COMMON: Final = frozenset({"theta", "theta_left", "theta_right"})
 # Blocks of the factorised space whose products say what is particular to a pair.
 PRODUCTS: Final = frozenset({"r0_left", "r0_right", "alpha_left", "alpha_right"})
 

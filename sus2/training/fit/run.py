@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ from sus2.potential.mtp import ModelSpec, format_mtp, write_mtp
 from sus2.potential.mtp.compact import SUFFIX, format_compact, rounded
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
-from sus2.training.data.dataset import Split, TrainingSet, fit_references
-from sus2.training.data.stability import weighted_by_stability
+from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.fit.config import (
     Adam,
     AnyStage,
@@ -35,20 +34,23 @@ from sus2.training.fit.config import (
     Project,
     Release,
     Search,
-    Source,
     TrainConfig,
 )
 from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
+from sus2.training.fit.normal_equations import readout_curvature
 from sus2.training.fit.objective import Errors, LossWeights, Objective, errors
 from sus2.training.fit.optimise import Prior, adam_epoch, lbfgs
 from sus2.training.fit.parameters import PRODUCTS, ParameterSpace
+from sus2.training.fit.precondition import Preconditioner
 from sus2.training.fit.report import crystal_properties, shortest_distances
 from sus2.training.fit.run_folder import State, claim, read_state, write_history, write_state
-from sus2.training.fit.sources import read_source
+from sus2.training.fit.sources import as_trained, read_source, training_data, weighted
 from sus2.training.fit.start import EXTREME, HELD_OUT, aligned, alikeness, in_form, initial_spec, starting_point
 from sus2.training.teachers.crystal_tests import crystal_errors
 
 Array = NDArray[np.float64]
+# Of the minibatches so many are enough to tell how the loss curves by the readouts.
+CURVATURE_PARTS: Final = 64
 Progress = Callable[[str, float], None]
 
 
@@ -60,58 +62,6 @@ class TrainResult:
     card: Card
     errors: dict[str, Errors]
     folder: Path
-
-
-def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
-    """Training set, validation set (None without one), and the names of the sets whose energy zero is free.
-
-    Validation is the `val` split (by composition) of distilled sources, a random share of frames of the others.
-    Free sets start on the first source's zero by the difference of their elemental references.
-    """
-    train, held, free = [], [], set()
-    rng = np.random.default_rng(config.seed + 1)
-    zero: Array | None = None
-    for source in config.sources:
-        data = read_source(source, config, "train")
-        other = read_source(source, config, "val") if source.kind == "distilled" else None
-        if other is None:
-            order = rng.permutation(len(data))
-            cut = round(config.validation_fraction * len(data))
-            other = data.subset(np.sort(order[:cut])) if cut else None
-            data = data.subset(np.sort(order[cut:]))
-        if zero is None:
-            zero = fit_references(data, config.elements)
-        elif not source.same_zero:
-            free |= set(data.set_name.tolist())
-            shift = zero - fit_references(data, config.elements)
-            data = replace(data, energy_ev=data.energy_ev + data.counts(config.elements) @ shift)
-            if other is not None:
-                other = replace(other, energy_ev=other.energy_ev + other.counts(config.elements) @ shift)
-        train.append(data)
-        if other is not None and len(other):
-            held.append(other)
-    joined, kept = TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
-    return weighted(config, joined), kept and weighted(config, kept), free
-
-
-def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] = ("train",)) -> TrainingSet:
-    """The set with the weights by stability that the configuration asks for.
-
-    The hull is that of all crystals of the distilled sources in these splits, of whatever family.
-    """
-    if config.stability_ev_per_atom is None:
-        return data
-    distilled = [s.model_copy(update={"families": ()}) for s in config.sources if s.kind == "distilled"]
-    phases = TrainingSet.concatenate([read_source(s, config, split) for s in distilled for split in splits])
-    return weighted_by_stability(data, phases, config.stability_ev_per_atom)
-
-
-def as_trained(source: Source, config: TrainConfig) -> Source:
-    """A test source with the weights of the training source of the same set, where there is one."""
-    for other in config.sources:
-        if (other.kind, other.name, other.path) == (source.kind, source.name, source.path):
-            return source.model_copy(update={"weight": other.weight, "emphasis": other.emphasis})
-    return source
 
 
 class _Run:
@@ -126,6 +76,7 @@ class _Run:
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
         self.own_start = False
+        self.preconditioners = dict[float, Preconditioner]()
         if config.start_from:
             found = starting_point(config.start_from, config.elements)
             self.own_start = found.own_readout
@@ -139,6 +90,22 @@ class _Run:
         if config.readout_rank and not self.own_start:
             mixtures = alikeness(config.elements, config.readout_rank, config.seed)
             self.space.blocks(self.start)["theta_left"][:] = mixtures
+
+    def preconditioner(self, floor: float) -> Preconditioner:
+        """That of a stage, from the curvature at the start on a share of the minibatches.
+
+        Raises
+        ------
+        DataError
+            The model has no readout of each element in full.
+        """
+        if "theta_element" not in self.space.slices():
+            raise DataError("'precondition' needs 'readout: element'.")
+        if floor not in self.preconditioners:
+            some = self.parts[:: math.ceil(len(self.parts) / CURVATURE_PARTS)]
+            curvature = readout_curvature(some, self.space.unpack(self.start))
+            self.preconditioners[floor] = Preconditioner.of(curvature * np.float32(len(self.parts) / len(some)), floor)
+        return self.preconditioners[floor]
 
     def random_start(self, k: int) -> Array:
         """An untrained model of the k-th seed from the run's, with elemental references."""
@@ -292,6 +259,7 @@ class _Run:
             x, moments, updates, loss = adam_epoch(
                 space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior,
                 steps=space.scaled_steps(stage.block_rates),
+                preconditioner=None if stage.precondition is None else self.preconditioner(stage.precondition),
             )  # fmt: skip
         none = Prior.none(space)
         # A pass over minibatches has met the whole set: its loss on the way costs nothing more.

@@ -9,11 +9,13 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from sus2.errors import DataError
-from sus2.training.data.dataset import Split, TrainingSet
+from sus2.training.data.dataset import Split, TrainingSet, fit_references
 from sus2.training.data.readers import read_training_set
 from sus2.training.data.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
 from sus2.training.data.sets import load_set
+from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import Source, TrainConfig
+from sus2.types import Array
 
 
 def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSet:
@@ -55,3 +57,55 @@ def _named(data: TrainingSet, text: str) -> NDArray[np.bool_]:
     """Structures whose kind or base crystal contains the text."""
     found: NDArray[np.bool_] = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
     return found
+
+
+def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
+    """Training set, validation set (None without one), and the names of the sets whose energy zero is free.
+
+    Validation is the `val` split (by composition) of distilled sources, a random share of frames of the others.
+    Free sets start on the first source's zero by the difference of their elemental references.
+    """
+    train, held, free = [], [], set()
+    rng = np.random.default_rng(config.seed + 1)
+    zero: Array | None = None
+    for source in config.sources:
+        data = read_source(source, config, "train")
+        other = read_source(source, config, "val") if source.kind == "distilled" else None
+        if other is None:
+            order = rng.permutation(len(data))
+            cut = round(config.validation_fraction * len(data))
+            other = data.subset(np.sort(order[:cut])) if cut else None
+            data = data.subset(np.sort(order[cut:]))
+        if zero is None:
+            zero = fit_references(data, config.elements)
+        elif not source.same_zero:
+            free |= set(data.set_name.tolist())
+            shift = zero - fit_references(data, config.elements)
+            data = replace(data, energy_ev=data.energy_ev + data.counts(config.elements) @ shift)
+            if other is not None:
+                other = replace(other, energy_ev=other.energy_ev + other.counts(config.elements) @ shift)
+        train.append(data)
+        if other is not None and len(other):
+            held.append(other)
+    joined, kept = TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
+    return weighted(config, joined), kept and weighted(config, kept), free
+
+
+def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] = ("train",)) -> TrainingSet:
+    """The set with the weights by stability that the configuration asks for.
+
+    The hull is that of all crystals of the distilled sources in these splits, of whatever family.
+    """
+    if config.stability_ev_per_atom is None:
+        return data
+    distilled = [s.model_copy(update={"families": ()}) for s in config.sources if s.kind == "distilled"]
+    phases = TrainingSet.concatenate([read_source(s, config, split) for s in distilled for split in splits])
+    return weighted_by_stability(data, phases, config.stability_ev_per_atom)
+
+
+def as_trained(source: Source, config: TrainConfig) -> Source:
+    """A test source with the weights of the training source of the same set, where there is one."""
+    for other in config.sources:
+        if (other.kind, other.name, other.path) == (source.kind, source.name, source.path):
+            return source.model_copy(update={"weight": other.weight, "emphasis": other.emphasis})
+    return source

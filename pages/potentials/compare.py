@@ -95,7 +95,7 @@ def difference_table(comparison: Comparison, rows: Sequence[Difference], label: 
                 "%": "" if d.percent is None else signed(d.percent, 1),
                 "in one fixed cell": "" if d.fixed is None else signed(d.fixed, n),
                 "from the cell": "" if d.volume_effect is None else signed(d.volume_effect, n),
-                "stated error": "" if d.error is None else f"± {frame.number(d.error, n)}, {judged}",
+                "error (1 σ)": "" if d.error is None else f"± {frame.number(d.error, n)}, {judged}",
                 "source of the error": d.error_source,
             }
         )
@@ -150,8 +150,8 @@ def show_numbers(c: Comparison) -> None:
         difference_table(c, c.differences[name], label)
     st.caption(
         f"The fixed cell is the {c.fixed_cell}, with the atoms at rest in it: what differs there is due to the "
-        "force constants, the rest comes with the change of the cell. The stated error is that of the difference, "
-        "from the cards of the potentials; a difference below it means nothing."
+        "force constants, the rest comes with the change of the cell. The error is one standard deviation of "
+        "the difference; a difference below it means nothing."
     )
 
 
@@ -172,7 +172,7 @@ def tiles(c: Comparison, name: str, label: str) -> None:
         if d is None or d.percent is None:
             continue
         ends = f"{frame.number(d.reference, d.digits)} → {frame.number(d.value, d.digits)} {d.unit}"
-        error = "error not stated" if d.error is None else f"stated error ± {frame.number(d.error, d.digits)} {d.unit}"
+        error = "error unknown" if d.error is None else f"error ± {frame.number(d.error, d.digits)} {d.unit}"
         with column.container(border=True):
             st.markdown(d.label, help=f"{c.labels[0]} → {label}. Error of the difference: {d.error_source}.")
             st.markdown(

@@ -160,14 +160,19 @@ def members(
             "--set", help="A built set, or 'acwf'; several times for several. By default those of the configuration."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice; the same for potentials of two functionals.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
 ) -> None:
-    """Draw the committee of readouts beside the weights, from what a labelled set still asks of them."""
-    from sus2.training.fit.members import write_members_of
+    """Draw the committee of readouts beside the weights, from what a labelled set still asks of them.
+
+    A potential that differs from the first one in the functional alone has its members in pairs with the first one's.
+    """
+    from sus2.registry.load import load_moments
+    from sus2.training.fit.members import pairs_with, write_members_of
 
     for name in names:
         try:
-            path = write_members_of(name, tuple(sets or ()), seed)
+            pair = names[0] if name != names[0] and pairs_with(load_moments(names[0]), load_moments(name)) else ""
+            path = write_members_of(name, tuple(sets or ()), seed, pair)
         except Sus2Error as error:
             raise _stop(error) from error
         typer.echo(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
@@ -182,25 +187,44 @@ def calibrate(
     records: Annotated[
         Path | None, typer.Option(help="Folder of computed records: those that are there are not computed again.")
     ] = None,
+    labels: Annotated[
+        str, typer.Option("--set", help="Set whose labels tell of the change from PBE to r2SCAN; empty for none.")
+    ] = "crystals-2",
 ) -> None:
-    """Calibrate committees on crystals with known values, and print how often these lie within one and two sigma."""
-    from sus2.training.data.reference_sets import binary_crystals
+    """Calibrate committees on crystals with known values, and print how often these lie within one and two sigma.
+
+    Another functional than PBE needs --set: its references are those of PBE and the change that the labels tell of.
+    """
+    from sus2.registry.load import load_moments
+    from sus2.training.data.hold_out import binaries_held_out_first
+    from sus2.training.teachers.functional_change import changes_by_crystal, functional_changes
+    from sus2.trust.known_values import known_crystals
     from sus2.validation.calibrate import calibrate as run
 
-    for name in names:
-        try:
-            file = None if records is None else records / f"{name}.jsonl"
-            _, coverage = run(
-                name, binary_crystals() if binaries else [], count=binaries, records=file, report=typer.echo
+    try:
+        chosen, held_out = binaries_held_out_first() if binaries else ([], frozenset())
+        others = any(load_moments(n).functional != "PBE" for n in names)
+        crystals = [*known_crystals().values(), *(c[1] for c in chosen[: 2 * binaries])]
+        changes = changes_by_crystal(functional_changes(labels, crystals)) if others and labels else None
+        for name in names:
+            found = run(
+                name,
+                chosen,
+                count=binaries,
+                records=records,
+                changes=changes,
+                held_out=held_out,
+                report=typer.echo,
             )
-        except Sus2Error as error:
-            raise _stop(error) from error
-        typer.echo(f"{name}: quantity, class, crystals, within one sigma, within two, median error, median sigma")
-        for c in coverage:
-            typer.echo(
-                f"{c.quantity:20s}{c.crystal_class:22s}{c.crystals:5d}{c.one_sigma:7.2f}{c.two_sigma:7.2f}"
-                f"{c.median_error:8.3f}{c.median_sigma:8.3f}"
-            )
+            typer.echo(f"{name}: quantity, class, crystals, within one sigma, within two, median error, median sigma")
+            for title, coverage in (("", found.coverage), ("difference of ", found.of_differences)):
+                for c in coverage:
+                    typer.echo(
+                        f"{title}{c.quantity:20s}{c.crystal_class:22s}{c.crystals:5d}{c.one_sigma:7.2f}"
+                        f"{c.two_sigma:7.2f}{c.median_error:8.3f}{c.median_sigma:8.3f}"
+                    )
+    except Sus2Error as error:
+        raise _stop(error) from error
 
 
 @data_app.command("second-opinion")

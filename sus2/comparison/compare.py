@@ -124,7 +124,7 @@ def compare(
     if "energies" in wanted:
         energies = energy_scales([(s.potential, s.relaxation) for s in own], free_atoms_ev or {}, steps.next)
     steps.done()
-    return Comparison(
+    found = Comparison(
         formula=_formula(start),
         potentials=tuple(potentials),
         own=tuple(own),
@@ -133,6 +133,8 @@ def compare(
         path=None if shared is None else shared[0],
         energies=energies,
     )
+    _ = found.differences  # computed here, so that they are stored with the result
+    return found
 
 
 def pair_of_functionals(cards: Sequence[Card], elements: Sequence[str], first: str = "") -> tuple[Card, Card] | None:

@@ -15,6 +15,7 @@ from sus2.potential.evaluation import Calculates
 from sus2.properties.phonons.result import BandStructure
 from sus2.properties.property import Quantity
 from sus2.structures import standardise
+from sus2.trust.estimate import Estimate
 
 # What is compared besides the properties of the catalogue.
 LATTICE: Final = (
@@ -68,9 +69,10 @@ class Difference:
     fixed : float or None
         The difference with both in the one fixed cell; None where it has no meaning there.
     error : float or None
-        Error of the difference, the root of the sum of squares of what the cards state; None where they state nothing.
+        Standard deviation of the difference: from paired members where it is calibrated, else the root of the sum of
+        squares of what the cards state; None where it is unknown.
     error_source : str
-        Where the error comes from, or who states none.
+        Where the error comes from, or why it is unknown.
     """
 
     key: str
@@ -102,7 +104,7 @@ class Difference:
 
     @property
     def below_error(self) -> bool | None:
-        """Whether the difference is smaller than the stated error; None where none is stated."""
+        """Whether the difference is smaller than its error; None where that is unknown."""
         return None if self.error is None else abs(self.own) < self.error
 
 
@@ -163,6 +165,7 @@ def differences(
     own: tuple[Mapping[Quantity, float], Mapping[Quantity, float]],
     fixed: tuple[Mapping[Quantity, float], Mapping[Quantity, float]],
     formula: str,
+    estimates: Mapping[str, Estimate] | None = None,
 ) -> tuple[Difference, ...]:
     """Compare the quantities that two potentials both have.
 
@@ -176,6 +179,8 @@ def differences(
         Quantities of each in the one fixed cell; may be empty.
     formula
         Formula of the crystal, for the errors that cards state of it.
+    estimates
+        Key of a quantity -> calibrated standard deviation of its difference.
 
     Returns
     -------
@@ -192,10 +197,10 @@ def differences(
         if quantity in fixed[0] and quantity in fixed[1]:
             # The cell is the same by construction.
             between = 0.0 if quantity in LATTICE else fixed[1][quantity] - fixed[0][quantity]
-        error, source = _error(potentials, key, (first, second), formula)
+        error, source = _error(potentials, key, (first, second), formula, estimates or {})
         rows.append(_row(quantity, quantity.label, first[key], second[key], between, error, source))
     if PRESSURE in fixed[0] and PRESSURE in fixed[1]:
-        error, source = _error(potentials, PRESSURE.key, (_by_key(fixed[0]), _by_key(fixed[1])), formula)
+        error, source = _error(potentials, PRESSURE.key, (_by_key(fixed[0]), _by_key(fixed[1])), formula, {})
         a, b = fixed[0][PRESSURE], fixed[1][PRESSURE]
         rows.append(_row(PRESSURE, f"{PRESSURE.label} in the one fixed cell", a, b, b - a, error, source))
     return tuple(rows)
@@ -273,7 +278,11 @@ def _error(
     key: str,
     values: tuple[Mapping[str, float], Mapping[str, float]],
     formula: str,
+    estimates: Mapping[str, Estimate],
 ) -> tuple[float | None, str]:
+    if key in estimates:
+        sigma = float(estimates[key].sigma)
+        return sigma if math.isfinite(sigma) else None, estimates[key].reason
     found = [model_error(getattr(p, "card", None), key, v, formula) for p, v in zip(potentials, values, strict=True)]
     if found[0] is None or found[1] is None:
         silent = [p.name for p, f in zip(potentials, found, strict=True) if f is None]

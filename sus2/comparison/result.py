@@ -22,12 +22,14 @@ from sus2.comparison.differences import (
     lattice,
 )
 from sus2.comparison.energies import EnergyScales
+from sus2.comparison.paired import difference_estimates
 from sus2.comparison.words import effects_of, imaginary_words, summary_of
 from sus2.potential.evaluation import Calculates
 from sus2.properties.catalogue import catalogue
 from sus2.properties.phonons.qpath import QPath
 from sus2.properties.property import Quantity
 from sus2.relaxation.result import RelaxResult
+from sus2.trust.estimate import Estimate
 
 Mode = Literal["own", "fixed"]
 
@@ -176,9 +178,27 @@ class Comparison:
                 (self.own[0].described | extra[0], self.own[k].described | extra[k]),
                 (self.fixed[0].described, self.fixed[k].described) if self.fixed else ({}, {}),
                 self.formula,
+                self.estimates[self.names[k]],
             )
             for k in range(1, len(self.potentials))
         }
+
+    @cached_property
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """Calibrated errors of the differences of each other potential, by key."""
+        return {self.names[k]: difference_estimates(self.own[0], self.own[k]) for k in range(1, len(self.potentials))}
+
+    @property
+    def uncertainty(self) -> dict[str, dict[str, float]]:
+        """One standard deviation of each difference in its unit, by potential and key; nan where it is unknown.
+
+        Calibrated ones alone: what the cards state of the two potentials is in the rows of `differences`.
+        """
+        return {
+            name: {d.key: float(self.estimates[name][d.key].sigma) if d.key in self.estimates[name] else math.nan
+                   for d in rows}
+            for name, rows in self.differences.items()
+        }  # fmt: skip
 
     @cached_property
     def band_agreement(self) -> dict[str, dict[Mode, BandAgreement]]:

@@ -66,9 +66,9 @@ def _volume(formula: str, names: tuple[str, str], d: Difference | None) -> str:
 
 def _against(d: Difference) -> str:
     if d.error is None:
-        return ", a change for which the cards state no error"
+        return ", a change whose error is unknown"
     size = "less" if d.below_error else "more"
-    return f", {size} than the stated error of ±{number(d.error, d.digits)} {d.unit}".rstrip()
+    return f", {size} than the error of ±{number(d.error, d.digits)} {d.unit}".rstrip()
 
 
 def _stiffness(k: Difference | None, g: Difference | None) -> str:
@@ -200,17 +200,17 @@ def _largest(rows: Sequence[Difference]) -> str:
 def _errors(rows: Sequence[Difference]) -> str:
     judged = [d for d in rows if d.error is not None]
     if not judged:
-        return "The cards state no error for any of these quantities, so the size of the differences cannot be judged."
+        return "The error of none of these differences is known, so their size cannot be judged."
     small = [d for d in judged if d.below_error]
     silent = len(rows) - len(judged)
     if not small:
-        text = f"All {len(judged)} differences with a stated error of the models are larger than it"
+        text = f"All {len(judged)} differences with a known error are larger than it"
     elif len(small) == len(judged):
-        text = f"All {len(judged)} differences with a stated error of the models are smaller than it: do not read them"
+        text = f"All {len(judged)} differences with a known error are smaller than it: do not read them"
     else:
         listed = ", ".join(_inside(d.label) for d in small)
-        text = f"Smaller than the stated error of the models: {listed} ({len(small)} of {len(judged)} that have one)"
-    return f"{text}; for {silent} quantities the cards state none." if silent else f"{text}."
+        text = f"Smaller than their error: {listed} ({len(small)} of {len(judged)} that have one)"
+    return f"{text}; for {silent} quantities it is unknown." if silent else f"{text}."
 
 
 def _inside(label: str) -> str:

@@ -105,7 +105,7 @@ def bands_overview(*, report: PhononReport, mode: Mode = "light", height: int = 
 def changes_overview(*, rows: Sequence[Difference], mode: Mode = "light", height: int = 340) -> go.Figure:
     """What another functional changes, in percent, the largest change on top.
 
-    rows: with a change in percent each. A bar is pale where the change is smaller than its stated error.
+    rows: with a change in percent each. A bar is pale where the change is smaller than its error.
     """
     labels = [d.label for d in rows]
     values = [float(d.percent or 0.0) for d in rows]

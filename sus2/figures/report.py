@@ -141,11 +141,11 @@ def changes_table(rows: Sequence[Difference], labels: tuple[str, str]) -> str:
     """Differences as an HTML table, each with the error that the potentials state."""
     body = []
     for d in rows:
-        error = "not stated" if d.error is None else f"± {d.error:.{d.digits}f}"
+        error = "unknown" if d.error is None else f"± {d.error:.{d.digits}f}"
         cells = (f"{d.reference:.{d.digits}f}", f"{d.value:.{d.digits}f}", f"{d.percent or 0.0:+.1f} %", error)
         texts = "".join(f"<td>{escape(x.replace('-', '−'))}</td>" for x in cells)
         body.append(f"<tr><td>{escape(d.label)}</td>{texts}<td class='w'>{escape(d.unit)}</td></tr>")
-    head = "".join(f"<th>{escape(h)}</th>" for h in (*labels, "change", "stated error"))
+    head = "".join(f"<th>{escape(h)}</th>" for h in (*labels, "change", "error (1 σ)"))
     return f"<table><tr><th>quantity</th>{head}<th class='w'>unit</th></tr>{''.join(body)}</table>"
 
 

@@ -45,15 +45,27 @@ class QuantityCalibration(BaseModel):
     """Class -> number of crystals it was fitted on."""
     references: str = ""
     """What it was fitted against."""
+    teacher: float = 0.0
+    """Relative error of what it was fitted against, where that is a teacher: added in quadrature."""
 
 
 class Calibration(BaseModel):
-    """The noise models of a potential, by quantity."""
+    """The noise models of a potential, by quantity.
+
+    `differences` are those of the difference from another potential (its weights: `against_sha256`), relative to the
+    value in that potential; their spreads are those of differences of paired members.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights_sha256: str
     quantities: dict[str, QuantityCalibration]
+    differences: dict[str, QuantityCalibration] = Field(default_factory=dict)
+    against_sha256: str = ""
+
+    def of_differences(self) -> Calibration:
+        """The noise models of differences, as a calibration of their own."""
+        return Calibration(weights_sha256=self.weights_sha256, quantities=self.differences)
 
     def relative_sigma(
         self, quantity: str, crystal_class: str, elements: Sequence[str], grade: float, spreads: Mapping[str, float]
@@ -81,7 +93,7 @@ class Calibration(BaseModel):
         if grade > FAR_GRADE:
             return math.nan
         found = self._log_sigma(quantity, crystal_class, elements, grade, spreads)
-        return math.exp(found) if math.isfinite(found) else math.nan
+        return math.hypot(math.exp(found), self.quantities[quantity].teacher) if math.isfinite(found) else math.nan
 
     def _log_sigma(
         self, quantity: str, crystal_class: str, elements: Sequence[str], grade: float, spreads: Mapping[str, float]

@@ -37,11 +37,19 @@ class Members:
         Directions in the space of readouts.
     weights : ndarray of shape (M, C, R)
         What each member adds, in units of the directions.
+    pair_sha256 : str
+        Weights of the potential of another functional with whose members these are in pairs; empty without.
     """
 
     weights_sha256: str
     basis: Array
     weights: Array
+    pair_sha256: str = ""
+
+    def in_pairs_with(self, other: Members) -> bool:
+        """Whether member m of one belongs to member m of the other."""
+        ours = {(self.pair_sha256, other.weights_sha256), (other.pair_sha256, self.weights_sha256)}
+        return self.count == other.count and any(a and a == b for a, b in ours)
 
     @property
     def count(self) -> int:
@@ -97,11 +105,33 @@ def members_of(potential: object) -> Members | None:
 @lru_cache(maxsize=16)
 def _read(path: Path, state: tuple[int, int]) -> Members:
     """The file in one state of its content, so that one that is made again is read again."""
+    return read_members(path)
+
+
+def read_members(path: Path) -> Members:
+    """Read members as write_members wrote them.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Members
+        In double precision.
+
+    Raises
+    ------
+    Sus2Error
+        The file is damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as z:
             basis, weights = (z[n].astype(np.float64) for n in ("basis", "weights"))
+            pair = str(z["pair_sha256"]) if "pair_sha256" in z.files else ""
             # Columns of the basis differ by orders of magnitude, so half precision keeps them with a scale of each.
-            return Members(str(z["weights_sha256"]), basis * z["scale"].astype(np.float64), weights)
+            return Members(str(z["weights_sha256"]), basis * z["scale"].astype(np.float64), weights, pair)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         raise Sus2Error(f"{path.name} is damaged; make it again with 'sus2 data members'.") from None
 
@@ -121,6 +151,7 @@ def write_members(path: Path, members: Members) -> None:
         np.savez_compressed(
             file,
             weights_sha256=np.array(members.weights_sha256),
+            pair_sha256=np.array(members.pair_sha256),
             basis=(members.basis / scale).astype(np.float16),
             scale=scale.astype(np.float32),
             weights=members.weights.astype(np.float16),

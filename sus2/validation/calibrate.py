@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from ase import Atoms
 
 from sus2.potential.potential import Potential
-from sus2.registry.load import load_moments
+from sus2.registry.load import load_moments, models
 from sus2.structures import elements_of
 from sus2.trust.calibration import Calibration, calibration_path
 from sus2.trust.known_values import known_crystals
+from sus2.trust.members import members_of
+from sus2.validation.differences import Changes, fit_differences, with_changes
 from sus2.validation.fit_calibration import Coverage, fit_calibration
 from sus2.validation.records import Record, read_records, record_of, write_records
 
@@ -23,7 +23,6 @@ Binary = tuple[str, Atoms, float, float]
 """Name, crystal at its PBE volume, K and G of the Materials Project in GPa."""
 
 MAX_ATOMS: Final = 12
-_SEED: Final = 0
 
 
 def textbook_records(potential: Potential, report: Callable[[str], None] = print) -> list[Record]:
@@ -62,7 +61,7 @@ def binary_records(
     binaries
         See sus2.training.data.reference_sets.binary_crystals.
     count
-        How many of those with up to twelve atoms, drawn at random.
+        How many of those with up to twelve atoms, the first ones.
     report
         Told how far it is.
 
@@ -73,10 +72,8 @@ def binary_records(
     """
     known = set(potential.elements)
     fitting = [b for b in binaries if len(b[1]) <= MAX_ATOMS and set(b[1].get_chemical_symbols()) <= known]
-    order = np.random.default_rng(_SEED).permutation(len(fitting))[:count]
     out = []
-    for k in order:
-        name, atoms, bulk, shear = fitting[int(k)]
+    for name, atoms, bulk, shear in fitting[:count]:
         extra = {
             "v0_a3_per_atom": (atoms.get_volume() / len(atoms), "PBE"),
             "k_vrh_gpa": (bulk, "PBE"),
@@ -88,14 +85,35 @@ def binary_records(
     return out
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration and how often known values lie within its sigma.
+
+    Attributes
+    ----------
+    calibration
+        As it was written.
+    coverage
+        Of numbers.
+    of_differences
+        Of differences from the potential whose members are in pairs with these; empty without one.
+    """
+
+    calibration: Calibration
+    coverage: list[Coverage]
+    of_differences: list[Coverage]
+
+
 def calibrate(
     name: str,
     binaries: Sequence[Binary],
     *,
     count: int = 300,
     records: Path | None = None,
+    changes: Changes | None = None,
+    held_out: Collection[str] = (),
     report: Callable[[str], None] = print,
-) -> tuple[Calibration, list[Coverage]]:
+) -> Calibrated:
     """Calibrate a potential that is found by name and write the calibration beside its weights.
 
     Parameters
@@ -103,36 +121,92 @@ def calibrate(
     name
         The potential; its members must have been drawn.
     binaries
-        Crystals with volumes and moduli; may be empty.
+        Crystals with volumes and moduli, those first that matter most; may be empty.
     count
         How many of them.
     records
-        File of records: read where it is there, else written.
+        Folder of records, NAME.jsonl: read where they are there and of these weights, else written.
+    changes
+        For another functional than PBE: how its values differ from those of PBE.
+    held_out
+        Names of binaries that were not trained on, by which differences of functionals are judged.
     report
         Told how far it is.
 
     Returns
     -------
-    tuple of Calibration and list of Coverage
-        As fit_calibration gives them.
+    Calibrated
+        The calibration, and its coverage.
 
     Raises
     ------
     Sus2Error
         The potential cannot be loaded.
     """
-    potential = load_moments(name)
-    if records is not None and records.is_file():
-        found = read_records(records)
-    else:
+
+    def computed(potential: Potential) -> list[Record]:
+        path = None if records is None else records / f"{potential.name}.jsonl"
+        if path is not None and path.is_file():
+            found = read_records(path)
+            if all(r.weights_sha256 == potential.card.sha256 for r in found):
+                return found
+            report(f"{path.name} is of other weights and is made anew.")
         found = textbook_records(potential, report) + binary_records(potential, binaries, count, report)
-        if records is not None:
-            write_records(records, found)
-    calibration, coverage = fit_calibration(potential.card.sha256, found)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_records(path, found)
+        return found
+
+    potential = load_moments(name)
+    found = computed(potential)
+    judged = found if potential.functional == "PBE" else with_changes(found, changes or {})
+    calibration, coverage = fit_calibration(potential.card.sha256, judged)
+    of_differences: list[Coverage] = []
+    first = paired_potential(potential)
+    if first is not None and first.functional == "PBE" and changes:
+        differences, of_differences = fit_differences(
+            computed(first), found, changes, held_out, paired=in_pairs(first, potential)
+        )
+        calibration = calibration.model_copy(
+            update={"differences": differences, "against_sha256": first.card.sha256 if differences else ""}
+        )
     calibration_path(name).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return calibration, coverage
+    return Calibrated(calibration, coverage, of_differences)
 
 
-def coverage_json(coverage: Sequence[Coverage]) -> str:
-    """The coverage as JSON."""
-    return json.dumps([asdict(c) for c in coverage], indent=1) + "\n"
+def paired_potential(potential: Potential) -> Potential | None:
+    """The potential of another functional with whose members those of a potential are in pairs.
+
+    Parameters
+    ----------
+    potential
+        The second of the two.
+
+    Returns
+    -------
+    Potential or None
+        None where its members belong to no pair, or the other's weights are not found by name.
+    """
+    members = members_of(potential)
+    if members is None or not members.pair_sha256:
+        return None
+    return next((load_moments(c.name) for c in models() if c.sha256 == members.pair_sha256), None)
+
+
+def in_pairs(first: Potential, second: Potential) -> bool:
+    """Whether the members of two potentials are in pairs.
+
+    Parameters
+    ----------
+    first
+        A potential.
+    second
+        Another.
+
+    Returns
+    -------
+    bool
+        Whether member m of one belongs to member m of the other.
+    """
+    one, other = members_of(first), members_of(second)
+    return one is not None and other is not None and one.in_pairs_with(other)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,7 +108,9 @@ class _Rows:
         )
 
 
-def fit_calibration(weights_sha256: str, records: Sequence[Record]) -> tuple[Calibration, list[Coverage]]:
+def fit_calibration(
+    weights_sha256: str, records: Sequence[Record], bases: Mapping[str, Mapping[str, float]] = BASES
+) -> tuple[Calibration, list[Coverage]]:
     """The calibration of a potential from records of crystals with known values.
 
     Parameters
@@ -117,6 +119,8 @@ def fit_calibration(weights_sha256: str, records: Sequence[Record]) -> tuple[Cal
         Of the potential.
     records
         With the members' spreads.
+    bases
+        Quantity -> other quantities whose log sigma enters, with weights.
 
     Returns
     -------
@@ -125,12 +129,11 @@ def fit_calibration(weights_sha256: str, records: Sequence[Record]) -> tuple[Cal
     """
     found: dict[str, QuantityCalibration] = {}
     coverage: list[Coverage] = []
-    left_out: dict[str, dict[str, float]] = {}
     for quantity in ORDER:
         rows = _rows(quantity, records)
         if len(rows.records) < FEWEST:
             continue
-        base = {k: w for k, w in BASES.get(quantity, {}).items() if k in found}
+        base = {k: w for k, w in bases.get(quantity, {}).items() if k in found}
         fold = np.array([_fold(r.composition) for r in rows.records])
         sigma = np.full(len(fold), np.nan)
         for k in range(FOLDS):
@@ -150,7 +153,6 @@ def fit_calibration(weights_sha256: str, records: Sequence[Record]) -> tuple[Cal
             }
         )
         coverage += _coverage(quantity, rows, sigma)
-        left_out[quantity] = {r.name: s for r, s in zip(rows.records, sigma, strict=True)}
     return Calibration(weights_sha256=weights_sha256, quantities=found), coverage
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +16,10 @@ from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
 from sus2.properties.elastic.calculate import elastic
+from sus2.properties.elastic.result import ElasticResult
 from sus2.properties.elastic.trust import elastic_spread
 from sus2.properties.eos.calculate import eos
+from sus2.properties.eos.result import EosResult
 from sus2.properties.phonons.trust import frequency_spread
 from sus2.registry.applicability import extrapolation_grade
 from sus2.relaxation.relax import relax
@@ -25,8 +27,16 @@ from sus2.structures import elements_of, standardise
 from sus2.trust.committee import Committee, committee_of, spread_of
 from sus2.trust.crystal_class import crystal_class
 from sus2.trust.known_values import known_values, references
+from sus2.trust.known_values.structure_type import structure_type
+from sus2.types import Array
 
 FMAX_EV_PER_A: Final = 1e-4
+CONSTANTS: Final = {
+    "c11_gpa": (0, 0), "c12_gpa": (0, 1), "c13_gpa": (0, 2), "c33_gpa": (2, 2), "c44_gpa": (3, 3), "c66_gpa": (5, 5)
+}  # fmt: skip
+"""Elastic constants of a record and their places in the tensor."""
+# Wave vectors of the highest and of the mean frequency.
+_Q: Final = [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 0.5, 0.0]]
 # A crystal that changes its volume by more than this is another one; its numbers say nothing about those of the table.
 FAR_PERCENT: Final = 40.0
 
@@ -36,7 +46,9 @@ class Record:
     """One crystal in one potential.
 
     values, spreads: quantity -> number and standard deviation of the members, in the quantity's unit;
-    references: quantity -> known value; functionals: quantity -> its functional; failure: why nothing was computed.
+    references: quantity -> known value; functionals: quantity -> its functional; failure: why nothing was computed;
+    members: quantity -> deviation of each member, in its unit; weights_sha256: of the potential; kind: as
+    sus2.trust.known_values.structure_type names it.
     """
 
     name: str
@@ -51,6 +63,14 @@ class Record:
     references: dict[str, float]
     functionals: dict[str, str]
     failure: str = ""
+    members: dict[str, list[float]] = field(default_factory=dict)
+    weights_sha256: str = ""
+    kind: str = ""
+
+    @property
+    def formula_hill(self) -> str:
+        """The reduced formula in Hill order, as sus2.trust.known_values looks crystals up."""
+        return str(Atoms(self.formula).symbols.formula.reduce()[0].format("hill"))
 
 
 def record_of(
@@ -88,25 +108,20 @@ def record_of(
     }
     known = found_references | (extra or {})
     values: dict[str, float] = {}
-    spreads: dict[str, float] = {}
+    moved: dict[str, Array] = {}
     grade, failure = math.nan, ""
-    committee = committee_of(potential)
     try:
         relaxed = relax(start, potential, fmax=FMAX_EV_PER_A, stress_gpa=2e-3).require_converged()
         grade = extrapolation_grade(potential, [relaxed.atoms]).largest
         if abs(relaxed.volume_change_percent) > FAR_PERCENT:
             raise Sus2Error(f"The volume changes by {relaxed.volume_change_percent:.0f} %.")
-        values["v0_a3_per_atom"] = relaxed.volume_a3 / len(start)
-        if committee is not None:
-            percent = spread_of(committee.volume_percent(relaxed.atoms))
-            spreads["v0_a3_per_atom"] = percent / 100.0 * values["v0_a3_per_atom"]
-        _harmonic(relaxed.atoms, potential, committee, values, spreads)
+        tensor = elastic(relaxed.atoms, potential, relaxed=True, cross_checks=False)
+        values, moved = member_values(potential, relaxed.atoms, tensor, None)
         if with_eos:
-            found = eos(relaxed.atoms, potential, relaxed=True)
-            values["b0_gpa"], values["b0_prime"] = found.b0_gpa, found.b0_prime
-            if committee is not None:
-                s = committee.eos(found.volumes_a3, found.energies_ev, found.structures)
-                spreads["b0_gpa"], spreads["b0_prime"] = spread_of(s.b0_gpa), spread_of(s.b0_prime)
+            curve = eos(relaxed.atoms, potential, relaxed=True)
+            with_curve = member_values(potential, relaxed.atoms, None, curve)
+            values |= with_curve[0]
+            moved |= with_curve[1]
     except (Sus2Error, ArithmeticError, ValueError) as error:
         failure = str(error)
     return Record(
@@ -118,41 +133,82 @@ def record_of(
         tuple(elements_of(start)),
         grade,
         values,
-        spreads,
+        {q: spread_of(m) for q, m in moved.items()},
         {q: v for q, (v, _) in known.items()},
         {q: f for q, (_, f) in known.items()},
         failure,
+        {q: [float(f"{x:.4g}") for x in m] for q, m in moved.items()},
+        potential.card.sha256,
+        structure_type(start),
     )
 
 
+def member_values(
+    potential: Potential, atoms: Atoms, tensor: ElasticResult | None, curve: EosResult | None
+) -> tuple[dict[str, float], dict[str, Array]]:
+    """The numbers of one crystal and how far the members of the committee are from them.
+
+    Parameters
+    ----------
+    potential
+        With members, or there are no deviations.
+    atoms
+        The crystal at rest.
+    tensor
+        Its elastic constants at zero pressure, by exact derivatives; frequencies go with them. None for neither.
+    curve
+        Its equation of state, or None.
+
+    Returns
+    -------
+    tuple of dict
+        Quantity -> number, and quantity -> deviations (M,), in the unit of the quantity.
+    """
+    committee = committee_of(potential)
+    values = {"v0_a3_per_atom": abs(float(atoms.cell.volume)) / len(atoms)}
+    moved: dict[str, Array] = {}
+    if committee is not None:
+        moved["v0_a3_per_atom"] = committee.volume_percent(atoms) / 100.0 * values["v0_a3_per_atom"]
+    if tensor is not None:
+        _harmonic(tensor, potential, committee, values, moved)
+    if curve is not None:
+        values["b0_gpa"], values["b0_prime"] = curve.b0_gpa, curve.b0_prime
+        if committee is not None:
+            found = committee.eos(curve.volumes_a3, curve.energies_ev, curve.structures)
+            moved["b0_gpa"], moved["b0_prime"] = found.b0_gpa, found.b0_prime
+    return values, moved
+
+
 def _harmonic(
-    atoms: Atoms, potential: Potential, committee: Committee | None, values: dict[str, float], spreads: dict[str, float]
+    tensor: ElasticResult,
+    potential: Potential,
+    committee: Committee | None,
+    values: dict[str, float],
+    moved: dict[str, Array],
 ) -> None:
-    tensor = elastic(atoms, potential, relaxed=True, cross_checks=False)
-    names = [f"c{n}_gpa" for n in ("11", "12", "13", "33", "44", "66")]
-    places = [(0, 0), (0, 1), (0, 2), (2, 2), (3, 3), (5, 5)]
-    values |= {n: float(tensor.c_gpa[p]) for n, p in zip(names, places, strict=True)}
+    """Add the elastic constants, moduli and frequencies of a crystal at rest, and how the members move them."""
+    values |= {n: float(tensor.c_gpa[p]) for n, p in CONSTANTS.items()}
     values["k_vrh_gpa"], values["g_vrh_gpa"] = tensor.k_vrh_gpa, tensor.g_vrh_gpa
     second = second_derivatives(tensor.atoms, potential)
-    modes = second.modes([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 0.5, 0.0]])
+    modes = second.modes(_Q)
     own = modes.frequencies_thz
-    if own.shape[1] > 3:
-        # Without LO-TO splitting the optical modes of cubic binary crystals are one.
-        optical = own[0][np.sort(np.argsort(np.abs(own[0]))[3:])]
-        values["gamma_to_thz"] = float(optical[0])
+    # Without LO-TO splitting the optical modes of cubic binary crystals are one.
+    optical = np.sort(np.argsort(np.abs(own[0]))[3:])
+    if len(optical):
+        values["gamma_to_thz"] = float(own[0][optical[0]])
     values["max_frequency_thz"] = float(own.max())
     values["mean_frequency_thz"] = float(np.abs(own).mean())
     if committee is None:
         return
     found = elastic_spread(committee, tensor, second)
-    spreads |= {n: float(found.c_gpa.std(axis=0)[p]) for n, p in zip(names, places, strict=True)}
-    spreads["k_vrh_gpa"], spreads["g_vrh_gpa"] = spread_of(found.k_vrh_gpa), spread_of(found.g_vrh_gpa)
-    moved = frequency_spread(committee, tensor.atoms, np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0.0]]), modes)
-    if own.shape[1] > 3:
-        spreads["gamma_to_thz"] = float(moved[:, 0, np.sort(np.argsort(np.abs(own[0]))[3:])[0]].std())
+    moved |= {n: found.c_gpa[:, p[0], p[1]] for n, p in CONSTANTS.items()}
+    moved["k_vrh_gpa"], moved["g_vrh_gpa"] = found.k_vrh_gpa, found.g_vrh_gpa
+    frequencies = frequency_spread(committee, tensor.atoms, np.array(_Q), modes)
+    if len(optical):
+        moved["gamma_to_thz"] = frequencies[:, 0, optical[0]]
     k = np.unravel_index(int(own.argmax()), own.shape)
-    spreads["max_frequency_thz"] = float(moved[:, k[0], k[1]].std())
-    spreads["mean_frequency_thz"] = float(moved.mean(axis=(1, 2)).std())
+    moved["max_frequency_thz"] = frequencies[:, k[0], k[1]]
+    moved["mean_frequency_thz"] = frequencies.mean(axis=(1, 2))
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:

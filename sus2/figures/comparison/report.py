@@ -103,7 +103,7 @@ def comparison_html(*, comparison: Comparison) -> str:
         label = c.labels[c.names.index(name)]
         parts.append(f"<h2>{escape(c.labels[0])} to {escape(label)}</h2><p>{escape(c.summary[name])}</p>")
         parts.append("<table><tr><th>quantity</th>")
-        heads = (c.labels[0], label, "difference", "%", "in one fixed cell", "stated error", "unit")
+        heads = (c.labels[0], label, "difference", "%", "in one fixed cell", "error (1 σ)", "unit")
         parts.append("".join(f"<th>{escape(h)}</th>" for h in heads) + "</tr>")
         for d in rows:
             n = d.digits

@@ -134,3 +134,23 @@ def held_out_wbm() -> list[tuple[str, Atoms]]:
     """
     rule = hold_out()
     return [(name, atoms) for name, atoms in wbm_crystals() if rule.split(atoms.numbers.tolist()) == "test"]
+
+
+def binaries_held_out_first() -> tuple[list[tuple[str, Atoms, float, float]], frozenset[str]]:
+    """The binary crystals of the Materials Project in the order in which they judge a potential.
+
+    Returns
+    -------
+    tuple
+        (name, crystal, K and G in GPa) of each: those that moduli_names draws, others of compositions that were not
+        trained on, then the rest at random; and the names of the first two groups.
+    """
+    crystals = binary_crystals()
+    drawn, rule = moduli_names(), hold_out()
+    by_name = {c[0]: c for c in crystals}
+    shuffled = np.random.default_rng(0).permutation(len(crystals)).tolist()
+    order = [crystals[k] for k in shuffled if crystals[k][0] not in drawn]
+    unseen = [c for c in order if rule.split(c[1].numbers.tolist()) != "train"]
+    held = [by_name[n] for n in drawn] + unseen
+    names = frozenset(c[0] for c in held)
+    return held + [c for c in order if c[0] not in names], names

@@ -7,6 +7,10 @@ by what that change does to all other training data, as in the pointwise optimal
 (Mach. Learn.: Sci. Technol. 6, 015008 (2025)). Members are random mixtures of these changes: where crystals of some
 elements ask for different readouts, members differ. Differences of energies within a base crystal alone are used, so
 energy zeros of data sets do not matter.
+
+Potentials of two functionals have members in pairs: those of the second add to each change that the first one's labels
+ask of the first the smallest further change that makes the second's energies right. What both potentials get wrong
+alike then moves both members of a pair alike, and cancels in differences of functionals.
 """
 
 from __future__ import annotations
@@ -47,7 +51,7 @@ _RIDGE: Final = 1e-3
 _VARIANCE_FLOOR: Final = 1e-6
 
 
-def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0) -> Path:
+def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0, pair: str = "") -> Path:
     """Draw the members of a shipped potential and write them beside its weights.
 
     Parameters
@@ -57,7 +61,10 @@ def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0) -> Pa
     sets : tuple of str
         Built sets to take the labels from, ``acwf`` among them; by default those of its configuration.
     seed : int
-        Of every random choice. Potentials of two functionals with one seed and one set have members in pairs.
+        Of every random choice.
+    pair : str
+        A potential of another functional, with the same elements and scalars, whose members were drawn with this seed
+        and these sets: the members become those of pairs.
 
     Returns
     -------
@@ -67,21 +74,55 @@ def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0) -> Pa
     Raises
     ------
     DataError
-        A set is not built, or has too few structures of these elements.
+        A set is not built, or has too few structures of these elements; or the two cannot have members in pairs.
     """
     potential = load_moments(name)
-    if sets:
-        parts = [acwf_set() if s == "acwf" else load_set(s, potential.functional, drop=("label", "weak")) for s in sets]
-        data = TrainingSet.concatenate(parts) if len(parts) > 1 else parts[0]
-    else:
-        config = read_config(pretrained_folder() / f"{name}.yaml")
-        data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
+    twin = load_moments(pair) if pair else None
+    if twin is not None and not pairs_with(twin, potential):
+        raise DataError(f"{name} and {pair} differ in more than the functional, so their members cannot be in pairs.")
+    data = _labels(potential, sets)
     path = members_path(name)
-    write_members(path, draw_members(potential, data, seed=seed))
+    lead = None if twin is None else (twin, _labels(twin, sets))
+    write_members(path, draw_members(potential, data, seed=seed, pair=lead))
     return path
 
 
-def draw_members(potential: Potential, data: TrainingSet, *, count: int = MEMBERS, seed: int = 0) -> Members:
+def pairs_with(first: Potential, second: Potential) -> bool:
+    """Whether members of two potentials can be in pairs: other functionals, the same elements and number of scalars.
+
+    Parameters
+    ----------
+    first
+        The potential whose members are drawn first.
+    second
+        The other.
+
+    Returns
+    -------
+    bool
+        Whether they can.
+    """
+    same = first.elements == second.elements and len(first.spec.mapping) == len(second.spec.mapping)
+    return same and first.functional != second.functional
+
+
+def _labels(potential: Potential, sets: tuple[str, ...]) -> TrainingSet:
+    if sets:
+        parts = [acwf_set() if s == "acwf" else load_set(s, potential.functional, drop=("label", "weak")) for s in sets]
+        return TrainingSet.concatenate(parts) if len(parts) > 1 else parts[0]
+    config = read_config(pretrained_folder() / f"{potential.name}.yaml")
+    data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
+    return data
+
+
+def draw_members(
+    potential: Potential,
+    data: TrainingSet,
+    *,
+    count: int = MEMBERS,
+    seed: int = 0,
+    pair: tuple[Potential, TrainingSet] | None = None,
+) -> Members:
     """Members of a potential from a labelled set.
 
     Parameters
@@ -94,6 +135,8 @@ def draw_members(potential: Potential, data: TrainingSet, *, count: int = MEMBER
         Number of members.
     seed : int
         Of every random choice.
+    pair : tuple of Potential and TrainingSet
+        A potential whose members are drawn from that set with the same seed, for members in pairs with these.
 
     Returns
     -------
@@ -107,24 +150,29 @@ def draw_members(potential: Potential, data: TrainingSet, *, count: int = MEMBER
     """
     data = _usable(data, potential.elements)
     rng = np.random.default_rng(seed)
-    directions = _directions(potential, data, rng)
+    lead, taught = (potential, data) if pair is None else (pair[0], _usable(pair[1], pair[0].elements))
+    directions = _directions(lead, taught, rng)
     basis = ReadoutBasis(potential, directions)
-    groups = _groups(data, rng)
+    lead_basis = basis if pair is None else ReadoutBasis(lead, directions)
+    groups = _groups(taught, rng)
+    own = _by_base(data) if pair is not None else {}
     if len(groups) < 10:
         raise DataError(f"Only {len(groups)} crystals of the set have several structures; members need at least ten.")
     kinds = len(potential.elements)
     total = np.zeros((count, kinds, directions.shape[1]))
     seen = np.zeros(kinds)
     for base, rows in groups:
-        change = _change(potential, basis, data, rows)
+        change = _change(lead, lead_basis, taught, rows)
+        if change is not None and pair is not None:
+            change = _change(potential, basis, data, _same(taught, rows, data, own.get(base)), change)
         if change is None:
             continue
-        # The mixture is drawn from the name, so that twins in two functionals mix the same crystals alike.
+        # The mixture is drawn from the name, so that pairs mix the same crystals alike.
         mix = np.random.default_rng([seed, *base.encode()]).normal(size=count)
         total += mix[:, None, None] * change
         seen += np.abs(change).sum(axis=1) > 0
     weights = total / np.sqrt(np.maximum(seen, 1.0))[None, :, None]
-    return Members(potential.card.sha256, directions, weights)
+    return Members(potential.card.sha256, directions, weights, "" if pair is None else lead.card.sha256)
 
 
 def _usable(data: TrainingSet, elements: tuple[str, ...]) -> TrainingSet:
@@ -165,8 +213,39 @@ def _groups(data: TrainingSet, rng: np.random.Generator) -> list[tuple[str, NDAr
     return [(chosen[k][0], np.sort(rng.permutation(chosen[k][1])[:PER_BASE])) for k in np.sort(keep)]
 
 
-def _change(potential: Potential, basis: ReadoutBasis, data: TrainingSet, rows: NDArray[np.int64]) -> Array | None:
-    """The smallest change of the readout (C, R) that makes the energies within a base crystal right."""
+def _by_base(data: TrainingSet) -> dict[str, NDArray[np.int64]]:
+    order = np.argsort(data.base, kind="stable")
+    names, first = np.unique(data.base[order], return_index=True)
+    return {str(n): rows for n, rows in zip(names, np.split(order, first[1:]), strict=True)}
+
+
+def _same(
+    data: TrainingSet, rows: NDArray[np.int64], other: TrainingSet, candidates: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Rows of another set, among the candidates, that are the same structures; those that it does not have are left."""
+    found = []
+    for row in rows:
+        mine = data.to_atoms(int(row))
+        for c in candidates if candidates is not None else ():
+            theirs = other.to_atoms(int(c))
+            if not np.array_equal(mine.numbers, theirs.numbers):
+                continue
+            if np.allclose(mine.cell.array, theirs.cell.array) and np.allclose(mine.positions, theirs.positions):
+                found.append(int(c))
+                break
+    return np.array(found, dtype=np.int64)
+
+
+def _change(
+    potential: Potential,
+    basis: ReadoutBasis,
+    data: TrainingSet,
+    rows: NDArray[np.int64],
+    start: Array | None = None,
+) -> Array | None:
+    """The change of the readout (C, R) nearest to `start` that makes the energies within a base crystal right."""
+    if len(rows) < 3:
+        return None
     counts = data.sizes[rows]
     per_atom = data.energy_ev[rows] / counts
     above = per_atom - per_atom.min()
@@ -190,5 +269,9 @@ def _change(potential: Potential, basis: ReadoutBasis, data: TrainingSet, rows: 
     flat = lines.reshape(len(lines), -1)
     gram = flat @ flat.T
     gram[np.diag_indices_from(gram)] += _RIDGE * max(float(np.trace(gram)) / len(gram), 1e-12)
+    if start is not None:
+        miss = miss - flat @ start.ravel()
     change: Array = (flat.T @ np.linalg.solve(gram, miss)).reshape(lines.shape[1:])
+    if start is not None:
+        change = start + change
     return change if np.isfinite(change).all() else None

@@ -77,7 +77,9 @@ def references(known: Iterable[KnownValue], functional: str, atoms: Atoms) -> di
         a0 = out["a0_a"]
         volume = a0.value**3 / count
         made = Reference(volume, a0.functional, _allowance("v0_a3_per_atom", a0.functional, functional), a0.source)
-        out.setdefault("v0_a3_per_atom", made)
+        # A lattice constant of the functional itself goes before a volume of another one.
+        if "v0_a3_per_atom" not in out or (a0.functional == functional != out["v0_a3_per_atom"].functional):
+            out["v0_a3_per_atom"] = made
     moduli = _moduli({q: r.value for q, r in out.items()})
     tensor = out.get("c11_gpa")
     for quantity, value in moduli.items():

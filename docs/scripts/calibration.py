@@ -2,7 +2,8 @@
 
     python docs/scripts/calibration.py RECORDS_FOLDER
 
-RECORDS_FOLDER holds NAME.jsonl of each potential, as `sus2 data calibrate NAME --records RECORDS_FOLDER` leaves them.
+RECORDS_FOLDER holds NAME.jsonl and NAME.coverage.json of each potential, as
+`sus2 data calibrate NAME --records RECORDS_FOLDER` leaves them.
 The text between the marks in docs/trust.md is written anew, and docs/images/reliability.svg.
 """
 
@@ -17,7 +18,8 @@ import matplotlib.pyplot as plt
 from sus2.registry.load import load_moments
 from sus2.trust.estimate import ROUGH, word_of
 from sus2.trust.known_values import known_crystals, known_values, references
-from sus2.validation.fit_calibration import LEVELS, Coverage, fit_calibration
+from sus2.validation.calibrate import read_coverage
+from sus2.validation.fit_calibration import LEVELS, Coverage
 from sus2.validation.records import Record, read_records
 
 PAGE = Path(__file__).resolve().parents[1] / "trust.md"
@@ -37,10 +39,21 @@ NAMES = {
     "gamma_to_thz": "optical frequency at Γ",
     "max_frequency_thz": "highest frequency",
     "mean_frequency_thz": "mean frequency",
+    "linear_expansion_1e6_per_k": "linear expansion at 298 K",
 }
 
 
-def coverage_table(found: list[Coverage]) -> list[str]:
+def coverage_table(found: list[Coverage], *, differences: bool = False) -> list[str]:
+    if differences:
+        lines = [
+            "| difference of | class | crystals | within 1σ | within 2σ | median error | median σ |",
+            "|---|---|--:|--:|--:|--:|--:|",
+        ]
+        return lines + [
+            f"| {NAMES.get(c.quantity, c.quantity)} | {c.crystal_class} | {c.crystals} | {100 * c.one_sigma:.0f} % | "
+            f"{100 * c.two_sigma:.0f} % | {100 * c.median_error:.3g} % | {100 * c.median_sigma:.3g} % |"
+            for c in found
+        ]
     lines = [
         "| quantity | class | crystals | within 1σ | within 2σ | median error | median σ | good, of these wrong "
         "| rough, of these wrong |",
@@ -128,10 +141,14 @@ def main() -> None:
     text: list[str] = []
     for path in sorted(folder.glob("*.jsonl")):
         records = read_records(path)
-        _, made[path.stem] = fit_calibration("", records)
+        found = read_coverage(folder / f"{path.stem}.coverage.json")
+        made[path.stem] = found["numbers"]
         failed = sum(bool(r.failure) for r in records)
         text += [f"### {path.stem}", "", f"{len(records)} crystals, {failed} of which could not be computed.", ""]
         text += [*coverage_table(made[path.stem]), ""]
+        if found["differences"]:
+            text += [f"Differences of `{path.stem}` from its pair, relative to the numbers there:", ""]
+            text += [*coverage_table(found["differences"], differences=True), ""]
     for path in sorted(folder.glob("sus2-universal-pbe.jsonl")):
         text += ["### Textbook crystals", "", *textbook_table(read_records(path), path.stem), ""]
     diagram(made, PAGE.parent / "images" / "reliability.svg")

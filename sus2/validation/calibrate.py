@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -125,7 +126,8 @@ def calibrate(
     count
         How many of them.
     records
-        Folder of records, NAME.jsonl: read where they are there and of these weights, else written.
+        Folder of records, NAME.jsonl: read where they are there and of these weights, else written; the coverage is
+        written beside them, NAME.coverage.json.
     changes
         For another functional than PBE: how its values differ from those of PBE.
     held_out
@@ -171,7 +173,28 @@ def calibrate(
             update={"differences": differences, "against_sha256": first.card.sha256 if differences else ""}
         )
     calibration_path(name).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if records is not None:
+        parts = {"numbers": coverage, "differences": of_differences}
+        content = {part: [asdict(c) for c in rows] for part, rows in parts.items()}
+        (records / f"{name}.coverage.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return Calibrated(calibration, coverage, of_differences)
+
+
+def read_coverage(path: Path) -> dict[str, list[Coverage]]:
+    """The coverage that calibrate left in its folder of records.
+
+    Parameters
+    ----------
+    path
+        NAME.coverage.json.
+
+    Returns
+    -------
+    dict
+        "numbers" and "differences" -> coverage.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {part: [Coverage(**{**c, "curve": tuple(c["curve"])}) for c in rows] for part, rows in content.items()}
 
 
 def paired_potential(potential: Potential) -> Potential | None:

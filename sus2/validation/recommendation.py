@@ -115,7 +115,7 @@ def _by_error(crystal: Atoms, cards: Sequence[Card]) -> Choice | None:
     return Choice(best, f"{words}; {' and '.join(others)}." if others else f"{words}.", errors[best.name])
 
 
-def predicted_error(atoms: Atoms, card: Card) -> float:
+def predicted_error(atoms: Atoms, card: Card, *, by_known: bool = True) -> float:
     """The error to be expected of a potential for a crystal, as Choice has it.
 
     Parameters
@@ -124,6 +124,8 @@ def predicted_error(atoms: Atoms, card: Card) -> float:
         The crystal.
     card
         Of a potential that is found by name.
+    by_known
+        Whether what is known of this very crystal goes before the calibration.
 
     Returns
     -------
@@ -139,13 +141,16 @@ def predicted_error(atoms: Atoms, card: Card) -> float:
             crystal.get_scaled_positions().tobytes(),
             tuple(crystal.numbers.tolist()),
             PotentialRef.of(card),
+            by_known,
         )
     except (Sus2Error, ArithmeticError, ValueError):
         return math.nan
 
 
 @lru_cache(maxsize=256)
-def _predicted(cell: bytes, positions: bytes, numbers: tuple[int, ...], reference: PotentialRef) -> float:
+def _predicted(
+    cell: bytes, positions: bytes, numbers: tuple[int, ...], reference: PotentialRef, by_known: bool
+) -> float:
     atoms = Atoms(
         numbers,
         scaled_positions=np.frombuffer(positions).reshape(-1, 3),
@@ -172,16 +177,18 @@ def _predicted(cell: bytes, positions: bytes, numbers: tuple[int, ...], referenc
         spreads = relative_spreads(values, own)
     total = 0.0
     for quantity, weight in _WEIGHTS.items():
-        total += weight * min(_error(found, quantity, values[quantity], spreads), _LARGEST) / len(_WEIGHTS)
+        total += weight * min(_error(found, quantity, values[quantity], spreads, by_known), _LARGEST) / len(_WEIGHTS)
     return total
 
 
-def _error(found: Assessor, quantity: str, value: float, spreads: dict[str, float]) -> float:
+def _error(found: Assessor, quantity: str, value: float, spreads: dict[str, float], by_known: bool) -> float:
     """Relative: the difference from what is known of this crystal, else one calibrated standard deviation."""
-    reference = found.references.get(quantity)
+    reference = found.references.get(quantity) if by_known else None
     if reference is not None:
         return abs(value / reference.value - 1.0)
     if not value > 0.0:
         return _LARGEST
-    relative = found.estimate(quantity, value, spreads.get(quantity, math.nan) * value, spreads=spreads).relative
+    known = None if by_known else ""
+    spread = spreads.get(quantity, math.nan) * value
+    relative = found.estimate(quantity, value, spread, known=known, spreads=spreads).relative
     return relative if math.isfinite(relative) else _UNKNOWN

@@ -21,6 +21,7 @@ from sus2.properties.elastic.trust import elastic_spread
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.result import EosResult
 from sus2.properties.phonons.trust import frequency_spread
+from sus2.properties.thermal.calculate import thermal
 from sus2.registry.applicability import extrapolation_grade
 from sus2.relaxation.relax import relax
 from sus2.structures import elements_of, standardise
@@ -35,6 +36,9 @@ CONSTANTS: Final = {
     "c11_gpa": (0, 0), "c12_gpa": (0, 1), "c13_gpa": (0, 2), "c33_gpa": (2, 2), "c44_gpa": (3, 3), "c66_gpa": (5, 5)
 }  # fmt: skip
 """Elastic constants of a record and their places in the tensor."""
+EXPANSION: Final = "linear_expansion_1e6_per_k"
+_ROOM_K: Final = 298.0
+_TEMPERATURES_K: Final = [10.0 * k for k in range(41)]
 # Wave vectors of the highest and of the mean frequency.
 _Q: Final = [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 0.5, 0.0]]
 # A crystal that changes its volume by more than this is another one; its numbers say nothing about those of the table.
@@ -122,6 +126,9 @@ def record_of(
             with_curve = member_values(potential, relaxed.atoms, None, curve)
             values |= with_curve[0]
             moved |= with_curve[1]
+        if EXPANSION in known:
+            heated = thermal(relaxed.atoms, potential, relaxed=True, temperatures_k=_TEMPERATURES_K)
+            values[EXPANSION] = 1e6 / 3.0 * heated.at("thermal_expansion_per_k", _ROOM_K)
     except (Sus2Error, ArithmeticError, ValueError) as error:
         failure = str(error)
     return Record(

@@ -28,7 +28,7 @@ from sus2.properties.phonons.follow_mode import commensurate_supercell, follow_m
 from sus2.properties.phonons.irreps import gamma_modes
 from sus2.properties.phonons.qpath import label
 from sus2.properties.phonons.report import PhononReport
-from sus2.properties.phonons.result import PhononResult
+from sus2.properties.phonons.result import PhononResult, PhononThermal
 from sus2.properties.phonons.tetrahedra import tetrahedron_dos
 from sus2.registry.load import load
 from sus2.units import THZ_TO_INV_CM, THZ_TO_MEV
@@ -105,6 +105,28 @@ def test_dos_is_that_of_phonopy_with_the_exported_force_constants(result):
     f = dos.frequencies_thz
     ph.run_total_dos(freq_min=f[0], freq_max=f[-1], freq_pitch=f[1] - f[0], use_tetrahedron_method=True)
     np.testing.assert_allclose(ph.total_dos.dos[: len(f)], dos.total_per_thz, atol=1e-4 * dos.total_per_thz.max())
+
+
+def test_sigma_of_thermal_functions_is_the_change_with_all_frequencies() -> None:
+    """Of one oscillator of 5 THz, against one that is a thousandth higher."""
+    t = np.arange(1.0, 801.0)
+
+    def oscillator(thz: float) -> PhononThermal:
+        ev, kb = 1e-3 * THZ_TO_MEV * thz, 8.617333e-5
+        x = ev / (kb * t)
+        mole = 96.485332
+        n = 1.0 / np.expm1(x)
+        free = mole * (0.5 * ev + kb * t * np.log(-np.expm1(-x)))
+        energy = mole * ev * (0.5 + n)
+        heat = 1e3 * mole * kb * x**2 * n * (n + 1.0)
+        return PhononThermal(t, free, 1e3 * (energy - free) / t, heat, 0.5 * mole * ev, 1, 1, 0.0)
+
+    one, other = oscillator(5.0), oscillator(5.005)
+    for name, sigma in one.sigma(1e-3).items():
+        change = np.abs(getattr(other, name) - getattr(one, name))
+        # Second order in a thousandth, and the differences of the grid.
+        np.testing.assert_allclose(sigma[5:-5], change[5:-5], rtol=1e-2, atol=1e-3 * change.max(), err_msg=name)
+    assert np.isnan(one.sigma(float("nan"))["entropy_j_per_k_mol"]).all()
 
 
 def test_thermal_properties_against_direct_sums(result):

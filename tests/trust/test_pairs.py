@@ -25,7 +25,7 @@ from sus2.training.teachers.functional_change import change_of, free_tensors
 from sus2.trust.calibration import Calibration, QuantityCalibration
 from sus2.trust.committee import Committee, spread_of
 from sus2.trust.members import Members, read_members, write_members
-from sus2.validation.calibrate import calibrate
+from sus2.validation.calibrate import calibrate, read_coverage
 from sus2.validation.differences import difference_records, difference_spread, with_changes
 from sus2.validation.records import Record, write_records
 from tests.helpers_twins import twin
@@ -245,6 +245,7 @@ def test_calibration_of_the_second_of_a_pair(
     assert 0.13 < alone < 0.3
     assert 0.006 < paired < 0.02
     assert [c.crystals for c in made.of_differences] == [120, 120]
+    assert read_coverage(tmp_path / "second.coverage.json")["differences"] == made.of_differences
     # Without labels nothing judges r2SCAN here, and nothing is said.
     bare = calibrate("second", [], records=tmp_path, report=lambda text: None).calibration
     assert bare.quantities == {}

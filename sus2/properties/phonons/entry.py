@@ -50,6 +50,21 @@ def dos_csv(report: PhononReport) -> str:
     return out.getvalue()
 
 
+def thermal_csv(report: PhononReport) -> str:
+    """Write the thermal functions per mole of primitive cells as CSV, with their standard deviations."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    found, sigma = report.thermal, report.thermal_sigma
+    names = {"helmholtz": "kj_per_mol", "entropy": "j_per_k_mol", "heat_capacity": "j_per_k_mol"}
+    keys = [f"{name}_{unit}" for name, unit in names.items()]
+    writer.writerow(["temperature_k", *keys, *(f"{name}_sigma_{unit}" for name, unit in names.items())])
+    if found is not None:
+        columns = [found.temperatures_k, *(getattr(found, k) for k in keys), *(sigma[k] for k in keys)]
+        for row in zip(*columns, strict=True):
+            writer.writerow(["" if np.isnan(x) else repr(float(x)) for x in row])
+    return out.getvalue()
+
+
 def modes_json(report: PhononReport) -> str:
     """Write bands and modes for the viewer phononwebsite."""
     from sus2.properties.phonons.backends import phononwebsite_text
@@ -207,6 +222,7 @@ ENTRY = Property(
     downloads=(
         Download("Bands (CSV)", "csv", "text/csv", bands_csv),
         Download("Density of states (CSV)", "dos.csv", "text/csv", dos_csv),
+        Download("Thermal functions (CSV)", "thermal.csv", "text/csv", thermal_csv),
         Download("Modes (JSON of phononwebsite)", "phononwebsite.json", "application/json", modes_json),
     ),
     seen="result.bands.frequencies_thz",

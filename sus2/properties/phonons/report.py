@@ -60,6 +60,13 @@ class PhononReport:
         return self.phonons.trust.sigma_at("frequencies_thz", self.bands.frequencies_thz)
 
     @property
+    def thermal_sigma(self) -> dict[str, Array]:
+        """One standard deviation of the thermal functions, by their names; nan where unknown, empty without them."""
+        found = self.phonons.trust.estimates.get("mean_frequency_thz")
+        relative = float("nan") if found is None else found.relative
+        return {} if self.thermal is None else self.thermal.sigma(relative)
+
+    @property
     def lowest_thz(self) -> float:
         """Lowest frequency on path and mesh, negative for an imaginary mode."""
         return float(min(self.bands.frequencies_thz.min(), self.phonons.mesh_frequencies_thz.min()))
@@ -104,6 +111,10 @@ class PhononReport:
                 "helmholtz_kj_per_mol": self.thermal.helmholtz_kj_per_mol.tolist(),
                 "entropy_j_per_k_mol": self.thermal.entropy_j_per_k_mol.tolist(),
                 "heat_capacity_j_per_k_mol": self.thermal.heat_capacity_j_per_k_mol.tolist(),
+                "sigma": {
+                    name: sigma.tolist() if np.isfinite(sigma).all() else None
+                    for name, sigma in self.thermal_sigma.items()
+                },
                 "formula_units": self.thermal.formula_units,
             },
         }

@@ -87,6 +87,32 @@ class PhononThermal:
     n_atoms: int
     imaginary_fraction: float
 
+    def sigma(self, relative: float) -> dict[str, Array]:
+        """One standard deviation of the functions that follows from an error that all frequencies share.
+
+        With all frequencies higher by the same small share, F and S at T are those at a lower temperature, so the
+        changes are U, -C and -T dC/dT times that share (Wallace, Thermodynamics of Crystals (1972), section 11).
+
+        Parameters
+        ----------
+        relative
+            Relative standard deviation of the frequencies; nan where it is unknown.
+
+        Returns
+        -------
+        dict
+            Name of the function -> (nt,) in its unit.
+        """
+        t, c = self.temperatures_k, self.heat_capacity_j_per_k_mol
+        energy = self.helmholtz_kj_per_mol + 1e-3 * t * self.entropy_j_per_k_mol
+        slope = np.gradient(c, t) if len(t) > 1 else np.full(len(t), np.nan)
+        changes = {
+            "helmholtz_kj_per_mol": energy,
+            "entropy_j_per_k_mol": c,
+            "heat_capacity_j_per_k_mol": t * slope,
+        }
+        return {name: relative * np.abs(change) for name, change in changes.items()}
+
 
 @dataclass(frozen=True)
 class ImaginaryMode:

@@ -105,6 +105,7 @@ SPLIT = {
     "distances": ("registry.distances",),
     "elastic": ("properties.elastic.result",),
     "figures.learn": ("figures.lessons.universal",),
+    "figures.learn_waves": ("figures.lessons.functionals", "figures.lessons.symmetry"),
     "figures.phonons": ("figures.properties.modes",),
     "eos": ("properties.eos.result", "properties.eos.equations", "properties.eos.volumes"),
     "kernels": ("native.neighbours",),
@@ -140,6 +141,13 @@ LEFT = {
         "second_derivatives": "derivatives.second_order",
     },
     "derivatives.second_order": {"Modes": "derivatives.lattice_dynamics"},
+    "figures.lessons.waves": {
+        "errors_figure": "figures.lessons.functionals",
+        "functional_figure": "figures.lessons.functionals",
+        "pattern_figure": "figures.lessons.symmetry",
+        "stress_figure": "figures.lessons.symmetry",
+    },
+    "figures.structure": {"NON_METALS": "figures.drawn"},
     "figures.properties.phonons": {"mode_figure": "figures.properties.modes"},
     "jobs": {
         "InlineExecutor": "jobs.executor",

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages._parts import frame
 from pages.lessons import parts
-from sus2.figures.lessons.waves import errors_figure, functional_figure
+from sus2.figures.lessons.functionals import errors_figure, functional_figure
 from sus2.lessons.first import volumes_arguments
 from sus2.lessons.functionals import FunctionalChange, functional_change, functional_volumes
 

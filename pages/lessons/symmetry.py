@@ -12,8 +12,8 @@ from ase import Atoms
 import sus2
 from pages._parts import frame
 from pages.lessons import parts
+from sus2.figures.lessons.symmetry import pattern_figure, stress_figure
 from sus2.figures.lessons.universal import diagonal_figure
-from sus2.figures.lessons.waves import pattern_figure, stress_figure
 from sus2.figures.properties.elastic import surface_figure
 from sus2.lessons.first import BONDING, UNIVERSAL_MODEL, cauchy_arguments
 from sus2.lessons.symmetry import Cauchy, cauchy, elastic_symmetry, strain_response

@@ -26,7 +26,22 @@ _HIGHEST_EV: Final = 12.0
 def dimers_figure(
     *, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], mode: Mode = "light", height: int = 400
 ) -> go.Figure:
-    """Energy of two atoms (eV, from the largest distance) against their distance (A), one line for each pair."""
+    """Energy of two atoms against their distance, one line for each pair.
+
+    Parameters
+    ----------
+    curves
+        Pair -> distances (angstrom, ascending) and energies (eV), shown from that at the largest distance.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure()
     lowest = -0.5
     for k, (pair, (x, y)) in enumerate(curves.items()):
@@ -56,7 +71,28 @@ def wide_figure(
     mode: Mode = "light",
     height: int = 400,
 ) -> go.Figure:
-    """E(V) per atom from its lowest value, far beyond the range of an equation of state."""
+    """E(V) per atom from its lowest value, far beyond the range of an equation of state.
+
+    Parameters
+    ----------
+    volumes_a3
+        (n,) angstrom^3.
+    energies_ev
+        (n,) of the cell.
+    n_atoms
+        Atoms in the cell.
+    volume0_a3
+        Volume at rest, of the cell.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     v, e = np.asarray(volumes_a3, dtype=float), np.asarray(energies_ev, dtype=float)
     fig = Figure()
     fig.add_scatter(
@@ -77,7 +113,24 @@ def wide_figure(
 def dynamics_figure(
     *, times_ps: ArrayLike, energies_ev: ArrayLike, mode: Mode = "light", height: int = 320
 ) -> go.Figure:
-    """Total energy at constant energy, from its start, against time; what drifts is the error."""
+    """Total energy at constant energy, from its start, against time; what drifts is the error.
+
+    Parameters
+    ----------
+    times_ps
+        (n,).
+    energies_ev
+        (n,) of the cell.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     t, e = np.asarray(times_ps, dtype=float), np.asarray(energies_ev, dtype=float)
     fig = Figure()
     fig.add_scatter(
@@ -104,7 +157,30 @@ def score_figure(
     mode: Mode = "light",
     height: int = 420,
 ) -> go.Figure | None:
-    """Reference and potential in one plot; None where a table says more (a structure)."""
+    """Reference and potential in one plot.
+
+    Parameters
+    ----------
+    kind
+        Kind of the reference.
+    x
+        What both were taken at.
+    reference
+        Values of the reference.
+    found
+        Values of the potential.
+    potential
+        Its name.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure or None
+        None where a table says more (a structure).
+    """
     if kind == "structure":
         return None
     a, b, axis = (np.asarray(v, dtype=float) for v in (reference, found, x))
@@ -146,7 +222,20 @@ def score_figure(
 
 
 def report_figures(*, report: ModelCheck, mode: Mode = "light") -> dict[str, go.Figure]:
-    """The figures of a report by title."""
+    """The figures of a report.
+
+    Parameters
+    ----------
+    report
+        Of sus2.check.
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    dict
+        By title.
+    """
     out = {}
     if report.dimers:
         curves = {pair: (c.x, c.energies_ev) for pair, c in report.dimers.items()}
@@ -167,7 +256,20 @@ def report_figures(*, report: ModelCheck, mode: Mode = "light") -> dict[str, go.
 
 
 def report_html(*, report: ModelCheck, score: Score | None = None) -> str:
-    """One page to keep or to print, which needs nothing else."""
+    """One page to keep or to print, which needs nothing else.
+
+    Parameters
+    ----------
+    report
+        Of sus2.check.
+    score
+        Comparison with a reference of one's own.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     rows = "".join(
         f'<tr><td style="color:{COLOURS[c.verdict]};font-weight:bold">{MARKS[c.verdict]} {c.verdict}</td>'
         f"<td>{escape(c.name)}</td><td style='text-align:right'>{c.value:.4g} {escape(c.unit)}</td>"

@@ -23,7 +23,28 @@ def powder_figure(
     mode: Mode = "light",
     height: int = 380,
 ) -> go.Figure:
-    """A stick for each line (n,), the strongest MAX_NAMED with their indices; title: of the angle."""
+    """A stick for each line of a powder pattern, the strongest MAX_NAMED with their indices.
+
+    Parameters
+    ----------
+    two_theta_deg
+        (n,) angles.
+    intensities
+        (n,).
+    indices
+        Of the n lines.
+    title
+        Of the angle.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     x, y = np.asarray(two_theta_deg, dtype=float), np.asarray(intensities, dtype=float)
     named = set(np.argsort(-y)[:MAX_NAMED].tolist())
     fig = Figure()

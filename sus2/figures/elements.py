@@ -33,7 +33,21 @@ def elements_figure(
 ) -> go.Figure:
     """A periodic table with the covered elements filled and the highlighted ones (those of a crystal) framed.
 
-    covered, highlighted: chemical symbols; height: pixels.
+    Parameters
+    ----------
+    covered
+        Chemical symbols.
+    highlighted
+        Chemical symbols.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     known = SKY if mode == "dark" else BLUE
     fig = Figure()

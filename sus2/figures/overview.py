@@ -22,7 +22,22 @@ _MARGIN = {"l": 60, "r": 12, "t": 34, "b": 52}
 
 
 def energy_overview(*, result: EosResult, mode: Mode = "light", height: int = 340) -> go.Figure:
-    """E(V) per atom with its fit, and the band of one standard deviation around it where that is known."""
+    """E(V) per atom with its fit, and the band of one standard deviation around it where that is known.
+
+    Parameters
+    ----------
+    result
+        Of sus2.eos.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     n, fit = result.n_atoms, result.fit
     v = np.asarray(result.volumes_a3, dtype=float)
     low, high = min(v.min(), fit.v0_a3), max(v.max(), fit.v0_a3)
@@ -73,7 +88,22 @@ def energy_overview(*, result: EosResult, mode: Mode = "light", height: int = 34
 
 
 def stiffness_overview(*, result: ElasticResult, mode: Mode = "light", height: int = 340) -> go.Figure | None:
-    """Young's modulus as a surface over all directions; None for an unstable crystal, which has no compliance."""
+    """Young's modulus as a surface over all directions.
+
+    Parameters
+    ----------
+    result
+        Of sus2.elastic.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure or None
+        None for an unstable crystal, which has no compliance.
+    """
     if not result.stable:
         return None
     fig = surface_figure(c_gpa=result.c_gpa, quantity="youngs_modulus", resolution=48, mode=mode, height=height)
@@ -83,7 +113,22 @@ def stiffness_overview(*, result: ElasticResult, mode: Mode = "light", height: i
 
 
 def bands_overview(*, report: PhononReport, mode: Mode = "light", height: int = 340) -> go.Figure:
-    """Phonon bands beside their density of states."""
+    """Phonon bands beside their density of states.
+
+    Parameters
+    ----------
+    report
+        Bands and density of states.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     bands, dos = report.bands, report.dos
     fig = bands_figure(
         distance_per_a=bands.path.distance_per_a,
@@ -105,7 +150,21 @@ def bands_overview(*, report: PhononReport, mode: Mode = "light", height: int = 
 def changes_overview(*, rows: Sequence[Difference], mode: Mode = "light", height: int = 340) -> go.Figure:
     """What another functional changes, in percent, the largest change on top.
 
-    rows: with a change in percent each. A bar is pale where the change is smaller than its error.
+    A bar is pale where the change is smaller than its error.
+
+    Parameters
+    ----------
+    rows
+        With a change in percent each.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     labels = [d.label for d in rows]
     values = [float(d.percent or 0.0) for d in rows]

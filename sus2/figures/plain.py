@@ -66,7 +66,19 @@ def _plain(method: Callable[..., None]) -> Callable[..., Any]:
 
 
 class Figure(go.Figure):
-    """A figure of plotly with the same methods and the same results, of dictionaries until it is looked into."""
+    """A figure of plotly with the same methods and the same results, of dictionaries until it is looked into.
+
+    Parameters
+    ----------
+    data
+        A trace or several, or all arguments in one dictionary, as for plotly's.
+    layout
+        Properties of the layout.
+    frames
+        Frames of an animation.
+    _grid_ref
+        Places of subplots, as `subplots` gives them.
+    """
 
     def __init__(
         self, data: Any = (), layout: Mapping[str, Any] | None = None, frames: Any = (), _grid_ref: Grid = None
@@ -92,66 +104,85 @@ class Figure(go.Figure):
         return getattr(self, name)
 
     def to_dict(self) -> Properties:
-        """The figure as a dictionary that is ready for JSON; arrays as plotly's typed arrays."""
+        """The figure as a dictionary that is ready for JSON.
+
+        Returns
+        -------
+        dict
+            Arrays as plotly's typed arrays.
+        """
         if "_parts" not in self.__dict__:
             return dict(super().to_dict())
         return {name: _ready(part) for name, part in self._parts.items() if part or name != "frames"}
 
     @_plain
     def add_trace(self, trace: Mapping[str, Any], row: int | None = None, col: int | None = None) -> None:
+        """Add a trace, to one subplot where row and col name it."""
         made = _named(trace if isinstance(trace, Mapping) else trace.to_plotly_json())
         if row is not None and col is not None:
             made |= self._places[row - 1][col - 1][0].trace_kwargs
         self._parts["data"].append(made)
 
     def add_scatter(self, row: int | None = None, col: int | None = None, **properties: Any) -> Figure:
+        """Add points or lines, as plotly does."""
         return self.add_trace(scatter(**properties), row=row, col=col)
 
     def add_bar(self, row: int | None = None, col: int | None = None, **properties: Any) -> Figure:
+        """Add bars, as plotly does."""
         return self.add_trace(bar(**properties), row=row, col=col)
 
     @_plain
     def update_layout(self, **properties: Any) -> None:
+        """Change properties of the layout, as plotly does."""
         _merge(self._parts["layout"], _named(properties))
 
     @_plain
     def update_xaxes(self, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        """Change properties of the x axes, as plotly does."""
         self._update("xaxis", row, col, properties)
 
     @_plain
     def update_yaxes(self, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        """Change properties of the y axes, as plotly does."""
         self._update("yaxis", row, col, properties)
 
     @_plain
     def update_polars(self, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        """Change properties of polar subplots."""
         self._update("polar", row, col, properties)
 
     @_plain
     def add_annotation(self, **properties: Any) -> None:
+        """Add a text, as plotly does."""
         self._parts["layout"].setdefault("annotations", []).append(_named(properties))
 
     @_plain
     def add_shape(self, **properties: Any) -> None:
+        """Add a shape, as plotly does."""
         self._parts["layout"].setdefault("shapes", []).append(_named(properties))
 
     @_plain
     def add_vline(self, x: float, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        """Add a vertical line through the whole subplot."""
         self._span("line", "x", (x, x), row, col, properties)
 
     @_plain
     def add_hline(self, y: float, row: int | None = None, col: int | None = None, **properties: Any) -> None:
+        """Add a horizontal line through the whole subplot."""
         self._span("line", "y", (y, y), row, col, properties)
 
     @_plain
     def add_vrect(
         self, x0: float, x1: float, row: int | None = None, col: int | None = None, **properties: Any
     ) -> None:
+        """Add a vertical band through the whole subplot."""
         self._span("rect", "x", (x0, x1), row, col, properties)
 
     @_plain
     def add_hrect(
         self, y0: float, y1: float, row: int | None = None, col: int | None = None, **properties: Any
     ) -> None:
+        """Add a horizontal band through the whole subplot."""
         self._span("rect", "y", (y0, y1), row, col, properties)
 
     def _update(self, kind: str, row: int | None, col: int | None, properties: Properties) -> None:
@@ -185,7 +216,22 @@ class Figure(go.Figure):
 
 
 def subplots(rows: int, cols: int, **properties: Any) -> Figure:
-    """plotly.subplots.make_subplots, with the same arguments."""
+    """Make a figure of subplots, with the arguments of plotly.subplots.make_subplots.
+
+    Parameters
+    ----------
+    rows
+        Number of rows.
+    cols
+        Number of columns.
+    **properties
+        As plotly's.
+
+    Returns
+    -------
+    Figure
+        Without traces.
+    """
     layout, places = _grid(json.dumps({"rows": rows, "cols": cols, **properties}))
     return Figure(layout=deepcopy(layout), _grid_ref=places)
 
@@ -248,5 +294,16 @@ def _typed(array: NDArray[Any]) -> Any:
 
 
 def joined(lines: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Several lines as one array for one trace, a gap (nan) after each."""
+    """Join several lines for one trace, a gap (nan) after each.
+
+    Parameters
+    ----------
+    lines
+        (n,) each.
+
+    Returns
+    -------
+    ndarray
+        One array.
+    """
     return np.concatenate([part for line in lines for part in (line, [np.nan])])

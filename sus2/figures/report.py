@@ -46,7 +46,18 @@ footer{margin-top:2rem;font-size:.85rem;color:#3C4854;border-top:1px solid #E3E8
 
 
 def report_html(*, report: CrystalReport) -> str:
-    """One page with everything that the report holds, its scripts inside, to keep, to send or to print."""
+    """One page with everything that a report holds, its scripts inside, to keep, to send or to print.
+
+    Parameters
+    ----------
+    report
+        Of sus2.report.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     i = report.info
     name = report.label or i.formula
     potential = report.potential
@@ -91,12 +102,34 @@ _CONFIG: Final = {"displaylogo": False, "responsive": True}
 
 
 def formula_markup(formula: str) -> str:
-    """SrTiO3 with subscripts."""
+    """Write a formula with subscripts.
+
+    Parameters
+    ----------
+    formula
+        Such as SrTiO3.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     return re.sub(r"(\d+)", r"<sub>\1</sub>", escape(formula))
 
 
 def space_group_markup(info: CrystalInfo) -> str:
-    """Fd-3m with an overline, screw axes as subscripts, and its number."""
+    """Write a space group: Fd-3m with an overline, screw axes as subscripts, and its number.
+
+    Parameters
+    ----------
+    info
+        Of the crystal.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     symbol = escape(info.space_group_symbol)
     symbol = re.sub(r"-(\d)", r"<span style='text-decoration:overline'>\1</span>", symbol)
     symbol = re.sub(r"_(\d)", r"<sub>\1</sub>", symbol)
@@ -104,19 +137,62 @@ def space_group_markup(info: CrystalInfo) -> str:
 
 
 def verdict_markup(word: str, mode: Mode = "light", count: int = 0) -> str:
-    """A verdict as a sign and a word in its colour; count: of how many numbers, where they are several."""
+    """Write a verdict as a sign and a word in its colour.
+
+    Parameters
+    ----------
+    word
+        The verdict.
+    mode
+        Colours for a light or a dark page.
+    count
+        Of how many numbers, where they are several; else 0.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     style = f"color:{_COLOURS[mode][word]};font-weight:600;white-space:nowrap"
     return f"<span style='{style}'>{MARKS[word]} {f'{count} ' if count else ''}{word}</span>"
 
 
 def verdicts_markup(words: Sequence[str], mode: Mode = "light") -> str:
-    """How many of some numbers have which verdict, as signs and words in their colours."""
+    """Count the verdicts of some numbers, as signs and words in their colours.
+
+    Parameters
+    ----------
+    words
+        The verdict of each.
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     counts = [(word, sum(w == word for w in words)) for word in MARKS]
     return " · ".join(verdict_markup(word, mode, count) for word, count in counts if count)
 
 
 def number_text(value: float, digits: int, sigma: float = math.nan) -> str:
-    """88.34 ± 0.02, or the number alone where nothing is known of its error."""
+    """Write a number with its error: 88.34 ± 0.02.
+
+    Parameters
+    ----------
+    value
+        The number.
+    digits
+        Behind the point.
+    sigma
+        One standard deviation; nan where unknown.
+
+    Returns
+    -------
+    str
+        The number alone where nothing is known of its error.
+    """
     text = f"{value:.{digits}f}".replace("-", "−")
     if not math.isfinite(sigma):
         return text
@@ -124,7 +200,22 @@ def number_text(value: float, digits: int, sigma: float = math.nan) -> str:
 
 
 def numbers_table(numbers: Sequence[KeyNumber], *, reasons: bool = False, mode: Mode = "light") -> str:
-    """Key numbers as an HTML table: number ± one standard deviation, unit, verdict, and where it comes from."""
+    """Key numbers as an HTML table: number ± one standard deviation, unit, verdict, and where it comes from.
+
+    Parameters
+    ----------
+    numbers
+        The key numbers.
+    reasons
+        Whether the reason of each verdict has a column.
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     rows = [
         f"<tr><td title='{escape(n.meaning)}'>{escape(n.label)}</td>"
         f"<td>{number_text(n.value, n.digits, n.sigma)}</td><td class='w'>{escape(n.unit)}</td>"
@@ -138,7 +229,20 @@ def numbers_table(numbers: Sequence[KeyNumber], *, reasons: bool = False, mode: 
 
 
 def changes_table(rows: Sequence[Difference], labels: tuple[str, str]) -> str:
-    """Differences as an HTML table, each with the error that the potentials state."""
+    """Differences as an HTML table, each with the error that the potentials state.
+
+    Parameters
+    ----------
+    rows
+        The differences.
+    labels
+        Heads of the columns of both potentials.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     body = []
     for d in rows:
         error = "unknown" if d.error is None else f"± {d.error:.{d.digits}f}"

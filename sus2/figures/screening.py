@@ -29,7 +29,36 @@ def screening_figure(
     mode: Mode = "light",
     height: int = 500,
 ) -> go.Figure:
-    """y against x (n,) as in many_figure, also for tens of thousands of points; each carries its index in x."""
+    """One number against another, also for tens of thousands of points; each carries its index in x.
+
+    Parameters
+    ----------
+    x
+        (n,).
+    y
+        (n,).
+    names
+        Of the n crystals.
+    groups
+        (n,) of one colour and marker each.
+    x_title
+        Of the axis.
+    y_title
+        Of the axis.
+    x_log
+        Whether the axis is logarithmic.
+    y_log
+        Whether the axis is logarithmic.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(a) <= MANY:
         fig = many_figure(
@@ -84,9 +113,23 @@ def parallel_figure(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """Parallel axes: title -> numbers (n,), one axis each and a line for each crystal that has all of them.
+    """Parallel axes, and a line for each crystal that has all of their numbers.
 
-    colour: the title of the axis that colours the lines, the last by default.
+    Parameters
+    ----------
+    columns
+        Title -> numbers (n,), one axis each.
+    colour
+        Title of the axis that colours the lines, the last by default.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     arrays = {title: np.asarray(values, dtype=float) for title, values in columns.items()}
     whole = np.all([np.isfinite(v) for v in arrays.values()], axis=0) if arrays else np.zeros(0, dtype=bool)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
 from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
-from ase.data.colors import jmol_colors
+from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
+from sus2 import _moved
+from sus2.figures.drawn import bonded_pairs, colour, drawn_atoms, radii_a
 from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
 from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
-from sus2.structures.crystal import near_pairs
 from sus2.types import Array
 
 Labels = Literal["symbols", "sites"]
@@ -31,7 +31,6 @@ _BOND_RADIUS_A = 0.11
 _LIGHT = {"ambient": 0.5, "diffuse": 0.62, "specular": 0.22, "roughness": 0.4, "fresnel": 0.05}
 # From the upper left, over the viewer's shoulder: plotly's light moves with the camera, its z points away.
 _LIGHT_POSITION = {"x": -60_000, "y": 80_000, "z": -100_000}
-NON_METALS = (1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 51, 52, 53, 54)
 _FINE_LIMIT = 150
 
 
@@ -51,11 +50,37 @@ def structure_figure(
 ) -> go.Figure:
     """Spheres in Jmol's colours, bonds, and the edges of the unit cell.
 
-    atoms: periodic in three directions; supercell: repetitions along a, b, c; boundary_atoms: also draw the images
-    on the faces, edges and corners of the box; labels: write the symbols, or the symbols with the numbers of the sites
-    (from 1, in the order of atoms); forces_ev_per_a (N, 3): arrows, the longest of them ARROW_A long, those below
-    SMALLEST_FORCE_EV_PER_A left out; atom_scale: 1 draws 0.42 of the covalent radius; legend: name the elements;
-    height: pixels. A bond is at most 1.25 times the shortest one of both its ends.
+    A bond is at most 1.25 times the shortest one of both its ends.
+
+    Parameters
+    ----------
+    atoms
+        Periodic in three directions.
+    supercell
+        Repetitions along a, b, c.
+    bonds
+        Whether bonds are drawn.
+    cell
+        Whether the edges of the cell are drawn.
+    boundary_atoms
+        Whether the images on the faces, edges and corners of the box are drawn too.
+    labels
+        Write the symbols, or the symbols with the numbers of the sites (from 1, in the order of atoms).
+    forces_ev_per_a
+        (N, 3): arrows, the longest of them ARROW_A long, those below SMALLEST_FORCE_EV_PER_A left out.
+    atom_scale
+        1 draws 0.42 of the covalent radius.
+    legend
+        Whether the elements are named.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     block = atoms.repeat(supercell)
     i, j, shifts = bonded_pairs(block) if bonds else (np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3), int))
@@ -115,66 +140,6 @@ def structure_figure(
         uirevision="structure",
     )
     return figure
-
-
-def radii_a(numbers: NDArray[np.int_]) -> Array:
-    """Radii at which atoms of these atomic numbers are drawn, angstrom."""
-    return np.asarray(0.42 * np.maximum(0.6, covalent_radii[numbers]))
-
-
-def colour(z: int) -> str:
-    """Jmol's colour of an element, softened."""
-    # A little white and grey in it: Jmol's pure green and red glare on a screen.
-    r, g, b = (round(255 * (0.84 * float(v) + 0.09)) for v in jmol_colors[z])
-    return f"rgb({r},{g},{b})"
-
-
-def bonded_pairs(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
-    """Pairs i, j and the lattice translation of j that are drawn as bonds."""
-    largest = float(covalent_radii[atoms.numbers].max())
-    i, j, d, shifts = near_pairs(atoms, 2.4 * largest + 0.1)
-    keep = d <= 1.2 * (covalent_radii[atoms.numbers[i]] + covalent_radii[atoms.numbers[j]])
-    metal = ~np.isin(atoms.numbers, NON_METALS)
-    if not metal.all():
-        # Cations beside each other in a salt are near but not bonded.
-        keep &= ~(metal[i] & metal[j])
-    i, j, d, shifts = i[keep], j[keep], d[keep], shifts[keep]
-    nearest = np.full(len(atoms), np.inf)
-    np.minimum.at(nearest, i, d)
-    close = d <= 1.25 * np.minimum(nearest[i], nearest[j]) + 1e-9
-    return i[close], j[close], shifts[close]
-
-
-def drawn_atoms(
-    block: Atoms, i: NDArray[np.int_], j: NDArray[np.int_], shifts: NDArray[np.int_], boundary: bool
-) -> tuple[NDArray[np.int_], Array, list[tuple[Array, Array, int]]]:
-    """Sites and positions of all drawn atoms, and half-bonds (start, end, atomic number of the start)."""
-    cell = np.asarray(block.cell)
-    scaled = block.get_scaled_positions(wrap=True)
-    scaled[scaled > 1 - 1e-4] = 0.0
-    moved = np.rint(scaled - np.linalg.solve(cell.T, block.positions.T).T).astype(int)
-    places: dict[tuple[int, ...], int] = {}
-    rows: list[Array] = []
-    sites: list[int] = []
-    for k, s in enumerate(scaled):
-        extra = [(0, 1) if boundary and x < 1e-4 else (0,) for x in s]
-        for t in product(*extra):
-            places[(k, *t)] = len(rows)
-            rows.append((s + t) @ cell)
-            sites.append(k)
-    # Bonds were found between the atoms as given; the drawn ones are wrapped into the cell.
-    offsets = shifts + moved[i] - moved[j]
-    lines: list[tuple[Array, Array, int]] = []
-    copies: dict[int, list[tuple[tuple[int, ...], int]]] = {}
-    for place, index in places.items():
-        copies.setdefault(place[0], []).append((place[1:], index))
-    for first, second, offset in zip(i, j, offsets, strict=True):
-        for t, index in copies[int(first)]:
-            other = places.get((int(second), *(int(x) for x in np.add(t, offset))))
-            if other is not None:
-                middle = 0.5 * (rows[index] + rows[other])
-                lines.append((rows[index], middle, int(block.numbers[sites[index]])))
-    return np.array(sites), np.array(rows), lines
 
 
 @lru_cache(maxsize=4)
@@ -385,3 +350,7 @@ def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> li
         )
     )
     return traces
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.left("figures.structure", name)

@@ -32,22 +32,66 @@ _LIGHT: Final = {colours["dark"]: colours["light"] for colours in (_INK, _GRID, 
 
 
 def ink(mode: Mode) -> str:
-    """Colour of text and axes."""
+    """Colour of text and axes.
+
+    Parameters
+    ----------
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    str
+        CSS.
+    """
     return _INK[mode]
 
 
 def grid(mode: Mode) -> str:
-    """Colour of grid lines and quiet marks."""
+    """Colour of grid lines and quiet marks.
+
+    Parameters
+    ----------
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    str
+        CSS.
+    """
     return _GRID[mode]
 
 
 def paper(mode: Mode) -> str:
-    """Colour of the page behind a figure."""
+    """Colour of the page behind a figure.
+
+    Parameters
+    ----------
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    str
+        CSS.
+    """
     return _PAPER[mode]
 
 
 def as_light(value: Any) -> Any:
-    """The same figure, as a dictionary, with the colours of the light theme."""
+    """The same figure with the colours of the light theme.
+
+    Parameters
+    ----------
+    value
+        A figure as a dictionary, or a part of it.
+
+    Returns
+    -------
+    dict
+        A copy.
+    """
     if isinstance(value, dict):
         return {k: as_light(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -56,7 +100,20 @@ def as_light(value: Any) -> Any:
 
 
 def faint(colour: str, opacity: float = 0.2) -> str:
-    """A colour of the palette as a translucent one, for bands."""
+    """A translucent colour of the palette, for bands.
+
+    Parameters
+    ----------
+    colour
+        The colour.
+    opacity
+        From 0 to 1.
+
+    Returns
+    -------
+    str
+        CSS.
+    """
     r, g, b = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
     return f"rgba({r},{g},{b},{opacity:g})"
 
@@ -75,7 +132,26 @@ def add_band(
 ) -> None:
     """Add a band of one sigma around curves, in place, as one trace; what has no finite sigma has no band.
 
-    x (n,); y and sigma (n,) or (n, curves); segments: pieces of x that are drawn without a break.
+    Parameters
+    ----------
+    fig
+        The figure.
+    x
+        (n,).
+    y
+        (n,) or (n, curves).
+    sigma
+        (n,) or (n, curves).
+    name
+        In the legend.
+    colour
+        Of the band.
+    segments
+        Pieces of x that are drawn without a break.
+    row
+        Of the subplot.
+    col
+        Of the subplot.
     """
     centre, width = (np.asarray(v, dtype=float).reshape(len(x), -1) for v in (y, sigma))
     outline: list[NDArray[np.float64]] = []
@@ -107,7 +183,22 @@ def add_band(
 
 
 def style(fig: go.Figure, *, mode: Mode = "light", height: int = 480) -> go.Figure:
-    """Apply the common look to fig, in place, and return it; height in pixels."""
+    """Apply the common look to a figure, in place.
+
+    Parameters
+    ----------
+    fig
+        The figure.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        The same.
+    """
     fig.update_layout(
         height=height,
         colorway=list(PALETTE),
@@ -135,7 +226,20 @@ def style(fig: go.Figure, *, mode: Mode = "light", height: int = 480) -> go.Figu
 
 
 def enlarged(figure: go.Figure, factor: float = 1.4) -> dict[str, Any]:
-    """A copy of a figure, as plotly's dictionary, with larger letters, lines and marks: for a projector."""
+    """A copy of a figure with larger letters, lines and marks, for a projector.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    factor
+        By which they grow.
+
+    Returns
+    -------
+    dict
+        As plotly's dictionary.
+    """
     found: dict[str, Any] = _enlarged(figure.to_dict(), factor)
     margin = found["layout"].get("margin", {})
     found["layout"]["margin"] = {side: factor * size if side in "lb" else size for side, size in margin.items()}

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import numpy as np
 from ase import Atoms
 
-from sus2.figures.structure import NON_METALS, bonded_pairs, colour, drawn_atoms, radii_a
+from sus2.figures.drawn import NON_METALS, bonded_pairs, colour, drawn_atoms, radii_a
 from sus2.types import Array
 
 _EYE = np.array([0.6, -1.4, 0.44])  # the camera of structure_figure
@@ -19,8 +19,19 @@ _EDGES = [(p, q) for p in range(8) for q in range(p + 1, 8) if (p ^ q).bit_count
 def thumbnail_svg(*, atoms: Atoms, size: int = 64) -> str:
     """Atoms as discs in Jmol's colours, bonds and the edges of the cell, seen as structure_figure shows them at first.
 
-    atoms: periodic in three directions; size: width and height in pixels. Metals have no bonds here, which would hide
-    their atoms. The text is short, has no line breaks and needs nothing else; its colours fit light and dark pages.
+    Metals have no bonds here, which would hide their atoms.
+
+    Parameters
+    ----------
+    atoms
+        Periodic in three directions.
+    size
+        Width and height, pixels.
+
+    Returns
+    -------
+    str
+        SVG: short, without line breaks, needs nothing else; its colours fit light and dark pages.
     """
     i, j, shifts = bonded_pairs(atoms)
     sites, positions, halves = drawn_atoms(atoms, i, j, shifts, True)
@@ -54,7 +65,18 @@ def thumbnail_svg(*, atoms: Atoms, size: int = 64) -> str:
 
 
 def data_address(svg: str) -> str:
-    """The picture as an address that stands for itself, for CSS and for img elements; nothing in it is markup."""
+    """A picture as an address that stands for itself, for CSS and for img elements.
+
+    Parameters
+    ----------
+    svg
+        The picture.
+
+    Returns
+    -------
+    str
+        Nothing in it is markup.
+    """
     return "data:image/svg+xml," + quote(svg, safe=" =:/'()!*;,{}")
 
 

@@ -6,17 +6,10 @@ import numpy as np
 import pytest
 
 from sus2.figures.lessons.curves import b0_prime_figure, minimum_figure, ranges_figure
+from sus2.figures.lessons.functionals import errors_figure, functional_figure
+from sus2.figures.lessons.symmetry import pattern_figure, stress_figure
 from sus2.figures.lessons.universal import diagonal_figure, pairs_figure, two_curves_figure, universal_figure
-from sus2.figures.lessons.waves import (
-    chain_figure,
-    errors_figure,
-    functional_figure,
-    pattern_figure,
-    sound_figure,
-    stress_figure,
-    two_bands_figure,
-    well_figure,
-)
+from sus2.figures.lessons.waves import chain_figure, sound_figure, two_bands_figure, well_figure
 from sus2.figures.theme import Mode, ink
 
 MODES: tuple[Mode, ...] = ("light", "dark")

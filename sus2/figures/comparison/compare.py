@@ -32,10 +32,24 @@ def eos_overlay(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """E − E0 against volume, per atom, of each potential.
+    """E - E0 against volume, per atom, of each potential.
 
-    curves: name -> (volumes of the points, their energies, volumes of the fitted line, its energies), A^3/atom and
-    eV/atom above the minimum of that potential. Energies of two potentials have no common zero, so each has its own.
+    Energies of two potentials have no common zero, so each has its own.
+
+    Parameters
+    ----------
+    curves
+        Name -> volumes of the points, their energies, volumes of the fitted line, its energies: angstrom^3/atom and
+        eV/atom above the minimum of that potential.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     fig = Figure()
     for k, (name, (v, e, line_v, line_e)) in enumerate(curves.items()):
@@ -82,8 +96,29 @@ def bands_overlay(
 ) -> go.Figure:
     """Bands of each potential at the same q (left) and densities of states (right).
 
-    distance_per_a (n,), segments, ticks: of the shared path; bands_thz: name -> (n, branches); dos: name ->
-    (frequencies in THz, states per THz).
+    Parameters
+    ----------
+    distance_per_a
+        (n,) along the shared path.
+    segments
+        Pieces that are drawn without a break.
+    ticks
+        Place and label of the special points.
+    bands_thz
+        Name -> (n, branches).
+    dos
+        Name -> frequencies in THz, states per THz.
+    unit
+        Of the axis of frequency.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     x = np.asarray(distance_per_a, dtype=float)
     factor = FREQUENCY_UNITS[unit]
@@ -146,7 +181,26 @@ def bars_figure(
     mode: Mode = "light",
     height: int = 420,
 ) -> go.Figure:
-    """Grouped bars: for each label one bar of each potential (name -> values in `unit`)."""
+    """Grouped bars: for each label one bar of each potential.
+
+    Parameters
+    ----------
+    labels
+        Of the groups.
+    values
+        Name -> numbers in `unit`.
+    unit
+        Of the axis.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure()
     for k, (name, row) in enumerate(values.items()):
         fig.add_trace(
@@ -174,7 +228,23 @@ def effects_figure(
 ) -> go.Figure:
     """What a difference is made of: the change of the cell, that of the force constants at one cell, and their sum.
 
-    All in percent of the first potential's value, one row for each label.
+    Parameters
+    ----------
+    labels
+        One row each.
+    cell_percent
+        By the change of the cell, percent of the first potential's value.
+    forces_percent
+        By the change of the force constants, likewise.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     cell, forces = np.asarray(cell_percent, dtype=float), np.asarray(forces_percent, dtype=float)
     fig = Figure()
@@ -213,7 +283,24 @@ def thermal_overlay(
     mode: Mode = "light",
     height: int = 400,
 ) -> go.Figure:
-    """Vibrational free energy (kJ/mol), entropy and heat capacity (J/K/mol) per mole of atoms, of each potential."""
+    """Vibrational free energy (kJ/mol), entropy and heat capacity (J/K/mol) per mole of atoms, of each potential.
+
+    Parameters
+    ----------
+    temperatures_k
+        (nt,).
+    curves
+        Name -> free energy, entropy, heat capacity, (nt,) each.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     t = np.asarray(temperatures_k, dtype=float)
     fig = subplots(rows=1, cols=3, horizontal_spacing=0.1)
     titles = ("free energy (kJ/mol atoms)", "entropy (J/K/mol atoms)", "heat capacity (J/K/mol atoms)")
@@ -248,9 +335,25 @@ def scatter_figure(
     mode: Mode = "light",
     height: int = 440,
 ) -> go.Figure:
-    """Energies of the second potential against the first, one panel for each way of referencing.
+    """Energies of the second potential against the first, one panel for each way of referencing; the line is y = x.
 
-    panels: (title, x, y) in eV/atom; labels: of the points, the same in each panel. The line is y = x.
+    Parameters
+    ----------
+    panels
+        Title, x, y in eV/atom.
+    names
+        Of the potentials.
+    labels
+        Of the points, the same in each panel.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     fig = subplots(rows=1, cols=len(panels), subplot_titles=[p[0] for p in panels], horizontal_spacing=0.1)
     for column, (title, a, b) in enumerate(panels, 1):

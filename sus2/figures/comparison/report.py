@@ -29,9 +29,23 @@ _EFFECTS = ("k_vrh_gpa", "g_vrh_gpa", "mean_frequency_thz", "highest_frequency_t
 def comparison_figures(
     *, comparison: Comparison, cells: str = "own", unit: FrequencyUnit = "THz", mode: Mode = "light"
 ) -> dict[str, go.Figure]:
-    """Every figure that the comparison has data for, by name: eos, bands, elastic, effects, thermal.
+    """Every figure that a comparison has data for.
 
-    cells: "own" or "fixed", for bands, elastic constants and thermal functions.
+    Parameters
+    ----------
+    comparison
+        Of sus2.compare.
+    cells
+        "own" or "fixed", for bands, elastic constants and thermal functions.
+    unit
+        Of frequencies.
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    dict
+        By name: eos, bands, elastic, effects, thermal.
     """
     c = comparison
     sides = dict(zip(c.labels, c.own if cells == "own" else c.fixed, strict=True))
@@ -86,7 +100,18 @@ def comparison_figures(
 
 
 def comparison_html(*, comparison: Comparison) -> str:
-    """One page with summary, table and figures, its JavaScript inside, to keep or to print."""
+    """One page with summary, table and figures, its JavaScript inside, to keep or to print.
+
+    Parameters
+    ----------
+    comparison
+        Of sus2.compare.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     c = comparison
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",

@@ -23,13 +23,39 @@ _WASH: Final = {"light": 0.07, "dark": 0.16}
 
 
 def wash(colour: str, mode: Mode) -> str:
-    """A colour so faint that it can lie behind curves."""
+    """A colour so faint that it can lie behind curves.
+
+    Parameters
+    ----------
+    colour
+        The colour.
+    mode
+        Colours for a light or a dark page.
+
+    Returns
+    -------
+    str
+        CSS.
+    """
     r, g, b = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
     return f"rgba({r},{g},{b},{_WASH[mode]})"
 
 
 def marker(mode: Mode, size: int = 11) -> dict[str, object]:
-    """An open point, as for computed values on every page."""
+    """An open point, as for computed values on every page.
+
+    Parameters
+    ----------
+    mode
+        Colours for a light or a dark page.
+    size
+        Pixels.
+
+    Returns
+    -------
+    dict
+        Properties of plotly's marker.
+    """
     return {"color": paper(mode), "size": size, "line": {"color": ink(mode), "width": 2}}
 
 
@@ -49,7 +75,35 @@ def minimum_figure(
 ) -> go.Figure:
     """E(V) per atom with its tangent at one volume (above) and the pressure, minus that slope (below).
 
-    volumes_a3, energies_ev, pressures_gpa (n,); highest_ev: top of the axis of energy; height: pixels.
+    Parameters
+    ----------
+    volumes_a3
+        (n,) angstrom^3/atom.
+    energies_ev
+        (n,) eV/atom.
+    pressures_gpa
+        (n,).
+    v0_a3
+        Volume at rest.
+    at_volume_a3
+        Volume of the tangent.
+    at_energy_ev
+        Energy there.
+    at_pressure_gpa
+        Pressure there.
+    slope_ev_per_a3
+        Slope there.
+    highest_ev
+        Top of the axis of energy.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     v, e, p = (np.asarray(x, dtype=float) for x in (volumes_a3, energies_ev, pressures_gpa))
     fig = subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.07)
@@ -139,9 +193,31 @@ def b0_prime_figure(
     mode: Mode = "light",
     height: int = 420,
 ) -> go.Figure:
-    """Pressure against V/V0: computed (n,), and curves of equal V0 and B0 with other B0'.
+    """Pressure against V/V0: computed, and curves of equal V0 and B0 with other B0'.
 
-    family: B0' -> (n,) GPa, drawn faint; chosen_gpa (n,): of the chosen B0'; own: B0' that the crystal has.
+    Parameters
+    ----------
+    ratios
+        (n,) V/V0.
+    pressures_gpa
+        (n,) computed.
+    family
+        B0' -> (n,) GPa, drawn faint.
+    chosen
+        The chosen B0'.
+    chosen_gpa
+        (n,) of the chosen B0'.
+    own
+        B0' that the crystal has.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     x = np.asarray(ratios, dtype=float)
     fig = Figure()
@@ -203,9 +279,31 @@ def ranges_figure(
     mode: Mode = "light",
     height: int = 340,
 ) -> go.Figure:
-    """A fitted number against the range of volumes of the fit, on a logarithmic axis; curves: precision -> (n,).
+    """A fitted number against the range of volumes of the fit, on a logarithmic axis.
 
-    right: what a sound fit gives; limits: of the axis, beyond which points are drawn at its edge.
+    Parameters
+    ----------
+    ranges_percent
+        (n,) half widths of the ranges.
+    curves
+        Precision -> (n,).
+    right
+        What a sound fit gives.
+    label
+        Of the number.
+    limits
+        Of the axis, beyond which points are drawn at its edge.
+    chosen_percent
+        Range that is marked.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     x = np.asarray(ranges_percent, dtype=float)
     fig = Figure()

@@ -17,9 +17,25 @@ _REACH = 4.0
 def sigmas_figure(
     *, labels: Sequence[str], sigmas: Mapping[str, ArrayLike], mode: Mode = "light", height: int = 420
 ) -> go.Figure:
-    """Errors of crystals (n,) in units of their predicted standard deviation, for each quantity.
+    """Errors of crystals in units of their predicted standard deviation, for each quantity.
 
     Bands: one and two standard deviations; what lies further than four is drawn at four as a triangle.
+
+    Parameters
+    ----------
+    labels
+        Of the n crystals.
+    sigmas
+        Quantity -> (n,).
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     fig = Figure()
     for reach, colour in ((2.0, faint(ORANGE, 0.18)), (1.0, faint(GREEN, 0.22))):
@@ -50,7 +66,26 @@ def sigmas_figure(
 def grade_figure(
     *, ratios: ArrayLike, grades: ArrayLike, at_ratio: float, mode: Mode = "light", height: int = 360
 ) -> go.Figure:
-    """Extrapolation grade against volume over that at rest (n,); at_ratio: the volume that is marked."""
+    """Extrapolation grade against volume over that at rest.
+
+    Parameters
+    ----------
+    ratios
+        (n,) V/V0.
+    grades
+        (n,).
+    at_ratio
+        The volume that is marked.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     x, y = np.asarray(ratios, dtype=float), np.asarray(grades, dtype=float)
     fig = Figure()
     fig.add_hrect(y0=0.0, y1=1.0, fillcolor=faint(GREEN, 0.2), line={"width": 0}, layer="below")

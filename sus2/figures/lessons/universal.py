@@ -24,9 +24,29 @@ def universal_figure(
     mode: Mode = "light",
     height: int = 540,
 ) -> go.Figure:
-    """Energy curves of many crystals, one colour for each group; line: the universal curve over them, or None.
+    """Energy curves of many crystals, one colour for each group.
 
-    curves: (label, group, x (n,), y (n,)); highlighted: label of the one drawn on top of the others.
+    Parameters
+    ----------
+    curves
+        Label, group, x (n,), y (n,).
+    line
+        The universal curve over them, or None.
+    x_title
+        Of the axis.
+    y_title
+        Of the axis.
+    highlighted
+        Label of the one drawn on top of the others.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     fig = Figure()
     for group in [g for g in GROUP_COLOURS if g in {c[1] for c in curves}]:
@@ -91,7 +111,36 @@ def diagonal_figure(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """Two numbers of each crystal against each other, with the line where they are equal; line: its name."""
+    """Two numbers of each crystal against each other, with the line where they are equal.
+
+    Parameters
+    ----------
+    labels
+        Of the n crystals.
+    x
+        (n,).
+    y
+        (n,).
+    x_title
+        Of the axis.
+    y_title
+        Of the axis.
+    groups
+        (n,) of one colour each.
+    logarithmic
+        Whether the axes are.
+    line
+        Name of the line.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     kinds = np.array(groups if groups is not None else ["metals"] * len(a))
     low, high = min(a.min(), b.min()), max(a.max(), b.max())
@@ -157,9 +206,29 @@ def pairs_figure(
     mode: Mode = "light",
     height: int = 400,
 ) -> go.Figure:
-    """The radial polynomial of several pairs (p, n) against distance (n,) or scaled distance (p, n).
+    """The radial polynomial of several pairs against distance or scaled distance.
 
-    line: the polynomial itself on all of its range; the pairs are then not named again.
+    Parameters
+    ----------
+    pairs
+        Names of the p pairs.
+    x
+        (n,) distances, or (p, n) scaled ones.
+    values
+        (p, n).
+    x_title
+        Of the axis.
+    line
+        The polynomial itself on all of its range; the pairs are then not named again.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     fig = Figure()
     if line is not None:
@@ -203,7 +272,26 @@ def two_curves_figure(
     mode: Mode = "light",
     height: int = 380,
 ) -> go.Figure:
-    """E(V) of a crystal done right and done wrong (first and second of curves), each with its minimum."""
+    """E(V) of a crystal done right and done wrong, each with its minimum.
+
+    Parameters
+    ----------
+    volumes_a3
+        (n,) angstrom^3/atom.
+    curves
+        Name -> (n,) eV/atom, the right one first.
+    minima_a3
+        Volume of each minimum.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     v = np.asarray(volumes_a3, dtype=float)
     fig = Figure()
     for (name, values), place, colour, dash in zip(

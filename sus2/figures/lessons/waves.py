@@ -1,86 +1,20 @@
-"""Figures of the lessons on elasticity, sound, soft modes and functionals."""
+"""Figures of the lessons on sound and soft modes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from sus2 import _moved
 from sus2.figures.lessons.curves import marker, wash
-from sus2.figures.plain import Figure, bar, joined, scatter
+from sus2.figures.plain import Figure, joined, scatter
 from sus2.figures.theme import BLUE, GREEN, ORANGE, VERMILION, Mode, grid, ink, style
-from sus2.voigt import NAMES
 
 _BRANCHES = (("slower shear wave", ORANGE), ("faster shear wave", GREEN), ("compression wave", BLUE))
-
-
-def stress_figure(
-    *, computed_gpa: ArrayLike, linear_gpa: ArrayLike, mode: Mode = "light", height: int = 360
-) -> go.Figure:
-    """Six stresses, Voigt order: computed in the strained cell (bars) and C times the strain (marks)."""
-    computed, linear = np.asarray(computed_gpa, dtype=float), np.asarray(linear_gpa, dtype=float)
-    fig = Figure()
-    fig.add_trace(
-        bar(
-            x=NAMES,
-            y=computed,
-            name="computed in the strained cell",
-            marker={"color": BLUE},
-            width=0.62,
-            hovertemplate="σ<sub>%{x}</sub> = %{y:.3f} GPa<extra></extra>",
-        )
-    )
-    fig.add_trace(
-        scatter(
-            x=NAMES,
-            y=linear,
-            mode="markers",
-            name="C times the strain",
-            marker={"symbol": "line-ew", "size": 34, "line": {"width": 4, "color": ORANGE}},
-            hovertemplate="C·e: %{y:.3f} GPa<extra></extra>",
-        )
-    )
-    fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1})
-    style(fig, mode=mode, height=height)
-    both = np.concatenate([computed, linear])
-    top, bottom = max(0.05, 1.15 * float(both.max())), min(0.0, 1.15 * float(both.min()))
-    fig.update_yaxes(title_text="stress (GPa)", range=[min(bottom, -0.25 * top), max(top, -0.25 * bottom)])
-    fig.update_xaxes(showgrid=False)
-    return fig
-
-
-def pattern_figure(*, nonzero: ArrayLike, independent: int, mode: Mode = "light", height: int = 360) -> go.Figure:
-    """Which of the 6 x 6 elastic constants symmetry allows (filled), and how many of them are independent."""
-    allowed = np.asarray(nonzero, dtype=bool)
-    rows, columns = np.indices((6, 6))
-    fig = Figure()
-    for kind, mask, colour, symbol, size in (
-        ("zero by symmetry", ~allowed, grid(mode), "circle", 8),
-        ("may differ from zero", allowed, BLUE, "square", 26),
-    ):
-        fig.add_trace(
-            scatter(
-                x=columns[mask],
-                y=rows[mask],
-                mode="markers",
-                name=kind,
-                marker={"symbol": symbol, "size": size, "color": colour},
-                text=[f"C{r + 1}{c + 1}" for r, c in zip(rows[mask], columns[mask], strict=True)],
-                hovertemplate=f"%{{text}}: {kind}<extra></extra>",
-            )
-        )
-    style(fig, mode=mode, height=height)
-    ticks = {"tickvals": list(range(6)), "ticktext": list(NAMES), "showgrid": False, "zeroline": False}
-    fig.update_xaxes(range=[-0.6, 5.6], side="bottom", constrain="domain", **ticks)
-    fig.update_yaxes(range=[5.6, -0.6], scaleanchor="x", constrain="domain", **ticks)
-    fig.update_layout(
-        title={"text": f"{independent} independent constants", "x": 0.5, "xanchor": "center", "font": {"size": 17}},
-        margin={"t": 45},
-        showlegend=False,
-    )
-    return fig
 
 
 def sound_figure(
@@ -92,9 +26,27 @@ def sound_figure(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """Acoustic branches (n, 3) against the wave number (n,), and the straight lines of sound (speeds (3,) in THz A).
+    """Acoustic branches against the wave number, and the straight lines of sound.
 
-    at: index of the wave that is marked on every branch.
+    Parameters
+    ----------
+    q_per_a
+        (n,) wave numbers, 1/angstrom.
+    frequencies_thz
+        (n, 3).
+    speeds_thz_a
+        (3,) THz angstrom.
+    at
+        Index of the wave that is marked on every branch.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     q, f, v = (np.asarray(x, dtype=float) for x in (q_per_a, frequencies_thz, speeds_thz_a))
     fig = Figure()
@@ -151,7 +103,28 @@ def chain_figure(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """A real branch (n,) as points and that of a chain with springs to so many planes as a curve."""
+    """A real branch as points and that of a chain of planes as a curve.
+
+    Parameters
+    ----------
+    q_per_a
+        (n,) wave numbers, 1/angstrom.
+    branch_thz
+        (n,) the real one.
+    chain_thz
+        (n,) of the chain.
+    neighbours
+        Planes on either side that springs lead to.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     q = np.asarray(q_per_a, dtype=float)
     fig = Figure()
     fig.add_trace(
@@ -189,7 +162,28 @@ def two_bands_figure(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """Bands of one crystal in up to three versions, the first in blue; imaginary frequencies below zero."""
+    """Bands of one crystal in up to three versions, the first in blue; imaginary frequencies below zero.
+
+    Parameters
+    ----------
+    distance_per_a
+        (n,) along the path.
+    segments
+        Pieces that are drawn without a break.
+    ticks
+        Place and label of the special points.
+    bands_thz
+        Name -> (n, branches).
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     x = np.asarray(distance_per_a, dtype=float)
     fig = Figure()
     lowest = min(float(np.asarray(b).min()) for b in bands_thz.values())
@@ -235,7 +229,30 @@ def well_figure(
     mode: Mode = "light",
     height: int = 400,
 ) -> go.Figure:
-    """Energy along a mode, the parabola of its frequency at zero, and the chosen amplitude as a ball in the well."""
+    """Energy along a mode, the parabola of its frequency at zero, and the chosen amplitude as a ball in the well.
+
+    Parameters
+    ----------
+    amplitudes_a
+        (n,) angstrom.
+    energies_mev_per_atom
+        (n,).
+    at_amplitude_a
+        The chosen amplitude.
+    at_energy_mev_per_atom
+        Energy there.
+    parabola_mev_per_atom_a2
+        Coefficient of the parabola.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     x, y = np.asarray(amplitudes_a, dtype=float), np.asarray(energies_mev_per_atom, dtype=float)
     depth = max(1e-3, -float(y.min()))
     top = max(0.35 * depth, min(float(y.max()), 2.2 * depth)) if y.min() < -1e-3 else float(y.max())
@@ -277,102 +294,5 @@ def well_figure(
     return fig
 
 
-def functional_figure(
-    *,
-    volumes_a3: ArrayLike,
-    highest_thz: ArrayLike,
-    names: tuple[str, str],
-    own_a3: tuple[float, float],
-    own_thz: tuple[float, float],
-    given_a3: float,
-    at_volume_a3: float,
-    mode: Mode = "light",
-    height: int = 440,
-) -> go.Figure:
-    """Highest frequency of two functionals (2, n) against one axis of volume (n,), each at rest as a large point."""
-    v, f = np.asarray(volumes_a3, dtype=float), np.asarray(highest_thz, dtype=float)
-    fig = Figure()
-    fig.add_vline(x=given_a3, line={"color": GREEN, "width": 2, "dash": "dash"})
-    fig.add_annotation(
-        x=given_a3,
-        y=0.03,
-        yref="y domain",
-        text="measured",
-        showarrow=False,
-        font={"color": GREEN},
-        xanchor="left",
-        xshift=4,
-    )
-    fig.add_vline(x=at_volume_a3, line={"color": ink(mode), "width": 1.5, "dash": "dot"})
-    for k, (name, colour, dash) in enumerate(zip(names, (BLUE, VERMILION), ("solid", "dash"), strict=True)):
-        fig.add_trace(
-            scatter(
-                x=v,
-                y=f[k],
-                mode="lines",
-                name=name,
-                line={"color": colour, "width": 3, "dash": dash},
-                hovertemplate=f"{name}: %{{y:.2f}} THz at %{{x:.2f}} Å³/atom<extra></extra>",
-            )
-        )
-        fig.add_trace(
-            scatter(
-                x=[own_a3[k]],
-                y=[own_thz[k]],
-                mode="markers",
-                name=f"{name} at rest",
-                marker={"size": 15, "color": colour, "symbol": ("circle", "diamond")[k]},
-                hovertemplate=f"{name} at rest: %{{y:.2f}} THz<extra></extra>",
-            )
-        )
-    here = [float(np.interp(at_volume_a3, v, row)) for row in f]
-    fig.add_trace(
-        scatter(
-            x=[at_volume_a3] * 2, y=here, mode="markers", showlegend=False, marker=marker(mode, 11), hoverinfo="skip"
-        )
-    )
-    style(fig, mode=mode, height=height)
-    fig.update_xaxes(title_text="volume (Å³/atom)", range=[v.min(), v.max()])
-    fig.update_yaxes(title_text="highest frequency (THz)")
-    return fig
-
-
-def errors_figure(
-    *,
-    labels: Sequence[str],
-    names: tuple[str, str],
-    errors_percent: ArrayLike,
-    title: str,
-    mode: Mode = "light",
-    height: int = 440,
-) -> go.Figure:
-    """Errors of two functionals (2, n) for crystals (n labels), joined by a line for each crystal."""
-    e = np.asarray(errors_percent, dtype=float)
-    fig = Figure()
-    for k, label in enumerate(labels):
-        fig.add_trace(
-            scatter(
-                x=e[:, k],
-                y=[label] * 2,
-                mode="lines",
-                showlegend=False,
-                hoverinfo="skip",
-                line={"color": grid(mode), "width": 6},
-            )
-        )
-    for row, name, colour, symbol in zip(e, names, (BLUE, VERMILION), ("circle", "diamond"), strict=True):
-        fig.add_trace(
-            scatter(
-                x=row,
-                y=list(labels),
-                mode="markers",
-                name=name,
-                marker={"color": colour, "size": 13, "symbol": symbol},
-                hovertemplate=f"%{{y}}, {name}: %{{x:+.2f}} %<extra></extra>",
-            )
-        )
-    fig.add_vline(x=0.0, line={"color": ink(mode), "width": 1.5})
-    style(fig, mode=mode, height=height)
-    fig.update_xaxes(title_text=title)
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    return fig
+def __getattr__(name: str) -> Any:
+    return _moved.left("figures.lessons.waves", name)

@@ -50,7 +50,18 @@ class PaperStyle:
 
 
 def drawable(figure: go.Figure) -> bool:
-    """Whether a figure can be drawn for a paper: all but those in three dimensions."""
+    """Whether a figure can be drawn for a paper: all but those in three dimensions.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+
+    Returns
+    -------
+    bool
+        True where it can.
+    """
     return {trace.get("type", "scatter") for trace in figure.to_dict()["data"]} <= _KINDS
 
 
@@ -136,7 +147,23 @@ def _plain_name(name: str) -> str:
 
 
 def describe(figure: go.Figure) -> dict[str, Any]:
-    """A figure as the plain data that `drawing.draw` takes; raises Sus2Error for three dimensions."""
+    """A figure as the plain data that `drawing.draw` takes.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+
+    Returns
+    -------
+    dict
+        In the colours of the light theme.
+
+    Raises
+    ------
+    Sus2Error
+        A figure in three dimensions.
+    """
     if not drawable(figure):
         raise Sus2Error("Only flat figures can be drawn for a paper; save this one as a picture.")
     content: dict[str, Any] = as_light(figure.to_dict())

@@ -40,7 +40,24 @@ _PLANES: Final = (("xy", (0, 1)), ("xz", (0, 2)), ("yz", (1, 2)))
 def tensor_figure(
     *, c_gpa: ArrayLike, difference_from_gpa: ArrayLike | None = None, mode: Mode = "light", height: int = 460
 ) -> go.Figure:
-    """Heat map of a (6, 6) tensor in GPa with its numbers, or of its difference from another; height: pixels."""
+    """Heat map of an elastic tensor with its numbers, or of its difference from another.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+    difference_from_gpa
+        (6, 6) of the other.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     c = np.asarray(c_gpa, dtype=float)
     shown = c if difference_from_gpa is None else c - np.asarray(difference_from_gpa, dtype=float)
     digits = 1 if difference_from_gpa is None else 2
@@ -80,8 +97,27 @@ def surface_figure(
 ) -> go.Figure:
     """A modulus as the distance from the origin in each direction of the IEEE axes, coloured by its value.
 
-    sheet: of shear modulus and Poisson's ratio, the smallest or largest over the directions normal to that one.
-    Negative values are drawn at their size, and keep their sign in colour and label. resolution: points per half turn.
+    Negative values are drawn at their size, and keep their sign in colour and label.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6) in the IEEE axes.
+    quantity
+        The modulus.
+    sheet
+        Of shear modulus and Poisson's ratio, the smallest or largest over the directions normal to that one.
+    resolution
+        Points per half turn.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     polar, around = np.linspace(0, np.pi, resolution), np.linspace(0, 2 * np.pi, 2 * resolution)
     theta, phi = np.meshgrid(polar, around, indexing="ij")
@@ -128,6 +164,24 @@ def cuts_figure(
     """A modulus in the planes xy, xz and yz of the IEEE axes; the smallest and largest where there are two sheets.
 
     Negative values are drawn at their size as dotted lines.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6) in the IEEE axes.
+    quantity
+        The modulus.
+    points
+        Of each line.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     angle = np.linspace(0.0, 2.0 * np.pi, points)
     label, unit = LABELS[quantity]
@@ -178,7 +232,24 @@ def cuts_figure(
 def bars_figure(
     *, groups: Mapping[str, Mapping[str, float]], unit: str = "GPa", mode: Mode = "light", height: int = 380
 ) -> go.Figure:
-    """Values by name, side by side for several results: groups[result][name]; height: pixels."""
+    """Values by name, side by side for several results.
+
+    Parameters
+    ----------
+    groups
+        groups[result][name].
+    unit
+        Of the axis.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure()
     for k, (result, values) in enumerate(groups.items()):
         fig.add_trace(
@@ -197,7 +268,20 @@ def bars_figure(
 
 
 def independent_constants(c_gpa: ArrayLike, *, others: Sequence[ArrayLike] = ()) -> dict[str, tuple[int, int]]:
-    """Names and places of the different constants of the upper triangle that are not zero, the diagonal first."""
+    """The different constants of the upper triangle that are not zero, the diagonal first.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+    others
+        Tensors in which equal constants must be equal too.
+
+    Returns
+    -------
+    dict
+        Name -> row and column, from 0.
+    """
     tensors = [np.asarray(c, dtype=float) for c in (c_gpa, *others)]
     scale = max(float(np.abs(t).max()) for t in tensors)
     order = [(i, i) for i in range(6)] + [(i, j) for i in range(6) for j in range(i + 1, 6)]

@@ -27,9 +27,31 @@ def eos_figure(
 ) -> go.Figure:
     """E(V) points and fitted curves above, residuals of the same fits below, all per atom.
 
-    volumes_a3, energies_ev (n,): per cell of n_atoms; fits: by name, of the whole cell; chosen: the fit whose minimum
-    is marked and is the zero of energy; shown: the fits that are drawn (default: chosen alone); sigma_ev: one standard
-    deviation of E - E0 of the chosen fit at volumes (n,), None where unknown, drawn as a band; height: pixels.
+    Parameters
+    ----------
+    volumes_a3
+        (n,) per cell of n_atoms.
+    energies_ev
+        (n,) likewise.
+    fits
+        By name, of the whole cell.
+    chosen
+        The fit whose minimum is marked and is the zero of energy.
+    n_atoms
+        Atoms in the cell.
+    shown
+        The fits that are drawn; by default `chosen` alone.
+    sigma_ev
+        One standard deviation of E - E0 of the chosen fit at volumes (n,), None where unknown; drawn as a band.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     v = np.asarray(volumes_a3, dtype=float)
     e = np.asarray(energies_ev, dtype=float)
@@ -116,8 +138,27 @@ def pressure_figure(
 ) -> go.Figure:
     """Pressure against volume: from the stress of the potential (points) and from the fit to energies (curve).
 
-    volumes_a3 (n,) per cell of n_atoms, pressures_gpa (n,); height: pixels. Points off the curve mean that energy and
-    stress disagree or that the equation does not fit.
+    Points off the curve mean that energy and stress disagree or that the equation does not fit.
+
+    Parameters
+    ----------
+    volumes_a3
+        (n,) per cell of n_atoms.
+    pressures_gpa
+        (n,).
+    fit
+        Of the whole cell.
+    n_atoms
+        Atoms in the cell.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     v = np.asarray(volumes_a3, dtype=float)
     line = np.linspace(v.min(), v.max(), 201)

@@ -13,8 +13,9 @@ from ase.data import chemical_symbols
 from ase.utils import rotate
 from numpy.typing import ArrayLike, NDArray
 
+from sus2.figures.drawn import bonded_pairs, colour, radii_a
 from sus2.figures.plain import Figure, Properties
-from sus2.figures.structure import _arrows, _cell_traces, _cylinders, _spheres, bonded_pairs, colour, radii_a
+from sus2.figures.structure import _arrows, _cell_traces, _cylinders, _spheres
 from sus2.figures.theme import FONT, Mode, ink
 from sus2.types import Array
 
@@ -28,7 +29,20 @@ _HIDDEN = {"visible": False, "showspikes": False}
 
 
 def scaled_motion(displacements: ArrayLike, amplitude_a: float) -> NDArray[np.complex128]:
-    """Complex displacements (n, 3) whose largest is amplitude_a, with the phase that shows most at the start."""
+    """Scale a mode, with the phase that shows most at the start.
+
+    Parameters
+    ----------
+    displacements
+        (n, 3) complex.
+    amplitude_a
+        Largest displacement, angstrom.
+
+    Returns
+    -------
+    ndarray
+        (n, 3) complex, angstrom.
+    """
     u = np.asarray(displacements, dtype=np.complex128)
     total = (u**2).sum()
     if abs(total) > 1e-12:
@@ -53,10 +67,35 @@ def mode_figure(
 ) -> go.Figure:
     """One period of a mode, played and stopped by the figure itself.
 
-    atoms: the block of primitive cells at rest; displacements (n, 3) complex, scaled here so that the largest is
-    `amplitude_a` (A); cells: of the block along each axis; speed: 1 is a period in PERIOD_S seconds; bonds: between
-    atoms of the block, of at most MAX_BONDED atoms; arrows: from the atoms at rest along their motion; frames: pictures
-    of a period; height: pixels.
+    Parameters
+    ----------
+    atoms
+        The block of primitive cells at rest.
+    displacements
+        (n, 3) complex, scaled here.
+    cells
+        Of the block along each axis.
+    amplitude_a
+        Largest displacement, angstrom.
+    speed
+        1 is a period in PERIOD_S seconds.
+    bonds
+        Whether bonds are drawn, between atoms of a block of at most MAX_BONDED.
+    cell
+        Whether the edges of the cell are drawn.
+    arrows
+        Whether arrows lead from the atoms at rest along their motion.
+    frames
+        Pictures of a period.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     u = scaled_motion(displacements, amplitude_a)
     rest = atoms.get_positions()
@@ -168,7 +207,25 @@ def mode_gif(
 ) -> bytes:
     """One period of a mode as an animated GIF that repeats, drawn by ASE and matplotlib.
 
-    atoms, displacements, amplitude_a and speed as in `mode_figure`; rotation: of the view, in ASE's notation.
+    Parameters
+    ----------
+    atoms
+        As in mode_figure.
+    displacements
+        As in mode_figure.
+    amplitude_a
+        As in mode_figure.
+    speed
+        As in mode_figure.
+    frames
+        Pictures of a period.
+    rotation
+        Of the view, in ASE's notation.
+
+    Returns
+    -------
+    bytes
+        The file.
     """
     from ase.visualize.plot import animate
     from matplotlib.animation import PillowWriter

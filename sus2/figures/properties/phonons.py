@@ -51,10 +51,37 @@ def bands_figure(
 ) -> go.Figure:
     """Bands on a path (left) and density of states (right) on one axis of frequency.
 
-    distance_per_a (n,): length along the path; segments: pieces that are drawn without a break; ticks: place and label
-    of the special points; frequencies_thz (n, branches), imaginary ones negative; DOS arrays (m,), total and by
-    element; sigma_thz (n, branches): one standard deviation, drawn as a band; pick: points on the bands that can be
-    clicked, each with customdata (index of its q, branch).
+    Parameters
+    ----------
+    distance_per_a
+        (n,) length along the path.
+    segments
+        Pieces that are drawn without a break.
+    ticks
+        Place and label of the special points.
+    frequencies_thz
+        (n, branches), imaginary ones negative.
+    dos_frequencies_thz
+        (m,).
+    dos_total_per_thz
+        (m,).
+    dos_projected_per_thz
+        Element -> (m,).
+    sigma_thz
+        (n, branches) one standard deviation, drawn as a band.
+    unit
+        Of the axis.
+    pick
+        Points on the bands that can be clicked, each with customdata (index of its q, branch).
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     x = np.asarray(distance_per_a, dtype=float)
     factor = FREQUENCY_UNITS[unit]
@@ -152,7 +179,32 @@ def thermal_figure(
     mode: Mode = "light",
     height: int = 420,
 ) -> go.Figure:
-    """Free energy, entropy and heat capacity at constant volume against temperature, per mole of `per`."""
+    """Free energy, entropy and heat capacity at constant volume against temperature.
+
+    Parameters
+    ----------
+    temperatures_k
+        (nt,).
+    helmholtz_kj_per_mol
+        (nt,).
+    entropy_j_per_k_mol
+        (nt,).
+    heat_capacity_j_per_k_mol
+        (nt,).
+    chosen_k
+        Temperature that is marked.
+    per
+        What a mole is of.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     t = np.asarray(temperatures_k, dtype=float)
     fig = subplots(rows=1, cols=3, horizontal_spacing=0.09)
     for column, (title, values) in enumerate(

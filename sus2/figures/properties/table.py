@@ -29,9 +29,31 @@ def many_figure(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """y against x (n,), a point for each crystal that has both numbers, named where there are at most MAX_NAMED.
+    """One number against another, a point for each crystal that has both, named where there are at most MAX_NAMED.
 
-    groups (n,): of one colour and marker each, in the legend, the largest first; what has no marker is OTHERS.
+    Parameters
+    ----------
+    x
+        (n,).
+    y
+        (n,).
+    names
+        Of the n crystals.
+    groups
+        (n,) of one colour and marker each, in the legend, the largest first; what has no marker is OTHERS.
+    x_title
+        Of the axis.
+    y_title
+        Of the axis.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     both = np.isfinite(a) & np.isfinite(b)
@@ -87,9 +109,29 @@ def parity_figure(
     mode: Mode = "light",
     height: int = 460,
 ) -> go.Figure:
-    """Computed against known values (n,) of the crystals that have both, with the line where they agree.
+    """Computed against known values of the crystals that have both, with the line where they agree.
 
-    sigma (n,): one standard deviation of the computed values, as error bars where finite; title: of both axes.
+    Parameters
+    ----------
+    reference
+        (n,) known.
+    found
+        (n,) computed.
+    names
+        Of the n crystals.
+    title
+        Of both axes.
+    sigma
+        (n,) one standard deviation of the computed values, as error bars where finite.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     a, b = np.asarray(reference, dtype=float), np.asarray(found, dtype=float)
     both = [int(k) for k in np.flatnonzero(np.isfinite(a) & np.isfinite(b))]
@@ -138,7 +180,27 @@ def hull_figure(
 ) -> go.Figure:
     """Formation energy against composition of a binary system, with the convex hull through the stable crystals.
 
-    share (n,): of `element`; formation and above (n,): eV/atom, above the hull.
+    Parameters
+    ----------
+    share
+        (n,) of `element`.
+    formation_ev_per_atom
+        (n,).
+    above_ev_per_atom
+        (n,) above the hull.
+    names
+        Of the n crystals.
+    element
+        Whose share the axis has.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     x, y = np.asarray(share, dtype=float), np.asarray(formation_ev_per_atom, dtype=float)
     stable = np.asarray(above_ev_per_atom, dtype=float) <= 1e-6

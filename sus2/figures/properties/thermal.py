@@ -23,10 +23,31 @@ def temperature_figure(
     mode: Mode = "light",
     height: int = 440,
 ) -> go.Figure:
-    """One or more curves (nt,) against temperature.
+    """One or more curves against temperature.
 
-    limit: a named value drawn as a dashed line; sigma: one standard deviation of a curve, by its name, (nt,) or one
-    number, drawn as a band where it is finite; height: pixels.
+    Parameters
+    ----------
+    temperatures_k
+        (nt,).
+    curves
+        Name -> (nt,).
+    label
+        Of the axis.
+    unit
+        Of the axis.
+    limit
+        A named value drawn as a dashed line.
+    sigma
+        One standard deviation of a curve, by its name, (nt,) or one number, drawn as a band where it is finite.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     t = np.asarray(temperatures_k, dtype=float)
     fig = Figure()
@@ -71,7 +92,31 @@ def free_energy_figure(
 ) -> go.Figure:
     """F(V) at some temperatures (points) and the minimum at each temperature, per atom from the lowest F at T = 0.
 
-    volumes_a3 (nv,), free_energies_ev (nt, nv), volumes_t_a3 and gibbs_ev (nt,), all per cell of n_atoms.
+    Parameters
+    ----------
+    volumes_a3
+        (nv,) per cell of n_atoms, as are all others.
+    free_energies_ev
+        (nt, nv).
+    temperatures_k
+        (nt,).
+    volumes_t_a3
+        (nt,) at the minima.
+    gibbs_ev
+        (nt,) at the minima.
+    n_atoms
+        Atoms in the cell.
+    curves
+        How many temperatures are drawn.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     v = np.asarray(volumes_a3, dtype=float) / n_atoms
     f = np.asarray(free_energies_ev, dtype=float)
@@ -116,7 +161,24 @@ def free_energy_figure(
 def gruneisen_figure(
     *, frequencies_thz: ArrayLike, gruneisen: ArrayLike, mode: Mode = "light", height: int = 440
 ) -> go.Figure:
-    """Gruneisen parameter of every mode of the mesh against its frequency, (nq, 3N) both; height: pixels."""
+    """Gruneisen parameter of every mode of the mesh against its frequency.
+
+    Parameters
+    ----------
+    frequencies_thz
+        (nq, 3N).
+    gruneisen
+        (nq, 3N).
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     f = np.asarray(frequencies_thz, dtype=float)
     g = np.asarray(gruneisen, dtype=float)
     # The three lowest branches and the others: the first carry heat and expansion at low temperature.

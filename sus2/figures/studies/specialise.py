@@ -15,7 +15,26 @@ from sus2.figures.theme import BLUE, PALETTE, Mode, ink, style
 def errors_figure(
     *, x: Sequence[float], curves: Mapping[str, Sequence[float]], label: str, mode: Mode = "light", height: int = 360
 ) -> go.Figure:
-    """Errors against time or the number of frames, both on logarithmic axes; curves: name with its unit -> values."""
+    """Errors against time or the number of frames, both on logarithmic axes.
+
+    Parameters
+    ----------
+    x
+        (n,).
+    curves
+        Name with its unit -> values.
+    label
+        Of the axis of x.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure()
     for k, (name, y) in enumerate(curves.items()):
         fig.add_scatter(
@@ -36,7 +55,28 @@ def errors_figure(
 def parity_figure(
     *, labels: ArrayLike, predicted: ArrayLike, quantity: str, unit: str, mode: Mode = "light", height: int = 360
 ) -> go.Figure:
-    """Predictions against labels (K,) with the diagonal."""
+    """Predictions against labels with the diagonal.
+
+    Parameters
+    ----------
+    labels
+        (K,).
+    predicted
+        (K,).
+    quantity
+        What they are.
+    unit
+        Of both.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     x, y = np.asarray(labels, dtype=float), np.asarray(predicted, dtype=float)
     ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
     fig = Figure()

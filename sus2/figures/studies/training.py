@@ -10,7 +10,18 @@ from plotly.subplots import make_subplots
 
 
 def training_curves(*, history: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """Loss and validation errors against the step; each row of `history` is one step of a run."""
+    """Loss and validation errors against the step.
+
+    Parameters
+    ----------
+    history
+        One row for each step of a run.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     figure = make_subplots(rows=1, cols=2, subplot_titles=("Loss", "Validation errors"))
     step = [row["step"] for row in history]
     stage = [row["stage"] for row in history]

@@ -21,7 +21,28 @@ def methods_figure(
     mode: Mode = "light",
     height: int = 380,
 ) -> go.Figure:
-    """One bar for each method, and the paper's figure beside it where there is one (another model and data set)."""
+    """One bar for each method, and the paper's figure beside it where there is one (another model and data set).
+
+    Parameters
+    ----------
+    names
+        Of the methods.
+    ours
+        Our figure of each.
+    paper
+        The paper's, or None.
+    label
+        Of the axis.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure()
     fig.add_bar(
         x=list(names),
@@ -49,7 +70,24 @@ def methods_figure(
 def scaling_figure(
     *, curves: Mapping[str, tuple[ArrayLike, ArrayLike]], label: str, mode: Mode = "light", height: int = 440
 ) -> go.Figure:
-    """Error against the number of structures on logarithmic axes; curves: name -> (numbers, errors)."""
+    """Error against the number of structures on logarithmic axes.
+
+    Parameters
+    ----------
+    curves
+        Name -> numbers, errors.
+    label
+        Of the axis.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure()
     for k, (name, (x, y)) in enumerate(curves.items()):
         fig.add_scatter(
@@ -68,7 +106,20 @@ def scaling_figure(
 
 
 def power_law(x: ArrayLike, y: ArrayLike) -> float:
-    """Exponent b of y ~ x^b by least squares in the logarithms."""
+    """Exponent b of y ~ x^b, by least squares in the logarithms.
+
+    Parameters
+    ----------
+    x
+        (n,) positive.
+    y
+        (n,) positive.
+
+    Returns
+    -------
+    float
+        b.
+    """
     slope, _ = np.polyfit(np.log(np.asarray(x, dtype=float)), np.log(np.asarray(y, dtype=float)), 1)
     return float(slope)
 
@@ -76,7 +127,24 @@ def power_law(x: ArrayLike, y: ArrayLike) -> float:
 def shifts_figure(
     *, shifts_ev: Mapping[str, float], chosen: str = "", mode: Mode = "light", height: int = 360
 ) -> go.Figure:
-    """Shift of each element's energy from one functional to the other, eV per atom; one element can be marked."""
+    """Shift of each element's energy from one functional to the other; one element can be marked.
+
+    Parameters
+    ----------
+    shifts_ev
+        Element -> eV/atom.
+    chosen
+        The marked one; empty for none.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure(
         bar(
             x=list(shifts_ev),
@@ -99,7 +167,28 @@ def agreement_figure(
     mode: Mode = "light",
     height: int = 420,
 ) -> go.Figure:
-    """r2SCAN against PBE energies of the same crystals, raw and as formation energies; some crystals marked."""
+    """r2SCAN against PBE energies of the same crystals, raw and as formation energies; some crystals marked.
+
+    Parameters
+    ----------
+    raw
+        PBE and r2SCAN, eV/atom.
+    referenced
+        The same as formation energies.
+    names
+        Of the crystals.
+    marked
+        Which ones are.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = subplots(rows=1, cols=2, horizontal_spacing=0.12, subplot_titles=("Raw", "Formation energies"))
     colours = [ORANGE if m else BLUE for m in marked]
     for column, (x, y) in enumerate((raw, referenced), 1):
@@ -145,7 +234,30 @@ def ablation_figure(
     mode: Mode = "light",
     height: int = 400,
 ) -> go.Figure:
-    """Two bars for each variant: errors inside what training has seen, and outside it."""
+    """Two bars for each variant: errors inside what training has seen, and outside it.
+
+    Parameters
+    ----------
+    names
+        Of the variants.
+    inside
+        Errors inside.
+    outside
+        Errors outside.
+    labels
+        Of inside and outside.
+    title
+        Of the axis.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = Figure()
     for name, values, colour in ((labels[0], inside, BLUE), (labels[1], outside, ORANGE)):
         fig.add_bar(
@@ -170,7 +282,28 @@ def size_figure(
     mode: Mode = "light",
     height: int = 400,
 ) -> go.Figure:
-    """Errors against the number of parameters, one point for each graph."""
+    """Errors against the number of parameters, one point for each graph.
+
+    Parameters
+    ----------
+    names
+        Of the graphs.
+    parameters
+        (n,).
+    energy
+        (n,) meV/atom.
+    force
+        (n,) meV/angstrom.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
+    """
     fig = subplots(rows=1, cols=2, horizontal_spacing=0.14)
     for column, (values, label, colour) in enumerate(
         ((energy, "Energy MAE (meV/atom)", BLUE), (force, "Force MAE (meV/Å)", ORANGE)), 1
@@ -202,9 +335,25 @@ def limits_figure(
     mode: Mode = "light",
     height: int = 440,
 ) -> go.Figure:
-    """Errors against the number of compositions; curves: name -> (numbers, errors on trained ones, on held-out ones).
+    """Errors against the number of compositions.
 
-    lines: name -> an error to compare with, drawn across.
+    Parameters
+    ----------
+    curves
+        Name -> numbers, errors on trained compositions, errors on held-out ones.
+    lines
+        Name -> an error to compare with, drawn across.
+    label
+        Of the axis.
+    mode
+        Colours for a light or a dark page.
+    height
+        Pixels.
+
+    Returns
+    -------
+    Figure
+        Ready to be drawn.
     """
     fig = Figure()
     for k, (name, (x, seen, held)) in enumerate(curves.items()):

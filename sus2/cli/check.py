@@ -14,25 +14,30 @@ from sus2.errors import DataError, Sus2Error
 def check(
     structure: Annotated[
         str,
-        typer.Argument(help="A structure file, or the key of a sample such as si; with --textbook, the model."),
+        typer.Argument(help="Structure file, or key of a sample crystal such as si; with --textbook, the potential."),
     ],
-    model: Annotated[str | None, typer.Option("--model", "-m", help="A model's name or an .mtp file.")] = None,
-    elements: Annotated[str | None, typer.Option(help="Elements in type order, for a file without a card.")] = None,
-    quick: Annotated[bool, typer.Option(help="Relaxation, E(V) and what was trained alone.")] = False,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Name of a potential, or an .mtp file.")] = None,
+    elements: Annotated[
+        str | None, typer.Option(help="Elements in type order, for an .mtp file without a card.")
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Only the fast checks: relaxation, E(V) and the training data.")] = False,
     reference: Annotated[
-        Path | None, typer.Option(help="A band.yaml, an E(V) table, a 6x6 C_ij or a relaxed structure from DFT.")
+        Path | None,
+        typer.Option(
+            help="Reference to compare with: band.yaml, table of E(V), 6x6 matrix of C_ij, or relaxed structure."
+        ),
     ] = None,
     textbook: Annotated[
-        bool, typer.Option("--textbook", help="Score the model over some 35 crystals that everybody knows.")
+        bool, typer.Option("--textbook", help="Score the potential on some 35 well-known crystals.")
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="With --textbook: a file for crystals that are done; the next run goes on there."),
+        typer.Option(help="With --textbook: file that keeps finished crystals, so that a later run can continue."),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report to this HTML file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Checks of a potential for one crystal: pass, warn or fail, each with its meaning; exit code 1 where one fails."""
+    """Check a potential for one crystal: pass, warn or fail, each with its meaning; the exit code is 1 if one fails."""
     import sus2
     from sus2.cli import common as cli_common
     from sus2.jobs.memory import check_memory, cutoffs_of

@@ -24,20 +24,21 @@ if TYPE_CHECKING:
 
 Structures = Annotated[
     list[str],
-    typer.Argument(help="Structure files, or keys of sample crystals such as si; JSON results of this program too."),
+    typer.Argument(help="Structure files, keys of sample crystals such as si, or JSON results of this program."),
 ]
-Structure = Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as si.")]
+Structure = Annotated[str, typer.Argument(help="Structure file, or key of a sample crystal such as si.")]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="A model's name or an .mtp file; by default the one that fits best."),
+    typer.Option("--model", "-m", help="Name of a potential, or an .mtp file. Default: the recommended potential."),
 ]
 Elements = Annotated[
-    str | None, typer.Option("--elements", help="Elements of an .mtp file in type order, for example Ga,As.")
+    str | None,
+    typer.Option("--elements", help="Elements of an .mtp file without a card, in type order, such as Ga,As."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one line for each structure.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one line per structure.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting of the Python function by name, its value as JSON."),
+    typer.Option("--set", metavar="NAME=VALUE", help="Setting of the Python function: its name and its value as JSON."),
 ]
 
 

@@ -18,29 +18,37 @@ if TYPE_CHECKING:
 
 
 def compare(
-    structure: Annotated[str, typer.Argument(help="A structure file, or the key of a sample crystal such as cu.")],
+    structure: Annotated[str, typer.Argument(help="Structure file, or key of a sample crystal such as cu.")],
     model: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
             "-m",
-            help="A model's name, an .mtp file with its card beside it, or an external model such as chgnet-pbe; give "
-            "it two or more times. By default a shipped pair of functionals that knows all elements.",
+            help="Name of a potential, an .mtp file with its card beside it, or a plug-in such as chgnet-pbe; give at "
+            "least two. Default: a shipped pair of functionals that covers all elements.",
         ),
     ] = None,
-    fixed_cell: Annotated[str, typer.Option(help="The one fixed cell: first (relaxed by it) or given.")] = "first",
+    fixed_cell: Annotated[
+        str, typer.Option(help="Common cell: first (relaxed with the first potential) or given.")
+    ] = "first",
     free_atoms: Annotated[
-        Path | None, typer.Option(help="CSV of free-atom energies (Element,PBE,r2SCAN; eV), for cohesive energies.")
+        Path | None,
+        typer.Option(help="CSV file of energies of free atoms (Element,PBE,r2SCAN; eV), for cohesive energies."),
     ] = None,
-    expansion: Annotated[bool, typer.Option(help="Thermal expansion too (quasi-harmonic, slower).")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write one HTML page with table and figures.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the differences as CSV.")] = None,
+    expansion: Annotated[
+        bool, typer.Option(help="Include thermal expansion (quasi-harmonic approximation; slower).")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write table and figures to this HTML file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the differences to this CSV file.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting by name, its value as JSON.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Setting of the Python function: its name and its value as JSON."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What the choice of the functional changes for a crystal: lattice, elasticity, phonons, energies."""
+    """Compare potentials or functionals for a crystal: lattice, elasticity, phonons, energies."""
     import sus2
     from sus2.cli.common import progress_bar, settings_of
     from sus2.cli.common import structure as read

@@ -21,7 +21,7 @@ def _stop(error: Sus2Error) -> typer.Exit:
 
 @data_app.command()
 def setup() -> None:
-    """Build the teachers' own environment (torch, matgl 2.0.4, nequix, sevenn), once."""
+    """Build the environment of the teachers (torch, matgl 2.0.4, nequix, sevenn)."""
     from sus2.training.teachers.build import setup as build_environment
 
     try:
@@ -33,7 +33,7 @@ def setup() -> None:
 
 @data_app.command("check-teachers")
 def check_teachers() -> None:
-    """Compare the fast evaluation of the teachers with matgl's own."""
+    """Compare our evaluation of the teachers with that of their own packages."""
     from sus2.training.teachers.build import check_teachers as run_check
 
     try:
@@ -49,23 +49,25 @@ def check_teachers() -> None:
 
 @data_app.command()
 def build(
-    name: Annotated[str, typer.Argument(help="Name of the set; a set that was begun is gone on with.")],
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
-    limit: Annotated[int | None, typer.Option(help="Use this many base crystals alone.")] = None,
-    bases_per_shard: Annotated[int, typer.Option(help="Base crystals in each shard.")] = 800,
-    dynamics_per_shard: Annotated[int, typer.Option(help="Short runs of dynamics in each shard.")] = 60,
+    name: Annotated[str, typer.Argument(help="Name of the set; an unfinished one is continued.")],
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Use only this many base crystals.")] = None,
+    bases_per_shard: Annotated[int, typer.Option(help="Base crystals per shard.")] = 800,
+    dynamics_per_shard: Annotated[int, typer.Option(help="Short molecular-dynamics runs per shard.")] = 60,
     decorations: Annotated[
-        bool, typer.Option("--decorations", help="Random decorations of prototypes: many compositions, few of each.")
+        bool,
+        typer.Option("--decorations", help="Random decorations of prototypes: many compositions, few structures each."),
     ] = False,
     functional: Annotated[
-        list[str] | None, typer.Option(help="A functional to label; give it several times. By default PBE and r2SCAN.")
+        list[str] | None,
+        typer.Option(help="Functional of the labels; may be given several times. Default: PBE and r2SCAN."),
     ] = None,
     known: Annotated[
-        bool, typer.Option("--known", help="Crystals as users have them and their relatives, labelled by Nequix.")
+        bool, typer.Option("--known", help="Known crystals and variations of them, labelled with Nequix.")
     ] = False,
-    shards: Annotated[int | None, typer.Option(help="With --known: stop after so many shards.")] = None,
+    shards: Annotated[int | None, typer.Option(help="With --known: stop after this many shards.")] = None,
 ) -> None:
-    """Make structures and label them with the PBE and the r2SCAN teacher, or with one of your own."""
+    """Build a training set: generate structures and label them with the PBE and r2SCAN teachers, or with your own."""
     from sus2.training.teachers.build import BuildPlan, build_set
     from sus2.training.teachers.crystal_set import build_crystal_set
 
@@ -93,10 +95,10 @@ def build(
 
 @data_app.command()
 def info(
-    name: Annotated[str, typer.Argument(help="Name of a built set.")],
+    name: Annotated[str, typer.Argument(help="Name of a training set.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Counts of a built set: kinds, families, flags, splits, and its hash in each functional."""
+    """Show what a training set holds: kinds, families, flags, splits, and its hash in each functional."""
     from sus2.training.data.sets import summarize
 
     try:
@@ -117,11 +119,11 @@ def info(
 
 @data_app.command()
 def crystals(
-    name: Annotated[str, typer.Argument(help="Name of a built set.")],
-    potential: Annotated[str, typer.Option(help="Compare this potential with the teacher of its functional.")] = "",
-    family: Annotated[str, typer.Option(help="Letter of the family that is compared.")] = "d",
+    name: Annotated[str, typer.Argument(help="Name of a training set.")],
+    potential: Annotated[str, typer.Option(help="Potential to compare with the teacher of its functional.")] = "",
+    family: Annotated[str, typer.Option(help="Letter of the family of crystals to compare.")] = "d",
 ) -> None:
-    """V0, B0, elastic constants and frequencies of whole crystals by the teachers; a potential beside them."""
+    """Compute V0, B0, elastic constants and frequencies with the teachers, and compare a potential with them."""
     from sus2.registry.load import load_moments
     from sus2.training.teachers.crystal_tests import build_crystal_tests, property_errors
 
@@ -137,9 +139,9 @@ def crystals(
 
 @data_app.command()
 def information(
-    names: Annotated[list[str] | None, typer.Argument(help="Shipped potentials; by default all of them.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names of shipped potentials. Default: all.")] = None,
 ) -> None:
-    """Summaries of the training sets beside the weights, for the extrapolation grade."""
+    """Write the summary of its training set beside each potential, for the extrapolation grade."""
     from sus2.registry.load import with_files
     from sus2.training.fit.information import write_information
 
@@ -153,16 +155,16 @@ def information(
 
 @data_app.command()
 def members(
-    names: Annotated[list[str], typer.Argument(help="Potentials that are found by name.")],
+    names: Annotated[list[str], typer.Argument(help="Names of potentials.")],
     sets: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A built set, or 'acwf'; several times for several. By default those of the configuration."
+            "--set", help="Training set, or 'acwf'; may be given several times. Default: those of the configuration."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
 ) -> None:
-    """Draw the committee of readouts beside the weights, from what a labelled set still asks of them.
+    """Draw a committee of readouts from a labelled set and write it beside the weights.
 
     A potential that differs from the first one in the functional alone has its members in pairs with the first one's.
     """
@@ -180,20 +182,20 @@ def members(
 
 @data_app.command()
 def calibrate(
-    names: Annotated[list[str], typer.Argument(help="Potentials that are found by name, with members.")],
+    names: Annotated[list[str], typer.Argument(help="Names of potentials that have a committee.")],
     binaries: Annotated[
-        int, typer.Option(help="Materials Project binaries to compute besides the textbook crystals.")
+        int, typer.Option(help="Number of Materials Project binaries besides the textbook crystals.")
     ] = 300,
     records: Annotated[
-        Path | None, typer.Option(help="Folder of computed records: those that are there are not computed again.")
+        Path | None, typer.Option(help="Folder of results; those that are there are not computed again.")
     ] = None,
     labels: Annotated[
-        str, typer.Option("--set", help="Set whose labels tell of the change from PBE to r2SCAN; empty for none.")
+        str, typer.Option("--set", help="Training set whose labels give the change from PBE to r2SCAN; empty for none.")
     ] = "crystals-2",
 ) -> None:
     """Calibrate committees on crystals with known values, and print how often these lie within one and two sigma.
 
-    Another functional than PBE needs --set: its references are those of PBE and the change that the labels tell of.
+    Another functional than PBE needs --set: its references are those of PBE and the change that the labels give.
     """
     from sus2.registry.load import load_moments
     from sus2.training.data.hold_out import binaries_held_out_first
@@ -229,10 +231,10 @@ def calibrate(
 
 @data_app.command("second-opinion")
 def second_opinion(
-    name: Annotated[str, typer.Argument(help="Name of a built set.")],
-    shards: Annotated[int, typer.Option(help="Compare the relaxed crystals of this many shards.")] = 1,
+    name: Annotated[str, typer.Argument(help="Name of a training set.")],
+    shards: Annotated[int, typer.Option(help="Number of shards whose relaxed crystals are compared.")] = 1,
 ) -> None:
-    """Compare the set's teachers with CHGNet on the change of volume from PBE to r2SCAN."""
+    """Compare the teachers with CHGNet on the change of volume from PBE to r2SCAN."""
     from sus2.training.teachers.second_opinion import second_opinion as compare
 
     try:
@@ -248,11 +250,11 @@ def second_opinion(
 
 @data_app.command("check")
 def check_file(
-    path: Annotated[Path, typer.Argument(help="A labelled set: .extxyz, .json or .cfg (also .gz).")],
-    elements: Annotated[str, typer.Option(help="Elements of the types of a .cfg file, such as 'Ga As'.")] = "",
-    skip: Annotated[bool, typer.Option("--skip", help="Count what is left without the bad structures.")] = False,
+    path: Annotated[Path, typer.Argument(help="Labelled set: .extxyz, .json or .cfg (also .gz).")],
+    elements: Annotated[str, typer.Option(help="Elements of a .cfg file in type order, such as 'Ga As'.")] = "",
+    skip: Annotated[bool, typer.Option("--skip", help="Also count what is left without the bad structures.")] = False,
 ) -> None:
-    """Read a labelled set and name every bad label with its index."""
+    """Check a labelled set and list every bad label with its index."""
     from sus2.training.data.readers import read_training_set
 
     try:
@@ -267,12 +269,12 @@ def check_file(
 
 @data_app.command()
 def judge(
-    potential: Annotated[str, typer.Argument(help="A shipped potential or the file of one.")],
-    name: Annotated[str, typer.Option("--set", help="The set whose held-out splits judge it.")] = "crystals-2",
-    only: Annotated[str, typer.Option(help="labels, volumes, moduli or files; by default all.")] = "",
+    potential: Annotated[str, typer.Argument(help="Name or file of a potential.")],
+    name: Annotated[str, typer.Option("--set", help="Training set whose held-out splits are used.")] = "crystals-2",
+    only: Annotated[str, typer.Option(help="labels, volumes, moduli or files. Default: all.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """A potential on what training never saw (labels, volumes of WBM, moduli beside DFT) and on public files."""
+    """Test a potential on held-out data (labels, volumes of WBM crystals, moduli against DFT) and on public files."""
     from sus2.registry.load import load_moments
     from sus2.training.teachers.held_out import Verdict, judged
 

@@ -11,8 +11,8 @@ from sus2.errors import Sus2Error
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A model's name, or a .sus2 or .mtp file with its card beside it.")],
-    target: Annotated[Path, typer.Argument(help="The .mtp file to write; the card goes beside it.")],
+    model: Annotated[str, typer.Argument(help="Name of a potential, or a .sus2 or .mtp file with its card beside it.")],
+    target: Annotated[Path, typer.Argument(help="The .mtp file to write; the card is written beside it.")],
 ) -> None:
     """Write a potential as an .mtp text file with its card, for reading or for another program.
 

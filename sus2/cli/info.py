@@ -37,7 +37,7 @@ _PACKAGES: Final = (
 
 
 def show_info(as_json: AsJson = False) -> None:
-    """Versions, compiled kernels, devices, threads, cache and potentials, for a bug report."""
+    """Show versions, compiled kernels, devices, threads, cache and potentials, for a bug report."""
     found = information()
     if as_json:
         typer.echo(json.dumps(found))

@@ -35,27 +35,23 @@ app = typer.Typer(
     add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="What a SUS2 interatomic potential says about your crystal.",
+    help="Properties of your crystal from SUS2 and other interatomic potentials, and how far to trust them.",
 )
 
-app.add_typer(data_app, name="data")
-app.command()(train)
-app.command()(specialise)
-app.command()(fit)
-app.command()(transfer)
-app.command()(ablate)
-app.command()(limits)
-app.command()(compare)
-app.command()(check)
-app.command()(report)
-app.command()(screen)
-app.command()(export)
-app.command("app")(run_app)
-app.command("settings")(show_settings)
-app.command("info")(show_info)
+PROPERTIES, POTENTIALS, TRAINING, PROGRAM = "Properties of crystals", "Potentials", "Training and studies", "Program"
 
 for entry in catalogue().values():
-    app.command(entry.name)(command_of(entry))
+    app.command(entry.name, rich_help_panel=PROPERTIES)(command_of(entry))
+for function in (report, compare, screen):
+    app.command(rich_help_panel=PROPERTIES)(function)
+for function in (check, export):
+    app.command(rich_help_panel=POTENTIALS)(function)
+for function in (specialise, fit, train, transfer, ablate, limits):
+    app.command(rich_help_panel=TRAINING)(function)
+app.add_typer(data_app, name="data", rich_help_panel=TRAINING)
+app.command("app", rich_help_panel=PROGRAM)(run_app)
+app.command("settings", rich_help_panel=PROGRAM)(show_settings)
+app.command("info", rich_help_panel=PROGRAM)(show_info)
 
 
 def _version(asked: bool) -> None:
@@ -70,12 +66,12 @@ def about(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
-    """What a SUS2 interatomic potential says about your crystal."""
+    """Properties of your crystal from SUS2 and other interatomic potentials, and how far to trust them."""
 
 
-@app.command()
+@app.command(rich_help_panel=POTENTIALS)
 def models(as_json: AsJson = False) -> None:
-    """The models: shipped ones, those of your folders, and plug-ins; a plug-in that is broken is said aside."""
+    """List the potentials: shipped ones, those of your folders, and plug-ins."""
     from sus2.registry.others.plugins import found
 
     cards = sus2.models()
@@ -91,9 +87,9 @@ def models(as_json: AsJson = False) -> None:
         typer.echo(f"{c.name:<28} {c.functional:<10} {listed}")
 
 
-@app.command("samples")
+@app.command("samples", rich_help_panel=PROPERTIES)
 def list_samples(as_json: AsJson = False) -> None:
-    """The sample crystals, by key."""
+    """List the sample crystals by key."""
     if as_json:
         rows = [
             {"key": s.key, "name": s.name, "formula": s.formula, "kind": s.kind, "prototype": s.prototype}

@@ -18,11 +18,13 @@ from sus2.trust.sentence import summary_sentence
 
 RelaxedFile = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Write the relaxed crystal (of one structure): .cif, .vasp or .xyz."),
+    typer.Option(
+        "--output", "-o", help="Write the relaxed crystal to this file: .cif, .vasp or .xyz (one structure only)."
+    ),
 ]
 Folder = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Folder for the files of other programs (of one structure)."),
+    typer.Option("--output", "-o", help="Folder for files of other programs (one structure only)."),
 ]
 
 

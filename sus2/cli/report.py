@@ -19,12 +19,12 @@ def report(
     elements: Elements = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Where to write: .html, one page that needs no network, or .json."),
+        typer.Option("--out", "-o", help="File to write: .html (one page that needs no network) or .json."),
     ] = None,
-    compare: Annotated[bool, typer.Option(help="Compare two functionals too.")] = True,
+    compare: Annotated[bool, typer.Option(help="Include a comparison of two functionals.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Everything about a crystal: equation of state, elasticity, phonons, two functionals, and how far to trust it."""
+    """Report on a crystal: equation of state, elasticity, phonons, two functionals, and trust in each number."""
     from sus2.comparison.crystal_report import report as compute
     from sus2.jobs.memory import guarded
 

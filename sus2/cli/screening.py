@@ -20,7 +20,7 @@ from sus2.properties.catalogue import catalogue
 
 Files = Annotated[
     list[str],
-    typer.Argument(help="Files (extended XYZ with any number of frames, CIF, POSCAR, JSON, zip), folders, patterns."),
+    typer.Argument(help="Files (extended XYZ with any number of frames, CIF, POSCAR, JSON, zip), folders or patterns."),
 ]
 CONNECT_S = 20
 
@@ -33,26 +33,35 @@ def screen(
     ] = "eos,elastic",
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", help="A model or .mtp file, more than once for several; else the best for each."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Name of a potential, or an .mtp file; may be given several times. Default: the recommended one for "
+            "each structure.",
+        ),
     ] = None,
     elements: Elements = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes of this computer; by default one for each core.", min=1, max=1024)
+        int | None, typer.Option(help="Number of processes. Default: one per core.", min=1, max=1024)
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:8786, that takes the work instead.")
+        str | None, typer.Option(help="Address of a Dask scheduler to use instead, such as tcp://host:8786.")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Structures in a task; by default as many as take some seconds.", min=1)
+        int | None, typer.Option(help="Structures per task. Default: as many as take some seconds.", min=1)
     ] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute again what failed before.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Repeat calculations that failed.")] = False,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PROPERTY.NAME=VALUE", help="A setting of a property's function, value as JSON."),
+        typer.Option(
+            "--set",
+            metavar="PROPERTY.NAME=VALUE",
+            help="Setting of a property's Python function: its name and its value as JSON.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Screen structures; results are kept as they come, and the same command goes on after an interruption.
+    """Compute properties of many structures into a database; the same command continues an interrupted run.
 
     Exit code 1 where a structure could not be read or computed, 130 after Ctrl+C.
     """

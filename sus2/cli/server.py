@@ -19,12 +19,12 @@ from sus2.settings import Settings, read_settings, settings_file
 
 def run_app(
     port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65535)] = 8501,
-    address: Annotated[str, typer.Option(help="Address to listen at; by default this computer alone.")] = "localhost",
+    address: Annotated[str, typer.Option(help="Address to listen on. Default: this computer only.")] = "localhost",
     base_path: Annotated[
         str, typer.Option(help="Path of the app behind a reverse proxy, such as sus2 for https://host/sus2/.")
     ] = "",
 ) -> None:
-    """Open the app (stop it with Ctrl+C)."""
+    """Start the app (Ctrl+C stops it)."""
     script = _app_script()
     read_settings()  # a mistake in them is said here, before the server starts
     command = [sys.executable, "-m", "sus2.server.serve", "run", str(script)]
@@ -54,7 +54,7 @@ def _app_script() -> Path:
 
 
 def show_settings(as_json: AsJson = False) -> None:
-    """The limits and options of the server, and where each comes from: a variable, a file, or the default."""
+    """Show the settings of the server, and where each comes from: environment, file, or default."""
     values, sources = read_settings()
     rows = [
         {

@@ -16,21 +16,19 @@ from sus2.cli.common import AsJson, Structure, progress_bar, structure
 def specialise(
     file: Structure,
     teacher: Annotated[
-        str, typer.Option("--teacher", "-t", help="Who labels: a model's name, nequix-omat-1, sevennet-mf-0 ...")
+        str, typer.Option("--teacher", "-t", help="Teacher: name of a potential, nequix-omat-1, sevennet-mf-0 ...")
     ] = "sus2-universal-pbe",
     functional: Annotated[
-        list[str] | None, typer.Option("--functional", help="PBE or r2SCAN; may be given twice. By default both.")
+        list[str] | None, typer.Option("--functional", help="PBE or r2SCAN; may be given twice. Default: both.")
     ] = None,
-    budget: Annotated[float, typer.Option("--budget", min=0.1, help="Seconds for everything.")] = 60.0,
-    spread: Annotated[
-        float, typer.Option("--spread", help="Spread of elastic constants that is good enough, %.")
-    ] = 4.0,
-    rivals: Annotated[bool, typer.Option("--rivals", help="Also elements and other prototypes.")] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    budget: Annotated[float, typer.Option("--budget", min=0.1, help="Time limit, seconds.")] = 60.0,
+    spread: Annotated[float, typer.Option("--spread", help="Spread of elastic constants at which to stop, %.")] = 4.0,
+    rivals: Annotated[bool, typer.Option("--rivals", help="Include the elements and other prototypes.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for weights, cards and labels.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a potential for one crystal from a teacher's labels; a run that was stopped goes on in its folder."""
+    """Train a potential for one crystal from a teacher's labels; an interrupted run continues in its folder."""
     with progress_bar(file) as progress:
         found = sus2.specialise(
             structure(file), teacher, functionals=tuple(functional or ("PBE", "r2SCAN")), budget_s=budget,
@@ -55,13 +53,17 @@ def specialise(
 
 
 def fit(
-    file: Annotated[Path, typer.Argument(help="Extended XYZ, OUTCAR, vasprun.xml, .cfg or JSON of labelled frames.")],
-    functional: Annotated[str, typer.Option("--functional", help="Of the labels, for the card.")] = "not stated",
+    file: Annotated[Path, typer.Argument(help="Labelled frames: extended XYZ, OUTCAR, vasprun.xml, .cfg or JSON.")],
+    functional: Annotated[
+        str, typer.Option("--functional", help="Functional of the labels, for the card.")
+    ] = "not stated",
     elements: Annotated[str | None, typer.Option("--elements", help="Elements of a .cfg file in type order.")] = None,
-    split: Annotated[str, typer.Option("--split", help="auto, time or composition.")] = "auto",
-    zeros: Annotated[str, typer.Option("--zeros", help="Two energy zeros: refuse, or one for each.")] = "refuse",
-    budget: Annotated[float, typer.Option("--budget", min=0.1, help="Seconds for everything.")] = 90.0,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    split: Annotated[str, typer.Option("--split", help="How frames are held out: auto, time or composition.")] = "auto",
+    zeros: Annotated[
+        str, typer.Option("--zeros", help="Where frames have two zeros of energy: refuse, or fit one for each.")
+    ] = "refuse",
+    budget: Annotated[float, typer.Option("--budget", min=0.1, help="Time limit, seconds.")] = 90.0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for weights and card.")] = Path(),
     as_json: AsJson = False,
 ) -> None:

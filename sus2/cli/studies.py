@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-Updates = Annotated[int, typer.Option(min=10, help="Updates of every training.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Repetitions with other random numbers.")]
+Updates = Annotated[int, typer.Option(min=10, help="Updates per training.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Number of repetitions with different random numbers.")]
 
 
 def transfer(updates: Updates = 4000, seeds: Seeds = 1) -> None:
-    """From a PBE potential to r2SCAN: five methods, the scaling law, and the shifts between the functionals."""
+    """Study the transfer from PBE to r2SCAN: five methods, the scaling law, and the shifts between the functionals."""
     from sus2.studies.study import Effort
     from sus2.studies.transfer import run_transfer
 
@@ -19,7 +19,7 @@ def transfer(updates: Updates = 4000, seeds: Seeds = 1) -> None:
 
 
 def ablate(updates: Updates = 4000, seeds: Seeds = 1) -> None:
-    """Universal scaling, tanh, scaling maps, element space and size of the graph, one at a time."""
+    """Study parts of the model one at a time: universal scaling, tanh, scaling maps, element space, graph size."""
     from sus2.studies.ablations import run_ablations
     from sus2.studies.study import Effort
 
@@ -27,7 +27,7 @@ def ablate(updates: Updates = 4000, seeds: Seeds = 1) -> None:
 
 
 def limits(updates: Updates = 6000, seeds: Seeds = 1) -> None:
-    """What limits errors on unknown compositions: how many are known, the size of the model, the labels themselves."""
+    """Study what limits errors on unknown compositions: how many are known, the size of the model, the labels."""
     from sus2.studies.limits import run_limits
 
     run_limits(updates, seeds, typer.echo)

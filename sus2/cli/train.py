@@ -9,13 +9,13 @@ import typer
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="The configuration, a YAML file such as those in pretrained/.")],
+    config: Annotated[Path, typer.Argument(help="Configuration, a YAML file such as those in pretrained/.")],
     folder: Annotated[
-        Path | None, typer.Option("--folder", "-o", help="The run folder; by default runs/NAME in the cache.")
+        Path | None, typer.Option("--folder", "-o", help="Folder of the run. Default: runs/NAME in the cache.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads; by default every processor there is.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Number of threads. Default: all processors.")] = None,
 ) -> None:
-    """Train a potential, or go on with a run that was stopped."""
+    """Train a potential, or continue an interrupted run."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from sus2.training.fit.config import read_config

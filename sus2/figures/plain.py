@@ -83,7 +83,6 @@ class Figure(go.Figure):
     def __init__(
         self, data: Any = (), layout: Mapping[str, Any] | None = None, frames: Any = (), _grid_ref: Grid = None
     ) -> None:
-        """data: a trace or several, or all arguments in one dictionary, as for plotly's."""
         if isinstance(data, Mapping) and "type" not in data:
             self.__init__(**{k: data[k] for k in ("data", "layout", "frames", "_grid_ref") if k in data})  # type: ignore[misc]
             return

@@ -31,19 +31,19 @@ small{color:#555}@media print{body{margin:0;max-width:none;font-size:11px}}
 
 
 def grade(quantity: str, percent: float) -> str:
-    """ "pass", "warn" or "fail" by the size of a deviation; empty where there is none.
+    """Grade a deviation as "pass", "warn" or "fail" by its size.
 
     Parameters
     ----------
-    quantity : str
+    quantity
         As in Textbook.
-    percent : float
+    percent
         Deviation from the reference.
 
     Returns
     -------
     str
-        The verdict.
+        Empty where there is no deviation.
     """
     if not math.isfinite(percent):
         return ""
@@ -58,7 +58,7 @@ def textbook_text(report: Textbook) -> str:
 
     Parameters
     ----------
-    report : Textbook
+    report
         The scoreboard.
 
     Returns
@@ -91,7 +91,7 @@ def textbook_html(report: Textbook) -> str:
 
     Parameters
     ----------
-    report : Textbook
+    report
         The scoreboard.
 
     Returns

@@ -52,6 +52,8 @@ class FunctionalChange:
         (2,) energies as the potentials give them.
     formation_ev_per_atom
         (2,) against the elements; nan where a reference is missing.
+    summary
+        What changes, in words.
     problems
         What could not be computed.
     """

@@ -30,19 +30,19 @@ class TrustPoint:
 
     Attributes
     ----------
-    label : str
+    label
         Of the crystal.
-    quantity : str
+    quantity
         One of QUANTITIES.
-    value : float
+    value
         Computed.
-    sigma : float
+    sigma
         One standard deviation by the calibration alone, as if nothing were known of this crystal; nan where unknown.
-    known : float
+    known
         Of the potential's functional, or of the nearest one.
-    functional : str
+    functional
         Of the known value.
-    source : str
+    source
         Of the known value.
     """
 

@@ -178,7 +178,7 @@ def pack(lists: Iterable[Neighbours], max_edges: int) -> Iterator[tuple[slice, l
 
     Yields
     ------
-    tuple
+    tuple[slice, list[Neighbours]]
         The structures of a group as a slice, and their neighbours.
     """
     start, total, group = 0, 0, list[Neighbours]()

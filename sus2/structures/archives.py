@@ -33,7 +33,15 @@ _TAR_MAGIC = slice(257, 262)
 
 @dataclass(frozen=True, eq=False)
 class StructureFiles:
-    """Crystals by the name of their file, in the order of the files; and for each file without one, why."""
+    """What some files hold.
+
+    Attributes
+    ----------
+    structures
+        Crystals by the name of their file, in the order of the files.
+    problems
+        Why a file has none, by its name.
+    """
 
     structures: dict[str, Atoms] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)

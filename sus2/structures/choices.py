@@ -11,7 +11,17 @@ from sus2.errors import StructureError
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to read a file: read_structure(name, data, **{argument: value}); label is for people."""
+    """One way to read a file: read_structure(name, data, **{argument: value}).
+
+    Attributes
+    ----------
+    argument
+        Of read_structure.
+    value
+        For it.
+    label
+        For people.
+    """
 
     argument: Literal["block", "setting", "order"]
     value: str | bool

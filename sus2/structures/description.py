@@ -22,8 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Orbit:
-    """Symmetrically equivalent atoms: element, Wyckoff letter, their number in the given cell, and the
-    fractional coordinates of the first."""
+    """Symmetrically equivalent atoms.
+
+    Attributes
+    ----------
+    element
+        Chemical symbol.
+    wyckoff
+        Wyckoff letter.
+    count
+        Their number in the given cell.
+    fractional
+        Coordinates of the first.
+    """
 
     element: str
     wyckoff: str
@@ -33,10 +44,38 @@ class Orbit:
 
 @dataclass(frozen=True)
 class CrystalInfo:
-    """What a crystal is; lengths in angstrom, angles in degrees.
+    """What a crystal is.
 
-    formula is the reduced one; formula_units how many of it are in the cell; space_group_symbol the
-    international short symbol.
+    Attributes
+    ----------
+    formula
+        The reduced formula.
+    formula_units
+        How many of it are in the cell.
+    n_atoms
+        Atoms in the cell.
+    elements
+        Chemical symbols.
+    space_group_symbol
+        International short symbol.
+    space_group_number
+        From 1 to 230.
+    point_group
+        International symbol.
+    crystal_system
+        The crystal system.
+    orbits
+        Symmetrically equivalent atoms.
+    cell_lengths_a
+        Angstrom.
+    cell_angles_deg
+        Degrees.
+    volume_a3
+        Of the cell, angstrom^3.
+    density_g_per_cm3
+        Mass density.
+    shortest_distance_a
+        Between two atoms, angstrom.
     """
 
     formula: str

@@ -26,17 +26,17 @@ class PowderPattern:
 
     Attributes
     ----------
-    radiation : str
+    radiation
         Such as "CuKa".
-    wavelength_a : float
+    wavelength_a
         Of that radiation.
-    two_theta_deg : ndarray of shape (n,)
+    two_theta_deg
         Angles.
-    intensities : ndarray of shape (n,)
+    intensities
         The strongest is 100. With the Lorentz and polarisation factors, at rest: no thermal motion, no absorption.
-    indices : tuple of str
+    indices
         Of each line: one family of planes, or several with the same spacing.
-    spacings_a : ndarray of shape (n,)
+    spacings_a
         Distances of the planes.
     """
 
@@ -48,7 +48,13 @@ class PowderPattern:
     spacings_a: Array
 
     def to_csv(self) -> str:
-        """One row for each line."""
+        """Write one row for each line.
+
+        Returns
+        -------
+        str
+            CSV.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["two_theta_deg", "intensity", "d_a", "hkl"])

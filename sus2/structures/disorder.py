@@ -31,7 +31,15 @@ _PENALTY: Final = 1e3
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """A site: fractional coordinates (3,), and element and mass (None: the natural one) -> occupancy."""
+    """A site with several kinds of atoms or not always an atom.
+
+    Attributes
+    ----------
+    fractional
+        (3,) coordinates.
+    content
+        Element and mass (None: the natural one) -> occupancy.
+    """
 
     fractional: NDArray[np.float64]
     content: dict[Kind, float]
@@ -45,9 +53,9 @@ def ordered(sites: Sequence[Mixed], cell: NDArray[np.float64]) -> tuple[Atoms, s
 
     Parameters
     ----------
-    sites : sequence of Mixed
+    sites
         Of the whole cell.
-    cell : numpy.ndarray, shape (3, 3)
+    cell
         Lattice vectors in rows, angstrom.
 
     Returns
@@ -197,15 +205,15 @@ def assembled(
 
     Parameters
     ----------
-    sites : sequence of Mixed
+    sites
         Of the whole cell.
-    cell : numpy.ndarray, shape (3, 3)
+    cell
         Lattice vectors in rows, angstrom.
-    order : bool
+    order
         Whether an ordered crystal may take the place of a disordered one.
-    notices : sequence of str
+    notices
         What must be said of the crystal already.
-    what : str
+    what
         Which sites are disordered, for the refusal.
 
     Returns

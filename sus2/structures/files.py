@@ -50,15 +50,15 @@ def read_structure(
 
     Parameters
     ----------
-    filename : str
+    filename
         Only names the file in messages.
-    data : bytes
+    data
         Of the file.
-    block : str, optional
+    block
         Name of the data block, for a CIF file with several crystals.
-    setting : str, optional
+    setting
         Hermann-Mauguin or Hall symbol, over what a CIF file says.
-    order : bool
+    order
         Whether a disordered crystal is replaced by an ordered one near it.
 
     Returns
@@ -101,9 +101,9 @@ def write_structure(atoms: Atoms, fmt: str) -> str:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         Or a pymatgen Structure.
-    fmt : str
+    fmt
         'cif': the given cell with all its atoms (P 1); 'cif-symmetric': the standard conventional cell with space
         group, operations and Wyckoff sites, idealised within 0.001 Å; 'poscar'; 'extxyz'.
 

@@ -20,7 +20,15 @@ RATIO_TOLERANCE: Final = 0.005
 
 @dataclass(frozen=True)
 class FormulaUnits:
-    """A reduced formula and how many of it are in a cell: K2O2 is KO twice, N2 is N twice."""
+    """A reduced formula and how many of it are in a cell: K2O2 is KO twice, N2 is N twice.
+
+    Attributes
+    ----------
+    formula
+        The reduced formula.
+    count
+        How many are in the cell.
+    """
 
     formula: str
     count: int
@@ -34,7 +42,7 @@ def formula_units(atoms: Atoms) -> FormulaUnits:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         Any structure.
 
     Returns

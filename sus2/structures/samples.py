@@ -22,9 +22,24 @@ KINDS: Final = ("Semiconductors", "Metals", "Intermetallics", "Salts", "Oxides",
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample crystal: key for links, names for people, its class, and atoms() to build it.
+    """A sample crystal.
 
-    key: in links and commands; name, formula: for people; kind: one of KINDS; elements: by atomic number.
+    Attributes
+    ----------
+    key
+        In links and commands.
+    name
+        For people.
+    formula
+        For people.
+    kind
+        One of KINDS.
+    prototype
+        Structure type.
+    elements
+        Chemical symbols by atomic number.
+    build
+        Builds the crystal.
     """
 
     key: str

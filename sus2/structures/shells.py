@@ -29,7 +29,19 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class NeighbourShell:
-    """count neighbours of one element at distance_a (their mean), at most spread_a apart, angstrom."""
+    """Neighbours of one element at about one distance.
+
+    Attributes
+    ----------
+    element
+        Chemical symbol.
+    count
+        How many.
+    distance_a
+        Their mean distance, angstrom.
+    spread_a
+        Largest difference of their distances, angstrom.
+    """
 
     element: str
     count: int
@@ -39,8 +51,21 @@ class NeighbourShell:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is around one atom: site from 0, its element, the distance of the nearest atom (inf where none is within
-    reach), how many are within COORDINATION of that, and the shells by distance."""
+    """What is around one atom.
+
+    Attributes
+    ----------
+    site
+        Number of the atom, from 0.
+    element
+        Its chemical symbol.
+    nearest_a
+        Distance of the nearest atom, angstrom; inf where none is within reach.
+    coordination
+        How many are within COORDINATION of that.
+    shells
+        Neighbours by distance.
+    """
 
     site: int
     element: str

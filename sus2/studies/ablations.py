@@ -19,13 +19,11 @@ from sus2.studies.study import (
     Array,
     Effort,
     Material,
-    Report,
     load_material,
-    run_rows,
     study_config,
     train,
 )
-from sus2.studies.tables import table_path
+from sus2.studies.tables import Report, run_rows, table_path
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.data.families import METALS
 
@@ -45,7 +43,18 @@ GRAPHS: Final = ("l2k1", "l2k2", "l2k3", "l3k2", "l3k3")
 
 
 def planned(seeds: int) -> Iterator[dict[str, Any]]:
-    """Rows of the study, by question."""
+    """Rows of the study, by question.
+
+    Parameters
+    ----------
+    seeds
+        How many of each.
+
+    Yields
+    ------
+    dict[str, Any]
+        Keys of a row.
+    """
     for seed in range(seeds):
         for variant in VARIANTS:
             yield {"question": "volumes", "variant": variant, "seed": seed}
@@ -56,7 +65,22 @@ def planned(seeds: int) -> Iterator[dict[str, Any]]:
 
 
 def run_ablations(effort: Effort, seeds: int = 1, report: Report = print) -> None:
-    """Measure what the committed table has not got yet; raises DataError where the distillation set is not built."""
+    """Measure what the committed table has not got yet.
+
+    Parameters
+    ----------
+    effort
+        Of each training.
+    seeds
+        How many of each row.
+    report
+        Told what is done.
+
+    Raises
+    ------
+    DataError
+        The distillation set is not built.
+    """
     questions = {"volumes": _volumes, "pairs": _pairs, "size": _size}
 
     def work(row: Mapping[str, Any]) -> Mapping[str, Any]:

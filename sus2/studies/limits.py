@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sus2.studies.study import Array, Effort, Report, load_material, ordinary, run_rows, study_config, train
-from sus2.studies.tables import table_path
+from sus2.studies.study import Array, Effort, load_material, ordinary, study_config, train
+from sus2.studies.tables import Report, run_rows, table_path
 from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.data.generate import Made, arrays_of
 from sus2.training.data.sets import set_folder
@@ -37,7 +37,18 @@ _LABELLED: Final = 600
 
 
 def planned(seeds: int) -> Iterator[dict[str, Any]]:
-    """Rows of the study, cheapest first."""
+    """Rows of the study, cheapest first.
+
+    Parameters
+    ----------
+    seeds
+        How many of each.
+
+    Yields
+    ------
+    dict[str, Any]
+        Keys of a row.
+    """
     for seed in range(seeds):
         yield {"question": "second teacher", "graph": "", "share": 1.0, "seed": seed}
         for graph in GRAPHS:
@@ -48,7 +59,19 @@ def planned(seeds: int) -> Iterator[dict[str, Any]]:
 def run_limits(updates: int = 6000, seeds: int = 1, report: Report = print) -> None:
     """Measure what the committed table has not got yet.
 
-    Raises DataError where the distillation sets are not built or the teachers' environment is not there.
+    Parameters
+    ----------
+    updates
+        Of each training.
+    seeds
+        How many of each row.
+    report
+        Told what is done.
+
+    Raises
+    ------
+    DataError
+        The distillation sets are not built, or the teachers' environment is not there.
     """
 
     def work(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -61,12 +84,38 @@ def run_limits(updates: int = 6000, seeds: int = 1, report: Report = print) -> N
 
 
 def near_equilibrium(data: TrainingSet) -> NDArray[np.bool_]:
-    """Structures within 10 % of their relaxed volume."""
+    """Structures within 10 % of their relaxed volume.
+
+    Parameters
+    ----------
+    data
+        A set of n.
+
+    Returns
+    -------
+    ndarray
+        (n,) whether they are.
+    """
     return np.asarray(np.abs(data.volume_ratio - 1.0) <= 0.1)
 
 
 def some_compositions(data: TrainingSet, share: float, seed: int) -> NDArray[np.bool_]:
-    """Structures of a random share of the compositions and of all elements; a smaller share is part of a larger one."""
+    """Structures of a random share of the compositions and of all elements; a smaller share is part of a larger one.
+
+    Parameters
+    ----------
+    data
+        A set of n.
+    share
+        From 0 to 1.
+    seed
+        Of the choice.
+
+    Returns
+    -------
+    ndarray
+        (n,) whether they are.
+    """
     names = np.unique(data.composition)
     order = np.random.default_rng((seed, 17)).permutation(len(names))
     kept = set(names[order[: max(1, round(share * len(names)))]].tolist())
@@ -75,7 +124,22 @@ def some_compositions(data: TrainingSet, share: float, seed: int) -> NDArray[np.
 
 
 def learned(graph: str, share: float, effort: Effort) -> dict[str, Any]:
-    """One training; errors near equilibrium on what it saw and on held-out compositions."""
+    """Train once; errors near equilibrium on what it saw and on held-out compositions.
+
+    Parameters
+    ----------
+    graph
+        Name of the moment graph.
+    share
+        Of the compositions.
+    effort
+        Of the training.
+
+    Returns
+    -------
+    dict
+        Columns of the table.
+    """
     material = load_material(
         _config(graph), "PBE", effort.seed, lambda data: some_compositions(data, share, effort.seed)
     )
@@ -107,6 +171,16 @@ def second_teacher(seed: int) -> dict[str, Any]:
     """Energies and forces of CHGNet (PBE) against the first teacher's, on held-out structures near equilibrium.
 
     Energies count after one shift for each element, fitted to the difference.
+
+    Parameters
+    ----------
+    seed
+        Of the choice of structures.
+
+    Returns
+    -------
+    dict
+        Columns of the table.
     """
     config = _config(GRAPHS[0])
     test = ordinary(read_source(config.sources[0], config, "test"))
@@ -128,7 +202,22 @@ def second_teacher(seed: int) -> dict[str, Any]:
 
 
 def disagreement(data: TrainingSet, energy_ev: Array, forces_ev_per_a: Array) -> dict[str, float]:
-    """Mean absolute differences of other labels, energies after one shift for each element."""
+    """Mean absolute differences of other labels, energies after one shift for each element.
+
+    Parameters
+    ----------
+    data
+        A labelled set of n.
+    energy_ev
+        (n,) other energies.
+    forces_ev_per_a
+        (N, 3) other forces.
+
+    Returns
+    -------
+    dict
+        Columns of the table, meV/atom and meV/angstrom.
+    """
     difference = replace(data, energy_ev=energy_ev - data.energy_ev)
     rest = difference.energy_ev - difference.counts() @ fit_references(difference)
     return {

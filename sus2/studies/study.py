@@ -6,16 +6,14 @@ same size, however much data it has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sus2.potential.mtp import ModelSpec
-from sus2.studies.tables import append_row, read_table, text
 from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.fit.config import Source, TrainConfig
 from sus2.training.fit.least_squares import project_linear
@@ -26,8 +24,6 @@ from sus2.training.fit.sources import read_source
 from sus2.training.fit.start import initial_spec
 from sus2.types import Array
 
-Report = Callable[[str], None]
-
 CHUNK: Final = 100
 EXTREME: Final = ("dimer", "wall", "atom")
 # Structures whose linear part is solved exactly before a descent from random weights.
@@ -36,7 +32,17 @@ _PROJECTED: Final = 1500
 
 @dataclass(frozen=True)
 class Effort:
-    """Updates of a descent, its largest learning rate (falling on a half cosine), and the seed of all choices."""
+    """What a descent costs and where it begins.
+
+    Attributes
+    ----------
+    updates
+        Number of steps.
+    rate
+        Largest learning rate, falling on a half cosine.
+    seed
+        Of all choices.
+    """
 
     updates: int = 3000
     rate: float = 0.01
@@ -45,7 +51,19 @@ class Effort:
 
 @dataclass(frozen=True)
 class Measured:
-    """Errors on held-out structures; formation: energies of relaxed crystals against their relaxed elements."""
+    """Errors on held-out structures.
+
+    Attributes
+    ----------
+    energy_mae_mev_per_atom
+        Of energies.
+    force_mae_mev_per_a
+        Of force components.
+    stress_mae_gpa
+        Of stress components.
+    formation_mae_mev_per_atom
+        Of energies of relaxed crystals against their relaxed elements.
+    """
 
     energy_mae_mev_per_atom: float
     force_mae_mev_per_a: float
@@ -72,7 +90,18 @@ class Material:
         self.elements_alone = self.objective(_ground_states(train))
 
     def objective(self, data: TrainingSet) -> Objective:
-        """The loss of a set with the weights of the configuration."""
+        """The loss of a set with the weights of the configuration.
+
+        Parameters
+        ----------
+        data
+            The set.
+
+        Returns
+        -------
+        Objective
+            In single precision.
+        """
         c = self.config
         return Objective(
             data,
@@ -85,7 +114,18 @@ class Material:
         )
 
     def start(self, chunks: int | None = None) -> tuple[ParameterSpace, Array]:
-        """Random radial weights, references fitted to the labels, the linear part solved exactly."""
+        """Random radial weights, references fitted to the labels, the linear part solved exactly.
+
+        Parameters
+        ----------
+        chunks
+            How many chunks are used; all by default.
+
+        Returns
+        -------
+        tuple
+            The space of parameters, and the place in it.
+        """
         some = self.chunks[:chunks]
         spec = initial_spec(self.config)
         labels = TrainingSet.concatenate([c.data for c in some])
@@ -98,7 +138,20 @@ class Material:
         return space, project_linear(space, x, some[: max(1, _PROJECTED // CHUNK)], prior)
 
     def measure(self, spec: ModelSpec, test: Objective | None = None) -> Measured:
-        """Errors on the held-out structures, or on others."""
+        """Errors on the held-out structures, or on others.
+
+        Parameters
+        ----------
+        spec
+            The potential.
+        test
+            The others; the held-out ones by default.
+
+        Returns
+        -------
+        Measured
+            Mean absolute errors.
+        """
         test = test or self.held_out
         found = errors([test], spec)
         return Measured(
@@ -140,7 +193,23 @@ def load_material(
 ) -> Material:
     """The training split of the configuration's sources and the test split of the first, all ordinary structures.
 
-    Without dimers, walls and free atoms. keep: which structures of the training split take part.
+    Parameters
+    ----------
+    config
+        With the sources.
+    functional
+        "PBE" or "r2SCAN".
+    seed
+        Of the order of the chunks.
+    keep
+        Which structures of the training split take part.
+    linear_map
+        As Objective has it.
+
+    Returns
+    -------
+    Material
+        Ready to be trained on.
     """
     sources = [s.model_copy(update={"functional": functional}) for s in config.sources]
     train = ordinary(TrainingSet.concatenate([read_source(s, config, "train") for s in sources]))
@@ -151,7 +220,18 @@ def load_material(
 
 
 def ordinary(data: TrainingSet) -> TrainingSet:
-    """The set without dimers, walls and free atoms."""
+    """A set without dimers, walls and free atoms.
+
+    Parameters
+    ----------
+    data
+        The set.
+
+    Returns
+    -------
+    TrainingSet
+        What is left.
+    """
     return data.subset(np.flatnonzero(~np.isin(data.kind, EXTREME)))
 
 
@@ -163,7 +243,28 @@ def descend(
     effort: Effort,
     trainable: NDArray[np.bool_] | None = None,
 ) -> Array:
-    """Adam from x: `loss(x, k)` gives the gradient on minibatch k of `parts`, taken in random order again and again."""
+    """Descend by Adam on minibatches, taken in random order again and again.
+
+    Parameters
+    ----------
+    loss
+        loss(x, k) gives the gradient on minibatch k.
+    x
+        (n,) where it begins.
+    parts
+        Number of minibatches.
+    steps
+        (n,) typical changes of the parameters.
+    effort
+        Updates, rate and seed.
+    trainable
+        (n,) which parameters move; all by default.
+
+    Returns
+    -------
+    ndarray
+        (n,) where it ends.
+    """
     rng = np.random.default_rng((effort.seed, 12))
     moments = (np.zeros_like(x), np.zeros_like(x))
     order: list[int] = []
@@ -187,7 +288,30 @@ def train(
     trainable: NDArray[np.bool_] | None = None,
     steps: Array | None = None,
 ) -> Array:
-    """Descend on the first chunks of a material; `steps` are those of steps_of where not given."""
+    """Descend on the first chunks of a material.
+
+    Parameters
+    ----------
+    material
+        Structures.
+    space
+        Of the parameters.
+    x
+        (n,) where it begins.
+    effort
+        Updates, rate and seed.
+    chunks
+        How many; all by default.
+    trainable
+        (n,) which parameters move; all by default.
+    steps
+        (n,) typical changes; those of steps_of by default.
+
+    Returns
+    -------
+    ndarray
+        (n,) where it ends.
+    """
     some: Sequence[Objective] = material.chunks[:chunks]
 
     def gradient(x: Array, k: int) -> Array:
@@ -198,7 +322,18 @@ def train(
 
 
 def steps_of(space: ParameterSpace) -> Array:
-    """Typical changes of the parameters; references may move by tens of eV from one functional to another."""
+    """Typical changes of the parameters; references may move by tens of eV from one functional to another.
+
+    Parameters
+    ----------
+    space
+        Of the n parameters.
+
+    Returns
+    -------
+    ndarray
+        (n,).
+    """
     steps = space.steps
     steps[space.slices()["shift"]] *= 10.0
     return steps
@@ -207,25 +342,19 @@ def steps_of(space: ParameterSpace) -> Array:
 # Tables of results ----------------------------------------------------------------------------------------------
 
 
-def run_rows(
-    path: Path,
-    rows: Iterable[Mapping[str, Any]],
-    work: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    report: Report,
-) -> None:
-    """Do the rows that the table has not got yet: `work` gives what is measured for the keys of a row."""
-    done = read_table(path)
-    for row in rows:
-        key = {k: text(v) for k, v in row.items()}
-        if any(all(old.get(k) == v for k, v in key.items()) for old in done):
-            continue
-        found = dict(work(row))
-        append_row(path, {**row, **found})
-        report(", ".join(f"{k} {text(v)}" for k, v in {**row, **found}.items()))
-
-
 def measured(values: Measured) -> dict[str, float]:
-    """As entries of a row."""
+    """Errors as entries of a row.
+
+    Parameters
+    ----------
+    values
+        The errors.
+
+    Returns
+    -------
+    dict
+        By column.
+    """
     return asdict(values)
 
 
@@ -233,7 +362,22 @@ MEASURES: Final = tuple(f.name for f in fields(Measured))
 
 
 def study_config(graph: str = "l2k2", scaling_map: str = "LK", **changes: Any) -> TrainConfig:
-    """The model of the studies: metals of the distillation set, a small graph, the factorised element space."""
+    """The model of the studies: metals of the distillation set, a small graph, the factorised element space.
+
+    Parameters
+    ----------
+    graph
+        Name of the moment graph.
+    scaling_map
+        Which radial functions share a scaling.
+    **changes
+        Of the configuration.
+
+    Returns
+    -------
+    TrainConfig
+        Checked.
+    """
     from sus2.training.data.families import METALS
 
     return TrainConfig.model_validate(

@@ -21,16 +21,14 @@ from sus2.studies.study import (
     Array,
     Effort,
     Material,
-    Report,
     descend,
     load_material,
     measured,
-    run_rows,
     steps_of,
     study_config,
     train,
 )
-from sus2.studies.tables import append_row, read_table, table_path
+from sus2.studies.tables import Report, append_row, read_table, run_rows, table_path
 from sus2.training.fit.objective import Objective
 from sus2.training.fit.parameters import ParameterSpace
 
@@ -54,16 +52,24 @@ _OWN: Final = ("pair", "species", "shift")  # element-wise coefficients
 
 @dataclass(eq=False)
 class TransferStudy:
-    """Both functionals on the same structures, and the PBE potential that methods 2 to 4 start from."""
+    """Both functionals on the same structures, and the PBE potential that methods 2 to 4 start from.
+
+    Attributes
+    ----------
+    effort
+        Of each training.
+    """
 
     effort: Effort
 
     @cached_property
     def pbe(self) -> Material:
+        """Structures with labels of PBE."""
         return load_material(study_config(), "PBE", self.effort.seed)
 
     @cached_property
     def r2scan(self) -> Material:
+        """Structures with labels of r2SCAN."""
         return load_material(study_config(), "r2SCAN", self.effort.seed)
 
     @cached_property
@@ -74,7 +80,20 @@ class TransferStudy:
         return space, train(self.pbe, space, x, longer)
 
     def run(self, method: int, size: int) -> Mapping[str, Any]:
-        """Train by one method on the first `size` structures (0: all) and measure on the held-out compositions."""
+        """Train by one method and measure on the held-out compositions.
+
+        Parameters
+        ----------
+        method
+            From 1 to 5.
+        size
+            Number of structures; 0 for all.
+
+        Returns
+        -------
+        dict
+            Columns of the table.
+        """
         chunks = -(-size // 100) if size else None
         if method == 1:
             space, x = self.r2scan.start(chunks=chunks)
@@ -135,9 +154,14 @@ class TransferStudy:
     # ---- the labels themselves
 
     def shifts(self) -> tuple[dict[str, float], list[dict[str, Any]], dict[str, float]]:
-        """Shifts of elements from PBE to r2SCAN, a row for each relaxed crystal, and how the functionals agree.
+        """Shifts of elements from PBE to r2SCAN.
 
         Formation energies are those of the teachers' own relaxed elements, on the same (PBE) structures.
+
+        Returns
+        -------
+        tuple
+            Shifts by element, a row for each relaxed crystal, and how the functionals agree.
         """
         one, two = self.pbe.train, self.r2scan.train
         relaxed = np.flatnonzero(one.kind == "relaxed")
@@ -181,7 +205,18 @@ def _gradient(space: ParameterSpace, part: Objective, x: Array) -> NDArray[np.fl
 
 
 def planned(seeds: int) -> Iterator[dict[str, Any]]:
-    """Rows of the study: all methods on all data, and the scaling law of methods 1, 4 and 5."""
+    """Rows of the study: all methods on all data, and the scaling law of methods 1, 4 and 5.
+
+    Parameters
+    ----------
+    seeds
+        How many of each.
+
+    Yields
+    ------
+    dict[str, Any]
+        Keys of a row.
+    """
     for seed in range(seeds):
         for method in METHODS:
             yield {"method": method, "size": 0, "seed": seed}
@@ -193,7 +228,19 @@ def planned(seeds: int) -> Iterator[dict[str, Any]]:
 def run_transfer(effort: Effort, seeds: int = 1, report: Report = print) -> None:
     """Measure what the committed tables have not got yet.
 
-    Raises DataError where the distillation set is not built.
+    Parameters
+    ----------
+    effort
+        Of each training.
+    seeds
+        How many of each row.
+    report
+        Told what is done.
+
+    Raises
+    ------
+    DataError
+        The distillation set is not built.
     """
     studies: dict[int, TransferStudy] = {}
 

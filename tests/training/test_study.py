@@ -16,8 +16,8 @@ from sus2.potential.card import Card
 from sus2.potential.potential import Potential
 from sus2.studies import ablations, study, transfer
 from sus2.studies import limits as what_limits
-from sus2.studies.study import Effort, Material, run_rows
-from sus2.studies.tables import append_row, read_table
+from sus2.studies.study import Effort, Material
+from sus2.studies.tables import append_row, read_table, run_rows
 from sus2.studies.transfer import TransferStudy
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.fit.objective import Objective

@@ -30,15 +30,15 @@ class PaperStyle:
 
     Attributes
     ----------
-    width_cm : float
+    width_cm
         Of the figure: 8.6 for one column of most journals, 17.8 for two.
-    font : str
+    font
         "sans-serif" or "serif".
-    font_pt : float
+    font_pt
         Size of all text.
-    line_pt : float
+    line_pt
         Width of the curves.
-    dpi : int
+    dpi
         Of PNG files.
     """
 

@@ -138,9 +138,9 @@ def parse_setfl(text: str, *, source: str = "potential") -> EmbeddedAtom:
 
     Parameters
     ----------
-    text : str
+    text
         The content of the file.
-    source : str, default "potential"
+    source
         Name of the file in errors.
 
     Returns

@@ -259,9 +259,9 @@ def parse_moment_tensor(text: str, *, source: str = "potential") -> MomentTensor
 
     Parameters
     ----------
-    text : str
+    text
         The content of the file, without the binary state of active learning that may follow it.
-    source : str, default "potential"
+    source
         Name of the file in errors.
 
     Returns

@@ -223,9 +223,9 @@ def parse_nep(text: str, *, source: str = "nep.txt") -> Nep:
 
     Parameters
     ----------
-    text : str
+    text
         The content of the file.
-    source : str, default "nep.txt"
+    source
         Name of the file in errors.
 
     Returns

@@ -178,9 +178,9 @@ def parse_three_body(text: str, *, source: str = "potential") -> Tersoff | Still
 
     Parameters
     ----------
-    text : str
+    text
         The content of the file.
-    source : str, default "potential"
+    source
         Name of the file in errors.
 
     Returns

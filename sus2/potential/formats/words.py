@@ -21,13 +21,13 @@ class Words:
 
     Parameters
     ----------
-    text : str
+    text
         The content of the file.
-    source : str
+    source
         Name of the file in errors.
-    comment : str, default ""
+    comment
         Character from which on a line is a comment; none by default.
-    skipped : int, default 0
+    skipped
         Lines at the beginning that are titles.
     """
 

@@ -219,8 +219,7 @@ def _normalise(rows: dict[tuple[int, int], int]) -> tuple[Feature, int]:
 
 
 class _Builder:
-    """Chooses for each scalar the cheapest product of two first-level moments, sharing those among
-    scalars."""
+    """Chooses for each scalar the cheapest product of two first-level moments, sharing those among scalars."""
 
     def __init__(self, max_rank: int, channels: int) -> None:
         self.max_rank, self.channels = max_rank, channels
@@ -273,8 +272,7 @@ class _Builder:
         return terms
 
     def choose(self, scalars: list[Contraction]) -> list[Terms]:
-        """The cheapest plan of each scalar, given how many share its features; repeated until nothing
-        changes."""
+        """The cheapest plan of each scalar, given how many share its features; repeated until nothing changes."""
         plans = [list(self.plans(c)) for c in scalars]
         made = [[_products(terms) for terms in options] for options in plans]
         chosen = [0] * len(plans)

@@ -134,9 +134,9 @@ def shortened(text: str, limit: int = 40) -> str:
 
     Parameters
     ----------
-    text : str
+    text
         As it stands in the file.
-    limit : int
+    limit
         The most characters.
 
     Returns

@@ -13,7 +13,17 @@ from sus2.structures.formula import parse_formula, ratio, written
 
 @dataclass(frozen=True)
 class Stated:
-    """What a block says of its content: its formula (empty: nothing), formula units in the cell, volume."""
+    """What a block says of its content.
+
+    Attributes
+    ----------
+    formula
+        Atoms by element; empty where it says nothing.
+    z
+        Formula units in the cell.
+    volume_a3
+        Of the cell.
+    """
 
     formula: dict[str, float]
     z: float | None
@@ -21,12 +31,23 @@ class Stated:
 
     @property
     def total(self) -> float:
+        """Atoms of the formula."""
         return sum(self.formula.values())
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a reading agrees with what is stated; None where nothing is stated. best first when compared as a tuple."""
+    """How a reading agrees with what is stated; None where nothing is stated. Best first when compared as a tuple.
+
+    Attributes
+    ----------
+    formula
+        Whether the formula does.
+    z
+        Whether the formula units do.
+    multiplicities
+        Whether those of the rows do.
+    """
 
     formula: bool | None
     z: bool | None
@@ -40,11 +61,23 @@ class Agreement:
 
     @property
     def disagrees(self) -> bool:
+        """Whether anything that is stated does not agree."""
         return False in (self.formula, self.z, self.multiplicities)
 
 
 def stated_by(block: Block) -> Stated:
-    """The formula (sum, else the structural or analytical one), Z and the volume of a block."""
+    """Read what a block says of its content.
+
+    Parameters
+    ----------
+    block
+        The block.
+
+    Returns
+    -------
+    Stated
+        Its formula (sum, else the structural or analytical one), Z and volume.
+    """
     formula: dict[str, float] = {}
     for tag in ("_chemical_formula_sum", "_chemical_formula_structural", "_chemical_formula_analytical"):
         formula = parse_formula(block.value(tag))
@@ -56,7 +89,22 @@ def stated_by(block: Block) -> Stated:
 
 
 def agreement(stated: Stated, rows: Sequence[Row], expanded: Expanded) -> Agreement:
-    """How the expanded sites agree with formula, Z and the multiplicities of the rows."""
+    """Compare expanded sites with what is stated.
+
+    Parameters
+    ----------
+    stated
+        Formula and Z.
+    rows
+        With their multiplicities.
+    expanded
+        All places of the cell.
+
+    Returns
+    -------
+    Agreement
+        Of formula, Z and multiplicities.
+    """
     found = expanded.composition()
     factor = ratio(found, stated.formula) if stated.formula else None
     heavy, heavy_stated = _without_hydrogen(found), _without_hydrogen(stated.formula)
@@ -72,10 +120,28 @@ def agreement(stated: Stated, rows: Sequence[Row], expanded: Expanded) -> Agreem
 
 
 def check(stated: Stated, rows: Sequence[Row], expanded: Expanded, lost: Sequence[str]) -> list[str]:
-    """Notices of what does not agree.
+    """Say what does not agree with what is stated.
 
-    lost: labels of hydrogens without coordinates. Raises StructureError where an element of the formula, other than
-    hydrogen, is not among the atoms at all.
+    Parameters
+    ----------
+    stated
+        Formula, Z and volume.
+    rows
+        With their multiplicities.
+    expanded
+        All places of the cell.
+    lost
+        Labels of hydrogens without coordinates.
+
+    Returns
+    -------
+    list of str
+        Notices.
+
+    Raises
+    ------
+    StructureError
+        An element of the formula, other than hydrogen, is not among the atoms at all.
     """
     found = expanded.composition()
     notices = []

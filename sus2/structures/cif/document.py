@@ -21,20 +21,51 @@ _PREFIXES: Final = ("_cell_", "_atom_site", "_symmetry_", "_space_group", "_chem
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One data block: its name, and the columns of the tags that concern crystals, by the tag in small letters with
-    underscores for dots (so that mmCIF's and newer dictionaries' tags are found too). A single value is a column of
-    one; loops holds the tags that belong together."""
+    """One data block of a CIF file.
+
+    Attributes
+    ----------
+    name
+        Behind data_.
+    columns
+        Values of the tags that concern crystals, by the tag in small letters with underscores for dots (so
+        that mmCIF's and newer dictionaries' tags are found too); a single value is a column of one.
+    looped
+        Tags that stand in loops.
+    """
 
     name: str
     columns: dict[str, list[str]] = field(default_factory=dict)
     looped: frozenset[str] = frozenset()
 
     def column(self, *tags: str) -> list[str]:
-        """The values of the first of these tags that there is; empty where there is none."""
+        """Values of the first of some tags that there is.
+
+        Parameters
+        ----------
+        *tags
+            In small letters.
+
+        Returns
+        -------
+        list of str
+            Empty where there is none.
+        """
         return next((self.columns[tag] for tag in tags if tag in self.columns), [])
 
     def value(self, *tags: str) -> str:
-        """The first value of these tags that says something; empty where there is none."""
+        """The first value of some tags that says something.
+
+        Parameters
+        ----------
+        *tags
+            In small letters.
+
+        Returns
+        -------
+        str
+            Empty where there is none.
+        """
         for tag in tags:
             for value in self.columns.get(tag, [])[:1]:
                 if text := plain(value):
@@ -42,27 +73,62 @@ class Block:
         return ""
 
     def values(self, *tags: str) -> list[str]:
-        """What each of these tags says, once each."""
+        """What each of some tags says, once each.
+
+        Parameters
+        ----------
+        *tags
+            In small letters.
+
+        Returns
+        -------
+        list of str
+            Values.
+        """
         return list(dict.fromkeys(text for tag in tags if (text := self.value(tag))))
 
     @property
     def has_cell(self) -> bool:
+        """Whether there is a cell."""
         return bool(self.value("_cell_length_a"))
 
     @property
     def has_atoms(self) -> bool:
+        """Whether there are coordinates."""
         return bool(self.column("_atom_site_fract_x", "_atom_site_cartn_x"))
 
 
 def plain(value: str) -> str:
-    """A value without its quotes; empty for '?' and '.'."""
+    """Take a value out of its quotes.
+
+    Parameters
+    ----------
+    value
+        As in the file.
+
+    Returns
+    -------
+    str
+        Empty for '?' and '.'.
+    """
     if gemmi.cif.is_null(value):
         return ""
     return str(gemmi.cif.as_string(value)).strip()
 
 
 def number(value: str) -> float:
-    """A number, with or without an uncertainty in brackets, or a fraction such as 1/3; nan where there is none."""
+    """Read a number, with or without an uncertainty in brackets, or a fraction such as 1/3.
+
+    Parameters
+    ----------
+    value
+        As in the file.
+
+    Returns
+    -------
+    float
+        nan where there is none.
+    """
     text = plain(value)
     found = gemmi.cif.as_number(text) if text else math.nan
     if math.isnan(found) and (match := _FRACTION.match(text)) and int(match.group(2)):
@@ -74,7 +140,23 @@ def number(value: str) -> float:
 
 
 def parse(text: str) -> list[Block]:
-    """The data blocks of a CIF file. Raises StructureError, half a sentence or one, where it is none."""
+    """Read the data blocks of a CIF file.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    list of Block
+        In their order.
+
+    Raises
+    ------
+    StructureError
+        It is none; half a sentence or one.
+    """
     start = _BLOCK.search(text)
     body = text[start.start() :].lstrip() if start else text
     if len(_BLOCK.findall(body)) > MAX_BLOCKS:
@@ -126,5 +208,16 @@ def _tag(tag: str) -> str:
 
 
 def names(blocks: Iterable[Block]) -> str:
-    """Names of blocks, quoted."""
+    """Quote the names of blocks.
+
+    Parameters
+    ----------
+    blocks
+        Some blocks.
+
+    Returns
+    -------
+    str
+        For a sentence.
+    """
     return ", ".join(f"'{printable(b.name, 40)}'" for b in blocks)

@@ -1,5 +1,8 @@
-"""Which element a site of a CIF file is: from its type symbol, else from its label by the rules of the CIF core
-dictionary, with the file's own formula where these leave it open."""
+"""Which element a site of a CIF file is.
+
+From its type symbol, else from its label by the rules of the CIF core dictionary, with the file's own formula where
+these leave it open.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,17 @@ _SECOND = re.compile(r"[,/;|&]\s*([A-Z][a-z]?)")
 
 @dataclass(frozen=True)
 class Species:
-    """An element; mass in atomic units where it is not the natural one; said: what a notice must say of it."""
+    """An element as a file means it.
+
+    Attributes
+    ----------
+    symbol
+        Chemical symbol.
+    mass
+        In atomic units, where it is not the natural one.
+    said
+        What a notice must say of it.
+    """
 
     symbol: str
     mass: float | None = None
@@ -35,7 +48,18 @@ class Species:
 
 
 def unknown(text: str) -> StructureError:
-    """The refusal of what is no element, quoted as it stands in the file."""
+    """The refusal of what is no element.
+
+    Parameters
+    ----------
+    text
+        As it stands in the file.
+
+    Returns
+    -------
+    StructureError
+        To be raised.
+    """
     return StructureError(f"'{printable(text, 30)}' is no chemical element; correct the symbol.")
 
 
@@ -43,7 +67,23 @@ def species_of_type(text: str, formula: Collection[str] = ()) -> Species:
     """The element of a type symbol such as Na, Na1+, NA+, O2-, D or Cval.
 
     A group of atoms on one site, as NH3 or OH, gives its heavy atom and a word that the hydrogens are missing.
-    Raises StructureError, quoting what is no element.
+
+    Parameters
+    ----------
+    text
+        The symbol.
+    formula
+        Elements that the formula has.
+
+    Returns
+    -------
+    Species
+        The element.
+
+    Raises
+    ------
+    StructureError
+        What is no element, quoted.
     """
     plain = text.strip()
     match = _TYPE.match(plain) or _NEUTRAL.match(plain)
@@ -68,11 +108,11 @@ def species_of_label(label: str, formula: Collection[str], others: Collection[st
 
     Parameters
     ----------
-    label : str
+    label
         Of the site.
-    formula : collection of str
+    formula
         Elements of the file's formula; empty where it has none.
-    others : collection of str
+    others
         All labels of the file.
 
     Returns

@@ -32,9 +32,19 @@ _OF_ICSD = {"s": "1", "z": "2", "hr": "h", "rh": "r"}
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a space group: its Hall symbol, number, Hermann-Mauguin symbol, and what tells it from others.
+    """One setting of a space group.
 
-    choice is that of the tables: "1" or "2" for the origin, "H" or "R" for the axes, "b1", "cab" and so on.
+    Attributes
+    ----------
+    hall
+        Hall symbol.
+    number
+        From 1 to 230.
+    symbol
+        Hermann-Mauguin symbol.
+    choice
+        What tells it from others in the tables: "1" or "2" for the origin, "H" or "R" for the axes, "b1",
+        "cab" and so on.
     """
 
     hall: str
@@ -51,20 +61,42 @@ class Setting:
 
 @dataclass(frozen=True)
 class Named:
-    """What a name may mean: the settings that it spells out, and others of the group that it may stand for."""
+    """What a name of a space group may mean.
+
+    Attributes
+    ----------
+    literal
+        The settings that it spells out.
+    loose
+        Others of the group that it may stand for.
+    """
 
     literal: tuple[Setting, ...]
     loose: tuple[Setting, ...]
 
     @property
     def numbers(self) -> set[int]:
+        """Of the groups that it may mean."""
         return {s.number for s in (*self.literal, *self.loose)}
 
 
 def operations_of(hall: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rotations (n, 3, 3) and translations (n, 3) of a Hall symbol, as fractions of the cell.
+    """Operations of a Hall symbol.
 
-    Raises ValueError for a symbol that is none.
+    Parameters
+    ----------
+    hall
+        The symbol.
+
+    Returns
+    -------
+    tuple of ndarray
+        Rotations (n, 3, 3) and translations (n, 3) as fractions of the cell.
+
+    Raises
+    ------
+    ValueError
+        A symbol that is none.
     """
     return _operations_of(hall_text(hall))
 
@@ -83,27 +115,70 @@ def _operations_of(hall: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 
 def hall_text(hall: str) -> str:
-    """A Hall symbol as gemmi writes it: underscores are blanks, and spglib's '=' is a double prime."""
+    """Write a Hall symbol as gemmi does: underscores are blanks, and spglib's '=' is a double prime.
+
+    Parameters
+    ----------
+    hall
+        The symbol.
+
+    Returns
+    -------
+    str
+        The symbol.
+    """
     text = hall.replace("=", '"').replace("_", " ").replace("''", '"')
     return " ".join(text.split())
 
 
 def number_of(rotations: NDArray[np.int64], translations: NDArray[np.float64]) -> int | None:
-    """Number of the space group of operations in fractions of the cell; None for an unusual cell.
+    """Number of the space group of some operations.
 
-    rotations (n, 3, 3), translations (n, 3).
+    Parameters
+    ----------
+    rotations
+        (n, 3, 3).
+    translations
+        (n, 3), fractions of the cell.
+
+    Returns
+    -------
+    int or None
+        None for an unusual cell.
     """
     found = spglib.get_spacegroup_type_from_symmetry(rotations, translations)
     return None if found is None else int(found.number)
 
 
 def settings_of_number(number: int) -> tuple[Setting, ...]:
-    """Every tabulated setting of a space-group number; the standard one first."""
+    """Every tabulated setting of a space group.
+
+    Parameters
+    ----------
+    number
+        From 1 to 230.
+
+    Returns
+    -------
+    tuple of Setting
+        The standard one first.
+    """
     return tuple(s for s in _tabulated() if s.number == number)
 
 
 def setting_of_hall(hall: str) -> Setting | None:
-    """The tabulated setting with the operations of a Hall symbol, if there is one."""
+    """The tabulated setting with the operations of a Hall symbol.
+
+    Parameters
+    ----------
+    hall
+        The symbol.
+
+    Returns
+    -------
+    Setting or None
+        None where there is none.
+    """
     group = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(hall_text(hall)))
     if group is None:
         return None
@@ -111,10 +186,21 @@ def setting_of_hall(hall: str) -> Setting | None:
 
 
 def named(name: str) -> Named | None:
-    """What a Hermann-Mauguin symbol may mean, in any usual spelling; None where the tables do not have it.
+    """What a Hermann-Mauguin symbol may mean, in any usual spelling.
 
     Full and short, old and new symbols (Cmca and Cmce, Fm3m and Fm-3m), with or without blanks, underscores and
-    brackets, with ':1', ':2', ':H', ':R', '(origin choice 2)', the S and Z of the ICSD, or a code of the axes behind.
+    brackets, with ':1', ':2', ':H', ':R', '(origin choice 2)', the S and Z of the ICSD, or a code of the axes
+    behind.
+
+    Parameters
+    ----------
+    name
+        The symbol.
+
+    Returns
+    -------
+    Named or None
+        None where the tables do not have it.
     """
     text, codes, number = _split(name)
     literal = list(_names().get(_key(text), ()))

@@ -21,7 +21,19 @@ _TIME = re.compile(r",\s*[+-]?1\s*$|,\s*[+-]?m\s*$", re.IGNORECASE)
 
 @dataclass(frozen=True, eq=False)
 class Operations:
-    """Rotations (n, 3, 3) and translations (n, 3) in fractions of the cell; source says where they come from."""
+    """Symmetry operations.
+
+    Attributes
+    ----------
+    rotations
+        (n, 3, 3).
+    translations
+        (n, 3), fractions of the cell.
+    source
+        Where they come from.
+    number
+        Of the space group, where it is known.
+    """
 
     rotations: NDArray[np.int64]
     translations: NDArray[np.float64]
@@ -36,9 +48,24 @@ IDENTITY: Final = Operations(np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)), 
 
 
 def parse_operations(texts: list[str], source: str) -> Operations:
-    """Operations written as 'x,y,z', once each.
+    """Read operations written as 'x,y,z', once each.
 
-    Raises StructureError, quoting what is no operation, or that there are too many.
+    Parameters
+    ----------
+    texts
+        The operations.
+    source
+        Where they come from.
+
+    Returns
+    -------
+    Operations
+        In their order.
+
+    Raises
+    ------
+    StructureError
+        What is no operation, quoted, or too many.
     """
     if len(texts) > MAX_OPERATIONS:
         raise StructureError(f"The CIF file lists {len(texts):,} symmetry operations; a space group has at most 192.")
@@ -52,7 +79,20 @@ def parse_operations(texts: list[str], source: str) -> Operations:
 
 
 def with_centring(operations: Operations, centring: Operations) -> Operations:
-    """Every operation behind every translation of a centred lattice."""
+    """Put every operation behind every translation of a centred lattice.
+
+    Parameters
+    ----------
+    operations
+        Of the primitive lattice.
+    centring
+        Letter of the lattice.
+
+    Returns
+    -------
+    Operations
+        Of the centred lattice.
+    """
     rotations = np.concatenate([operations.rotations] * len(centring))
     translations = np.concatenate([operations.translations + t for t in centring.translations]) % 1.0
     return Operations(rotations, translations, operations.source)
@@ -103,7 +143,18 @@ def _parsed_freely(text: str, wrong: StructureError) -> tuple[NDArray[np.int64],
 
 
 def is_group(operations: Operations) -> bool:
-    """Whether products of the operations are among them, up to lattice translations."""
+    """Whether products of operations are among them, up to lattice translations.
+
+    Parameters
+    ----------
+    operations
+        Some operations.
+
+    Returns
+    -------
+    bool
+        True where they are.
+    """
     rotations, translations = operations.rotations, operations.translations
     products = np.einsum("aij,bjk->abik", rotations, rotations).reshape(-1, 3, 3)
     moved = (np.einsum("aij,bj->abi", rotations, translations) + translations[:, None]).reshape(-1, 3)
@@ -118,8 +169,20 @@ def _keys(rotations: NDArray[np.int64], translations: NDArray[np.float64]) -> ND
 
 
 def misfit(operations: Operations, cell: NDArray[np.float64]) -> float:
-    """How far the operations change the metric of a cell (3, 3): the largest change of an entry, in units of the
-    lengths of its two axes."""
+    """How far operations change the metric of a cell.
+
+    Parameters
+    ----------
+    operations
+        Some operations.
+    cell
+        (3, 3) angstrom.
+
+    Returns
+    -------
+    float
+        The largest change of an entry, in units of the lengths of its two axes.
+    """
     metric = cell @ cell.T
     lengths = np.sqrt(np.diag(metric))
     # A row of the rotation gives the new coordinate, so lengths are kept where R^T G R = G.
@@ -128,5 +191,18 @@ def misfit(operations: Operations, cell: NDArray[np.float64]) -> float:
 
 
 def fits(operations: Operations, cell: NDArray[np.float64]) -> bool:
-    """Whether the operations are ones of the lattice, within what is rounded in a cell."""
+    """Whether operations are ones of a lattice, within what is rounded in a cell.
+
+    Parameters
+    ----------
+    operations
+        Some operations.
+    cell
+        (3, 3) angstrom.
+
+    Returns
+    -------
+    bool
+        True where they are.
+    """
     return misfit(operations, cell) <= METRIC_TOLERANCE

@@ -30,13 +30,13 @@ def read_cif(text: str, *, block: str | None = None, setting: str | None = None,
 
     Parameters
     ----------
-    text : str
+    text
         Of the file.
-    block : str, optional
+    block
         Name of the data block, where several hold a crystal.
-    setting : str, optional
+    setting
         Hermann-Mauguin or Hall symbol, over what the file says.
-    order : bool
+    order
         Whether a disordered crystal is replaced by an ordered one near it.
 
     Returns

@@ -27,8 +27,27 @@ _THIRDS: Final = tuple(k / 6 for k in (1, 2, 4, 5))
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One line of the atom-site loop: label, element, its mass where it is not the natural one, fractional
-    coordinates (3,), how coarsely these are rounded (3,), occupancy, the multiplicity that the file states."""
+    """One line of the atom-site loop.
+
+    Attributes
+    ----------
+    label
+        Of the site.
+    symbol
+        Chemical symbol.
+    mass
+        Where it is not the natural one.
+    fractional
+        (3,) coordinates.
+    rounding
+        (3,) how coarsely these are rounded.
+    occupancy
+        From 0 to 1.
+    multiplicity
+        That the file states.
+    type_text
+        Type symbol as it stands in the file.
+    """
 
     label: str
     symbol: str
@@ -42,7 +61,19 @@ class Row:
 
 @dataclass(eq=False)
 class Place:
-    """Equivalent points of the cell (n, 3) and what is on each of them: element and mass -> occupancy."""
+    """Equivalent points of the cell and what is on each of them.
+
+    Attributes
+    ----------
+    points
+        (n, 3) fractional.
+    content
+        Element and mass -> occupancy.
+    labels
+        Of the rows that are there.
+    texts
+        Their type symbols.
+    """
 
     points: NDArray[np.float64]
     content: dict[tuple[str, float | None], float] = field(default_factory=dict)
@@ -51,11 +82,12 @@ class Place:
 
     @property
     def total(self) -> float:
+        """Sum of the occupancies."""
         return sum(self.content.values())
 
     @property
     def is_whole(self) -> bool:
-        """One kind of atom on every point."""
+        """Whether one kind of atom is always there."""
         return len(self.content) == 1 and FULL <= self.total <= 2.0 - FULL
 
     def __str__(self) -> str:
@@ -65,14 +97,27 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Expanded:
-    """Every place of the cell; counts: images of each row, before rows on one place were put together."""
+    """Every place of the cell.
+
+    Attributes
+    ----------
+    places
+        What is where.
+    counts
+        Images of each row, before rows on one place were put together.
+    """
 
     places: list[Place]
     counts: list[int]
-    merged_rows: int = 0
 
     def composition(self) -> dict[str, float]:
-        """Atoms in the cell by element."""
+        """Count the atoms in the cell.
+
+        Returns
+        -------
+        dict
+            By element.
+        """
         found: dict[str, float] = {}
         for place in self.places:
             for (symbol, _), occupancy in place.content.items():
@@ -81,12 +126,25 @@ class Expanded:
 
     @property
     def n_points(self) -> int:
+        """Points of the cell that are occupied."""
         return sum(len(p.points) for p in self.places)
 
 
 def rounded(text: str, value: float) -> tuple[float, float]:
-    """A coordinate with thirds and sixths made exact where the digits mean them (0.333, 0.6667), and by how much its
-    digits may be off."""
+    """Make thirds and sixths of a coordinate exact where the digits mean them (0.333, 0.6667).
+
+    Parameters
+    ----------
+    text
+        As in the file.
+    value
+        Its number.
+
+    Returns
+    -------
+    tuple of float
+        The coordinate, and by how much its digits may be off.
+    """
     digits = text.split("(")[0].partition(".")[2]
     if "/" in text or not digits.isdigit():
         return value, 1e-6 if "/" in text else 0.0
@@ -100,9 +158,26 @@ def rounded(text: str, value: float) -> tuple[float, float]:
 
 
 def expand(rows: Sequence[Row], operations: Operations, cell: NDArray[np.float64]) -> Expanded:
-    """All images of the rows in the cell (3, 3); rows of one place are put together.
+    """All images of rows in the cell; rows of one place are put together.
 
-    Raises StructureError where there are more than the settings allow.
+    Parameters
+    ----------
+    rows
+        Of the atom-site loop.
+    operations
+        Of the space group.
+    cell
+        (3, 3) angstrom.
+
+    Returns
+    -------
+    Expanded
+        Every place.
+
+    Raises
+    ------
+    StructureError
+        More than the settings allow.
     """
     limit = settings().max_atoms
     if len(rows) > limit:
@@ -134,7 +209,7 @@ def expand(rows: Sequence[Row], operations: Operations, cell: NDArray[np.float64
 
 
 def merge_tolerance(row: Row, cell: NDArray[np.float64]) -> float:
-    """How far images of a row may be apart and still be one atom, angstrom."""
+    """How far, in angstrom, images of a row may be apart and still be one atom."""
     lengths = np.linalg.norm(cell, axis=1)
     return float(np.clip(3.5 * (row.rounding * lengths).max(), MERGE_A, MAX_MERGE_A))
 
@@ -142,7 +217,24 @@ def merge_tolerance(row: Row, cell: NDArray[np.float64]) -> float:
 def orbit(
     fractional: NDArray[np.float64], operations: Operations, cell: NDArray[np.float64], tolerance: float
 ) -> NDArray[np.float64]:
-    """The different images (n, 3) of a point, which is moved onto its special position first where it is near one."""
+    """The different images of a point, which is moved onto its special position first where it is near one.
+
+    Parameters
+    ----------
+    fractional
+        (3,).
+    operations
+        Of the space group.
+    cell
+        (3, 3) angstrom.
+    tolerance
+        Distance within which images are one, angstrom.
+
+    Returns
+    -------
+    ndarray
+        (n, 3) fractional.
+    """
     point = fractional
     for _ in range(4):
         difference = operations.rotations @ point + operations.translations - point
@@ -160,9 +252,21 @@ def orbit(
 
 
 def unsplit(places: Sequence[Place], cell: NDArray[np.float64]) -> list[Place]:
-    """The places, where images of one site come closer than atoms can with the occupancy that leaves one of them.
+    """Leave one image of sites that are one atom split over several points; some files do not say so.
 
-    Such a site is one atom that is split over several points; some files do not say so.
+    Such images come closer than atoms can.
+
+    Parameters
+    ----------
+    places
+        Of the cell.
+    cell
+        (3, 3) angstrom.
+
+    Returns
+    -------
+    list of Place
+        With the occupancy that leaves one of them.
     """
     found = []
     for place in places:
@@ -179,7 +283,22 @@ def unsplit(places: Sequence[Place], cell: NDArray[np.float64]) -> list[Place]:
 def primitive(
     places: Sequence[Place], operations: Operations, cell: NDArray[np.float64]
 ) -> tuple[list[Place], NDArray[np.float64]]:
-    """The places in a primitive cell of a centred lattice, and that cell; the given ones where there is no centring."""
+    """The places in a primitive cell of a centred lattice.
+
+    Parameters
+    ----------
+    places
+        Of the given cell.
+    operations
+        Of the space group.
+    cell
+        (3, 3) angstrom.
+
+    Returns
+    -------
+    tuple
+        Places and cell; the given ones where there is no centring.
+    """
     pure = operations.translations[(operations.rotations == np.eye(3, dtype=np.int64)).all(axis=(1, 2))]
     corners = np.array(list(product((0, 1), repeat=3)))
     vectors = np.concatenate([np.eye(3), *(t - corners for t in pure if np.abs(t).max() > 1e-6)])
@@ -251,7 +370,7 @@ def _join(place: Place, row: Row, cell: NDArray[np.float64], tolerance: float) -
 
 
 def described(places: Sequence[Place]) -> str:
-    """What is disordered, in half a sentence: the content of up to three places."""
+    """Say in half a sentence what is disordered: the content of up to three places."""
     mixed = [p for p in places if not p.is_whole]
     parts = [f"{printable(p.labels[0], 20)}: {printable(str(p), 60)}" for p in mixed[:3]]
     return "; ".join(parts) + ("; ..." if len(mixed) > 3 else "")

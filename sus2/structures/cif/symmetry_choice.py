@@ -48,7 +48,7 @@ _CODES = ("_space_group_it_coordinate_system_code", "_symmetry_cell_setting_code
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What one entry of the file may mean; what: as a sentence names it; is_open: a convention does not choose."""
+    """What one entry of the file may mean, with `is_open` where a convention does not choose."""
 
     what: str
     options: list[Operations]
@@ -57,12 +57,13 @@ class Source:
 
     @property
     def is_definite(self) -> bool:
+        """Whether it spells the operations out."""
         return self.what.startswith(("the list", "the Hall"))
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One way to read the file."""
+    """One way to read the file: operations, all their images, and how these agree with what the file states."""
 
     operations: Operations
     expanded: Expanded
@@ -79,7 +80,31 @@ class Chosen:
 
 
 def choose(block: Block, rows: Sequence[Row], cell: NDArray[np.float64], stated: Stated, setting: str | None) -> Chosen:
-    """The operations that a block means; raises StructureError where it contradicts itself or leaves them open."""
+    """Choose the operations that a block means.
+
+    Parameters
+    ----------
+    block
+        The block.
+    rows
+        Of its atom-site loop.
+    cell
+        (3, 3) angstrom.
+    stated
+        What it says of its content.
+    setting
+        Hall symbol that the user asks for.
+
+    Returns
+    -------
+    Chosen
+        The operations and all their images.
+
+    Raises
+    ------
+    StructureError
+        The block contradicts itself or leaves them open.
+    """
     notices: list[str] = []
     sources = [_asked_for(setting)] if setting else _sources(block, notices)
 

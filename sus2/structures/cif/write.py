@@ -25,11 +25,11 @@ def write_cif(atoms: Atoms, *, symprec: float, symmetric: bool = True) -> str:
 
     Parameters
     ----------
-    atoms : Atoms
+    atoms
         A checked crystal.
-    symprec : float
+    symprec
         Tolerance of the symmetry search, angstrom.
-    symmetric : bool
+    symmetric
         The standard conventional cell with ideal coordinates, one line for each Wyckoff site; otherwise the given
         cell with all its atoms in P 1.
 
@@ -95,8 +95,10 @@ def _masses(atoms: Atoms) -> list[str | None]:
 
 
 def _standard(atoms: Atoms, symprec: float) -> tuple[Cell, groups.Setting, list[str], list[int], list[int]] | None:
-    """Standard cell, setting, Wyckoff letters, multiplicities and the first atom of each site; None where spglib's
-    answer does not give the crystal back."""
+    """Standard cell, setting, Wyckoff letters, multiplicities and the first atom of each site.
+
+    None where spglib's answer does not give the crystal back.
+    """
     if any(_masses(atoms)):
         return None
     found = standard_cell(right_handed(atoms)[0], symprec, primitive=False)

@@ -31,17 +31,55 @@ _MASS_FITS = 0.15
 
 
 def is_espresso_input(text: str) -> bool:
-    """Whether there is a namelist &system and a card ATOMIC_POSITIONS."""
+    """Whether there is a namelist &system and a card ATOMIC_POSITIONS.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where there is.
+    """
     return bool(_SYSTEM.search(text) and _POSITIONS.search(text))
 
 
 def is_espresso_output(text: str) -> bool:
-    """Whether pw.x wrote it."""
+    """Whether pw.x wrote it.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where it did.
+    """
     return "Program PWSCF" in text and "number of atoms/cell" in text
 
 
 def read_espresso_input(text: str) -> Atoms:
-    """The crystal of a pw.x input. Raises StructureError."""
+    """The crystal of a pw.x input.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    """
     from ase.io.espresso import get_atomic_positions, get_cell_parameters, read_fortran_namelist
 
     plain = _CARDS.sub(lambda m: m.group(1).upper(), _COMMENT.sub("", text))
@@ -129,10 +167,28 @@ def _masses(cards: list[str]) -> dict[str, float]:
 
 
 def bravais(ibrav: int, system: dict[str, Any]) -> NDArray[np.float64]:
-    """The lattice vectors of a Bravais lattice index, angstrom (3, 3), as in the description of pw.x's input.
+    """The lattice vectors of a Bravais lattice index, as in the description of pw.x's input.
 
-    system: the namelist, with celldm(1) to celldm(6), or A, B, C, cosAB, cosAC, cosBC (in small letters here).
-    Raises StructureError for an index that does not exist, and KeyError or ValueError for parameters that are missing.
+    Parameters
+    ----------
+    ibrav
+        The index.
+    system
+        The namelist, with celldm(1) to celldm(6), or A, B, C, cosAB, cosAC, cosBC (in small letters here).
+
+    Returns
+    -------
+    ndarray
+        (3, 3) angstrom.
+
+    Raises
+    ------
+    StructureError
+        An index that does not exist.
+    KeyError
+        A parameter is missing.
+    ValueError
+        A parameter is no number.
     """
     if "celldm(1)" in system:
         a = float(system["celldm(1)"]) * BOHR_TO_A
@@ -188,7 +244,23 @@ def bravais(ibrav: int, system: dict[str, Any]) -> NDArray[np.float64]:
 
 
 def read_espresso_output(text: str) -> Atoms:
-    """The last structure of a pw.x output. Raises StructureError."""
+    """The last structure of a pw.x output.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    """
     from ase.io.espresso import read_espresso_out
 
     try:

@@ -27,7 +27,18 @@ _DEPTH: Final = 6
 
 
 def is_json(text: str) -> bool:
-    """Whether the text is valid JSON, which is only tried where it begins so."""
+    """Whether the text is valid JSON, which is only tried where it begins so.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where it is.
+    """
     if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
@@ -42,9 +53,9 @@ def read_json(text: str, *, order: bool = False) -> Atoms:
 
     Parameters
     ----------
-    text : str
+    text
         Of the file.
-    order : bool
+    order
         Whether a disordered crystal is replaced by an ordered one near it.
 
     Returns

@@ -23,12 +23,39 @@ _SQRT = re.compile(r"(-?)sqrt\((\d+\.?\d*)\)$")
 
 
 def is_castep(text: str) -> bool:
-    """Whether there is a block lattice_cart or lattice_abc."""
+    """Whether there is a block lattice_cart or lattice_abc.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where there is.
+    """
     return _CELL_BLOCK.search(text) is not None
 
 
 def read_castep(text: str) -> Atoms:
-    """The crystal of a CASTEP .cell file. Raises StructureError."""
+    """The crystal of a CASTEP .cell file.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    """
     plain = re.sub(r"[!#;][^\n]*", "", text)
     blocks = {name.lower(): body for name, body in _BLOCK.findall(plain)}
     try:
@@ -89,13 +116,40 @@ def _value(word: str) -> float:
 
 
 def is_abinit(text: str) -> bool:
-    """Whether the keywords natom, typat and znucl are there, and positions."""
+    """Whether the keywords natom, typat and znucl are there, and positions.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where they are.
+    """
     words = set(re.findall(r"[a-z]+", text.lower()))
     return words.issuperset(_ABINIT) and bool(words & {"xred", "xcart", "xangst"})
 
 
 def read_abinit(text: str) -> Atoms:
-    """The crystal of an ABINIT input (its first data set). Raises StructureError."""
+    """The crystal of an ABINIT input (its first data set).
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    """
     words = re.sub(r"[#!][^\n]*", "", text).lower().replace(",", " ").replace("=", " ").split()
     try:
         count = int(_after(words, "natom", 1)[0])

@@ -19,12 +19,39 @@ MAX_LINES = 20_000
 
 
 def is_phonopy(text: str) -> bool:
-    """Whether a cell begins at the margin."""
+    """Whether a cell begins at the margin.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where one does.
+    """
     return _CELL.search(text) is not None and "lattice:" in text
 
 
 def read_phonopy(text: str) -> Atoms:
-    """The unit cell of a phonopy.yaml or phonopy_disp.yaml. Raises StructureError."""
+    """The unit cell of a phonopy.yaml or phonopy_disp.yaml.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    """
     found = {m.group(1): m.end() for m in reversed(list(_CELL.finditer(text)))}
     name = next(c for c in _CELLS if c in found)
     body = []

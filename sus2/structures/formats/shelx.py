@@ -36,12 +36,43 @@ _INSTRUCTIONS: Final = frozenset(
 
 
 def is_shelx(text: str) -> bool:
-    """Whether there is a line CELL with seven numbers and one SFAC."""
+    """Whether there is a line CELL with seven numbers and one SFAC.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where there is.
+    """
     return _CELL.search(text) is not None and _SFAC.search(text) is not None
 
 
 def read_shelx(text: str, *, order: bool = False) -> Atoms:
-    """The crystal of a SHELX file. Raises StructureError, OpenChoiceError where it is disordered."""
+    """The crystal of a SHELX file.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+    order
+        Whether disorder is to be ordered.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    OpenChoiceError
+        It is disordered.
+    """
     joined = re.sub(r"=[^\S\n]*\n", " ", text)
     cell: np.ndarray | None = None
     latt, symm, elements = 1, ["x,y,z"], list[str]()
@@ -148,7 +179,18 @@ def _crystal(rows: list[Row], operations: Operations, cell: np.ndarray, order: b
 
 
 def is_cssr(text: str) -> bool:
-    """Whether line 1 holds three lengths at its end, and line 2 three angles and SPGR."""
+    """Whether line 1 holds three lengths at its end, and line 2 three angles and SPGR.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where they do.
+    """
     lines = text[:2000].splitlines()
     if len(lines) < 4 or "SPGR" not in lines[1].upper():
         return False
@@ -156,7 +198,25 @@ def is_cssr(text: str) -> bool:
 
 
 def read_cssr(text: str, *, order: bool = False) -> Atoms:
-    """The crystal of a .cssr file, as zeolite databases, Zeo++ and pymatgen write it. Raises StructureError."""
+    """The crystal of a .cssr file, as zeolite databases, Zeo++ and pymatgen write it.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+    order
+        Whether disorder is to be ordered.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    """
     lines = text.splitlines()
     try:
         lengths = [float(w) for w in lines[0].split()[-3:]]

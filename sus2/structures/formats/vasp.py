@@ -17,7 +17,18 @@ _CONFIGURATION = re.compile(r"^\s*Direct\s+configuration\s*=", re.IGNORECASE)
 
 
 def is_poscar(text: str) -> bool:
-    """Whether lines 2 to 5 are a scale and three vectors; the first line may be anything."""
+    """Whether lines 2 to 5 are a scale and three vectors; the first line may be anything.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where they are.
+    """
     lines = text[:4000].splitlines()
     if len(lines) < 5:
         return False
@@ -34,7 +45,7 @@ def read_poscar(text: str) -> Atoms:
 
     Parameters
     ----------
-    text : str
+    text
         Of the file.
 
     Returns
@@ -171,7 +182,23 @@ def _symbol_behind(row: list[str]) -> str:
 
 
 def read_vasprun(text: str) -> Atoms:
-    """The last structure of a vasprun.xml, by ASE. Raises StructureError."""
+    """The last structure of a vasprun.xml, by ASE.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    Atoms
+        Periodic, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        The file is damaged.
+    """
     if re.search(r"<!\s*(DOCTYPE|ENTITY)", text, re.IGNORECASE):
         raise StructureError("The XML file declares entities, which are not read; remove them.")
     from ase.io.vasp import read_vasp_xml
@@ -191,7 +218,18 @@ def read_vasprun(text: str) -> Atoms:
 
 
 def is_outcar(text: str) -> bool:
-    """Whether VASP wrote it as its log: a version on the first line, then elements and their numbers."""
+    """Whether VASP wrote it as its log: a version on the first line, then elements and their numbers.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where it did.
+    """
     return bool(re.match(r"\s*vasp\.\d", text)) and "VRHFIN" in text and "ions per type" in text
 
 
@@ -200,7 +238,7 @@ def read_outcar(text: str) -> Atoms:
 
     Parameters
     ----------
-    text : str
+    text
         Of the file.
 
     Returns

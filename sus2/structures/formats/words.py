@@ -26,14 +26,38 @@ UNUSUAL_MASS: Final = 0.05
 
 
 def is_number(word: str) -> bool:
-    """Whether a word is a decimal number, with Fortran's exponents too."""
+    """Whether a word is a decimal number, with Fortran's exponents too.
+
+    Parameters
+    ----------
+    word
+        The word.
+
+    Returns
+    -------
+    bool
+        True where it is.
+    """
     return _NUMBER.match(word) is not None
 
 
 def element(word: str) -> tuple[int, float | None]:
-    """Atomic number of 'Si', 'Na+', 'O2-', 'SI', 'D' or '14', and the mass of an isotope.
+    """Read an element: 'Si', 'Na+', 'O2-', 'SI', 'D' or '14'.
 
-    Raises StructureError, quoting what is no element.
+    Parameters
+    ----------
+    word
+        The word.
+
+    Returns
+    -------
+    tuple
+        Atomic number, and the mass of an isotope.
+
+    Raises
+    ------
+    StructureError
+        What is no element, quoted.
     """
     if word.isascii() and word.isdecimal() and len(word) < 4 and 1 <= int(word) < len(chemical_symbols):
         return int(word), None
@@ -48,7 +72,25 @@ def element(word: str) -> tuple[int, float | None]:
 
 
 def floats(words: Sequence[str], line: int) -> list[float]:
-    """Finite numbers; raises StructureError that names the line."""
+    """Read finite numbers.
+
+    Parameters
+    ----------
+    words
+        The words.
+    line
+        Number of their line.
+
+    Returns
+    -------
+    list of float
+        As many.
+
+    Raises
+    ------
+    StructureError
+        One is none; the sentence names the line.
+    """
     values = []
     for word in words:
         try:
@@ -63,7 +105,25 @@ def floats(words: Sequence[str], line: int) -> list[float]:
 
 
 def triple(words: Sequence[str], line: int) -> list[float]:
-    """The first three of the words as numbers; raises StructureError that names the line."""
+    """Read the first three of some words as numbers.
+
+    Parameters
+    ----------
+    words
+        The words.
+    line
+        Number of their line.
+
+    Returns
+    -------
+    list of float
+        Three.
+
+    Raises
+    ------
+    StructureError
+        One is none; the sentence names the line.
+    """
     values = floats(words[:3], line)
     if len(values) != 3:
         raise StructureError(f"Line {line} has fewer than three numbers.")
@@ -71,7 +131,27 @@ def triple(words: Sequence[str], line: int) -> list[float]:
 
 
 def with_masses(atoms: Atoms, masses: Sequence[float | None], notices: Sequence[str] = ()) -> Atoms:
-    """The atoms with masses (None: the natural ones) and notices of those that are unusual."""
+    """Set masses and add notices of those that are unusual.
+
+    Parameters
+    ----------
+    atoms
+        The crystal, changed in place.
+    masses
+        Of the atoms (None: the natural ones).
+    notices
+        What is said already.
+
+    Returns
+    -------
+    Atoms
+        The same, with info["notices"].
+
+    Raises
+    ------
+    StructureError
+        A mass that is not a positive number.
+    """
     said = list(notices)
     natural = atomic_masses[atoms.numbers]
     given = np.array([n if m is None else m for n, m in zip(natural, masses, strict=True)], dtype=float)
@@ -93,6 +173,19 @@ def with_masses(atoms: Atoms, masses: Sequence[float | None], notices: Sequence[
 
 
 def malformed(what: str, error: Exception) -> StructureError:
-    """The refusal of a damaged file."""
+    """The refusal of a damaged file.
+
+    Parameters
+    ----------
+    what
+        What it should be.
+    error
+        What a reader ended in.
+
+    Returns
+    -------
+    StructureError
+        To be raised.
+    """
     why = printable(error, 80).rstrip(".") or type(error).__name__
     return StructureError(f"The {what} cannot be read ({why}); it may be cut off.")

@@ -20,7 +20,18 @@ _LATTICES: Final = ("lattice", "cell")
 
 
 def is_xyz(text: str) -> bool:
-    """Whether line 1 is a number of atoms."""
+    """Whether line 1 is a number of atoms.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+
+    Returns
+    -------
+    bool
+        True where it is.
+    """
     first = text[:200].splitlines()[:1]
     return bool(first) and first[0].strip().isdecimal()
 
@@ -30,7 +41,7 @@ def read_xyz(text: str) -> Atoms:
 
     Parameters
     ----------
-    text : str
+    text
         Of the file.
 
     Returns

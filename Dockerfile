@@ -20,7 +20,7 @@ WORKDIR /home/sus2
 ENV SUS2_CACHE=/cache OMP_NUM_THREADS=1 SUS2_BASE_PATH=""
 VOLUME /cache
 EXPOSE 8501
-HEALTHCHECK --start-period=60s CMD ["python", "-c", \
-    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:8501/' + os.environ['SUS2_BASE_PATH'] + '/_stcore/health', timeout=5)"]
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import os, urllib.request as u; path = os.environ['SUS2_BASE_PATH'].strip('/'); \
+    u.urlopen('http://127.0.0.1:8501/' + (path + '/' if path else '') + '_stcore/health', timeout=5)"]
 # All addresses of the container: -p 127.0.0.1:8501:8501 lets only the proxy on this computer reach it.
 CMD ["sh", "-c", "exec /opt/sus2/bin/sus2 app --address 0.0.0.0 --port 8501 --base-path \"$SUS2_BASE_PATH\""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 # Before numpy: the matrices here are small, and BLAS threads that wait for a busy core make relaxations many times
@@ -42,12 +43,14 @@ PROPERTIES, POTENTIALS, TRAINING, PROGRAM = "Properties of crystals", "Potential
 
 for entry in catalogue().values():
     app.command(entry.name, rich_help_panel=PROPERTIES)(command_of(entry))
-for function in (report, compare, screen):
-    app.command(rich_help_panel=PROPERTIES)(function)
-for function in (check, export):
-    app.command(rich_help_panel=POTENTIALS)(function)
-for function in (specialise, fit, train, transfer, ablate, limits):
-    app.command(rich_help_panel=TRAINING)(function)
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    PROPERTIES: (report, compare, screen),
+    POTENTIALS: (check, export),
+    TRAINING: (specialise, fit, train, transfer, ablate, limits),
+}
+for panel, functions in COMMANDS.items():
+    for function in functions:
+        app.command(rich_help_panel=panel)(function)
 app.add_typer(data_app, name="data", rich_help_panel=TRAINING)
 app.command("app", rich_help_panel=PROGRAM)(run_app)
 app.command("settings", rich_help_panel=PROGRAM)(show_settings)

@@ -183,7 +183,7 @@ def expand(rows: Sequence[Row], operations: Operations, cell: NDArray[np.float64
     if len(rows) > limit:
         raise StructureError(f"The structure has {len(rows):,} atoms; at most {limit:,} are allowed here.")
     places: list[Place] = []
-    counts, merged, total = [], 0, 0
+    counts, total = [], 0
     everything = np.empty((0, 3))
     owner = np.empty(0, dtype=int)
     for row in rows:
@@ -193,7 +193,6 @@ def expand(rows: Sequence[Row], operations: Operations, cell: NDArray[np.float64
         there = _first_near(points[0], everything, cell, tolerance)
         if there is not None and len(places[owner[there]].points) == len(points):
             _join(places[owner[there]], row, cell, tolerance)
-            merged += 1
             continue
         place = Place(points, {(row.symbol, row.mass): row.occupancy}, [row.label], [row.type_text])
         places.append(place)
@@ -205,7 +204,7 @@ def expand(rows: Sequence[Row], operations: Operations, cell: NDArray[np.float64
             )
         everything = np.concatenate([everything, points])
         owner = np.concatenate([owner, np.full(len(points), len(places) - 1)])
-    return Expanded(places, counts, merged)
+    return Expanded(places, counts)
 
 
 def merge_tolerance(row: Row, cell: NDArray[np.float64]) -> float:

@@ -205,11 +205,7 @@ def make_set(
     flag: str | Sequence[str] = "",
     volume_ratio: FloatArray | None = None,
 ) -> TrainingSet:
-    """A set from ASE structures and their labels (units as in :class:`TrainingSet`).
-
-    Raises:
-        DataError: a force array has another shape than the positions of its structure.
-    """
+    """A set from ASE structures and their labels, units as in TrainingSet; DataError for forces of another shape."""
     count = len(structures)
     for i, (atoms, forces) in enumerate(zip(structures, forces_ev_per_a, strict=True)):
         if np.shape(forces) != (len(atoms), 3):
@@ -375,12 +371,7 @@ def _unit_guess(ratio: float, size: int) -> str:
 
 
 def checked(data: TrainingSet, on_bad: OnBad = "refuse", source: str = "The training set") -> TrainingSet:
-    """The set itself when all labels are good; otherwise refuse it or leave the bad structures out.
-
-    Raises:
-        DataError: ``on_bad="refuse"`` and a label is bad (the message names the first five indices), or
-            nothing is left.
-    """
+    """The set itself when all labels are good; else refuse it (DataError names the first five) or leave the bad out."""
     bad = bad_labels(data)
     if not bad:
         return data

@@ -46,7 +46,20 @@ _TWO_ANIONS = ("half-Heusler", "NaFeO2")
 
 
 def decorations(seed: int = 0, per_family: tuple[int, int, int] = (2400, 2800, 2800)) -> list[Recipe]:
-    """Random prototype and elements: so many for metals, tetrahedral and ionic crystals, without repetition."""
+    """Choose random prototypes and elements, without repetition.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+    per_family
+        How many for metals, tetrahedral and ionic crystals each.
+
+    Returns
+    -------
+    list of Recipe
+        Prototype and elements of each crystal.
+    """
     rng = np.random.default_rng([seed, 5])
     metals, tetrahedral, ionic = per_family
     found = [_alloy(rng) for _ in range(metals)]

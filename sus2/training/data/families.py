@@ -78,7 +78,17 @@ IONIC = CATIONS + _HALIDES + _CHALCOGENS
 
 @dataclass(frozen=True)
 class Family:
-    """A family of potentials: its letter, name and elements."""
+    """A family of potentials.
+
+    Attributes
+    ----------
+    letter
+        That stands for it.
+    name
+        Of the family.
+    elements
+        Chemical symbols.
+    """
 
     letter: str
     name: str
@@ -94,10 +104,20 @@ FAMILIES: dict[str, Family] = {
 
 
 def families_of(symbols: Iterable[str]) -> str:
-    """Letters of the families that a structure with these elements serves, such as 'ad'.
+    """Families that a structure serves.
 
-    An ionic structure has a cation and an anion, or is one of the cations' elemental solids; elemental C, N
-    and O are left out of the tetrahedral family.
+    An ionic structure has a cation and an anion, or is one of the cations' elemental solids; elemental C, N and
+    O are left out of the tetrahedral family.
+
+    Parameters
+    ----------
+    symbols
+        Its elements.
+
+    Returns
+    -------
+    str
+        Letters, such as 'ad'.
     """
     found = frozenset(symbols)
     letters = ""
@@ -115,7 +135,19 @@ def families_of(symbols: Iterable[str]) -> str:
 
 
 def teacher_flag(symbols: Iterable[str]) -> str:
-    """'weak' for the elemental solids that the teachers get wrong, 'magnetic' with Cr, Mn, Fe, Co, Ni, else ''."""
+    """Flag what the teachers get wrong.
+
+    Parameters
+    ----------
+    symbols
+        Elements of a structure.
+
+    Returns
+    -------
+    str
+        'weak' for the elemental solids that the teachers get wrong, 'magnetic' with Cr, Mn, Fe, Co, Ni,
+        else ''.
+    """
     found = frozenset(symbols)
     if len(found) == 1 and found <= WEAK_ELEMENTAL:
         return "weak"
@@ -127,7 +159,18 @@ _ELEMENTAL = ("fcc", "bcc", "hcp", "diamond", "sc", "beta-Sn", "dhcp", "A7", "si
 
 
 def recipes(seed: int = 0) -> list[Recipe]:
-    """Prototype and elements of every crystal that the generator builds, without repetition."""
+    """Choose every crystal that the generator builds, without repetition.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    list of Recipe
+        Prototype and elements of each crystal.
+    """
     rng = np.random.default_rng(seed)
     found = _elements() + _metals(rng) + _tetrahedral() + _ionic(rng) + _universal(rng)
     return list(dict.fromkeys(found))

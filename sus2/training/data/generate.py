@@ -24,7 +24,17 @@ LOWEST_WALL_VOLUME = 0.62
 
 @dataclass(frozen=True)
 class Base:
-    """A crystal to perturb: its name, structure, and how many structures to make of it."""
+    """A crystal to perturb.
+
+    Attributes
+    ----------
+    name
+        Of the crystal.
+    atoms
+        Its structure.
+    count
+        How many structures to make of it.
+    """
 
     name: str
     atoms: Atoms
@@ -33,7 +43,19 @@ class Base:
 
 @dataclass(frozen=True)
 class Made:
-    """A structure made from a base: how (``kind``), from what, and its volume over the base's."""
+    """A structure made from a base.
+
+    Attributes
+    ----------
+    atoms
+        The structure.
+    kind
+        How it was made.
+    base
+        From what.
+    volume_ratio
+        Its volume over the base's.
+    """
 
     atoms: Atoms
     kind: str
@@ -44,7 +66,17 @@ class Made:
 def base_crystals(seed: int = 0, largest: int = 20) -> list[Base]:
     """Prototypes of all families, the binary crystals of the shared data, and the elements' ground states.
 
-    Crystals of more than ``largest`` atoms, or of elements outside the universal family, are left out.
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+    largest
+        Crystals of more atoms, or of elements outside the universal family, are left out.
+
+    Returns
+    -------
+    list of Base
+        To be perturbed.
     """
     found = [Base(f"{name}:{'-'.join(elements)}", build(name, elements), 0) for name, elements in recipes(seed)]
     found += [Base(name, atoms, 0) for name, atoms, _, _ in binary_crystals()]
@@ -60,7 +92,18 @@ def base_crystals(seed: int = 0, largest: int = 20) -> list[Base]:
 
 
 def decorated_crystals(seed: int = 0) -> list[Base]:
-    """Prototypes decorated at random (sus2.training.data.decorations), four structures of each."""
+    """Prototypes decorated at random (sus2.training.data.decorations), four structures of each.
+
+    Parameters
+    ----------
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    list of Base
+        To be perturbed.
+    """
     return [Base(f"{name}:{'-'.join(elements)}", build(name, elements), 4) for name, elements in decorations(seed)]
 
 
@@ -84,7 +127,20 @@ def _how_many(base: Base) -> int:
 
 
 def supercell(atoms: Atoms, target: int) -> Atoms:
-    """Repeat along the shortest vectors until the cell has about ``target`` atoms."""
+    """Repeat along the shortest vectors until the cell has enough atoms.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    target
+        Number of atoms that is aimed at.
+
+    Returns
+    -------
+    Atoms
+        A copy.
+    """
     repeats = np.ones(3, dtype=int)
     lengths = np.linalg.norm(atoms.cell[:], axis=1)
     while True:
@@ -97,7 +153,20 @@ def supercell(atoms: Atoms, target: int) -> Atoms:
 
 
 def perturbed(base: Base, rng: np.random.Generator) -> list[Made]:
-    """The structures made from a relaxed base: itself, then volumes, strains, rattles, displacements, walls."""
+    """The structures made from a relaxed base: itself, then volumes, strains, rattles, displacements, walls.
+
+    Parameters
+    ----------
+    base
+        The crystal.
+    rng
+        Random numbers.
+
+    Returns
+    -------
+    list of Made
+        As many as the base asks for.
+    """
     made = [Made(base.atoms.copy(), "relaxed", base.name, 1.0)]
     kinds = ("volume", "strain", "rattle", "rattle-volume", "displaced", "wall")
     shares = (0.17, 0.18, 0.29, 0.24, 0.08, 0.04)
@@ -162,7 +231,22 @@ def _direction(rng: np.random.Generator) -> FloatArray:
 
 
 def dimers(elements: Sequence[str], rng: np.random.Generator, per_pair: int = 1) -> list[Made]:
-    """Two atoms in an empty periodic box, 0.6 to 1.7 times the sum of covalent radii apart."""
+    """Two atoms in an empty periodic box, 0.6 to 1.7 times the sum of covalent radii apart.
+
+    Parameters
+    ----------
+    elements
+        Chemical symbols.
+    rng
+        Random numbers.
+    per_pair
+        Distances for each pair.
+
+    Returns
+    -------
+    list of Made
+        Of all pairs.
+    """
     made = []
     for k, x in enumerate(elements):
         for y in elements[k:]:
@@ -176,7 +260,18 @@ def dimers(elements: Sequence[str], rng: np.random.Generator, per_pair: int = 1)
 
 
 def free_atoms(elements: Sequence[str]) -> list[Made]:
-    """One atom in an empty periodic box, for each element."""
+    """One atom in an empty periodic box, for each element.
+
+    Parameters
+    ----------
+    elements
+        Chemical symbols.
+
+    Returns
+    -------
+    list of Made
+        In their order.
+    """
     box = np.diag([13.0, 13.5, 14.0])
     return [
         Made(Atoms([x], [[1.0, 1.0, 1.0]], cell=box, pbc=True), "atom", f"atom:{x}", float("nan")) for x in elements
@@ -184,7 +279,22 @@ def free_atoms(elements: Sequence[str]) -> list[Made]:
 
 
 def dynamics_starts(bases: Sequence[Base], rng: np.random.Generator, count: int) -> list[tuple[Made, float]]:
-    """Supercells of 8 to 16 atoms and a temperature each, from which short dynamics starts."""
+    """Supercells of 8 to 16 atoms from which short dynamics starts.
+
+    Parameters
+    ----------
+    bases
+        Crystals to choose from.
+    rng
+        Random numbers.
+    count
+        How many.
+
+    Returns
+    -------
+    list of tuple
+        A structure and a temperature (K) each.
+    """
     pool = [k for k, base in enumerate(bases) if len(base.atoms) <= 16 and base.count >= 6]
     chosen = rng.choice(pool, size=min(count, len(pool)), replace=False)
     starts = []
@@ -199,7 +309,18 @@ def dynamics_starts(bases: Sequence[Base], rng: np.random.Generator, count: int)
 
 
 def arrays_of(made: Sequence[Made]) -> dict[str, np.ndarray]:
-    """Plain arrays of structures, as the shards hold them (no labels)."""
+    """Structures as plain arrays, as the shards hold them (no labels).
+
+    Parameters
+    ----------
+    made
+        The structures.
+
+    Returns
+    -------
+    dict
+        Arrays by name.
+    """
     return {
         "numbers": np.concatenate([m.atoms.numbers for m in made]).astype(np.int16),
         "positions": np.concatenate([m.atoms.positions for m in made]),
@@ -215,5 +336,16 @@ def arrays_of(made: Sequence[Made]) -> dict[str, np.ndarray]:
 
 
 def masses_of(made: Sequence[Made]) -> FloatArray:
-    """Atomic masses (amu) of all atoms of the structures, one after the other."""
+    """Atomic masses of all atoms of some structures, one after the other.
+
+    Parameters
+    ----------
+    made
+        The structures.
+
+    Returns
+    -------
+    ndarray
+        (N,) amu.
+    """
     return np.concatenate([atomic_masses[m.atoms.numbers] for m in made])

@@ -29,8 +29,21 @@ _START_RATIO = 1.06
 
 @dataclass(frozen=True)
 class Prototype:
-    """A crystal type: ``lattice`` (3, 3) conventional vectors in units of a, ``primitive`` (3, 3) in terms of them,
-    ``sites`` (species slot, fractional coordinates in the conventional cell), its space group number."""
+    """A crystal type.
+
+    Attributes
+    ----------
+    name
+        Of the type.
+    lattice
+        (3, 3) conventional vectors in units of a.
+    primitive
+        (3, 3) primitive vectors in terms of them.
+    sites
+        Species slot and fractional coordinates in the conventional cell.
+    space_group
+        Its number.
+    """
 
     name: str
     lattice: Matrix
@@ -46,8 +59,20 @@ class Prototype:
     def build(self, elements: Sequence[str]) -> Atoms:
         """The primitive cell with one element for each slot, at a size guessed from covalent radii.
 
-        Raises:
-            StructureError: the number of elements is not the prototype's.
+        Parameters
+        ----------
+        elements
+            Chemical symbols.
+
+        Returns
+        -------
+        Atoms
+            Periodic.
+
+        Raises
+        ------
+        StructureError
+            The number of elements is not the prototype's.
         """
         if len(elements) != self.species:
             raise StructureError(f"The prototype {self.name} takes {self.species} elements, not {len(elements)}.")
@@ -62,7 +87,20 @@ class Prototype:
 
 
 def sized(atoms: Atoms, ratio: float) -> Atoms:
-    """A copy scaled so that the closest pair, in units of the sum of covalent radii, is ``ratio`` apart."""
+    """Scale a crystal to the distance of its closest pair.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    ratio
+        That distance, in units of the sum of covalent radii.
+
+    Returns
+    -------
+    Atoms
+        A copy.
+    """
     radii = covalent_radii[atoms.numbers]
     reach = 1.8 * float(np.cbrt(atoms.get_volume() / len(atoms)))
     found = neighbours(atoms, reach)
@@ -273,8 +311,22 @@ PROTOTYPES: dict[str, Prototype] = {prototype.name: prototype for prototype in _
 def build(name: str, elements: Sequence[str]) -> Atoms:
     """The crystal of a prototype, for example ``build("perovskite", ["Sr", "Ti", "O"])``.
 
-    Raises:
-        StructureError: no such prototype or element, or a wrong number of elements.
+    Parameters
+    ----------
+    name
+        Of the prototype.
+    elements
+        Chemical symbols.
+
+    Returns
+    -------
+    Atoms
+        Periodic.
+
+    Raises
+    ------
+    StructureError
+        No such prototype or element, or a wrong number of elements.
     """
     if name not in PROTOTYPES:
         raise StructureError(f"There is no prototype {name!r}; choose one of {', '.join(PROTOTYPES)}.")

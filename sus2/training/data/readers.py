@@ -85,14 +85,26 @@ def read_training_set(
 ) -> TrainingSet:
     """Read a labelled set from ``.extxyz``/``.xyz``, ``.json`` or ``.cfg`` (each also with ``.gz``).
 
-    Args:
-        path: the file; its format is taken from the name and checked by the reader.
-        elements: the element of each type number, needed by ``.cfg`` files alone.
-        on_bad: refuse a set with bad labels, or skip them (see :func:`sus2.training.data.dataset.bad_labels`).
-        name: name of the set; the file name without its suffixes by default.
+    Parameters
+    ----------
+    path
+        The file; its format is taken from the name and checked by the reader.
+    elements
+        The element of each type number, needed by ``.cfg`` files alone.
+    on_bad
+        Refuse a set with bad labels, or skip them (see sus2.training.data.dataset.bad_labels).
+    name
+        Of the set; the file name without its suffixes by default.
 
-    Raises:
-        DataError: the file is missing, malformed, or has bad labels; the message names the structure.
+    Returns
+    -------
+    TrainingSet
+        Labelled.
+
+    Raises
+    ------
+    DataError
+        The file is missing, malformed, or has bad labels; the message names the structure.
     """
     path = Path(path)
     text = _text(path)
@@ -285,13 +297,7 @@ def _pymatgen_entry(entry: dict[str, Any]) -> _Label:
 
 
 def read_cfg(text: str, elements: Sequence[str], *, name: str) -> TrainingSet:
-    """MLIP-2 ``.cfg``: ``PlusStress`` is -volume * stress in eV, order xx yy zz yz xz xy.
-
-    Args:
-        text: the file's content.
-        elements: the element of type 0, 1, 2, ...
-        name: name of the set.
-    """
+    """MLIP-2 ``.cfg``: ``PlusStress`` is -volume * stress in eV, order xx yy zz yz xz xy; elements by type number."""
     unknown = [symbol for symbol in elements if symbol not in atomic_numbers or symbol == "X"]
     if unknown:
         raise DataError(f"{unknown[0]!r} is not an element; give the symbols of the types of {name}.")

@@ -27,10 +27,22 @@ Functional = Literal["PBE", "r2SCAN"]
 
 
 def shared_root(root: str | Path | None = None) -> Path:
-    """The folder that holds ``data/`` and ``teachers/``: the argument, or the variable SUS2_SHARED.
+    """The folder that holds ``data/`` and ``teachers/``.
 
-    Raises:
-        DataError: neither is given, or the folder does not exist.
+    Parameters
+    ----------
+    root
+        The folder; by default that of the variable SUS2_SHARED.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DataError
+        Neither is given, or the folder does not exist.
     """
     chosen = root if root is not None else os.environ.get("SUS2_SHARED")
     if not chosen:
@@ -55,19 +67,58 @@ def mlearn_set(
     split: Literal["training", "test"] = "training",
     root: str | Path | None = None,
 ) -> TrainingSet:
-    """PBE set of one element (Zuo et al., J. Phys. Chem. A 124, 731 (2020)); Cu and Ni have tests only."""
+    """PBE set of one element (Zuo et al., J. Phys. Chem. A 124, 731 (2020)); Cu and Ni have tests only.
+
+    Parameters
+    ----------
+    element
+        Chemical symbol.
+    split
+        Part of the set.
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    TrainingSet
+        Labelled.
+    """
     path = shared_root(root) / "data" / "mlearn" / f"{element}_{split}.json.gz"
     return read_training_set(path, name=f"mlearn-{element}-{split}")
 
 
 def diamond_set(split: Literal["train", "valid"] = "train", root: str | Path | None = None) -> TrainingSet:
-    """Carbon cells of 64 atoms; the functional is not stated by their authors."""
+    """Carbon cells of 64 atoms; the functional is not stated by their authors.
+
+    Parameters
+    ----------
+    split
+        Part of the set.
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    TrainingSet
+        Labelled.
+    """
     path = shared_root(root) / "data" / "dft" / f"diamond_{split}.cfg"
     return read_training_set(path, ["C"], name=f"diamond-{split}")
 
 
 def nacl_set(root: str | Path | None = None) -> TrainingSet:
-    """NaCl at 300 K in PBE, 300 cells of 8 atoms (the file gives type 0 to Na, 1 to Cl)."""
+    """NaCl at 300 K in PBE, 300 cells of 8 atoms (the file gives type 0 to Na, 1 to Cl).
+
+    Parameters
+    ----------
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    TrainingSet
+        Labelled.
+    """
     return read_training_set(shared_root(root) / "data" / "dft" / "nacl_300K.cfg", ["Na", "Cl"], name="nacl-300K")
 
 
@@ -87,7 +138,16 @@ def acwf_set(root: str | Path | None = None) -> TrainingSet:
 
     VASP energies and stresses of Bosoni et al., Nat. Rev. Phys. 6, 45 (2024). Atoms sit on sites that the
     symmetry fixes, so forces are zero. The files' stress (eV/A^3) is positive in compression: it is negated.
-    ``base`` is the key of the all-electron reference, such as ``Si-X/Diamond`` or ``Mg-XO``.
+
+    Parameters
+    ----------
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    TrainingSet
+        ``base`` is the key of the all-electron reference, such as ``Si-X/Diamond`` or ``Mg-XO``.
     """
     folder = shared_root(root) / "data" / "acwf"
     structures = _load(folder / "structures.json.gz")
@@ -124,7 +184,18 @@ def acwf_set(root: str | Path | None = None) -> TrainingSet:
 
 
 def acwf_all_electron(root: str | Path | None = None) -> dict[str, tuple[float, float, float]]:
-    """All-electron average V0 (A^3/atom), B0 (eV/A^3), B0' of the ACWF crystals, by ``base`` of :func:`acwf_set`."""
+    """All-electron averages of the ACWF crystals.
+
+    Parameters
+    ----------
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    dict
+        V0 (A^3/atom), B0 (eV/A^3), B0' by ``base`` of acwf_set.
+    """
     folder = shared_root(root) / "data" / "acwf"
     table = {}
     for group in ("unaries", "oxides"):
@@ -136,7 +207,20 @@ def acwf_all_electron(root: str | Path | None = None) -> dict[str, tuple[float, 
 
 
 def matpes_elements(functional: Functional, root: str | Path | None = None) -> TrainingSet:
-    """The 89 MatPES elemental crystals in PBE or r2SCAN, the same structures in both."""
+    """The 89 MatPES elemental crystals, the same structures in both functionals.
+
+    Parameters
+    ----------
+    functional
+        "PBE" or "r2SCAN".
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    TrainingSet
+        Labelled.
+    """
     folder = shared_root(root) / "data" / "elements"
     table = _load(folder / f"MatPES-{functional}-Element-Refs.json.gz")
     entries = list(table.values())
@@ -155,7 +239,20 @@ def matpes_elements(functional: Functional, root: str | Path | None = None) -> T
 
 
 def matpes_free_atoms(functional: Functional, root: str | Path | None = None) -> dict[str, float]:
-    """Energy (eV) of the free atom of each element in PBE or r2SCAN."""
+    """Energies of free atoms.
+
+    Parameters
+    ----------
+    functional
+        "PBE" or "r2SCAN".
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    dict
+        eV by element.
+    """
     path = shared_root(root) / "data" / "elements" / "isolated_atomic_energies_PBE_SCAN_r2SCAN.csv"
     rows = [line.split(",") for line in path.read_text().splitlines() if line.strip()]
     column = rows[0].index(functional)
@@ -163,7 +260,18 @@ def matpes_free_atoms(functional: Functional, root: str | Path | None = None) ->
 
 
 def binary_crystals(root: str | Path | None = None) -> list[tuple[str, Atoms, float, float]]:
-    """The binary crystals of the Materials Project with their K_VRH and G_VRH (GPa), in PBE."""
+    """The binary crystals of the Materials Project with their moduli in PBE.
+
+    Parameters
+    ----------
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    list of tuple
+        Name, crystal, K_VRH and G_VRH (GPa).
+    """
     entries = _load(shared_root(root) / "data" / "mp_elasticity_binary.json.gz")
     return [
         (
@@ -177,12 +285,34 @@ def binary_crystals(root: str | Path | None = None) -> list[tuple[str, Atoms, fl
 
 
 def wbm_crystals(root: str | Path | None = None) -> list[tuple[str, Atoms]]:
-    """Name and PBE geometry of 822 crystals of WBM (Wang, Botti, Marques, npj Comput. Mater. 7, 12 (2021))."""
+    """822 crystals of WBM (Wang, Botti, Marques, npj Comput. Mater. 7, 12 (2021)).
+
+    Parameters
+    ----------
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    list of tuple
+        Name and PBE geometry.
+    """
     return _named_crystals("wbm", root)
 
 
 def alexandria_crystals(root: str | Path | None = None) -> list[tuple[str, Atoms]]:
-    """Name and PBE geometry of 1,170 binary crystals of Alexandria (Schmidt et al., Adv. Mater. 35, 2210788 (2023))."""
+    """1,170 binary crystals of Alexandria (Schmidt et al., Adv. Mater. 35, 2210788 (2023)).
+
+    Parameters
+    ----------
+    root
+        As in shared_root.
+
+    Returns
+    -------
+    list of tuple
+        Name and PBE geometry.
+    """
     return _named_crystals("alexandria_binary", root)
 
 

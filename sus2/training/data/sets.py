@@ -30,19 +30,47 @@ LARGEST_DIMER_FORCE = 100.0
 
 
 def cache_root() -> Path:
-    """Where built data live: the variable SUS2_CACHE, or ``~/.cache/sus2``."""
+    """Where built data live: the variable SUS2_CACHE, or ``~/.cache/sus2``.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
     return Path(os.environ.get("SUS2_CACHE") or Path.home() / ".cache" / "sus2")
 
 
 def set_folder(name: str) -> Path:
-    """The folder of a built set."""
+    """The folder of a built set.
+
+    Parameters
+    ----------
+    name
+        Of the set.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
     if not name or not all(c.isalnum() or c in "-_." for c in name) or name.startswith("."):
         raise DataError(f"{name!r} cannot name a set; use letters, digits, - and _.")
     return cache_root() / "sets" / name
 
 
 def finished_shards(name: str) -> list[str]:
-    """Numbers of the shards whose structures are labelled by all functionals of the set and checked."""
+    """Shards whose structures are labelled by all functionals of a set and checked.
+
+    Parameters
+    ----------
+    name
+        Of the set.
+
+    Returns
+    -------
+    list of str
+        Their numbers.
+    """
     folder = set_folder(name)
     functionals = manifest(name)["functionals"]
     numbers = sorted(path.stem.rsplit("-", 1)[1] for path in folder.glob("structures-*.npz"))
@@ -56,8 +84,20 @@ def finished_shards(name: str) -> list[str]:
 def manifest(name: str) -> dict[str, Any]:
     """The manifest of a set.
 
-    Raises:
-        DataError: there is no such set.
+    Parameters
+    ----------
+    name
+        Of the set.
+
+    Returns
+    -------
+    dict
+        Its content.
+
+    Raises
+    ------
+    DataError
+        There is no such set.
     """
     path = set_folder(name) / "manifest.json"
     if not path.exists():
@@ -76,20 +116,35 @@ def load_set(
 ) -> TrainingSet:
     """A distillation set, or a part of it, with the labels of one functional.
 
-    Args:
-        name: the set.
-        functional: one of the manifest's functionals.
-        families: letters of families (see :mod:`sus2.training.data.families`); structures of any of them.
-        split: "train", "val" or "test", by composition; a set that keeps more apart also has "type" (structure types
-            that are in no training structure) and "mp" (compositions of the Materials Project kept for moduli).
-        shards: read these alone, by number; empty: all that are labelled. Each holds a fair mixture.
-        drop: flags to leave out. "label": a force or energy outside the sane range in any functional, so the
-            same structures remain for all; "weak": made from a crystal that the teacher gets wrong, by
-            :func:`sus2.training.data.families.teacher_flag` or :mod:`sus2.training.teachers.reference_check`;
-            "magnetic": with Cr, Mn, Fe, Co or Ni.
+    Parameters
+    ----------
+    name
+        Of the set.
+    functional
+        One of the manifest's functionals.
+    families
+        Letters of families (see sus2.training.data.families); structures of any of them.
+    split
+        "train", "val" or "test", by composition; a set that keeps more apart also has "type" (structure
+        types that are in no training structure) and "mp" (compositions of the Materials Project kept for
+        moduli).
+    shards
+        Read these alone, by number; empty: all that are labelled. Each holds a fair mixture.
+    drop
+        Flags to leave out. "label": a force or energy outside the sane range in any functional, so the same
+        structures remain for all; "weak": made from a crystal that the teacher gets wrong, by
+        families.teacher_flag or sus2.training.teachers.reference_check; "magnetic": with Cr, Mn, Fe, Co or
+        Ni.
 
-    Raises:
-        DataError: no such set or functional, no labelled shard yet, or one of `shards` is not labelled.
+    Returns
+    -------
+    TrainingSet
+        Labelled.
+
+    Raises
+    ------
+    DataError
+        No such set or functional, no labelled shard yet, or one of `shards` is not labelled.
     """
     known = manifest(name)["functionals"]
     if functional not in known:
@@ -166,12 +221,27 @@ def _load_shard(
 def insane_labels(
     structures: dict[str, np.ndarray], energy: FloatArray, forces: FloatArray, stress: FloatArray
 ) -> np.ndarray:
-    """Which labels (S,) a teacher cannot mean.
+    """Which labels a teacher cannot mean.
 
-    A force beyond 25 eV/A (100 in a dimer labelled by Nequix); an energy more than 8 eV/atom above or 1 eV/atom below
-    that of the relaxed base;
-    a crystal below 0.85 of its volume under tension, or a wall below its base; a dimer that attracts below
-    0.8 of the covalent radii' sum or is bound by more than 14 eV.
+    A force beyond 25 eV/A (100 in a dimer labelled by Nequix); an energy more than 8 eV/atom above or 1 eV/atom
+    below that of the relaxed base; a crystal below 0.85 of its volume under tension, or a wall below its base;
+    a dimer that attracts below 0.8 of the covalent radii's sum or is bound by more than 14 eV.
+
+    Parameters
+    ----------
+    structures
+        S structures as arrays.
+    energy
+        (S,) eV.
+    forces
+        (N, 3) eV/A.
+    stress
+        (S, 6) eV/A^3.
+
+    Returns
+    -------
+    ndarray
+        (S,) whether it is one.
     """
     sizes = np.diff(structures["offsets"])
     system = np.repeat(np.arange(len(sizes)), sizes)
@@ -209,7 +279,35 @@ def _insane_dimers(structures: dict[str, np.ndarray], energy: FloatArray, forces
 
 @dataclass(frozen=True)
 class SetSummary:
-    """Counts of a set: shards done, structures, atoms; by kind, family, flag and split; its hash by functional."""
+    """What a built set holds.
+
+    Attributes
+    ----------
+    name
+        Of the set.
+    shards_done
+        Shards that are labelled.
+    shards
+        Shards of the plan.
+    structures
+        Number of them.
+    atoms
+        Number of them.
+    kinds
+        Structures by kind.
+    families
+        Structures by family.
+    flags
+        Structures by flag.
+    splits
+        Structures by split.
+    compositions
+        Number of them.
+    elements
+        Chemical symbols.
+    hashes
+        Of the set, by functional.
+    """
 
     name: str
     shards_done: int
@@ -226,7 +324,18 @@ class SetSummary:
 
 
 def summarize(name: str) -> SetSummary:
-    """Counts and hashes of what is labelled so far (nothing dropped)."""
+    """Count and hash what is labelled so far (nothing dropped).
+
+    Parameters
+    ----------
+    name
+        Of the set.
+
+    Returns
+    -------
+    SetSummary
+        Counts and hashes.
+    """
     known = manifest(name)
     sets = {f: load_set(name, f, drop=()) for f in known["functionals"]}
     data = next(iter(sets.values()))
@@ -253,6 +362,12 @@ def summarize(name: str) -> SetSummary:
 
 
 def remove_set(name: str) -> None:
-    """Delete a built set from the cache."""
+    """Delete a built set from the cache.
+
+    Parameters
+    ----------
+    name
+        Of the set.
+    """
     manifest(name)
     shutil.rmtree(set_folder(name))

@@ -25,11 +25,26 @@ CLOSE_KINDS: Final = ("dimer", "wall", "atom")
 
 
 def energies_above_hull(data: TrainingSet, phases: TrainingSet) -> dict[str, float]:
-    """Energy above the convex hull (eV/atom, 0 or more) of each base crystal of `data`.
+    """Energy above the convex hull of each base crystal of a set.
 
-    Each base counts with its structure of lowest energy, which is the relaxed one where that is in the set. The hull is
-    that of the bases of `phases`, whose energies must have the same zero; a crystal below it has 0. Raises DataError
-    where the hull lacks an element.
+    Each base counts with its structure of lowest energy, which is the relaxed one where that is in the set.
+
+    Parameters
+    ----------
+    data
+        The set.
+    phases
+        The hull is that of its bases, whose energies must have the same zero.
+
+    Returns
+    -------
+    dict
+        eV/atom by base; 0 for a crystal below the hull.
+
+    Raises
+    ------
+    DataError
+        The hull lacks an element.
     """
     known: dict[frozenset[str], list[PDEntry]] = defaultdict(list)
     for entry in _lowest(phases).values():
@@ -51,9 +66,23 @@ def energies_above_hull(data: TrainingSet, phases: TrainingSet) -> dict[str, flo
 
 
 def weighted_by_stability(data: TrainingSet, phases: TrainingSet, scale_ev_per_atom: float) -> TrainingSet:
-    """The set with weights times 1 / (1 + (E / scale)^2), E the energy of the base crystal above the hull of `phases`.
+    """Multiply weights by 1 / (1 + (E / scale)^2), E the energy of the base crystal above the hull.
 
     Dimers, walls and free atoms keep their weights.
+
+    Parameters
+    ----------
+    data
+        The set.
+    phases
+        Whose bases make the hull.
+    scale_ev_per_atom
+        At which a weight is halved.
+
+    Returns
+    -------
+    TrainingSet
+        With other weights.
     """
     above = energies_above_hull(data, phases)
     energy = np.array([above.get(base, 0.0) for base in data.base.tolist()])

@@ -220,7 +220,23 @@ class TrainConfig(_Strict):
 
 
 def read_config(path: str | Path) -> TrainConfig:
-    """Read a YAML configuration; raises DataError with one sentence that names the key."""
+    """Read a YAML configuration.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    TrainConfig
+        Checked.
+
+    Raises
+    ------
+    DataError
+        It is none; one sentence that names the key.
+    """
     path = Path(path)
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:

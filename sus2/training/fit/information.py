@@ -29,7 +29,22 @@ _FEWEST: Final = 30
 
 
 def summarise(potential: Potential, data: TrainingSet, seed: int = 0) -> Information:
-    """The summary of (a random part of) a training set."""
+    """The summary of (a random part of) a training set.
+
+    Parameters
+    ----------
+    potential
+        Whose features are summed up.
+    data
+        The set.
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    Information
+        The summary.
+    """
     ordinary = np.flatnonzero(~np.isin(data.kind, _FAR))
     picked = np.random.default_rng(seed).permutation(ordinary)[:STRUCTURES]
     structures = [data.to_atoms(int(i)) for i in picked]
@@ -56,9 +71,22 @@ def summarise(potential: Potential, data: TrainingSet, seed: int = 0) -> Informa
 
 
 def write_information(name: str) -> Path:
-    """Make the summary of a shipped potential from the training set of its configuration; gives the file.
+    """Make the summary of a shipped potential from the training set of its configuration.
 
-    Raises DataError where the set is not built.
+    Parameters
+    ----------
+    name
+        Of the potential.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        The set is not built.
     """
     potential = load_moments(name)
     config = read_config(pretrained_folder() / f"{name}.yaml")

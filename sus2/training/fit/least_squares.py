@@ -32,7 +32,17 @@ _TRIALS = 10
 
 @dataclass(frozen=True)
 class Damped:
-    """Parameters, their loss, and the Levenberg-Marquardt damping that the next step starts with."""
+    """A place in the space of parameters.
+
+    Attributes
+    ----------
+    x
+        (size,) parameters.
+    damping
+        Of Levenberg and Marquardt, that the next step starts with.
+    loss
+        There.
+    """
 
     x: Array
     damping: float
@@ -40,7 +50,24 @@ class Damped:
 
 
 def loss_of(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> float:
-    """The loss summed over the parts of a set, with the prior; infinite where the model has none."""
+    """The loss summed over the parts of a set, with the prior.
+
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    x
+        (size,).
+    parts
+        Of the set.
+    prior
+        The pull.
+
+    Returns
+    -------
+    float
+        Infinite where the model has none.
+    """
     spec = space.unpack(x)
     value = sum(part.value(part.predict(spec)) for part in parts)
     value += float(prior.strength @ (x - prior.centre) ** 2)
@@ -84,7 +111,24 @@ def _solve(matrix: Array, right: Array, damping: Array | float) -> Array:
 
 
 def solve_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> Array:
-    """x with theta and shifts of the weighted least squares at its radial part."""
+    """Solve theta and shifts of the weighted least squares at the radial part of x.
+
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    x
+        (size,).
+    parts
+        Of the set.
+    prior
+        The pull.
+
+    Returns
+    -------
+    ndarray
+        (size,).
+    """
     matrix, right = _normal(space, x, parts, prior, linear=True)
     solved = x.copy()
     solved[_linear(space)] += _solve(matrix, right, _RIDGE)
@@ -92,7 +136,24 @@ def solve_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], pr
 
 
 def solve_common(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> Array:
-    """x with the least-squares theta that all elements have in common, and shifts, while none has more of its own."""
+    """Solve the theta that all elements have in common, and shifts, while none has more of its own.
+
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    x
+        (size,).
+    parts
+        Of the set.
+    prior
+        The pull.
+
+    Returns
+    -------
+    ndarray
+        (size,).
+    """
     places = np.r_[space.slices()["theta"], space.slices()["shift"]]
     spec = space.unpack(x)
     matrix, right = normal_equations(parts, replace(spec, moment_coeffs=spec.readout[0].copy()), linear=True)
@@ -105,7 +166,28 @@ def solve_common(space: ParameterSpace, x: Array, parts: Sequence[Objective], pr
 def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior) -> Array:
     """As solve_linear, where that lowers the loss (the robust loss is reweighted, so the step is exact only nearly).
 
-    Readouts of each element that are still all alike are solved as one. Raises DataError where they are many and not.
+    Readouts of each element that are still all alike are solved as one.
+
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    x
+        (size,).
+    parts
+        Of the set.
+    prior
+        The pull.
+
+    Returns
+    -------
+    ndarray
+        (size,).
+
+    Raises
+    ------
+    DataError
+        Readouts are many and not alike.
     """
     blocks = space.blocks(x)
     if space.own_readout and not any(blocks[n].any() for n in ("theta_element", "theta_right") if n in blocks):
@@ -123,7 +205,26 @@ def project_linear(space: ParameterSpace, x: Array, parts: Sequence[Objective], 
 
 
 def descend(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: Prior, iterations: int) -> Damped:
-    """Linear part solved at x, then Gauss-Newton steps."""
+    """Solve the linear part at x, then take Gauss-Newton steps.
+
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    x
+        (size,).
+    parts
+        Of the set.
+    prior
+        The pull.
+    iterations
+        Number of steps.
+
+    Returns
+    -------
+    Damped
+        Where it ends.
+    """
     x = solve_linear(space, x, parts, prior)
     state = Damped(x, 1e-3, loss_of(space, x, parts, prior))
     for _ in range(iterations):
@@ -132,9 +233,28 @@ def descend(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: 
 
 
 def gauss_newton(space: ParameterSpace, state: Damped, parts: Sequence[Objective], prior: Prior) -> Damped:
-    """One accepted Levenberg-Marquardt step with variable projection, or only more damping where none helps.
+    """Take one Levenberg-Marquardt step with variable projection, or only more damping where none helps.
 
-    Raises DataError for a model whose tables have more than MAX_PARAMETERS parameters.
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    state
+        Where it begins.
+    parts
+        Of the set.
+    prior
+        The pull.
+
+    Returns
+    -------
+    Damped
+        Where it ends.
+
+    Raises
+    ------
+    DataError
+        A model whose tables have more than MAX_PARAMETERS parameters.
     """
     if space.size > MAX_PARAMETERS:
         raise DataError(

@@ -56,13 +56,13 @@ def write_members_of(name: str, sets: tuple[str, ...] = (), seed: int = 0, pair:
 
     Parameters
     ----------
-    name : str
+    name
         The potential.
-    sets : tuple of str
+    sets
         Built sets to take the labels from, ``acwf`` among them; by default those of its configuration.
-    seed : int
+    seed
         Of every random choice.
-    pair : str
+    pair
         A potential of another functional, with the same elements and scalars, whose members were drawn with this seed
         and these sets: the members become those of pairs.
 
@@ -127,15 +127,15 @@ def draw_members(
 
     Parameters
     ----------
-    potential : Potential
+    potential
         Its readout is the middle of the committee.
-    data : TrainingSet
+    data
         Labels in its functional; structures with elements that it does not know are left out.
-    count : int
+    count
         Number of members.
-    seed : int
+    seed
         Of every random choice.
-    pair : tuple of Potential and TrainingSet
+    pair
         A potential whose members are drawn from that set with the same seed, for members in pairs with these.
 
     Returns

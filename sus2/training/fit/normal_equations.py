@@ -26,8 +26,10 @@ _ROWS_AT_ONCE = 12_000
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """One structure: its edges (types of the whole model), and weights and misses of energy, forces, virial; of their
-    differences from the structure before it, where the two are a pair (else empty)."""
+    """One structure: its edges (types of the whole model), and weights and misses of energy, forces, virial.
+
+    Also of their differences from the structure before it, where the two are a pair (else empty).
+    """
 
     edges: Edges
     weight: Array
@@ -39,10 +41,25 @@ class _Rows:
 def normal_equations(
     parts: Sequence[Objective], spec: ModelSpec, *, linear: bool = False, chain: csr_matrix | None = None
 ) -> tuple[Array, Array]:
-    """Matrix (Q, Q) and right side (Q,) summed over all structures, with the weights of Objective.residual_scales.
+    """Normal equations summed over all structures, with the weights of Objective.residual_scales.
 
-    Q counts the columns of Kernel.jacobian and then the shifts (C,), of theta and the shifts where `linear`. `chain`
-    (Q, size) holds derivatives of these by other parameters, which then take their place: size instead of Q.
+    Q counts the columns of Kernel.jacobian and then the shifts (C,), of theta and the shifts where `linear`.
+
+    Parameters
+    ----------
+    parts
+        Of the set.
+    spec
+        The model.
+    linear
+        Whether only theta and the shifts vary.
+    chain
+        (Q, size) derivatives of these by other parameters, which then take their place: size instead of Q.
+
+    Returns
+    -------
+    tuple of ndarray
+        Matrix (Q, Q) and right side (Q,).
     """
     width = Kernel(spec).jacobian_width(linear=linear) + spec.species_count
     size = width if chain is None else chain.shape[1]

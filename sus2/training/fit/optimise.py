@@ -22,19 +22,55 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """A quadratic pull, sum_k strength_k (x_k - centre_k)^2, added to the loss; both arrays (size,)."""
+    """A quadratic pull, sum_k strength_k (x_k - centre_k)^2, added to the loss.
+
+    Attributes
+    ----------
+    strength
+        (size,).
+    centre
+        (size,).
+    """
 
     strength: Array
     centre: Array
 
     @classmethod
     def none(cls, space: ParameterSpace) -> Prior:
-        """No pull at all."""
+        """No pull at all.
+
+        Parameters
+        ----------
+        space
+            Of the parameters.
+
+        Returns
+        -------
+        Prior
+            Zero.
+        """
         return cls(np.zeros(space.size), np.zeros(space.size))
 
 
 def total(space: ParameterSpace, parts: Sequence[Objective], x: Array, prior: Prior) -> tuple[float, Array]:
-    """Loss and gradient summed over the parts of a set, with the prior."""
+    """Loss and gradient summed over the parts of a set, with the prior.
+
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    parts
+        Of the set.
+    x
+        (size,).
+    prior
+        The pull.
+
+    Returns
+    -------
+    tuple
+        Loss and gradient (size,).
+    """
     spec = space.unpack(x)
     pull = prior.strength * (x - prior.centre)
     loss, gradient = float(pull @ (x - prior.centre)), 2.0 * pull
@@ -46,7 +82,26 @@ def total(space: ParameterSpace, parts: Sequence[Objective], x: Array, prior: Pr
 
 
 def lbfgs(space: ParameterSpace, x: Array, parts: Sequence[Objective], iterations: int, prior: Prior) -> Array:
-    """Full-batch L-BFGS over all parameters (SciPy's, 40 corrections)."""
+    """Full-batch L-BFGS over all parameters (SciPy's, 40 corrections).
+
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    x
+        (size,) where it begins.
+    parts
+        Of the set.
+    iterations
+        Most iterations.
+    prior
+        The pull.
+
+    Returns
+    -------
+    ndarray
+        (size,) where it ends.
+    """
     steps = space.steps
 
     def scaled(z: Array) -> tuple[float, Array]:
@@ -73,9 +128,34 @@ def adam_epoch(
 ) -> tuple[Array, tuple[Array, Array], int, float]:
     """One pass over the minibatches in random order (Kingma and Ba, arXiv 1412.6980).
 
-    `step` counts the updates made before, `steps` is as in adam_update. With a preconditioner the readouts of elements
-    move in its coordinates, and what they have in common rests. Gives x, the two moments, the new count and the loss,
-    with the prior, as it was on each minibatch before the update made of it.
+    Parameters
+    ----------
+    space
+        Of the parameters.
+    x
+        (size,) where it begins.
+    moments
+        First and second moments (size,).
+    parts
+        The minibatches.
+    step
+        Updates made before.
+    rate
+        Learning rate.
+    rng
+        Random numbers.
+    prior
+        The pull.
+    steps
+        As in adam_update.
+    preconditioner
+        With it the readouts of elements move in its coordinates, and what they have in common rests.
+
+    Returns
+    -------
+    tuple
+        x, the moments, the new count, and the loss, with the prior, as it was on each minibatch before the
+        update made of it.
     """
     x, share, loss = x.copy(), len(parts), 0.0
     part_prior = Prior(prior.strength / share, prior.centre)
@@ -101,7 +181,28 @@ def adam_epoch(
 def adam_update(
     x: Array, gradient: Array, moments: tuple[Array, Array], *, step: int, rate: float, steps: Array
 ) -> tuple[Array, tuple[Array, Array]]:
-    """One update, the `step`-th from 1, in units of `steps`; gives x and the moments after it."""
+    """One update of Adam.
+
+    Parameters
+    ----------
+    x
+        (size,).
+    gradient
+        (size,).
+    moments
+        First and second moments (size,).
+    step
+        Number of the update, from 1.
+    rate
+        Learning rate.
+    steps
+        (size,) units of the parameters.
+
+    Returns
+    -------
+    tuple
+        x and the moments after it.
+    """
     scaled = gradient * steps
     scaled *= min(1.0, 1e3 / max(float(np.linalg.norm(scaled)), 1e-300))
     m = moments[0] + 0.1 * (scaled - moments[0])

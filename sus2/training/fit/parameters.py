@@ -78,6 +78,7 @@ class ParameterSpace:
     """Whether delta is there; without it a readout is of the low rank alone."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the blocks by name, in the order of the flat vector."""
         s = self.spec
         c, k = s.species_count, s.scaling_blocks
         if self.element_space == "table":
@@ -104,6 +105,7 @@ class ParameterSpace:
         return self.spec.own_readout
 
     def slices(self) -> dict[str, slice]:
+        """Places of the blocks in the flat vector, by name."""
         out, at = {}, 0
         for name, shape in self.shapes().items():
             size = int(np.prod(shape))
@@ -113,6 +115,7 @@ class ParameterSpace:
 
     @property
     def size(self) -> int:
+        """Length of the flat vector."""
         return sum(int(np.prod(shape)) for shape in self.shapes().values())
 
     @property
@@ -121,7 +124,7 @@ class ParameterSpace:
         return self.scaled_steps({})
 
     def scaled_steps(self, factors: Mapping[str, float]) -> Array:
-        """`steps` times a factor for each block that is named."""
+        """Typical changes of the parameters (size,), times a factor for each block that is named."""
         sizes = {n: int(np.prod(s)) for n, s in self.shapes().items()}
         return np.concatenate([np.full(size, STEP[n] * factors.get(n, 1.0)) for n, size in sizes.items()])
 
@@ -130,8 +133,20 @@ class ParameterSpace:
         return {n: x[part].reshape(self.shapes()[n]) for n, part in self.slices().items()}
 
     def pack(self, spec: ModelSpec) -> Array:
-        """Flat vector of a spec of the same shape. A factorised space takes the best fit of its tables of r0 and
-        log alpha, which is exact where they came from such a space of no higher rank.
+        """Flat vector of a spec of the same shape.
+
+        A factorised space takes the best fit of its tables of r0 and log alpha, which is exact where they came from
+        such a space of no higher rank.
+
+        Parameters
+        ----------
+        spec
+            The spec.
+
+        Returns
+        -------
+        ndarray
+            (size,).
         """
         assert spec.alpha is not None
         assert spec.r0 is not None
@@ -157,7 +172,18 @@ class ParameterSpace:
         return np.concatenate([np.asarray(p, dtype=np.float64).ravel() for p in [*parts, *rest]])
 
     def unpack(self, x: Array) -> ModelSpec:
-        """The spec of a flat vector; a factorised space is expanded to the tables of pairs."""
+        """The spec of a flat vector; a factorised space is expanded to the tables of pairs.
+
+        Parameters
+        ----------
+        x
+            (size,).
+
+        Returns
+        -------
+        ModelSpec
+            Trained.
+        """
         b = self.blocks(np.array(x))
         if self.element_space == "table":
             alpha, r0 = b["alpha"], b["r0"]
@@ -180,7 +206,22 @@ class ParameterSpace:
         )
 
     def gradient(self, x: Array, g: ParameterGradient, shift: Array) -> Array:
-        """Flat gradient from the kernel's gradient by tables (chain rule for the factorised space)."""
+        """Flat gradient from the kernel's gradient by tables (chain rule for the factorised space).
+
+        Parameters
+        ----------
+        x
+            (size,).
+        g
+            Gradient by tables.
+        shift
+            (C,) gradient by shifts.
+
+        Returns
+        -------
+        ndarray
+            (size,).
+        """
         if self.element_space == "table":
             parts = [g.alpha, g.r0]
         else:

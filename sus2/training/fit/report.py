@@ -17,8 +17,22 @@ from sus2.training.fit.objective import Objective
 def crystal_properties(potential: Potential, crystal: Crystal) -> dict[str, float]:
     """Lattice constant, bulk modulus and elastic constants (relaxed ions) of one crystal, with its references.
 
-    Keys carry their units; a reference has `reference_` before the same key. Raises DataError where ASE does not
-    know the prototype.
+    Parameters
+    ----------
+    potential
+        The potential.
+    crystal
+        With its references.
+
+    Returns
+    -------
+    dict
+        Keys carry their units; a reference has `reference_` before the same key.
+
+    Raises
+    ------
+    DataError
+        ASE does not know the prototype.
     """
     try:
         atoms = bulk(crystal.symbol, crystal.prototype, a=crystal.a, covera=crystal.covera)
@@ -41,7 +55,20 @@ def crystal_properties(potential: Potential, crystal: Crystal) -> dict[str, floa
 
 
 def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dict[str, float]:
-    """Shortest distance in the data for each pair of elements that occurs below the cutoff, A."""
+    """Shortest distance in the data for each pair of elements that occurs below the cutoff.
+
+    Parameters
+    ----------
+    parts
+        Of the set.
+    elements
+        Chemical symbols in type order.
+
+    Returns
+    -------
+    dict
+        Angstrom by pair.
+    """
     c = len(elements)
     best = np.full((c, c), np.inf)
     for part in parts:

@@ -92,13 +92,7 @@ class _Run:
             self.space.blocks(self.start)["theta_left"][:] = mixtures
 
     def preconditioner(self, floor: float) -> Preconditioner:
-        """That of a stage, from the curvature at the start on a share of the minibatches.
-
-        Raises
-        ------
-        DataError
-            The model has no readout of each element in full.
-        """
+        """That of a stage, from the curvature at the start; DataError without a full readout of each element."""
         if "theta_element" not in self.space.slices():
             raise DataError("'precondition' needs 'readout: element'.")
         if floor not in self.preconditioners:

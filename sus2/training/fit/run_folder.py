@@ -24,7 +24,33 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Everything that the next step of a run depends on."""
+    """Everything that the next step of a run depends on.
+
+    Attributes
+    ----------
+    step
+        Steps done.
+    x
+        (size,) parameters.
+    best_x
+        (size,) those of the lowest validation loss.
+    best_loss
+        That loss.
+    since_best
+        Steps since then.
+    damping
+        Of Levenberg and Marquardt.
+    centre
+        (size,) of the prior.
+    moments
+        Of Adam.
+    updates
+        Of Adam.
+    held_out
+        (size,) parameters of the last step that had not seen the held-out compositions; empty before their release.
+    history
+        One row for each step.
+    """
 
     step: int
     x: Array
@@ -40,7 +66,15 @@ class State:
 
 
 def claim(folder: Path, config: TrainConfig) -> None:
-    """Refuse to continue another configuration's run; write ours."""
+    """Refuse to continue another configuration's run; write ours.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    config
+        Ours.
+    """
     text = config.model_dump_json(indent=1)
     path = folder / "config.json"
     if path.exists() and not _same(path.read_text(encoding="utf-8"), config):
@@ -60,7 +94,15 @@ def _same(text: str, config: TrainConfig) -> bool:
 
 
 def write_state(folder: Path, state: State) -> None:
-    """Write the checkpoint of a run, whole or not at all."""
+    """Write the checkpoint of a run, whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    state
+        The checkpoint.
+    """
     buffer = io.BytesIO()
     values = asdict(state)
     history = values.pop("history")
@@ -72,7 +114,23 @@ def write_state(folder: Path, state: State) -> None:
 
 
 def read_state(folder: Path) -> State | None:
-    """The checkpoint of a run, None where there is none; raises DataError for a damaged one."""
+    """The checkpoint of a run.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+
+    Returns
+    -------
+    State or None
+        None where there is none.
+
+    Raises
+    ------
+    DataError
+        It is damaged.
+    """
     path = folder / "state.npz"
     if not path.exists():
         return None
@@ -96,7 +154,13 @@ def read_state(folder: Path) -> State | None:
 
 
 def git_revision() -> str:
-    """The revision of this checkout, with a plus where it has changes; 'unknown' outside one."""
+    """The revision of this checkout.
+
+    Returns
+    -------
+    str
+        With a plus where it has changes; 'unknown' outside a checkout.
+    """
     root = Path(__file__).resolve().parents[3]
     try:
         head = subprocess.run(
@@ -108,7 +172,15 @@ def git_revision() -> str:
 
 
 def write_history(folder: Path, state: State) -> None:
-    """The course of the training as history.csv and, drawn, as curves.html."""
+    """Write the course of the training as history.csv and, drawn, as curves.html.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    state
+        With its history.
+    """
     from sus2.figures.studies.training import training_curves
 
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:

@@ -19,9 +19,23 @@ from sus2.types import Array
 
 
 def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSet:
-    """The labels of one source; `split` is train, val or test where the source has such splits.
+    """The labels of one source.
 
     Only `val` may be empty: elements are never held out.
+
+    Parameters
+    ----------
+    source
+        The source.
+    config
+        Of the training.
+    split
+        "train", "val" or "test", where the source has such splits.
+
+    Returns
+    -------
+    TrainingSet
+        Labelled.
     """
     if source.kind == "file":
         data = read_training_set(source.path, config.elements, on_bad=source.on_bad)

@@ -73,6 +73,16 @@ def initial_spec(config: TrainConfig) -> ModelSpec:
     """An untrained model: random radial weights, and a scaling that spreads every pair over [-1, 1].
 
     alpha = 6.6 / (rc - rmin) and r0 = (rc + rmin) / 2, as the authors' program starts.
+
+    Parameters
+    ----------
+    config
+        Of the training.
+
+    Returns
+    -------
+    ModelSpec
+        Without shifts.
     """
     moments = graph(config.graph)
     rng = np.random.default_rng(config.seed)
@@ -152,6 +162,18 @@ def alikeness(elements: Sequence[str], rank: int, seed: int) -> Array:
 
 def in_form(config: TrainConfig, spec: ModelSpec) -> ModelSpec:
     """A model to start from with the readout and the amplitudes that the configuration asks for.
+
+    Parameters
+    ----------
+    config
+        Of the training.
+    spec
+        The model.
+
+    Returns
+    -------
+    ModelSpec
+        In that form.
 
     Raises
     ------

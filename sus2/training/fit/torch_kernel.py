@@ -31,8 +31,25 @@ EDGES_PER_BLOCK_GPU = 400_000
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some atoms with their edges as a padded table: places begin..end, vectors (n, 3, K) A with padding at the cutoff,
-    held (n, K), neighbours j (n, K), types zi (n,) and zj (n, K)."""
+    """Some atoms with their edges as a padded table.
+
+    Attributes
+    ----------
+    begin
+        Place of the first atom.
+    end
+        Place behind the last one.
+    vectors
+        (n, 3, K) angstrom, padding at the cutoff.
+    held
+        (n, K) which are edges.
+    j
+        (n, K) neighbours.
+    zi
+        (n,) types.
+    zj
+        (n, K) types of the neighbours.
+    """
 
     begin: int
     end: int
@@ -44,14 +61,45 @@ class Block:
 
 
 def device_of(name: str) -> torch.device:
-    """The torch device 'cpu' or 'cuda'; raises Sus2Error where there is no such device."""
+    """The torch device of a name.
+
+    Parameters
+    ----------
+    name
+        'cpu' or 'cuda'.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    Sus2Error
+        There is no such device.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise Sus2Error("There is no CUDA device for training here; set 'device: cpu'.")
     return torch.device(name)
 
 
 def padded(edges: Edges, cutoff: float, device: torch.device) -> list[Block]:
-    """The edges of a training set on a device, in blocks of atoms; made once, since positions stay."""
+    """The edges of a training set on a device, in blocks of atoms; made once, since positions stay.
+
+    Parameters
+    ----------
+    edges
+        Sorted by central atom.
+    cutoff
+        Angstrom.
+    device
+        Where they go.
+
+    Returns
+    -------
+    list of Block
+        In the order of the atoms.
+    """
     types = torch.as_tensor(edges.types, device=device)
     j, first = torch.as_tensor(edges.j, device=device), torch.as_tensor(edges.first, device=device)
     vectors = torch.as_tensor(edges.vectors, device=device)
@@ -90,7 +138,20 @@ class TorchKernel:
 
     @torch.no_grad()
     def evaluate(self, table: list[Block], atoms: int) -> tuple[Array, Array, Array]:
-        """Site energies (N,) eV, forces (N, 3) eV/A and dE_i/d(strain) (N, 6) eV, as Kernel.evaluate gives them."""
+        """Site energies, forces and strain derivatives, as Kernel.evaluate gives them.
+
+        Parameters
+        ----------
+        table
+            Edges.
+        atoms
+            Number of atoms N.
+
+        Returns
+        -------
+        tuple of ndarray
+            (N,) eV, (N, 3) eV/A and dE_i/d(strain) (N, 6) eV.
+        """
         site = torch.zeros(atoms, dtype=torch.float64, device=self.device)
         forces = torch.zeros((atoms, 3), dtype=torch.float64, device=self.device)
         virial = torch.zeros((atoms, 6), dtype=torch.float64, device=self.device)
@@ -302,8 +363,11 @@ class _Shell:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Gradient by weights (M_k, R), alpha, r0 (n, K) of each scaling block, pair (n, K), species (n,), of each readout
-    (element, lin, Q), and amplitudes (n, M_k, K) of each scaling block."""
+    """A gradient by the parameters of n atoms.
+
+    By weights (M_k, R), alpha, r0 (n, K) of each scaling block, pair (n, K), species (n,), of each readout (element,
+    lin, Q), and amplitudes (n, M_k, K) of each scaling block.
+    """
 
     weights: list[Tensor]
     alpha: list[Tensor]

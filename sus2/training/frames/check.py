@@ -43,8 +43,10 @@ class Checked:
         What the user should know, one sentence each.
     split
         "time" or "composition".
-    train, held
-        Places in `data` of frames to train on and to judge by.
+    train
+        Places in `data` of frames to train on.
+    held
+        Places in `data` of frames to judge by.
     """
 
     data: TrainingSet

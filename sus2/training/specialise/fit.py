@@ -97,7 +97,7 @@ class Recipe:
 class Fit:
     """A fit that goes on: parameters, labels and errors so far.
 
-    Parameters
+    Attributes
     ----------
     elements
         Symbols in the order of the potential's types.
@@ -109,6 +109,16 @@ class Fit:
         Called with what is done, often; it may raise CancelledError.
     start
         Model of these elements to start from; None: random starts.
+    parts
+        Labels that it is trained on.
+    held
+        Labels that are held out.
+    space
+        Of the parameters, once there is one.
+    state
+        Where it is.
+    origin
+        Parameters that it began with.
     """
 
     elements: tuple[str, ...]

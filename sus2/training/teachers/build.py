@@ -72,12 +72,20 @@ __all__ = [
 
 
 def teacher_python() -> Path:
-    """The Python of the teacher's environment: SUS2_TEACHER_PYTHON, or the one that :func:`setup` built.
+    """The Python of the teachers' environment.
 
-    With a worker of your own (SUS2_TEACHER_WORKER) the default is this Python.
+    SUS2_TEACHER_PYTHON, or the one that setup built. With a worker of your own (SUS2_TEACHER_WORKER) the default is
+    this Python.
 
-    Raises:
-        DataError: there is none.
+    Returns
+    -------
+    Path
+        The program.
+
+    Raises
+    ------
+    DataError
+        There is none.
     """
     chosen = os.environ.get("SUS2_TEACHER_PYTHON") or (sys.executable if own_worker() else None)
     path = Path(chosen) if chosen else cache_root() / "teacher-env" / "bin" / "python"
@@ -89,11 +97,7 @@ def teacher_python() -> Path:
 
 
 def own_worker() -> Path | None:
-    """The script of another teacher, SUS2_TEACHER_WORKER (docs/extending/teacher.md); None for the shipped one.
-
-    Raises:
-        DataError: it does not exist.
-    """
+    """The script of another teacher, SUS2_TEACHER_WORKER, or None; DataError where it is missing."""
     chosen = os.environ.get("SUS2_TEACHER_WORKER")
     if not chosen:
         return None
@@ -104,11 +108,7 @@ def own_worker() -> Path | None:
 
 
 def setup(report: Report = print) -> Path:
-    """Build the teachers' environment (once): a virtual environment with torch, matgl 2.0.4, nequix, sevenn.
-
-    Raises:
-        DataError: an installation step failed.
-    """
+    """Build the teachers' environment, once, and give its Python; raises DataError where an installation step fails."""
     folder = cache_root() / "teacher-env"
     python = folder / "bin" / "python"
     steps = [
@@ -134,10 +134,30 @@ def _last_line(text: str) -> str:
 def run_worker(
     task: str, folder: Path, functionals: Sequence[str], shard: str = "*", report: Report | None = None
 ) -> list[dict[str, Any]]:
-    """Run one task of the worker over the shards of a folder; returns its reports (file, count, seconds).
+    """Run one task of the worker over the shards of a folder.
 
-    Raises:
-        DataError: no teacher environment, no weights, or the worker failed.
+    Parameters
+    ----------
+    task
+        Name of the task.
+    folder
+        With the shards.
+    functionals
+        Whose teachers are asked.
+    shard
+        One shard alone, by number.
+    report
+        Told what is done.
+
+    Returns
+    -------
+    list of dict
+        Reports (file, count, seconds).
+
+    Raises
+    ------
+    DataError
+        No teacher environment, no weights, or the worker failed.
     """
     own = own_worker()
     command = [str(teacher_python()), str(own or WORKER), task, str(folder), "--shard", shard]
@@ -157,13 +177,7 @@ def run_worker(
 
 
 def run_second_opinion(folder: Path, shard: str, *, labels: bool = False) -> list[dict[str, Any]]:
-    """Evaluate the relaxed bases of a shard with CHGNet, which comes with the teachers' environment.
-
-    labels: energies and forces of all structures of the shard in PBE instead of the pressures of the bases.
-
-    Raises:
-        DataError: no teacher environment, or chgnet failed.
-    """
+    """Evaluate the relaxed bases of a shard (with `labels`, all its structures in PBE) by CHGNet; raises DataError."""
     command = [str(teacher_python()), str(SECOND_WORKER), str(folder), "--shard", shard]
     command += ["--labels"] if labels else []
     return _run(command, f"CHGNet failed at shard {shard}")
@@ -172,11 +186,7 @@ def run_second_opinion(folder: Path, shard: str, *, labels: bool = False) -> lis
 def run_script(
     script: Path, arguments: Sequence[str], report: Report | None = None, variables: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """Run another script in the teachers' environment; returns its reports.
-
-    Raises:
-        DataError: no teacher environment, or the script failed.
-    """
+    """Run another script in the teachers' environment and give its reports; raises DataError where it fails."""
     command = [str(teacher_python()), str(script), *arguments]
     reports = _run(command, f"The teacher {script.stem.removesuffix('_worker')} failed", variables)
     if report is not None:
@@ -206,10 +216,26 @@ def check_teachers(functionals: Sequence[str] = tuple(TEACHERS)) -> list[dict[st
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """What determines a set: its name, seed, functionals, crystals per shard, dynamics per shard, share of bases.
+    """What determines a set.
 
-    crystals: those of the four families, or random decorations of prototypes (many compositions, few structures each,
-    no dimers or free atoms)."""
+    Attributes
+    ----------
+    name
+        Of the set.
+    seed
+        Of the random numbers.
+    functionals
+        That are labelled.
+    bases_per_shard
+        Crystals per shard.
+    dynamics_per_shard
+        Short runs per shard.
+    limit
+        Use this many crystals alone.
+    crystals
+        Those of the four families, or random decorations of prototypes (many compositions, few structures
+        each, no dimers or free atoms).
+    """
 
     name: str
     seed: int = 0
@@ -221,12 +247,26 @@ class BuildPlan:
 
 
 def build_set(plan: BuildPlan, report: Report = print) -> Path:
-    """Make and label a whole set, or go on with one; returns its folder.
+    """Make and label a whole set, or go on with one.
 
     Bases are relaxed by the first functional; the same structures are labelled by all.
 
-    Raises:
-        DataError: the set exists with another plan, or the teacher cannot run.
+    Parameters
+    ----------
+    plan
+        What to build.
+    report
+        Told what is done.
+
+    Returns
+    -------
+    Path
+        Its folder.
+
+    Raises
+    ------
+    DataError
+        The set exists with another plan, or the teacher cannot run.
     """
     folder = set_folder(plan.name)
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,9 +43,23 @@ _SEED: Final = 20
 
 @dataclass(frozen=True, eq=False)
 class CrystalProperties:
-    """V0 (A^3/atom) and B0 (GPa) of the Birch-Murnaghan fit; at the tested geometry C11, C12, C44 with clamped and with
-    relaxed ions (GPa; nan where a mode has no restoring force) and frequencies at q = 0 (without the three
-    translations) and (1/2, 0, 0) (THz)."""
+    """Properties of a cubic crystal, at the tested geometry but for V0 and B0.
+
+    Attributes
+    ----------
+    v0_a3_per_atom
+        Of the Birch-Murnaghan fit.
+    b0_gpa
+        Of that fit.
+    c_gpa
+        C11, C12, C44 with clamped ions.
+    relaxed_c_gpa
+        The same with relaxed ions; nan where a mode has no restoring force.
+    gamma_thz
+        Frequencies at q = 0 without the three translations.
+    boundary_thz
+        Frequencies at (1/2, 0, 0).
+    """
 
     v0_a3_per_atom: float
     b0_gpa: float
@@ -57,7 +71,25 @@ class CrystalProperties:
 
 @dataclass(frozen=True)
 class PropertyErrors:
-    """Medians over crystals of the deviations from the teacher; `failed` of the crystals have no minimum near V0."""
+    """Medians over crystals of the deviations from the teacher.
+
+    Attributes
+    ----------
+    crystals
+        Number of crystals.
+    failed
+        How many have no minimum near V0.
+    v0_percent
+        Of V0.
+    b0_percent
+        Of B0.
+    c_percent
+        Of elastic constants.
+    gamma_thz
+        Of frequencies at q = 0.
+    boundary_thz
+        Of frequencies at (1/2, 0, 0).
+    """
 
     crystals: int
     failed: int
@@ -69,9 +101,26 @@ class PropertyErrors:
 
 
 def build_crystal_tests(name: str, per_group: int = 70, report: Callable[[str], None] = print) -> Path:
-    """Choose the crystals of a finished set and let its teachers label them; gives the folder.
+    """Choose the crystals of a finished set and let its teachers label them.
 
-    Raises DataError where the set does not exist or the teachers cannot run.
+    Parameters
+    ----------
+    name
+        Of the set.
+    per_group
+        Crystals of each group.
+    report
+        Told what is done.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DataError
+        The set does not exist or the teachers cannot run.
     """
     folder = set_folder(f"{name}-crystals")
     folder.mkdir(parents=True, exist_ok=True)
@@ -252,7 +301,7 @@ def _cubic(c: Array) -> Array:
 
 
 def vrh_moduli_gpa(c: Array) -> tuple[float, float]:
-    """K and G of a cubic polycrystal by Voigt, Reuss and Hill from C11, C12, C44 (GPa)."""
+    """K and G (GPa) of a cubic polycrystal by Voigt, Reuss and Hill from C11, C12, C44 (GPa)."""
     c11, c12, c44 = (float(x) for x in c)
     voigt = (c11 - c12 + 3.0 * c44) / 5.0
     reuss = 5.0 * (c11 - c12) * c44 / (4.0 * c44 + 3.0 * (c11 - c12))

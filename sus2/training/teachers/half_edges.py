@@ -20,7 +20,22 @@ HalfEdges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def half_edges(positions: np.ndarray, cell: np.ndarray, cutoff: float) -> HalfEdges:
-    """First and second atom and vector of each edge."""
+    """Find the edges of a crystal.
+
+    Parameters
+    ----------
+    positions
+        (N, 3) angstrom.
+    cell
+        (3, 3) angstrom.
+    cutoff
+        Angstrom.
+
+    Returns
+    -------
+    tuple of ndarray
+        First and second atom and vector of each edge.
+    """
     places = np.ascontiguousarray(positions)
     i, j, images, distance = find_points_in_spheres(
         places, places, r=cutoff, pbc=PBC, lattice=np.ascontiguousarray(cell), tol=1e-8
@@ -36,9 +51,28 @@ def half_edges(positions: np.ndarray, cell: np.ndarray, cutoff: float) -> HalfEd
 class Batch:
     """Edges of several crystals, their atoms counted through.
 
-    kinds (N,): of the atoms, as the crystals give them; pair (E,): the pair of atoms of each edge; first, second (P,):
-    the atoms of each pair; owner (E,): the crystal; i, j (E,): the atoms; vectors (E, 3) in A; sizes, volumes: of the
-    crystals.
+    Attributes
+    ----------
+    kinds
+        (N,) of the atoms, as the crystals give them.
+    pair
+        (E,) the pair of atoms of each edge.
+    first
+        (P,) first atom of each pair.
+    second
+        (P,) second atom.
+    owner
+        (E,) the crystal of each edge.
+    i
+        (E,) its first atom.
+    j
+        (E,) its second atom.
+    vectors
+        (E, 3) angstrom.
+    sizes
+        Atoms of the crystals.
+    volumes
+        Of the crystals, angstrom^3.
     """
 
     kinds: np.ndarray
@@ -54,7 +88,20 @@ class Batch:
 
     @classmethod
     def of(cls, crystals: Sequence[Crystal], edges: Sequence[HalfEdges]) -> Batch:
-        """The edges of each crystal as half_edges gives them."""
+        """Join the edges of crystals.
+
+        Parameters
+        ----------
+        crystals
+            Some crystals.
+        edges
+            Of each, as half_edges gives them.
+
+        Returns
+        -------
+        Batch
+            In their order.
+        """
         pair, first, second, owner, edge_i, edge_j = [], [], [], [], [], []
         atoms = pairs = 0
         for index, ((kinds, _, _), (i, j, _)) in enumerate(zip(crystals, edges, strict=True)):
@@ -88,9 +135,21 @@ class Batch:
     def labels(
         self, energies: Callable[[torch.Tensor], torch.Tensor], references: np.ndarray, dtype: torch.dtype
     ) -> list[Label]:
-        """Energy, forces and stress of each crystal, from the energies (N,) of atoms as a function of the vectors.
+        """Energy, forces and stress of each crystal.
 
-        references (N,): what is added to the energy of each atom.
+        Parameters
+        ----------
+        energies
+            Energies (N,) of the atoms as a function of the vectors.
+        references
+            (N,) what is added to the energy of each atom.
+        dtype
+            Of the arithmetic.
+
+        Returns
+        -------
+        list of Label
+            In the order of the crystals.
         """
         vectors = torch.tensor(self.vectors, dtype=dtype, requires_grad=True)
         found = energies(vectors)
@@ -116,7 +175,26 @@ class Batch:
 def in_batches(
     count: int, order: Sequence[int], cost: Sequence[int], most: int, evaluate: Callable[[list[int]], list[Label]]
 ) -> list[Label]:
-    """Labels of `count` crystals, evaluated in the order given, as many at a time as cost `most` together."""
+    """Label crystals, as many at a time as cost `most` together.
+
+    Parameters
+    ----------
+    count
+        Number of crystals.
+    order
+        In which they are evaluated.
+    cost
+        Of each.
+    most
+        Of a batch.
+    evaluate
+        Gives the labels of some crystals by their numbers.
+
+    Returns
+    -------
+    list of Label
+        In the order of the crystals.
+    """
     results: dict[int, Label] = {}
     chunk: list[int] = []
     total = 0

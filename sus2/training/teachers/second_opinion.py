@@ -1,4 +1,4 @@
-"""CHGNet beside the teachers: do both see the same change of volume from PBE to r2SCAN?
+"""CHGNet beside the teachers: whether both see the same change of volume from PBE to r2SCAN.
 
 At the relaxed PBE geometry the difference of the pressures in the two functionals says, to first order,
 which way the volume goes: dV / V = (p_r2SCAN - p_PBE) / B.
@@ -26,7 +26,20 @@ _CLEAR = 0.3 * GPA_TO_EV_PER_A3
 class SecondOpinion:
     """Agreement of two teachers on the sign of the volume change, in a group of crystals.
 
-    ``same_sign`` is the share among crystals where both see a pressure difference beyond 0.3 GPa.
+    Attributes
+    ----------
+    group
+        Of crystals.
+    crystals
+        How many.
+    clear
+        How many where both see a pressure difference beyond 0.3 GPa.
+    same_sign
+        Share of equal signs among these.
+    correlation
+        Of the two.
+    smaller_in_r2scan
+        Share of crystals that are smaller in r2SCAN.
     """
 
     group: str
@@ -40,8 +53,22 @@ class SecondOpinion:
 def second_opinion(name: str, shards: int = 1) -> list[SecondOpinion]:
     """Compare the set's teacher with CHGNet on the relaxed bases of its first shards.
 
-    Raises:
-        DataError: no labelled shard, or chgnet cannot run.
+    Parameters
+    ----------
+    name
+        Of the set.
+    shards
+        How many.
+
+    Returns
+    -------
+    list of SecondOpinion
+        One for each group.
+
+    Raises
+    ------
+    DataError
+        No labelled shard, or chgnet cannot run.
     """
     folder = set_folder(name)
     numbers = finished_shards(name)[:shards]

@@ -146,6 +146,7 @@ def matrix(parts: torch.Tensor) -> torch.Tensor:
 
 
 def components(m: torch.Tensor) -> torch.Tensor:
+    """Split (N, 3, 3, C) into trace part, skew vector and traceless symmetric part, (N, 10, C)."""
     i = (m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]) / 3.0
     return torch.stack(
         [
@@ -170,18 +171,22 @@ def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def square_matrix(m: torch.Tensor) -> torch.Tensor:
+    """Sum of the squares of the entries of (N, 3, 3, C), (N, C)."""
     return (m * m).sum((1, 2))
 
 
 def square_symmetric(parts: torch.Tensor) -> torch.Tensor:
+    """Sum of squares of the traceless symmetric part of (N, 10, C)."""
     return (parts[:, 4:7] ** 2).sum(1) + 2.0 * (parts[:, 7:] ** 2).sum(1)
 
 
 def square(parts: torch.Tensor) -> torch.Tensor:
+    """Sum of squares of all parts of (N, 10, C)."""
     return 3.0 * parts[:, 0] ** 2 + 2.0 * (parts[:, 1:4] ** 2).sum(1) + square_symmetric(parts)
 
 
 def linear(parts: torch.Tensor, layers: torch.nn.ModuleList) -> torch.Tensor:
+    """Mix the channels of (N, 10, C), each part by a layer of its own."""
     return torch.cat([layers[0](parts[:, :1]), layers[1](parts[:, 1:4]), layers[2](parts[:, 4:])], dim=1)
 
 

@@ -24,6 +24,7 @@ from tensornet import Crystal, Label, Teacher  # type: ignore[import-not-found] 
 
 
 def read_crystals(teacher: Teacher, path: Path) -> list[Crystal]:
+    """Read the crystals of a shard, elements as the teacher numbers them."""
     with np.load(path, allow_pickle=False) as data:
         numbers, positions, cells, offsets = (data[k] for k in ("numbers", "positions", "cells", "offsets"))
     lookup = np.full(120, -1)
@@ -46,6 +47,7 @@ def write(path: Path, **arrays: Any) -> None:
 
 
 def label(teacher: Teacher, source: Path, target: Path) -> int:
+    """Label one shard and give the number of structures."""
     crystals = read_crystals(teacher, source)
     results = teacher.evaluate(crystals)
     write(

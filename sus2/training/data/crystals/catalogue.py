@@ -224,7 +224,7 @@ def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
 
     Yields
     ------
-    (str, list of Crystal)
+    tuple[str, list[Crystal]]
         ``textbook``: elements, molecules, textbook binaries, binary salts of all cations; ``files``: crystals of
         databases, minerals, oxides; ``relatives``: AFLOW prototypes, ternary salts, alloys, and substitutions of all.
     """

@@ -18,8 +18,20 @@ NOBLE: Final = frozenset({"He", "Ne", "Ar", "Kr", "Xe"})
 class Crystal:
     """A crystal to make structures of.
 
-    Its name, primitive cell, where it comes from, whether it is to be relaxed first (files give relaxed cells), its
-    structure type where known, and how many structures it gets (0 few, 1 usual, 2 known well).
+    Attributes
+    ----------
+    name
+        Of the crystal.
+    atoms
+        Primitive cell.
+    source
+        Where it comes from.
+    relax
+        Whether it is to be relaxed first (files give relaxed cells).
+    prototype
+        Structure type where known.
+    detail
+        How many structures it gets: 0 few, 1 usual, 2 known well.
     """
 
     name: str

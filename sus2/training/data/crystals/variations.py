@@ -27,7 +27,17 @@ _VOLUMES: Final = {
 
 @dataclass(frozen=True)
 class Variation:
-    """A structure made of a crystal: how, and its volume over the crystal's."""
+    """A structure made of a crystal.
+
+    Attributes
+    ----------
+    atoms
+        The structure.
+    kind
+        How it was made.
+    volume_ratio
+        Its volume over the crystal's.
+    """
 
     atoms: Atoms
     kind: str

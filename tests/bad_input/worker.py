@@ -92,7 +92,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         if writes and isinstance(path, str | bytes | Path):
             place = os.path.abspath(os.fsdecode(path))
             if place != os.devnull and "__pycache__" not in place:
-                _armed.append(f"writes {place[:100]}")
+                _armed.append(f"writes {place[:200]}")
         elif isinstance(path, str) and path.startswith("/etc/passwd"):
             _armed.append(f"reads {path}")
     elif event in ("compile", "exec") and "CANARY" in str(arguments):

@@ -1,13 +1,13 @@
-"""Learn: seven short lessons; ?lesson=2 in the address opens the second."""
+"""Learn: eight short lessons; ?lesson=2 in the address opens the second."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from pages._parts import frame
-from pages.lessons import functionals, minimum, soft, sound, symmetry, trust, universal
+from pages.lessons import functionals, learning, minimum, soft, sound, symmetry, trust, universal
 
-LESSONS = (minimum, universal, symmetry, sound, soft, functionals, trust)
+LESSONS = (minimum, universal, symmetry, sound, soft, functionals, trust, learning)
 
 
 def _from_address() -> int:
@@ -21,7 +21,7 @@ def _go(lesson: int) -> None:
 
 frame.title(
     "Learn",
-    "Seven short lessons on live crystals. Each brings its own crystals and models; the panel at the left belongs to "
+    "Eight short lessons on live crystals. Each brings its own crystals and models; the panel at the left belongs to "
     "the other pages. The address of a lesson is a link to it.",
 )
 if "lesson" not in st.session_state:

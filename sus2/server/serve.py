@@ -66,11 +66,12 @@ def prepare_lessons() -> None:
     """Answer what the lessons ask first, one calculation at a time and only while nobody uses the server."""
     from sus2.jobs.queue import job_queue
     from sus2.lessons.first import lesson_calculations
+    from sus2.training.specialise.learning import learning_calculations
 
     jobs = job_queue()
     mine = jobs.looked
     try:
-        for calculation in lesson_calculations():
+        for calculation in [*lesson_calculations(), *learning_calculations()]:
             while not jobs.idle or (jobs.looked != mine and time.monotonic() - jobs.looked < UNUSED_S):
                 time.sleep(1.0)
             known, mine = jobs.stored(calculation.key), jobs.looked

@@ -174,6 +174,11 @@ class Fit:
         return sum(len(p.data) for p in self.parts)
 
     @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return self._space.size
+
+    @property
     def training_set(self) -> TrainingSet:
         """All of them, less the fixed repulsion."""
         return TrainingSet.concatenate([p.data for p in self.parts])

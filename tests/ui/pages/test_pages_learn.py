@@ -23,8 +23,9 @@ from sus2.lessons.sound import sound, supercell_study
 from sus2.lessons.symmetry import strain_response
 from sus2.properties.eos.universal import universal_eos
 from sus2.structures.samples import sample, samples
+from sus2.training.specialise.learning import learning_calculations, learning_study
 
-LESSONS = range(1, 8)
+LESSONS = range(1, 9)
 
 
 def opened(app: AppTest, lesson: object) -> AppTest:
@@ -79,7 +80,7 @@ def test_every_lesson_is_a_link_and_complete(app: AppTest, root: Path, lesson: i
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_server_knows_what_a_lesson_asks_first(app: AppTest, lesson: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {q.key for q in lesson_calculations()}
+    known = {q.key for q in [*lesson_calculations(), *learning_calculations()]}
     asked: list[Calculation] = []
     ask = JobQueue.submit
 
@@ -226,6 +227,19 @@ def test_lesson_6_separates_volume_and_force_constants(app: AppTest) -> None:
     right = f.formation_ev_per_atom[1] - f.formation_ev_per_atom[0]
     assert number(found["Change of the formation energy"]) == pytest.approx(right, abs=6e-4)
     assert abs(raw[1] - raw[0]) > 3 * abs(right)
+
+
+def test_lesson_8_shows_what_a_student_learns(app: AppTest) -> None:
+    opened(app, 8)
+    small, large = (q.arguments["graph"] for q in learning_calculations())
+    assert [b.key for b in app.button if b.key == f"compute_learn_learning_{large}"]
+    app.button(key="l8_guess_Silicon_show").click().run()
+    study = learning_study(sample("si").atoms(), sus2.load("sus2-universal-pbe"), graph=small, counts=(10, 30))
+    app.select_slider(key="l8_count").set_value(30).run()
+    found = cards(checked(app))
+    assert number(found["Forces, other structures"]) == pytest.approx(study.fits[1].held_out_mev_per_a, abs=0.06)
+    assert number(found["Frequencies, off by"]) == pytest.approx(study.frequency_error_thz(study.fits[1]), abs=0.006)
+    assert f"{study.parameters} free numbers" in words(app)
 
 
 @pytest.mark.parametrize(

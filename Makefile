@@ -6,6 +6,7 @@
 #   VENV         where the environment goes
 #   TORCH_INDEX  a pip index to take torch from, for a build for your GPU's CUDA version
 #   PORT         the port of the app
+#   TEACHER      nequix, chgnet or sevennet: installed into an environment of its own, for the page Make a potential
 #   ARGS         more arguments for pytest
 #   DEPENDENCIES pinned (constraints.txt), lowest (what pyproject.toml allows) or newest
 #
@@ -16,6 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV ?= .venv
 TORCH_INDEX ?=
 PORT ?= 8501
+TEACHER ?=
 ARGS ?=
 JOBS ?= auto
 DEPENDENCIES ?= pinned
@@ -29,11 +31,18 @@ CONSTRAINTS := $(if $(filter lowest,$(DEPENDENCIES)),$(VENV)/lowest.txt,constrai
 INSTALL := $(PIP) install --quiet --no-compile $(if $(filter newest,$(DEPENDENCIES)),,--constraint $(CONSTRAINTS))
 TORCH := $(VENV)/.ready-torch$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
+ifneq ($(filter-out nequix chgnet sevennet,$(TEACHER)),)
+$(error There is no teacher '$(TEACHER)' to install: give TEACHER=nequix, TEACHER=chgnet or TEACHER=sevennet)
+endif
+# The teacher's packages clash with ours, so they have an environment of their own.
+TEACHER_VENV := $(abspath $(VENV))-$(TEACHER)
+TEACHER_PY := $(TEACHER_VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
+
 .PHONY: app test lint bench docs dist wheel container audit ready browser clean
 .DELETE_ON_ERROR:
 
-app: $(VENV)/.ready-app
-	$(PY) -m sus2.cli app --port $(PORT)
+app: $(VENV)/.ready-app $(if $(TEACHER),$(TEACHER_VENV)/.ready)
+	$(if $(TEACHER),SUS2_TEACHER_PYTHON="$(TEACHER_PY)" )$(PY) -m sus2.cli app --port $(PORT)
 
 test: $(VENV)/.ready-test browser
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
@@ -115,6 +124,12 @@ $(TORCH): $(VENV)/.ready-venv $(CONSTRAINTS)
 	@$(INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	@touch $@
 
+$(TEACHER_VENV)/.ready: pyproject.toml | $(VENV)/.ready-app
+	@echo "Installing the teacher $(TEACHER) (with its torch this can be a download of several GB) ..."
+	@$(PY) -m sus2.cli data setup --teacher $(TEACHER) --folder "$(TEACHER_VENV)" $(if $(TORCH_INDEX),--torch-index "$(TORCH_INDEX)") || \
+	{ echo "The app runs without it: make app."; exit 1; }
+	@touch $@
+
 # The lowest version that pyproject.toml allows of each package, as constraints.
 $(VENV)/lowest.txt: $(VENV)/.ready-venv pyproject.toml
 	@$(PY) -c 'import re, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
@@ -134,4 +149,4 @@ $(VENV)/.ready-venv:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-nequix $(VENV)-chgnet $(VENV)-sevennet .pytest_cache .mypy_cache .ruff_cache .hypothesis

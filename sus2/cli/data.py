@@ -20,12 +20,18 @@ def _stop(error: Sus2Error) -> typer.Exit:
 
 
 @data_app.command()
-def setup() -> None:
-    """Build the environment of the teachers (torch, matgl 2.0.4, nequix, sevenn)."""
+def setup(
+    teacher: Annotated[
+        str | None, typer.Option(help="nequix, chgnet or sevennet alone; all of them and matgl by default.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where; SUS2_TEACHER_PYTHON must then name its Python.")] = None,
+    torch_index: Annotated[str, typer.Option(help="A pip index to take torch from.")] = "",
+) -> None:
+    """Build the environment of the teachers (torch, matgl 2.0.4, nequix, sevenn, chgnet)."""
     from sus2.training.teachers.build import setup as build_environment
 
     try:
-        python = build_environment(typer.echo)
+        python = build_environment(typer.echo, teacher=teacher, folder=folder, torch_index=torch_index)
     except Sus2Error as error:
         raise _stop(error) from error
     typer.echo(f"The teachers run with {python}.")

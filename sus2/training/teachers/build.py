@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from ase import Atoms
 
-from sus2.errors import DataError
+from sus2.errors import DataError, printable
 from sus2.training.data import generate
 from sus2.training.data.families import UNIVERSAL
 from sus2.training.data.reference_sets import shared_root
@@ -34,7 +34,6 @@ WORKER = Path(__file__).with_name("worker.py")
 SECOND_WORKER = Path(__file__).with_name("second_opinion_worker.py")
 # matgl pins torch <= 2.7 without needing it; it is installed without its dependencies, which are these.
 REQUIREMENTS = (
-    "torch",
     "torch-geometric",
     "ase",
     "pymatgen",
@@ -56,6 +55,13 @@ REQUIREMENTS = (
 )
 # Of these the pins of torch or jax are not needed either.
 WITHOUT_DEPENDENCIES = ("matgl==2.0.4", "nequix==0.4.5", "sevenn==0.13.0")
+# One teacher alone: what it needs, and the package itself where its own pins are not needed.
+_SEVENNET = ("e3nn", "torch-geometric", "matscipy", "scikit-learn", "pandas", "braceexpand", "requests", "ninja")
+ALONE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "nequix": (("e3nn", "pymatgen", "scipy"), ("nequix==0.4.5",)),
+    "chgnet": (("chgnet==0.4.2",), ()),
+    "sevennet": (("ase", "tqdm", "pyyaml", *_SEVENNET), ("sevenn==0.13.0",)),
+}
 FORMAT = 1
 Report = Callable[[str], None]
 
@@ -107,22 +113,54 @@ def own_worker() -> Path | None:
     return path
 
 
-def setup(report: Report = print) -> Path:
-    """Build the teachers' environment, once, and give its Python; raises DataError where an installation step fails."""
-    folder = cache_root() / "teacher-env"
-    python = folder / "bin" / "python"
+def setup(
+    report: Report = print, *, teacher: str | None = None, folder: Path | None = None, torch_index: str = ""
+) -> Path:
+    """Build the teachers' environment (once): a virtual environment with torch and the teachers' packages.
+
+    Parameters
+    ----------
+    report
+        Called with each step.
+    teacher
+        One of ALONE; by default all of them, and matgl 2.0.4.
+    folder
+        Where; by default where :func:`teacher_python` looks.
+    torch_index
+        A pip index to take torch from; by default pip's own settings.
+
+    Returns
+    -------
+    Path
+        Its Python.
+
+    Raises
+    ------
+    DataError
+        There is no such teacher, or an installation step failed.
+    """
+    if teacher is not None and teacher not in ALONE:
+        raise DataError(f"There is no teacher '{printable(teacher)}' to install; there are {', '.join(ALONE)}.")
+    needed, bare = (REQUIREMENTS, WITHOUT_DEPENDENCIES) if teacher is None else ALONE[teacher]
+    place = folder or cache_root() / "teacher-env"
+    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    install = [str(python), "-m", "pip", "install"]
     steps = [
-        [sys.executable, "-m", "venv", str(folder)],
-        [str(python), "-m", "pip", "install", *REQUIREMENTS],
-        [str(python), "-m", "pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES],
-        [str(python), "-c", "import matgl; assert matgl.__version__ == '2.0.4'"],
+        [sys.executable, "-m", "venv", str(place)],
+        [*install, "torch", *(["--index-url", torch_index] if torch_index else [])],
+        [*install, *needed],
+        *([[*install, "--no-deps", *bare]] if bare else []),
+        *([[str(python), "-c", "import matgl; assert matgl.__version__ == '2.0.4'"]] if teacher is None else []),
     ]
     for step in steps:
-        report(" ".join(step[1:4]) + " ...")
+        report(" ".join(step[1:5]) + " ...")
         done = subprocess.run(step, capture_output=True, text=True)
         if done.returncode:
             failed = " ".join(step[1:5])
-            raise DataError(f"The teacher environment could not be built ({failed}): {_last_line(done.stderr)}")
+            more = " Without a network a package index is needed (pip's settings)." if "pip" in step else ""
+            raise DataError(
+                f"The teacher environment could not be built ({failed}): {_last_line(done.stderr).rstrip('.')}.{more}"
+            )
     return python
 
 

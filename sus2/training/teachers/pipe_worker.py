@@ -60,7 +60,7 @@ def tensornet(weights: str) -> Evaluate:
 
 
 def sevennet(weights: str, modal: str) -> Evaluate:
-    """SevenNet-MF-0 in the functional `modal`."""
+    """SevenNet-MF-0 (a file, or its name in the package) in the functional `modal`."""
     from ase import Atoms
     from sevenn.calculator import SevenNetCalculator
 
@@ -77,7 +77,35 @@ def sevennet(weights: str, modal: str) -> Evaluate:
     return evaluate
 
 
+def chgnet(model: str) -> Evaluate:
+    """CHGNet by the name of the weights in its package."""
+    from ase.units import GPa
+    from chgnet.model import CHGNet  # type: ignore[import-not-found,unused-ignore]
+    from pymatgen.core import Lattice, Structure
+
+    network = CHGNet.load(model_name=model, use_device="cpu", verbose=False)
+    network.graph_converter.set_isolated_atom_response("ignore")
+
+    def evaluate(crystals: Sequence[Crystal]) -> Sequence[Label]:
+        structures = [
+            Structure(Lattice(cell), [int(z) for z in numbers], positions, coords_are_cartesian=True)
+            for numbers, positions, cell in crystals
+        ]
+        found = network.predict_structure(structures, task="efs", batch_size=8)
+        # One structure comes back by itself.
+        results = [found] if isinstance(found, dict) else found
+        labels = []
+        for structure, result in zip(structures, results, strict=True):
+            stress = np.asarray(result["s"], dtype=float) * GPa
+            voigt = stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+            labels.append((float(result["e"]) * len(structure), np.asarray(result["f"], dtype=float), voigt))
+        return labels
+
+    return evaluate
+
+
 MAKERS: dict[str, Callable[[str, str], Evaluate]] = {
+    "chgnet": lambda weights, functional: chgnet(weights),
     "nequix": lambda weights, functional: nequix(weights),
     "tensornet": lambda weights, functional: tensornet(weights),
     "sevennet": lambda weights, functional: sevennet(weights, functional.upper()),

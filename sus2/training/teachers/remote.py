@@ -7,9 +7,11 @@ names, or in the folder that SUS2_TEACHERS names.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,10 @@ class KnownTeacher:
         How pipe_worker makes it.
     weights
         (functional, file or folder below the folder of teachers) for each functional that it has.
+    models
+        (functional, name of the weights that lie in its package), where some do.
+    package
+        What is imported in the teachers' environment.
     licence
         Of the weights.
     source
@@ -70,37 +76,78 @@ class KnownTeacher:
     source: str
     errors: str
     get: str
+    models: tuple[tuple[str, str], ...] = ()
+    package: str = ""
 
     @property
     def functionals(self) -> tuple[str, ...]:
         """Those that it has."""
-        return tuple(f for f, _ in self.weights)
+        return tuple(f for f, _ in self.weights or self.models)
 
-    def paths(self) -> dict[str, Path]:
-        """Files of its weights by functional; raises DataError where they are not there."""
+    def sources(self) -> dict[str, str]:
+        """Its weights by functional: files where they are there, else names of those in its package.
+
+        Returns
+        -------
+        dict
+            What pipe_worker takes.
+
+        Raises
+        ------
+        DataError
+            There are none; the message says how to get them.
+        """
         own = os.environ.get(FOLDER_VARIABLE)
         root = Path(own) if own else shared_root() / "teachers"
-        found = {functional: root / name for functional, name in self.weights}
-        lost = next((p for p in found.values() if not p.exists()), None)
-        if lost is not None:
-            raise DataError(
-                f"The weights of {self.name} are not at {lost}: {self.get}, or name their folder with "
-                f"{FOLDER_VARIABLE}."
-            )
-        return found
+        # Nequix keeps what it has fetched here, under the name without "torch-".
+        fetched = Path.home() / ".cache" / "nequix" / "models"
+        found: dict[str, str] = {}
+        for functional, name in self.weights:
+            places = [root / name, fetched / Path(name).name.removeprefix("torch-")]
+            there = next((p for p in places if p.exists()), None)
+            if there is not None:
+                found[functional] = str(there)
+        if self.weights and len(found) == len(self.weights):
+            return found
+        if self.models and _in_environment(self.package):
+            return dict(self.models)
+        if not self.weights:
+            raise DataError(f"{self.name} is not in the teachers' environment: {self.get}.")
+        lost = next(root / name for functional, name in self.weights if functional not in found)
+        raise DataError(
+            f"The weights of {self.name} are not at {lost}: {self.get}, or name their folder with {FOLDER_VARIABLE}."
+        )
 
     def missing(self) -> str:
         """Why it cannot be used here, one sentence; empty where it can."""
         try:
             teacher_python()
-            self.paths()
+        except DataError:
+            return f"{self.name} is not installed: {self.get}."
+        try:
+            self.sources()
         except DataError as error:
             return str(error)
         return ""
 
 
+def _in_environment(package: str) -> bool:
+    """Whether the teachers' environment has a package."""
+    python = teacher_python()
+    if str(python) == sys.executable:
+        return importlib.util.find_spec(package) is not None
+    folder = python.parent.parent
+    return (
+        any(folder.glob(f"lib/python3*/site-packages/{package}")) or (folder / "Lib/site-packages" / package).is_dir()
+    )
+
+
 _NEQUIX: Final = (
     "Nequix, Koker et al., arXiv 2508.16067 and 2601.07742; PBE, with +U for oxides and fluorides of V to W"
+)
+_GET_NEQUIX: Final = (
+    "'make app TEACHER=nequix' or 'sus2 data setup --teacher nequix' installs it; its weights are fetched by the "
+    "package nequix[torch], with nequix.calculator.from_pretrained('{}', backend='torch', use_kernel=False)"
 )
 TEACHERS: Final = {
     t.name: t
@@ -114,7 +161,7 @@ TEACHERS: Final = {
             "Against PBE: bulk moduli within 8.5 GPa, shear moduli within 6.9 GPa, optical modes within 3 %; "
             "weak for V and "
             "Nb (C44), Ti (bulk modulus 30 % low) and Fe (58 % high).",
-            "get them with the package nequix",
+            _GET_NEQUIX.format("nequix-omat-1"),
         ),
         KnownTeacher(
             "nequix-oam-1-pft",
@@ -125,7 +172,7 @@ TEACHERS: Final = {
             "Against PBE: bulk moduli within 7.6 GPa, shear moduli within 8.5 GPa, optical modes within 2.8 %; "
             "the bulk "
             "modulus of diamond is 32 % too high.",
-            "get them with the package nequix",
+            _GET_NEQUIX.format("nequix-oam-1-pft"),
         ),
         KnownTeacher(
             "sevennet-mf-0",
@@ -136,7 +183,22 @@ TEACHERS: Final = {
             "Lattice constants within 0.3 % (PBE) and 0.2 % (r2SCAN); shear moduli are half of what they should "
             "be; bcc K "
             "has no minimum in r2SCAN.",
-            "they come with the package sevenn",
+            "'make app TEACHER=sevennet' or 'sus2 data setup --teacher sevennet' installs it with its weights",
+            (("PBE", "7net-mf-0"), ("r2SCAN", "7net-mf-0")),
+            "sevenn",
+        ),
+        KnownTeacher(
+            "chgnet",
+            "chgnet",
+            (),
+            "BSD-3-Clause",
+            "CHGNet 0.3.0 (PBE with +U and corrections of the Materials Project) and its r2SCAN model, Deng et al., "
+            "Nat. Mach. Intell. 5, 1031 (2023)",
+            "Too soft: forces, moduli and frequencies are too small on the whole (Deng et al., npj Comput. Mater. "
+            "11, 9, 2025).",
+            "'make app TEACHER=chgnet' or 'sus2 data setup --teacher chgnet' installs it with its weights",
+            (("PBE", "0.3.0"), ("r2SCAN", "r2scan")),
+            "chgnet",
         ),
         KnownTeacher(
             "tensornet-matpes",
@@ -147,7 +209,7 @@ TEACHERS: Final = {
             "Against PBE: shear moduli 19 % too small in the median, optical modes 13 % off, bulk moduli 9 % "
             "too small; "
             "second derivatives jump as shells of neighbours cross its cutoff of 5 A.",
-            "get them from MatPES",
+            "'sus2 data setup' installs what it needs, MatPES has its weights",
         ),
     )
 }  # fmt: skip
@@ -158,7 +220,7 @@ class _Link:
 
     def __init__(self, known: KnownTeacher) -> None:
         self.known = known
-        weights = [f"--weights={functional}={path}" for functional, path in known.paths().items()]
+        weights = [f"--weights={functional}={path}" for functional, path in known.sources().items()]
         self.process = subprocess.Popen(
             [str(teacher_python()), str(WORKER), known.kind, *weights],
             stdin=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sus2.errors import DataError
 from sus2.training.data.sets import cache_root, load_set, set_folder
 from sus2.training.teachers import build as teacher
 from sus2.training.teachers.build import BuildPlan, build_set, check_teachers, run_worker, teacher_python
+from sus2.training.teachers.remote import TEACHERS
 
 
 @pytest.fixture
@@ -31,6 +33,52 @@ def test_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert cache_root() == tmp_path
     with pytest.raises(DataError, match="no teacher environment"):
         run_worker("label", tmp_path, ["PBE"])
+
+
+def test_one_teacher_is_installed_by_itself_or_says_why_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[list[str]] = []
+
+    def run(step: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        steps.append(step)
+        offline = "torch" in step and not online
+        error = "WARNING: Retrying\nERROR: No matching distribution found for torch\n" if offline else ""
+        return subprocess.CompletedProcess(step, int(offline), "", error)
+
+    monkeypatch.setattr(teacher.subprocess, "run", run)
+    online = True
+    python = teacher.setup(
+        lambda line: None, teacher="chgnet", folder=tmp_path / "env", torch_index="https://example.org"
+    )
+    assert python.is_relative_to(tmp_path / "env")
+    assert steps[1][-3:] == ["torch", "--index-url", "https://example.org"]
+    assert steps[2][-1].startswith("chgnet==")
+    online = False
+    with pytest.raises(
+        DataError, match=r"could not be built .*No matching distribution found for torch\. Without a network"
+    ):
+        teacher.setup(lambda line: None, teacher="nequix", folder=tmp_path)
+    with pytest.raises(DataError, match="There is no teacher 'gpt' to install; there are nequix, chgnet, sevennet"):
+        teacher.setup(teacher="gpt")
+
+
+def test_a_teacher_whose_package_has_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chgnet, sevennet = TEACHERS["chgnet"], TEACHERS["sevennet-mf-0"]
+    monkeypatch.setenv("SUS2_TEACHERS", str(tmp_path))
+    monkeypatch.setenv("SUS2_TEACHER_PYTHON", str(tmp_path / "bin" / "python"))
+    assert "is not installed: 'make app TEACHER=chgnet'" in chgnet.missing()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").touch()
+    assert "chgnet is not in the teachers' environment: 'make app TEACHER=chgnet'" in chgnet.missing()
+    assert "The weights of sevennet-mf-0 are not at" in sevennet.missing()
+    for package in ("chgnet", "sevenn"):
+        (tmp_path / "lib" / "python3.12" / "site-packages" / package).mkdir(parents=True)
+    assert not chgnet.missing()
+    assert chgnet.functionals == ("PBE", "r2SCAN")
+    assert sevennet.sources() == {"PBE": "7net-mf-0", "r2SCAN": "7net-mf-0"}
+    weights = tmp_path / "sevennet-mf-0" / "7net-mf-0-stripped.pth"
+    weights.parent.mkdir()
+    weights.touch()
+    assert sevennet.sources() == {"PBE": str(weights), "r2SCAN": str(weights)}
 
 
 def test_a_failing_worker_is_told_in_one_sentence(

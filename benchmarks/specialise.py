@@ -29,8 +29,10 @@ TABLE = Path(__file__).parents[1] / "docs" / "specialise.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
-def _spaced(symbols: list[str], basis: list[tuple[float, float, float]], group: int, cell: list[float]) -> Atoms:
-    return crystal(symbols, basis=basis, spacegroup=group, cellpar=cell, primitive_cell=True)
+def _spaced(
+    symbols: list[str], basis: list[tuple[float, float, float]], group: int, cell: list[float], setting: int = 1
+) -> Atoms:
+    return crystal(symbols, basis=basis, spacegroup=group, cellpar=cell, setting=setting, primitive_cell=True)
 
 
 def crystals() -> dict[str, Atoms]:
@@ -58,7 +60,7 @@ def crystals() -> dict[str, Atoms]:
         ),
         "mgal2o4": _spaced(
             ["Mg", "Al", "O"], [(0.125, 0.125, 0.125), (0.5, 0.5, 0.5), (0.2624, 0.2624, 0.2624)], 227,
-            [8.08, 8.08, 8.08, 90, 90, 90],
+            [8.08, 8.08, 8.08, 90, 90, 90], setting=2,
         ),
         "zrnisn": _spaced(
             ["Zr", "Ni", "Sn"], [(0, 0, 0), (0.25, 0.25, 0.25), (0.5, 0.5, 0.5)], 216, [6.11, 6.11, 6.11, 90, 90, 90]
@@ -85,13 +87,29 @@ def crystals() -> dict[str, Atoms]:
 
 
 def measure(
-    name: str, teacher: str, budget: float, functionals: tuple[str, ...], graph: str, seed: int
+    name: str,
+    teacher: str,
+    budget: float,
+    functionals: tuple[str, ...],
+    graph: str,
+    seed: int,
+    start: str,
+    folder: Path | None,
 ) -> list[dict[str, Any]]:
     """Lines of one crystal."""
     atoms = crystals()[name]
     began = time.perf_counter()
     used = time.process_time()
-    found = sus2.specialise(atoms, teacher, functionals=functionals, budget_s=budget, graph=graph, seed=seed)
+    found = sus2.specialise(
+        atoms,
+        teacher,
+        functionals=functionals,
+        budget_s=budget,
+        graph=graph,
+        seed=seed,
+        start=start,
+        folder=None if folder is None else folder / name,
+    )
     out = []
     for s in found:
         lines = {b.quantity: b for b in s.table}
@@ -104,7 +122,7 @@ def measure(
         out.append(
             {
                 "crystal": name, "atoms": len(atoms), "functional": s.functional, "teacher": teacher, "graph": graph,
-                "budget_s": budget,
+                "start": start, "budget_s": budget,
                 "seconds": round(time.perf_counter() - began, 1), "cpu_seconds": round(time.process_time() - used, 1),
                 "structures": s.structures, "reached": not s.shortfalls, "rounds": len(found.rounds),
                 "v0_percent": lines["V0"].deviation_percent, "b0_percent": lines["B0"].deviation_percent,
@@ -120,6 +138,7 @@ def measure(
 
 def table(lines: list[dict[str, Any]]) -> str:
     """The table in Markdown, with medians."""
+    nan = float("nan")
 
     def number(value: Any, digits: int) -> str:
         return "-" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
@@ -139,11 +158,14 @@ def table(lines: list[dict[str, Any]]) -> str:
             f"{x['seconds']:.0f}, {x['cpu_seconds']:.0f} |"
         )
     keys = ("v0_percent", "b0_percent", "c_percent", "frequency_thz")
-    medians = [float(np.nanmedian([abs(x[k]) if x[k] is not None else np.nan for x in lines])) for k in keys]
-    rows.append(
-        f"| median of {len(lines)} | | | {medians[0]:.2f} | {medians[1]:.1f} | {medians[2]:.1f} | "
-        f"{medians[3]:.2f} | | | |"
-    )
+    known = [sorted(abs(x[k]) for x in lines if x[k] is not None and np.isfinite(x[k])) for k in keys]
+    for name, pick in (
+        (f"median of {len(lines)}", np.median),
+        ("worst but two", lambda v: v[-3] if len(v) > 2 else nan),
+    ):
+        a, b, c, d = (float(pick(v)) if v else nan for v in known)
+        rows.append(f"| {name} | | | {number(a, 2)} | {number(b, 1)} | {number(c, 1)} | {number(d, 2)} | | | |")
+    rows.append("| asked for (median; twice as the worst but two) | | | 0.3 | 4 | 8 | 0.2 | | | |")
     return "\n".join(rows)
 
 
@@ -156,17 +178,26 @@ def main() -> None:
     parser.add_argument("--graph", default="l3k3")
     parser.add_argument("--budget", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", default="auto")
+    parser.add_argument("--folder", type=Path, help="keeps labels and potentials")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     lines = [json.loads(x) for x in LINES.read_text().splitlines()] if LINES.exists() else []
     if not given.table:
-        done = {(x["crystal"], x["teacher"], x["graph"], x["budget_s"]) for x in lines}
+        done = {(x["crystal"], x["teacher"], x["graph"], x["budget_s"], x.get("start", "auto")) for x in lines}
         for name in given.crystals or list(crystals()):
-            if (name, given.teacher, given.graph, given.budget) in done:
+            if (name, given.teacher, given.graph, given.budget, given.start) in done:
                 continue
             try:
                 new = measure(
-                    name, given.teacher, given.budget, tuple(given.functional or ("PBE",)), given.graph, given.seed
+                    name,
+                    given.teacher,
+                    given.budget,
+                    tuple(given.functional or ("PBE",)),
+                    given.graph,
+                    given.seed,
+                    given.start,
+                    given.folder,
                 )
             except sus2.Sus2Error as error:
                 print(f"{name}: {error}", flush=True)

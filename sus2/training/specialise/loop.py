@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ase import Atoms
 
-from sus2.errors import CancelledError, DataError, StoreError, Sus2Error
+from sus2.errors import CancelledError, DataError, StoreError, StructureError, Sus2Error
 from sus2.jobs import archive
 from sus2.native.build import available
 from sus2.progress import Progress
@@ -22,6 +22,7 @@ from sus2.structures import check_crystal, content_key, to_atoms
 from sus2.structures.formula import formula_units
 from sus2.training.specialise.fit import Recipe
 from sus2.training.specialise.result import Round, Specialised, Student
+from sus2.training.specialise.structures import dimensions
 from sus2.training.specialise.student import Run, Wanted
 from sus2.training.specialise.teachers import DEFAULT, Teachers, teachers_of
 
@@ -119,7 +120,7 @@ def specialise(
     Raises
     ------
     StructureError
-        No crystal.
+        No crystal, or one with a vacuum.
     UnknownElementError
         The teacher does not know an element.
     DataError
@@ -196,6 +197,13 @@ def _check(atoms: Atoms, budget_s: float, spread_percent: float, rounds: int, st
             f"The crystal has {len(atoms)} atoms; potentials are made for cells of up to {MAX_ATOMS}: give its "
             f"primitive "
             "cell, or train on your own frames with sus2.fit_frames."
+        )
+    reach = Recipe().cutoff_a
+    if (count := dimensions(atoms, reach)) < 3:
+        what = ("a molecule", "a chain", "a sheet")[count]
+        raise StructureError(
+            f"This is {what} with empty space around it (nothing within {reach:g} Å); potentials are made for "
+            "crystals: give one without a vacuum, or train on your own frames with sus2.fit_frames."
         )
 
 

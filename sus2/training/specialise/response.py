@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 
 # An internal mode below this share of the stiffest one holds no atom back.
 _SOFT: Final = 1e-6
+# A coupling to strain below this share of sqrt(stiffest mode x stiffest strain) is that of labels' noise.
+_COUPLED: Final = 1e-3
 _FOLLOWING: Final = 1e-4
 _NO_MOVE_A: Final = 1e-3
 
@@ -160,16 +162,23 @@ def at_rest_under_strain(response: Response, found: Measured, name: str) -> list
 
 
 def relaxed_ions(clamped: Array, coupling: Array, hessian: Array, volume: float) -> Array:
-    """C0 - Lambda^T Phi^-1 Lambda / V (6, 6), eV/A^3; all nan where a mode that strain excites is unstable."""
+    """C0 - Lambda^T Phi^-1 Lambda / V (6, 6), eV/A^3; all nan where a mode that strain excites is unstable.
+
+    An unstable mode that no strain excites, by symmetry, takes no part: the polar mode of a cubic perovskite.
+    """
     values, vectors = np.linalg.eigh(hessian)
     along = vectors.T @ coupling
-    stiff = np.abs(values) > _SOFT * max(float(np.abs(values).max(initial=0.0)), 1e-12)
-    # The three translations, and what no strain couples to, take no part.
-    moved = np.abs(along).max(axis=1, initial=0.0) > 1e-3 * max(float(np.abs(coupling).max(initial=0.0)), 1e-9)
+    largest = max(float(np.abs(values).max(initial=0.0)), 1e-12)
+    # The three translations have no stiffness.
+    stiff = np.abs(values) > _SOFT * largest
+    # Labels have noise, so couplings that vanish by symmetry are small, not zero.
+    scale = np.sqrt(largest * max(float(np.abs(clamped).max()) * volume, 1e-12))
+    moved = np.abs(along).max(axis=1, initial=0.0) > _COUPLED * scale
     if (values[stiff & moved] < 0.0).any():
         return np.full((6, 6), np.nan)
-    hard = along[stiff]
-    out: Array = clamped - hard.T @ (hard / values[stiff][:, None]) / volume
+    counted = stiff & (values > 0.0)
+    hard = along[counted]
+    out: Array = clamped - hard.T @ (hard / values[counted][:, None]) / volume
     return out
 
 

@@ -275,3 +275,45 @@ def lightest_first(made: Sequence[Made], most_atoms: int) -> list[Made]:
             break
         kept.append(m)
     return kept
+
+
+def dimensions(atoms: Atoms, reach_a: float) -> int:
+    """In how many directions atoms that lie within `reach_a` of each other go on for ever.
+
+    Parameters
+    ----------
+    atoms
+        Periodic in three directions.
+    reach_a
+        Distance up to which two atoms hold together, A.
+
+    Returns
+    -------
+    int
+        3 for a crystal, 2 for sheets, 1 for chains, 0 for molecules; the least of all parts.
+    """
+    from sus2.native.neighbours import neighbours
+
+    found = neighbours(atoms, reach_a)
+    i, j = found.index_i, found.index_j
+    moved = (found.vector - atoms.positions[j] + atoms.positions[i]) @ np.linalg.inv(atoms.cell.array)
+    shift = np.rint(moved).astype(int)
+    place = np.full((len(atoms), 3), 0)
+    part = np.full(len(atoms), -1)
+    ranks = []
+    for first in range(len(atoms)):
+        if part[first] >= 0:
+            continue
+        part[first] = first
+        todo = [first]
+        while todo:
+            a = todo.pop()
+            for k in np.flatnonzero((i == a) & (part[j] < 0)):
+                # Another edge may have reached the same atom since.
+                if part[j[k]] < 0:
+                    part[j[k]], place[j[k]] = first, place[a] + shift[k]
+                    todo.append(int(j[k]))
+        own = part[i] == first
+        loops = place[i[own]] + shift[own] - place[j[own]]
+        ranks.append(int(np.linalg.matrix_rank(np.unique(loops, axis=0))) if len(loops) else 0)
+    return min(ranks)

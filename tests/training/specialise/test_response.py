@@ -17,6 +17,7 @@ from sus2.training.specialise.response import (
     independent,
     measured,
     measured_exactly,
+    relaxed_ions,
 )
 from sus2.training.specialise.structures import STRAIN, around, response_structures, rivals, too_close
 from sus2.units import EV_PER_A3_TO_GPA
@@ -53,6 +54,20 @@ def test_response_of_labels_is_the_exact_one(element: str) -> None:
     assert np.abs(pairs.forces_ev_per_a).max() < 0.05 * clamped
     stress = (pairs.stress_ev_per_a3[6] - pairs.stress_ev_per_a3[7]) / (4.0 * STRAIN) * EV_PER_A3_TO_GPA
     assert stress[3] == pytest.approx(exact.c_gpa[3, 3], rel=0.02)
+
+
+def test_an_unstable_mode_counts_where_strain_excites_it() -> None:
+    clamped = np.diag([2.0, 2.0, 2.0, 0.6, 0.6, 0.6])
+    hessian = np.diag([0.0, 0.0, 0.0, 20.0, 10.0, -1.0])
+    coupling = np.zeros((6, 6))
+    coupling[3, 0] = 4.0
+    coupling[5] = 1e-3  # noise of labels: by symmetry there is none
+    found = relaxed_ions(clamped, coupling, hessian, 50.0)
+    softer = clamped.copy()
+    softer[0, 0] -= 4.0**2 / 20.0 / 50.0
+    assert found == pytest.approx(softer, abs=1e-6)
+    coupling[5, 1] = 2.0
+    assert np.isnan(relaxed_ions(clamped, coupling, hessian, 50.0)).all()
 
 
 def test_bulk_modulus_of_no_tensor_is_unknown() -> None:

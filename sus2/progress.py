@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -10,6 +10,31 @@ Progress: TypeAlias = Callable[[str, float], None]
 
 Raising :class:`sus2.errors.CancelledError` in it stops the calculation.
 """
+
+
+class Stage(str):
+    """The words of a stage with numbers that whoever waits can draw: errors so far, for example.
+
+    Parameters
+    ----------
+    words
+        What is being done.
+    numbers
+        By name with unit.
+
+    Attributes
+    ----------
+    numbers : Mapping of str to float
+        They.
+    """
+
+    numbers: Mapping[str, float]
+
+    def __new__(cls, words: str, numbers: Mapping[str, float] | None = None) -> Stage:
+        """The words; they stay a str wherever one is expected."""
+        made = super().__new__(cls, words)
+        made.numbers = dict(numbers or {})
+        return made
 
 
 def part_of(progress: Progress, name: str, start: float, share: float) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pages._parts import made
 from pages._parts.downloads import export, provenance
 from pages._parts.header import verdict
 from pages._parts.property_page import compute, export_result, heading, headline, quantity_words, trust
@@ -67,6 +68,7 @@ __all__ = [
     "heading",
     "headline",
     "keep_crystal",
+    "made",
     "mode",
     "model",
     "models",

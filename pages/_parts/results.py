@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -41,6 +41,7 @@ OTHER_TITLES = {
     "specialise": "a potential for this crystal",
     "fit_frames": "a potential from your data",
 }
+Live = Callable[[Sequence[Mapping[str, float]]], None]
 _SESSION_COOKIE = "_streamlit_xsrf"
 
 
@@ -99,13 +100,14 @@ def ask(
     button: str = "Compute",
     note: str = "",
     page: str = "",
+    live: Live | None = None,
     **arguments: Any,
 ) -> Shown | None:
     """The result of function(**arguments), None while there is none; models among the arguments stand for themselves.
 
     Shows a button, and beside it where the result comes from or how far its calculation is. auto: begin without the
     button. name: tells two calculations of one page apart; page: the name under which the history lists it ("": not
-    at all).
+    at all). live: draws the numbers that the calculation has reported so far.
     """
     name = name or function.__name__
     calculation = Calculation.of(function, **{k: sent(v) for k, v in arguments.items()})
@@ -123,6 +125,7 @@ def ask(
         wanted=pressed or auto or _live(name),
         place=row[1],
         idle=f"Press {button} for these settings. {note}" if main else note,
+        live=live,
     )
     if shown is None:
         return None
@@ -164,7 +167,15 @@ def kept(calculation: Calculation, key: str) -> Shown | None:
 
 
 def _computed(
-    calculation: Calculation, key: str, *, name: str, pressed: bool, wanted: bool, place: Any, idle: str
+    calculation: Calculation,
+    key: str,
+    *,
+    name: str,
+    pressed: bool,
+    wanted: bool,
+    place: Any,
+    idle: str,
+    live: Live | None = None,
 ) -> Shown | None:
     """Begin or follow the calculation, and show in place how far it is; the result where it is there in a moment."""
     jobs, me = job_queue(), owner()
@@ -197,7 +208,7 @@ def _computed(
     if not job.ended.wait(settings().patience_ms / 1000.0):
         every = LOOK_SELDOM_S if jobs.place(job) > jobs.slots else LOOK_EVERY_S
         with place:
-            st.fragment(_watch, run_every=every)(key, name)
+            st.fragment(_watch, run_every=every)(key, name, live)
         return None
     if job.error is not None:
         with place:
@@ -206,7 +217,7 @@ def _computed(
     return kept(calculation, key)
 
 
-def _watch(key: str, name: str) -> None:
+def _watch(key: str, name: str, live: Live | None = None) -> None:
     """How far a job is, and a way to stop it; runs by itself until the job is over."""
     jobs = job_queue()
     job = jobs.find(key)
@@ -216,6 +227,8 @@ def _watch(key: str, name: str) -> None:
     bar, stop = st.columns([5, 1], vertical_alignment="center")
     bar.progress(job.fraction, text=progress_words(jobs, job))
     stop.button("Cancel", key=f"cancel_{name}", on_click=_cancel, args=(key,), width="stretch")
+    if live is not None and len(points := job.points) > 1:
+        live(points)
 
 
 def _cancel(key: str) -> None:

@@ -220,12 +220,26 @@ def contents(file: Any) -> bytes:
 # Chosen model ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a potential that was made in the app came from: the key of its calculation, which a link names.
+
+    crystal: content key of the one crystal that it was made for; reason: why it is the first choice there; both empty
+    where it is none.
+    """
+
+    key: str
+    crystal: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A potential that can be chosen: its card, and the bytes of its file where it is the user's own."""
+    """A potential that can be chosen: its card, the bytes of its file where it is the user's own, and its origin."""
 
     card: Any
     raw: bytes | None = None
+    origin: Origin | None = None
 
     @property
     def name(self) -> str:

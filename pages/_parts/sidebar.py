@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from pages._parts import made
 from pages._parts.results import calculation_title, owner
 from pages._parts.selection import (
     HASH,
@@ -140,6 +141,9 @@ def _sample_label(key: str) -> str:
 
 def _best(chosen: Crystal, covering: Sequence[Model]) -> Choice | None:
     """The potential that fits the crystal best, found once for each crystal and list of potentials."""
+    own = made.best(chosen, covering)
+    if own is not None:
+        return own
     key = (chosen.key, tuple(m.card.identity for m in covering))
     if st.session_state.get("best_for") != key:
         st.session_state["best_for"] = key
@@ -231,6 +235,7 @@ def _read_address() -> None:
     if kept is not None:
         st.session_state.setdefault("own_crystals", {})[key] = kept
     choose_crystal(key)
+    made.from_link(st.query_params.get("made", ""), key)
     wanted = st.query_params.get("model", "")[:MAX_NAME]
     if wanted in {m.name for m in models()}:
         st.session_state["model_name"] = wanted
@@ -243,6 +248,12 @@ def _write_address() -> None:
     now = {"crystal": st.session_state["crystal_key"]}
     if st.session_state.get("model_name"):
         now["model"] = st.session_state["model_name"]
+    # A potential that was made here goes with the address, so that it opens for whoever has it.
+    chosen = next((m for m in models() if m.name == now.get("model")), None)
+    if chosen is not None and chosen.origin is not None:
+        now["made"] = chosen.origin.key
+    elif "made" in st.query_params and "lost_model" not in st.session_state:
+        del st.query_params["made"]
     for name, value in now.items():
         if st.query_params.get(name) != value:
             st.query_params[name] = value

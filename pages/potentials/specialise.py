@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -24,15 +25,15 @@ GRAPHS = {
 SPLITS = {"auto": "automatic", "time": "by time", "composition": "by composition"}
 
 
-def take(card: Any, text: str, key: str) -> None:
-    """Offer to choose a finished potential on every page, and its files."""
-    known = {m.name: m for m in frame.models()}
+def take(card: Any, text: str, key: str, calculation: str) -> None:
+    """Offer to choose a finished potential on every page, a link that gives it to others, and its files."""
+    name = frame.made.name_of(card)
+    address = frame.made.address(name, calculation)
     left, right = st.columns([1, 3], vertical_alignment="center")
-    if card.name in known:
-        left.markdown(f"**{frame.plain(card.name)}** can be chosen on every page.")
+    if st.session_state.get("model_name") == name:
+        left.markdown(f"**{frame.plain(name)}** is chosen.")
     elif left.button("Use this potential", key=f"use_{key}", type="primary"):
-        st.session_state.setdefault("own_models", {})[card.name] = frame.Model(card, text.encode())
-        st.session_state["wanted_model"] = card.name
+        st.session_state["wanted_model"] = name
         st.rerun()
     with right:
         frame.downloads(
@@ -42,16 +43,43 @@ def take(card: Any, text: str, key: str) -> None:
             ],
             key=f"files_{key}",
         )
-    if card.name in known:
-        st.page_link("pages/potentials/compare.py", label="Compare it", icon=":material/compare_arrows:")
-        st.page_link("pages/potentials/check.py", label="Check it for this crystal", icon=":material/fact_check:")
+    st.caption(
+        f"It can be chosen on every page, in this session alone. Whoever opens this [link](<{address}>) gets it too, "
+        "for as long as this server keeps the result."
+    )
+    st.page_link("pages/potentials/compare.py", label="Compare it", icon=":material/compare_arrows:")
+    st.page_link("pages/potentials/check.py", label="Check it for this crystal", icon=":material/fact_check:")
+
+
+def kept(shown: Any) -> None:
+    """Let the panel at the left know potentials that are new to this session."""
+    if frame.made.keep(shown):
+        st.rerun()
+
+
+def live(points: Sequence[Mapping[str, float]]) -> None:
+    """Errors on held-out structures so far, while the fit goes on."""
+    frame.plot(
+        errors_figure(
+            x=[p["seconds"] for p in points],
+            curves={
+                "energies (meV/atom)": [p["energy_mev_per_atom"] for p in points],
+                "forces (meV/Å)": [p["force_mev_per_a"] for p in points],
+            },
+            label="Seconds",
+            mode=frame.mode(),
+        ),
+        key="specialise_live",
+        alt="Errors on held-out structures so far, against time",
+        name="errors-so-far",
+    )
 
 
 def shown_number(value: float) -> str:
     return f"{value:.4g}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def student(found: Any, teacher: str) -> None:
+def student(found: Any, teacher: str, key: str) -> None:
     """One specialised potential: its crystal beside the teacher's, its errors, what was not reached."""
     card = found.card
     st.subheader(f"{found.functional}")
@@ -92,7 +120,7 @@ def student(found: Any, teacher: str) -> None:
         f"{errors[f'{where}_force_mae_mev_per_a']:.1f} meV/Å. Spread: over a committee of readouts. Its errors against "
         "experiment are the teacher's and the functional's besides."
     )
-    take(card, found.text, found.functional)
+    take(card, found.text, found.functional, key)
 
 
 def choice_of_teacher() -> Offer:
@@ -151,6 +179,7 @@ def for_this_crystal() -> None:
             name="specialise",
             button="Compute",
             page="Make a potential",
+            live=live,
             atoms=crystal.atoms,
             teacher=offer.name,
             functionals=tuple(wanted),
@@ -162,6 +191,7 @@ def for_this_crystal() -> None:
         )
         if shown is None:
             return
+        kept(shown)
         result = shown.result
         for notice in result.notices:
             st.info(frame.plain(notice))
@@ -181,7 +211,7 @@ def for_this_crystal() -> None:
                 name="specialise-errors",
             )
         for one in result.students:
-            student(one, result.teacher)
+            student(one, result.teacher, shown.stored.key)
 
 
 def own_data() -> None:
@@ -212,6 +242,7 @@ def own_data() -> None:
             auto=False,
             name="fit_frames",
             button="Compute",
+            live=live,
             frames=frame.contents(uploaded),
             label=uploaded.name[:80],
             functional=functional or "not stated",
@@ -224,10 +255,11 @@ def own_data() -> None:
         )
         if shown is None:
             return
-        fitted(shown.result)
+        kept(shown)
+        fitted(shown.result, shown.stored.key)
 
 
-def fitted(result: Any) -> None:
+def fitted(result: Any, key: str) -> None:
     """A potential from frames: errors, parity, learning curve."""
     for notice in result.notices:
         st.warning(frame.plain(notice))
@@ -238,7 +270,7 @@ def fitted(result: Any) -> None:
         + (f", stresses **{last.stress_gpa:.2f} GPa**" if math.isfinite(last.stress_gpa) else "")
         + " off on average."
     )
-    take(result.card, result.text, "frames")
+    take(result.card, result.text, "frames", key)
     for points, label, key, alt in (
         (result.history, "Seconds", "frames_history", "Errors on held-out frames against time"),
         (result.learning, "Frames that it was fitted to", "frames_learning", "Learning curve of these frames"),
@@ -262,11 +294,13 @@ def fitted(result: Any) -> None:
         )
         if key == "frames_learning":
             st.markdown(frame.plain(result.verdict))
-    columns = st.columns(2)
-    for column, values, name, unit in (
-        (columns[0], result.energies_ev_per_atom, "Energy", "eV/atom"),
-        (columns[1], result.forces_ev_per_a, "Force", "eV/Å"),
-    ):
+    kinds = [
+        (result.energies_ev_per_atom, "Energy", "eV/atom"),
+        (result.forces_ev_per_a, "Force", "eV/Å"),
+        (result.stresses_gpa, "Stress", "GPa"),
+    ]
+    kinds = [k for k in kinds if k[0].size]
+    for column, (values, name, unit) in zip(st.columns(len(kinds)), kinds, strict=True):
         with column:
             frame.plot(
                 parity_figure(labels=values[0], predicted=values[1], quantity=name, unit=unit, mode=frame.mode()),

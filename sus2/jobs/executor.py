@@ -13,7 +13,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError as FutureCancelledError
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -21,21 +21,34 @@ from typing import Any
 from sus2.errors import CancelledError, Sus2Error, WorkerLostError
 from sus2.jobs.frames import read_frame, write_frame
 from sus2.jobs.reporting import begin, end
+from sus2.progress import Stage
 
 STOP_GRACE_S = 1.0  # a calculation that does not stop by itself within this is killed with its process
+MAX_POINTS = 500  # of a curve that is drawn while a calculation runs
 _CANCELLED = "The calculation was cancelled."
 
 
 class JobFuture(Future[Any]):
-    """A future that says how far it is (stage, fraction 0..1) and whose running calculation can be stopped."""
+    """A future that says how far it is and whose running calculation can be stopped.
+
+    stage: in words; fraction: 0 to 1; points: numbers of stages so far, in their order (sus2.progress.Stage).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.stage = "waiting"
         self.fraction = 0.0
+        self.points: list[Mapping[str, float]] = []
         self.stop_reason = ""
         self._stopper: Callable[[], None] | None = None
         self._guard = threading.Lock()
+
+    def report(self, stage: str, fraction: float) -> None:
+        """Take over how far it is, and the numbers of a stage that has new ones."""
+        self.stage, self.fraction = str(stage), fraction
+        numbers = stage.numbers if isinstance(stage, Stage) else {}
+        if numbers and len(self.points) < MAX_POINTS and (not self.points or self.points[-1] != numbers):
+            self.points.append(numbers)
 
     def stop(self, reason: str = _CANCELLED) -> None:
         """Stop it, whether it waits or runs; it then ends with CancelledError(reason)."""
@@ -112,7 +125,7 @@ class _Process:
                 future.finish(error=WorkerLostError(_lost(self.process.wait())))
                 break
             if kind == "progress":
-                future.stage, future.fraction = rest
+                future.report(*rest)
                 continue
             future.finish(result=rest[0]) if kind == "result" else future.finish(error=rest[0])
             break
@@ -223,7 +236,7 @@ class InlineExecutor(Executor):
             def tell(stage: str, fraction: float, to: JobFuture = future) -> None:
                 if to.stop_reason:
                     raise CancelledError(to.stop_reason)
-                to.stage, to.fraction = stage, fraction
+                to.report(stage, fraction)
 
             token = begin(tell)
             future.bind(lambda: None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -61,6 +62,11 @@ class Job:
     def fraction(self) -> float:
         """Share that is done, 0 to 1."""
         return min(1.0, max(0.0, float(getattr(self.future, "fraction", 0.0))))
+
+    @property
+    def points(self) -> list[Mapping[str, float]]:
+        """Numbers that it has reported so far, to be drawn (sus2.progress.Stage)."""
+        return list(getattr(self.future, "points", ()))
 
     @property
     def seconds_left(self) -> float | None:

@@ -31,14 +31,15 @@ class _Reporter:
     def __init__(self, pipe: BinaryIO) -> None:
         self.pipe = pipe
         self.stop = threading.Event()
-        self._last = ("", 0.0)
+        self._last: tuple[tuple[str, Any], float] = (("", None), 0.0)
 
     def __call__(self, stage: str, fraction: float) -> None:
         if self.stop.is_set():
             raise CancelledError("The calculation was cancelled.")
         now = time.monotonic()
-        if stage != self._last[0] or now - self._last[1] > _REPORT_EVERY_S:
-            self._last = (stage, now)
+        said = (str(stage), getattr(stage, "numbers", None))
+        if said != self._last[0] or now - self._last[1] > _REPORT_EVERY_S:
+            self._last = (said, now)
             _answer(self.pipe, ("progress", stage, float(fraction)))
 
 

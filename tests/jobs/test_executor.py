@@ -16,6 +16,7 @@ import pytest
 from sus2.errors import CancelledError, StructureError, Sus2Error, WorkerLostError
 from sus2.jobs.executor import InlineExecutor, JobFuture, LocalExecutor, error_of
 from sus2.jobs.frames import write_frame
+from sus2.progress import Stage
 from tests import helpers_jobs as calls
 
 LONG_S = 120.0
@@ -69,10 +70,14 @@ def test_what_a_calculation_prints_does_no_harm(local: LocalExecutor) -> None:
 
 
 def test_progress_arrives(executor: Executor) -> None:
-    future = executor.submit(calls.tell, [("first", 0.1), ("second", 0.7)])
+    errors = [{"meV/Å": 50.0}, {"meV/Å": 20.0}]
+    said = [("first", 0.1), *((Stage("fit", e), 0.5) for e in (errors[0], errors[0], errors[1])), ("second", 0.7)]
+    future = executor.submit(calls.tell, said)
     assert isinstance(future, JobFuture)
     assert future.result(LONG_S) == "told"
     assert (future.stage, future.fraction) == ("second", 0.7)
+    # Numbers of a stage are kept once each, for a curve that is drawn while it runs.
+    assert future.points == errors
 
 
 def test_a_running_calculation_is_stopped_and_its_process_kept(local: LocalExecutor) -> None:

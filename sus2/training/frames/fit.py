@@ -17,7 +17,7 @@ from sus2.native.build import available
 from sus2.potential.card import Card, parse_card, write_card
 from sus2.potential.mtp import format_mtp
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, Stage
 from sus2.registry.load import load_bytes
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.fit.objective import Errors, LossWeights
@@ -242,12 +242,16 @@ def fit_frames(
     if not budget_s > 0:
         raise Sus2Error(f"The budget ({budget_s} s) must be positive.")
     words = [""]
+    numbers: dict[str, float] = {}
 
     def tick(stage: str) -> None:
         if cancel is not None and cancel():
             raise CancelledError("The fit was cancelled.")
         if progress is not None:
-            progress(f"{stage}{words[0]}" if stage else "", min(0.99, (time.monotonic() - started) / budget_s))
+            progress(
+                Stage(f"{stage}{words[0]}" if stage else "", numbers),
+                min(0.99, (time.monotonic() - started) / budget_s),
+            )
 
     tick("reading")
     data = _read(frames, label, elements)
@@ -265,6 +269,9 @@ def fit_frames(
     def note(found: Errors) -> None:
         point = _point(found, started, fit.structures)
         history.append(point)
+        numbers.update(
+            seconds=point.seconds, energy_mev_per_atom=point.energy_mev_per_atom, force_mev_per_a=point.force_mev_per_a
+        )
         words[0] = f" · {point.energy_mev_per_atom:.1f} meV/atom, {point.force_mev_per_a:.0f} meV/Å held out"
         if live is not None:
             live(point)

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 
 from sus2.properties.elastic.ieee_axes import choose_frame, crystal_axes, rotated, symmetrised
 from sus2.training.specialise.response import Measured, bulk_modulus, frequency_difference_thz, independent
-from sus2.training.specialise.result import Beside
+from sus2.training.specialise.result import C_GPA, C_PERCENT, FREQUENCY_THZ, Beside
 
 Array = NDArray[np.float64]
 
-# What is good: the figures that a specialised potential should reach against its teacher.
-V0_PERCENT: Final = 0.3
-B0_PERCENT: Final = 4.0
-C_PERCENT: Final = 8.0
-C_GPA: Final = 5.0
-FREQUENCY_THZ: Final = 0.2
 _SYMPREC_A: Final = 1e-3
 
 
@@ -129,8 +123,7 @@ def shortfalls(
             if not line.student <= FREQUENCY_THZ:
                 said.append(f"Frequencies differ from the teacher's by {line.student:.2f} THz (rms).")
             continue
-        allowed = _allowed(line)
-        if np.isfinite(line.teacher) and not abs(line.student - line.teacher) <= allowed:
+        if np.isfinite(line.teacher) and not line.off <= line.allowed:
             said.append(
                 f"{line.quantity} is {line.student:.4g} {line.unit} where the teacher has "
                 f"{line.teacher:.4g} {line.unit}."
@@ -143,14 +136,3 @@ def shortfalls(
             f"Elastic constants spread by {share:.1f} % over the committee, {wanted_percent:g} % were asked for."
         )
     return tuple(said)
-
-
-def _allowed(line: Beside) -> float:
-    """How far the student may be from the teacher; infinite for what has no limit of its own."""
-    if line.quantity == "V0":
-        return abs(line.teacher) * V0_PERCENT / 100.0
-    if line.quantity == "B0":
-        return abs(line.teacher) * B0_PERCENT / 100.0
-    if line.quantity.startswith("C"):
-        return max(abs(line.teacher) * C_PERCENT / 100.0, C_GPA)
-    return float("inf")

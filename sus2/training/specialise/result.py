@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
@@ -15,8 +15,17 @@ from ase import Atoms
 from sus2.errors import Sus2Error
 from sus2.potential.card import Card, parse_card, write_card
 from sus2.potential.potential import Potential
-from sus2.registry.load import load_bytes
+from sus2.registry.load import load_bytes, models
 from sus2.types import Array
+
+# What is good: the figures that a specialised potential should reach against its teacher.
+V0_PERCENT: Final = 0.3
+B0_PERCENT: Final = 4.0
+C_PERCENT: Final = 8.0
+C_GPA: Final = 5.0
+FREQUENCY_THZ: Final = 0.2
+# A potential that misses them by more than this factor is no first choice.
+_FIRST_CHOICE: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,22 @@ class Beside:
         if not (math.isfinite(self.teacher) and self.teacher):
             return float("nan")
         return 100.0 * (self.student - self.teacher) / abs(self.teacher)
+
+    @property
+    def allowed(self) -> float:
+        """How far the student may be from the teacher; infinite for what has no limit of its own."""
+        if self.quantity == "V0":
+            return abs(self.teacher) * V0_PERCENT / 100.0
+        if self.quantity == "B0":
+            return abs(self.teacher) * B0_PERCENT / 100.0
+        if self.quantity.startswith("C"):
+            return max(abs(self.teacher) * C_PERCENT / 100.0, C_GPA)
+        return FREQUENCY_THZ if self.quantity.startswith("frequencies") else float("inf")
+
+    @property
+    def off(self) -> float:
+        """How far it is: of the teacher's value, for frequencies the difference itself; nan where unknown."""
+        return abs(self.student) if self.quantity.startswith("frequencies") else abs(self.student - self.teacher)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +157,26 @@ class Student:
         except OSError as error:
             raise Sus2Error(f"The potential cannot be written to {target} ({error.strerror}).") from None
         return path
+
+    @property
+    def reason(self) -> str:
+        """Why it is the first choice for its crystal, one sentence; empty where it is none.
+
+        It is none where it misses what was asked for by more than a factor of two, or where its teacher is one of the
+        shipped potentials, which then is at least as good and knows its own errors.
+        """
+        judged = [b for b in self.table if math.isfinite(b.allowed)]
+        if not all(b.off <= _FIRST_CHOICE * b.allowed for b in judged):
+            return ""
+        if any(c.name == self.card.teacher and not c.plugin for c in models()):
+            return ""
+        volume, thz = self.value("V0").deviation_percent, self.value("frequencies, rms difference").student
+        constants = [abs(b.deviation_percent) for b in self.table if b.quantity.startswith("C")]
+        words = f", elastic constants by up to {max(constants):.1f} %" if constants else ""
+        return (
+            f"{self.name} was made for this crystal from labels of {self.card.teacher}: its volume differs by "
+            f"{abs(volume):.2f} % from the teacher's{words}, frequencies by {thz:.2f} THz."
+        )
 
     def value(self, quantity: str) -> Beside:
         """A line of the table by its quantity; raises Sus2Error where there is none."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sus2.errors import CancelledError, ConvergenceError, Sus2Error
 from sus2.potential.card import Card
 from sus2.potential.mtp import ModelSpec, format_mtp
+from sus2.progress import Stage
 from sus2.relaxation.relax import relax
 from sus2.structures.formula import formula_units
 from sus2.training.data.dataset import TrainingSet
@@ -98,12 +99,13 @@ class Run:
         self.before = before
         self.notices: list[str] = []
         self.words = ""
+        self.numbers: dict[str, float] = {}
         self.labeller = Labeller(self.teacher, wanted.labels, self._tick)
         self.made: list[Made] = []
         self.elements = tuple(dict.fromkeys(crystal.get_chemical_symbols()))
 
     def _tick(self, words: str) -> None:
-        self.tick(f"{self.wanted.functional}: {words}{self.words}" if words else "")
+        self.tick(Stage(f"{self.wanted.functional}: {words}{self.words}", self.numbers) if words else "")
 
     # ---- the teacher's crystal
 
@@ -245,6 +247,11 @@ class Run:
         return found.spec.with_species([found.elements.index(e) for e in self.elements])
 
     def _report(self, found: Errors) -> None:
+        self.numbers = {
+            "seconds": time.monotonic() - self.wanted.started,
+            "energy_mev_per_atom": found.energy_mae_mev_per_atom,
+            "force_mev_per_a": found.force_mae_mev_per_a,
+        }
         self.words = f" · {found.energy_mae_mev_per_atom:.1f} meV/atom, {found.force_mae_mev_per_a:.0f} meV/Å held out"
 
     def _try(self, card: Card, k: int, before: Measured) -> tuple[Trial | None, Measured]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, molecule
+from ase.build import bulk, graphene, molecule
 from ase.calculators.emt import EMT
 
 import sus2
@@ -17,6 +18,7 @@ from sus2.errors import CancelledError, DataError, StructureError, Sus2Error, Un
 from sus2.jobs import archive
 from sus2.training.specialise.loop import specialise
 from sus2.training.specialise.result import Specialised
+from sus2.training.specialise.structures import dimensions
 
 QUICK: dict[str, Any] = {"functionals": ("PBE",), "graph": "l2k1", "rounds": 1, "budget_s": 600.0}
 
@@ -117,6 +119,13 @@ def test_a_budget_of_nothing_still_gives_a_potential_and_says_so() -> None:
     ("atoms", "teacher", "more", "kind", "words"),
     [
         (molecule("H2O"), "sus2-universal-pbe", {}, StructureError, "cell|period"),
+        (
+            Atoms("N2", [[0, 0, 0], [1.1, 0, 0]], cell=[10] * 3, pbc=True),
+            "sus2-universal-pbe",
+            {},
+            StructureError,
+            "This is a molecule with empty space around it",
+        ),
         (bulk("Si"), "mo-mlearn-pbe", {}, UnknownElementError, "does not know Si"),
         (bulk("Si"), "no-such-teacher", {}, Sus2Error, "no potential 'no-such-teacher'"),
         (bulk("Si"), "si-mlearn-pbe", {"functionals": ("r2SCAN",)}, Sus2Error, "gives PBE, not r2SCAN"),
@@ -132,6 +141,33 @@ def test_bad_input_is_one_sentence(
 ) -> None:
     with pytest.raises(kind, match=words):
         specialise(atoms, teacher, **(QUICK | more))
+
+
+def test_what_is_a_crystal_and_what_has_a_vacuum() -> None:
+    layers = graphene(vacuum=1.7)
+    layers.pbc = True
+    sheet = graphene(vacuum=6.0)
+    sheet.pbc = True
+    for atoms, count in (
+        (bulk("Cs", "bcc", a=6.14), 3), (bulk("NaCl", "rocksalt", a=5.64), 3), (layers, 3), (sheet, 2),
+        (Atoms("N", cell=[3.0, 12.0, 12.0], pbc=True), 1), (Atoms("He", cell=[9.0] * 3, pbc=True), 0),
+    ):  # fmt: skip
+        assert dimensions(atoms, 6.0) == count
+
+
+def test_a_first_choice_is_near_its_teacher_and_says_how_near(copper: Specialised) -> None:
+    student = copper["PBE"]
+    near = tuple(replace(b, student=0.1 if b.quantity.startswith("freq") else 1.001 * b.teacher) for b in student.table)
+    good = replace(student, table=near)
+    assert "made for this crystal from labels of EMT" in good.reason
+    assert "0.10 % from the teacher's, elastic constants by up to 0.1 %, frequencies by 0.10 THz" in good.reason
+    far = tuple(replace(b, student=1.01 * b.teacher) if b.quantity == "V0" else b for b in near)
+    assert replace(student, table=far).reason == ""
+    lost = tuple(replace(b, student=float("nan")) for b in near)
+    assert replace(student, table=lost).reason == ""
+    # A shipped potential is no worse than its student, and knows its own errors.
+    card = student.card.model_copy(update={"teacher": "sus2-universal-pbe"})
+    assert replace(good, card_json=card.model_dump_json()).reason == ""
 
 
 def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from streamlit.testing.v1 import AppTest
 
+from sus2.structures import content_key, sample
 from tests.ui.pages.test_pages import open_tab, opened
 
 
@@ -59,9 +61,40 @@ def test_bad_frames_are_one_sentence_and_good_ones_a_potential(app: AppTest) -> 
     assert not app.exception
     assert not app.error
     assert "meV/Å" in " ".join(m.value for m in app.markdown)
+    # All sessions of this server may know the result, this one alone the potential.
+    assert set(app.session_state["own_models"]) == {"mine"}
+    assert app.session_state["model_name"] != "mine"
     app.button(key="use_frames").click().run()
     assert not app.exception
     assert app.session_state["model_name"] == "mine"
     card = app.session_state["own_models"]["mine"].card
     assert card.elements == ("Cu",)
     assert card.errors["held_out_force_mae_mev_per_a"] > 0
+
+    # It is first for its crystal, with the reason, where one was made for a crystal.
+    made = app.session_state["own_models"]["mine"]
+    here = content_key(sample("cu").atoms())
+    app.session_state["own_models"]["mine"] = replace(
+        made, origin=replace(made.origin, crystal=here, reason="As meant.")
+    )
+    app.run()
+    assert "Chosen: As meant." in [c.value for c in app.caption]
+    assert next(b for b in app.selectbox if b.label == "Model").options[0] == "mine"
+
+    # The address opens it for whoever has it, and for nobody else.
+    link = {name: one(app.query_params[name]) for name in ("crystal", "model", "made")}
+    assert any(f"made={link['made']}" in c.value for c in app.caption)
+    guest, stranger, wrong = (AppTest.from_file(app._script_path, default_timeout=120) for _ in range(3))
+    opened(guest, "models", **link)
+    assert guest.session_state["model_name"] == "mine"
+    assert guest.session_state["own_models"]["mine"].raw == made.raw
+    opened(stranger, "models", crystal="cu", model="mine")
+    opened(wrong, "models", **(link | {"made": "0" * 64}))
+    for session in (stranger, wrong):
+        assert "own_models" not in session.session_state or not session.session_state["own_models"]
+        assert session.session_state["model_name"] != "mine"
+
+
+def one(value: str | list[str]) -> str:
+    """A value of an address, which streamlit's test kit gives alone or in a list."""
+    return value if isinstance(value, str) else value[0]

@@ -13,9 +13,11 @@ from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
 from sus2 import _moved
-from sus2.figures.drawn import bonded_pairs, colour, drawn_atoms, radii_a
+from sus2.figures.drawn import NON_METALS, bonded_pairs, colour, drawn_atoms, radii_a
 from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
+from sus2.figures.polyhedra import polyhedra_mesh
 from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
+from sus2.structures.polyhedra import polyhedra
 from sus2.types import Array
 
 Labels = Literal["symbols", "sites"]
@@ -41,6 +43,7 @@ def structure_figure(
     bonds: bool = True,
     cell: bool = True,
     boundary_atoms: bool = True,
+    polyhedra_drawn: bool = False,
     labels: Labels | None = None,
     forces_ev_per_a: ArrayLike | None = None,
     atom_scale: float = 1.0,
@@ -64,6 +67,8 @@ def structure_figure(
         Whether the edges of the cell are drawn.
     boundary_atoms
         Whether the images on the faces, edges and corners of the box are drawn too.
+    polyhedra_drawn
+        Whether polyhedra are drawn around metal atoms whose four or more bonded non-metals are all drawn.
     labels
         Write the symbols, or the symbols with the numbers of the sites (from 1, in the order of atoms).
     forces_ev_per_a
@@ -96,6 +101,10 @@ def structure_figure(
         ends = [(a, b) for a, b, za in lines if za == z]
         if ends:
             figure.add_trace(_cylinders(np.array(ends), _BOND_RADIUS_A * atom_scale, colour(z), detail))
+    if polyhedra_drawn:
+        corners = np.isin(block.numbers, NON_METALS)
+        for z, (points, triangles) in polyhedra(block, sites, positions, bonded_pairs(block), corners).items():
+            figure.add_trace(polyhedra_mesh(points, triangles, colour(z), chemical_symbols[z]))
     if labels:
         texts = _label_texts(numbers, sites % len(atoms), labels)
         if len(texts) <= _MAX_NOTES:

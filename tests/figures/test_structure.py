@@ -64,3 +64,20 @@ def test_many_labels_are_drawn_in_the_scene() -> None:
     assert not figure.layout.scene.annotations
     (texts,) = [t.text for t in figure.data if t.type == "scatter3d" and t.mode == "text" and len(t.text) > 3]
     assert set(texts) == {"Na", "Cl"}
+
+
+def test_polyhedra_are_the_octahedra_of_a_perovskite() -> None:
+    figure = structure_figure(atoms=sample("srtio3").atoms(), polyhedra_drawn=True)
+    meshes = [t for t in figure.data if (t.name or "").startswith("polyhedra")]
+    assert [t.name for t in meshes] == ["polyhedra of Ti"]
+    corners = np.array([meshes[0].x, meshes[0].y, meshes[0].z]).T
+    assert len(corners) == 6
+    assert len(meshes[0].i) == 8
+    np.testing.assert_allclose(np.linalg.norm(corners - corners.mean(axis=0), axis=1), 3.905 / 2, atol=2e-3)
+    # Two cells have two of them; without images on the faces the oxygen atoms around titanium are not all drawn.
+    for repeat, images, count in (((2, 1, 1), True, 12), ((1, 1, 1), False, 0)):
+        figure = structure_figure(
+            atoms=sample("srtio3").atoms(), supercell=repeat, boundary_atoms=images, polyhedra_drawn=True
+        )
+        assert sum(len(t.x) for t in figure.data if (t.name or "").startswith("polyhedra")) == count
+    assert not any("polyhedra" in (t.name or "") for t in structure_figure(atoms=SALT).data)

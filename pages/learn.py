@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages._parts import frame
-from pages.lessons import functionals, learning, minimum, soft, sound, symmetry, trust, universal
+from pages.lessons import _class, functionals, learning, minimum, soft, sound, symmetry, trust, universal
+from sus2.lessons.glossary import glossary
 
 LESSONS = (minimum, universal, symmetry, sound, soft, functionals, trust, learning)
 
@@ -21,8 +22,7 @@ def _go(lesson: int) -> None:
 
 frame.title(
     "Learn",
-    "Eight short lessons on live crystals. Each brings its own crystals and models; the panel at the left belongs to "
-    "the other pages. The address of a lesson is a link to it.",
+    "Eight short lessons on live crystals, each with its own. The address of a lesson is a link to it.",
 )
 if "lesson" not in st.session_state:
     st.session_state["lesson"] = _from_address()
@@ -34,6 +34,8 @@ chosen = st.segmented_control(
     key="lesson",
     label_visibility="collapsed",
 )
+with frame.guard():
+    _class.panel()
 # A widget's own state ends when its page is left.
 st.session_state["latest_lesson"] = chosen
 if st.query_params.get("lesson") != str(chosen):
@@ -53,3 +55,13 @@ if chosen < len(LESSONS):
     after.button(
         LESSONS[chosen].TITLE, icon=":material/arrow_forward:", key="lesson_after", on_click=_go, args=(chosen + 1,)
     )
+with frame.guard():
+    _class.offer()
+
+
+def words() -> None:
+    """The glossary as a list."""
+    st.markdown("\n".join(f"- **{frame.plain(term)}**: {frame.plain(text)}" for term, text in glossary().items()))
+
+
+frame.folded("Glossary", words, key="fold_glossary")

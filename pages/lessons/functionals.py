@@ -77,12 +77,6 @@ def _volumes() -> None:
         return
     with body:
         mean, absolute = found.errors_percent.mean(axis=1), found.mean_absolute_percent
-        parts.numbers(
-            tuple(
-                (f"{name}: mean error of the volume", parts.signed(mean[k], 1), f"%, absolute {absolute[k]:.1f} %", "")
-                for k, name in enumerate(found.functionals)
-            )
-        )
         frame.plot(
             errors_figure(
                 labels=found.labels,
@@ -94,6 +88,12 @@ def _volumes() -> None:
             key="l6_volumes",
             alt="Errors of the volumes of eleven crystals in both functionals",
             name="lesson-volumes",
+        )
+        parts.numbers(
+            tuple(
+                (f"{name}: mean error of the volume", parts.signed(mean[k], 1), f"%, absolute {absolute[k]:.1f} %", "")
+                for k, name in enumerate(found.functionals)
+            )
         )
         st.caption(
             "Measured lattice constants at room temperature, without a correction for zero-point motion and heat, "
@@ -112,15 +112,9 @@ def _frequencies(found: FunctionalChange, example: parts.Example) -> None:
         round(float(own[0]), 2),
         0.01,
         key=f"l6_volume_{example.sample}",
+        bind="query-params",
     )
     highest, pressure = found.at(v)
-    parts.numbers(
-        (
-            (f"{first} at this volume", parts.plain(highest[0], 2), f"THz at {parts.plain(pressure[0], 1)} GPa", ""),
-            (f"{second} at this volume", parts.plain(highest[1], 2), f"THz at {parts.plain(pressure[1], 1)} GPa", ""),
-            ("Force constants alone", parts.signed(100 * (highest[1] / highest[0] - 1), 1), "%", ""),
-        )
-    )
     frame.plot(
         functional_figure(
             volumes_a3=found.volumes_a3,
@@ -135,6 +129,13 @@ def _frequencies(found: FunctionalChange, example: parts.Example) -> None:
         key="l6_frequencies",
         alt=f"Highest frequency of {example.label} against volume in {first} and {second}",
         name="lesson-functional",
+    )
+    parts.numbers(
+        (
+            (f"{first} at this volume", parts.plain(highest[0], 2), f"THz at {parts.plain(pressure[0], 1)} GPa", ""),
+            (f"{second} at this volume", parts.plain(highest[1], 2), f"THz at {parts.plain(pressure[1], 1)} GPa", ""),
+            ("Force constants alone", parts.signed(100 * (highest[1] / highest[0] - 1), 1), "%", ""),
+        )
     )
     total, same, rest = found.frequency_shares_percent
     st.markdown(

@@ -27,8 +27,8 @@ def show() -> None:
         "Press atoms together and their electron clouds overlap: the energy shoots up. Pull them apart and every bond "
         "has to be paid for: the energy rises too, but slowly, towards that of free atoms. A steep wall on one side "
         "and a gentle slope on the other leave **one** valley between them. Its floor is the crystal at rest. Where "
-        "it lies is the volume $V_0$; how sharply it bends is the bulk modulus $B_0 = V\\,d^2E/dV^2$; how the bending "
-        "changes as you squeeze is $B_0' = dB/dP$."
+        "it lies is the volume *V*₀; how sharply it bends is the bulk modulus *B*₀ = *V* d²*E*/d*V*²; how the bending "
+        "changes as you squeeze is *B*₀′ = d*B*/d*P*."
     )
     example = parts.choose(EXAMPLES, key="l1_crystal")
     body, foot = st.container(), st.container()
@@ -97,16 +97,9 @@ def _guess(curve: EnergyCurve, example: parts.Example) -> None:
 @parts.live
 def _valley(curve: EnergyCurve) -> None:
     v0 = curve.fit.v0_a3
-    ratio = st.slider("Volume, V/V₀", 0.65, 1.65, 0.9, 0.01, key="l1_volume")
+    ratio = st.slider("Volume, V/V₀", 0.65, 1.65, 0.9, 0.01, key="l1_volume", bind="query-params")
     v = ratio * v0
     energy, pressure, stiffness = curve.energy_ev(v), curve.pressure_gpa(v), curve.bulk_modulus_gpa(v)
-    parts.numbers(
-        (
-            ("Energy above the floor", parts.plain(1e3 * energy, 0), "meV/atom", ""),
-            ("Pressure, −dE/dV", parts.plain(pressure, 1), "GPa", ""),
-            ("Bulk modulus here", parts.plain(stiffness, 0), "GPa", "wrong" if stiffness < 0 else ""),
-        )
-    )
     frame.plot(
         minimum_figure(
             volumes_a3=curve.volumes_a3,
@@ -124,6 +117,13 @@ def _valley(curve: EnergyCurve) -> None:
         alt=f"Energy and pressure of {curve.formula} against volume with the slope at the chosen volume",
         name="lesson-minimum",
     )
+    parts.numbers(
+        (
+            ("Energy above the floor", parts.plain(1e3 * energy, 0), "meV/atom", ""),
+            ("Pressure, −dE/dV", parts.plain(pressure, 1), "GPa", ""),
+            ("Bulk modulus here", parts.plain(stiffness, 0), "GPa", "wrong" if stiffness < 0 else ""),
+        )
+    )
 
 
 @parts.live
@@ -132,11 +132,25 @@ def _stiffening(curve: EnergyCurve) -> None:
         "**What B₀′ does.** Keep the floor of the valley as it is, with this crystal's $V_0$ and $B_0$, and change "
         "B₀′ alone. The points are computed: find the curve that meets them."
     )
-    chosen = st.slider("B₀′", 1.0, 9.0, 2.0, 0.1, key="l1_b0_prime")
+    chosen = st.slider("B₀′", 1.0, 9.0, 2.0, 0.1, key="l1_b0_prime", bind="query-params")
     ratios = np.linspace(0.82, 1.1, 85)
     volumes = ratios * curve.fit.v0_a3
     computed = [curve.pressure_gpa(v) for v in volumes]
     squeezed = SQUEEZE * curve.fit.v0_a3
+    frame.plot(
+        b0_prime_figure(
+            ratios=ratios,
+            pressures_gpa=computed,
+            family={b: equation_of(curve.fit, b, volumes)[1] for b in FAMILY},
+            chosen=chosen,
+            chosen_gpa=equation_of(curve.fit, chosen, volumes)[1],
+            own=curve.fit.b0_prime,
+            mode=frame.mode(),
+        ),
+        key="l1_stiffening",
+        alt=f"Pressure of {curve.formula} against volume, computed and for other values of B0'",
+        name="lesson-b0-prime",
+    )
     parts.numbers(
         (
             (
@@ -154,20 +168,6 @@ def _stiffening(curve: EnergyCurve) -> None:
             ("B₀ of both", parts.plain(curve.fit.b0_gpa, 1), "GPa", ""),
         )
     )
-    frame.plot(
-        b0_prime_figure(
-            ratios=ratios,
-            pressures_gpa=computed,
-            family={b: equation_of(curve.fit, b, volumes)[1] for b in FAMILY},
-            chosen=chosen,
-            chosen_gpa=equation_of(curve.fit, chosen, volumes)[1],
-            own=curve.fit.b0_prime,
-            mode=frame.mode(),
-        ),
-        key="l1_stiffening",
-        alt=f"Pressure of {curve.formula} against volume, computed and for other values of B0'",
-        name="lesson-b0-prime",
-    )
 
 
 def _break(example: parts.Example) -> None:
@@ -179,7 +179,12 @@ def _break(example: parts.Example) -> None:
         left, right = st.columns([3, 2])
         with left:
             percent = st.select_slider(
-                "Range of volumes (± %)", RANGES_PERCENT, 0.1, format_func=lambda x: f"{x:g}", key="l1_range"
+                "Range of volumes (± %)",
+                RANGES_PERCENT,
+                0.1,
+                format_func=lambda x: f"{x:g}",
+                key="l1_range",
+                bind="query-params",
             )
         with right:
             precision = st.segmented_control(
@@ -194,19 +199,6 @@ def _break(example: parts.Example) -> None:
         study, k = both[precision], RANGES_PERCENT.index(percent)
         reference = study.reference
         with body:
-            parts.numbers(
-                (
-                    ("B₀′ from ± 6 %, float64", parts.plain(reference.b0_prime, 2), "", "right"),
-                    (
-                        "B₀′ from your settings",
-                        parts.plain(study.b0_prime[k], 0 if abs(study.b0_prime[k]) > 99 else 2),
-                        "",
-                        "wrong",
-                    ),
-                    ("B₀ from ± 6 %, float64", parts.plain(reference.b0_gpa, 1), "GPa", "right"),
-                    ("B₀ from your settings", parts.plain(study.b0_gpa[k], 1), "GPa", "wrong"),
-                )
-            )
             if study.b0_prime[k] != study.b0_prime[k]:
                 st.markdown("Here there is no minimum with a positive bulk modulus to fit at all.")
             frame.plot(
@@ -222,5 +214,18 @@ def _break(example: parts.Example) -> None:
                 key="l1_ranges",
                 alt="B0' against the range of volumes of the fit, in both precisions",
                 name="lesson-ranges",
+            )
+            parts.numbers(
+                (
+                    ("B₀′ from ± 6 %, float64", parts.plain(reference.b0_prime, 2), "", "right"),
+                    (
+                        "B₀′ from your settings",
+                        parts.plain(study.b0_prime[k], 0 if abs(study.b0_prime[k]) > 99 else 2),
+                        "",
+                        "wrong",
+                    ),
+                    ("B₀ from ± 6 %, float64", parts.plain(reference.b0_gpa, 1), "GPa", "right"),
+                    ("B₀ from your settings", parts.plain(study.b0_gpa[k], 1), "GPa", "wrong"),
+                )
             )
             st.caption("The band is where a fit is sound; triangles stand for points beyond the axis.")

@@ -15,6 +15,7 @@ import streamlit as st
 from ase import Atoms
 
 from pages._parts import frame
+from pages.lessons import _class
 from sus2.errors import Sus2Error
 from sus2.figures.theme import GREEN, VERMILION
 from sus2.structures.samples import sample
@@ -65,7 +66,7 @@ def model(name: str) -> Any:
 def choose(examples: Sequence[Example], *, key: str, label: str = "Crystal") -> Example:
     """One of the examples, chosen by the reader."""
     names = [e.label for e in examples]
-    picked = st.segmented_control(label, names, default=names[0], required=True, key=key)
+    picked = st.segmented_control(label, names, default=names[0], required=True, key=key, bind="query-params")
     return examples[names.index(picked)]
 
 
@@ -134,6 +135,7 @@ def guess(what: str, *, unit: str, highest: float, answer: float, key: str) -> b
         judged = "Very near." if off <= 0.1 * answer else "Not far." if off <= 0.5 * answer else "Think again: why?"
         said, truth = (f"{value:.3g} {unit}" for value in (guessed, answer))
         st.markdown(f"You said {said}; it is **{truth}**. {judged}")
+        _class.record(what, guessed, answer, unit)
     else:
         st.markdown(f"It is **{answer:.3g} {unit}**.")
     return True

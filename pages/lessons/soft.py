@@ -11,8 +11,8 @@ from pages._parts import frame
 from pages.lessons import parts
 from sus2.figures.lessons.waves import two_bands_figure, well_figure
 from sus2.figures.structure import structure_figure
-from sus2.lessons.first import neighborite
-from sus2.lessons.soft import SoftMode, soft_mode, wrong_cell
+from sus2.lessons.first import body_centred_hafnium, neighborite
+from sus2.lessons.soft import KNOWN_INSTABILITIES, SoftMode, soft_mode, wrong_cell
 
 TITLE = "An imaginary mode"
 
@@ -25,20 +25,13 @@ def _fluorite() -> Atoms:
 
 
 EXAMPLES = (
-    parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=neighborite),
+    parts.Example("Hafnium, bcc", "sus2-universal-pbe", build=body_centred_hafnium),
     parts.Example("Molybdenum, fcc", "sus2-metals-pbe", build=lambda: bulk("Mo", "fcc", a=4.0)),
-    parts.Example("Hafnium, bcc", "sus2-universal-pbe", build=lambda: bulk("Hf", "bcc", a=3.54)),
     parts.Example("Zirconia, cubic", "sus2-ionic-pbe", build=_fluorite),
+    parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=neighborite),
 )
 # What is known of these crystals, to judge the model by.
-KNOWN = {
-    "NaMgF₃, cubic": "Neighborite is cubic only above about 1170 K; below, its octahedra tilt about two axes (Pbnm).",
-    "Molybdenum, fcc": "Molybdenum is body-centred at all temperatures; its fcc form is known from calculations only.",
-    "Hafnium, bcc": "Hafnium is body-centred only above about 2010 K, held there by heat; below, planes shuffle along "
-    "the mode at N and it is hexagonal close-packed (Burgers).",
-    "Zirconia, cubic": "Zirconia is cubic above about 2640 K, then tetragonal P4₂/nmc, and monoclinic below about "
-    "1440 K.",
-}
+KNOWN = dict(zip((e.label for e in EXAMPLES), ("hafnium", "molybdenum", "zirconia", "neighborite"), strict=True))
 STABLE = parts.Example("Strontium titanate", "sus2-ionic-pbe", "srtio3")
 
 
@@ -57,7 +50,8 @@ def show() -> None:
         with body:
             _guess(found, example)
             _well(found, example)
-            _phase(found, example)
+            _phase(found)
+            _nature(found, example)
             _bands(found, example)
     _questions(found)
     _break()
@@ -85,27 +79,15 @@ def _guess(found: SoftMode, example: parts.Example) -> None:
 def _well(found: SoftMode, example: parts.Example) -> None:
     reach = float(found.amplitudes_a[-1])
     amplitude = st.slider(
-        "Largest displacement (Å)", -reach, reach, 0.0, 0.02, key=f"l5_amplitude_{EXAMPLES.index(example)}"
+        "Largest displacement (Å)",
+        -reach,
+        reach,
+        0.0,
+        0.02,
+        key=f"l5_amplitude_{EXAMPLES.index(example)}",
+        bind="query-params",
     )
     energy = found.energy_mev_per_atom(amplitude)
-    parts.numbers(
-        (
-            (f"Frequency at {found.mode.label}", f"{abs(found.mode.frequency_thz):.2f} i", "THz", ""),
-            (
-                "from forces in a supercell",
-                f"{abs(found.curvature_thz):.2f}{' i' if found.curvature_thz < 0 else ''}",
-                "THz",
-                "",
-            ),
-            ("Energy here", parts.signed(energy, 2), "meV/atom", ""),
-            (
-                f"Floor of the well, at {found.well_amplitude_a:.2f} Å",
-                parts.signed(-found.well_mev_per_atom, 2),
-                "meV/atom",
-                "",
-            ),
-        )
-    )
     # The curvature of the energy per atom at zero that the frequency stands for, from the points next to it.
     middle = len(found.amplitudes_a) // 2
     step = found.amplitudes_a[middle + 1]
@@ -131,9 +113,40 @@ def _well(found: SoftMode, example: parts.Example) -> None:
             alt=f"{example.label} displaced along its imaginary mode by {amplitude:.2f} Å",
             name="lesson-displaced",
         )
+    parts.numbers(
+        (
+            (f"Frequency at {found.mode.label}", f"{abs(found.mode.frequency_thz):.2f} i", "THz", ""),
+            (
+                "from forces in a supercell",
+                f"{abs(found.curvature_thz):.2f}{' i' if found.curvature_thz < 0 else ''}",
+                "THz",
+                "",
+            ),
+            ("Energy here", parts.signed(energy, 2), "meV/atom", ""),
+            (
+                f"Floor of the well, at {found.well_amplitude_a:.2f} Å",
+                parts.signed(-found.well_mev_per_atom, 2),
+                "meV/atom",
+                "",
+            ),
+        )
+    )
 
 
-def _phase(found: SoftMode, example: parts.Example) -> None:
+def _nature(found: SoftMode, example: parts.Example) -> None:
+    """Whether the mode is the one that the crystal is known for."""
+    known = KNOWN_INSTABILITIES[KNOWN[example.label]]
+    words = f"Known: {known.words} ({known.source})"
+    if known.agrees(found):
+        st.success(f"{words} The potential says the same.")
+    else:
+        st.warning(
+            f"{words} Here the potential is **wrong**: its strongest mode, at {found.mode.label}, leads to "
+            f"{frame.space_groups(found.followed.spacegroup_relaxed)}, which is not what nature does."
+        )
+
+
+def _phase(found: SoftMode) -> None:
     f = found.followed
     if not f.lower:
         st.warning(f.summary)
@@ -148,7 +161,6 @@ def _phase(found: SoftMode, example: parts.Example) -> None:
         "**Where it leads.** With cell and atoms set free from the bottom of the well, the crystal becomes "
         f"**{f.spacegroup_relaxed}**, {f.gain_mev_per_atom:.1f} meV/atom below {f.spacegroup_parent}. {further}"
     )
-    st.caption(f"Known: {KNOWN[example.label]}")
 
 
 def _bands(found: SoftMode, example: parts.Example) -> None:
@@ -216,18 +228,9 @@ def _break() -> None:
 
 @parts.live
 def _wrong() -> None:
-    off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 3.0, 0.5, key="l5_off")
+    off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 3.0, 0.5, key="l5_off", bind="query-params")
     study = wrong_cell(STABLE.atoms(), parts.model(STABLE.model).load(), strain_percent=off)
     low, high = study.lowest_thz, study.highest_thz
-    parts.numbers(
-        (
-            ("Lowest frequency, relaxed", _imaginary(low[0]), "THz", "right"),
-            ("in your cell", _imaginary(low[1]), "THz", "wrong"),
-            ("Highest, relaxed", parts.plain(high[0], 1), "THz", "right"),
-            ("in your cell", parts.plain(high[1], 1), "THz", "wrong"),
-            ("Pressure you forgot", parts.plain(study.pressure_gpa, 1), "GPa", "wrong"),
-        )
-    )
     path = study.rest.path
     frame.plot(
         two_bands_figure(
@@ -240,6 +243,15 @@ def _wrong() -> None:
         key="l5_wrong",
         alt=f"Phonons of {STABLE.label}, relaxed and in a wrong cell",
         name="lesson-unrelaxed",
+    )
+    parts.numbers(
+        (
+            ("Lowest frequency, relaxed", _imaginary(low[0]), "THz", "right"),
+            ("in your cell", _imaginary(low[1]), "THz", "wrong"),
+            ("Highest, relaxed", parts.plain(high[0], 1), "THz", "right"),
+            ("in your cell", parts.plain(high[1], 1), "THz", "wrong"),
+            ("Pressure you forgot", parts.plain(study.pressure_gpa, 1), "GPa", "wrong"),
+        )
     )
     st.caption(
         "The same trick used on purpose: films grown on a substrate with a larger lattice constant do become "

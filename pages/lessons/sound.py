@@ -71,16 +71,9 @@ def _branches(found: Sound, example: parts.Example, direction: str) -> None:
         len(points) // 2,
         format_func=lambda k: f"{1 / found.q_per_a[k]:.1f} Å",
         key=f"l4_wave_{example.sample}_{direction}",
+        bind="query-params",
     )
     speed, wave = found.apparent_m_per_s(at), 1.0 / found.q_per_a[at]
-    parts.numbers(
-        (
-            ("Compression: slope at Γ", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
-            ("from the elastic constants", parts.plain(found.elastic_m_per_s[2], 0), "m/s", "right"),
-            (f"at a wavelength of {wave:.1f} Å", parts.plain(speed[2], 0), "m/s", ""),
-            ("so slower than sound by", parts.plain(100 * (1 - speed[2] / found.slope_m_per_s[2]), 1), "%", ""),
-        )
-    )
     frame.plot(
         sound_figure(
             q_per_a=found.q_per_a,
@@ -92,6 +85,14 @@ def _branches(found: Sound, example: parts.Example, direction: str) -> None:
         key="l4_branches",
         alt=f"Acoustic branches of {example.label} along {direction} and straight lines of sound",
         name="lesson-sound",
+    )
+    parts.numbers(
+        (
+            ("Compression: slope at Γ", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
+            ("from the elastic constants", parts.plain(found.elastic_m_per_s[2], 0), "m/s", "right"),
+            (f"at a wavelength of {wave:.1f} Å", parts.plain(speed[2], 0), "m/s", ""),
+            ("so slower than sound by", parts.plain(100 * (1 - speed[2] / found.slope_m_per_s[2]), 1), "%", ""),
+        )
     )
     shear = found.slope_m_per_s
     agreement = "0.001" if found.difference_percent < 1e-3 else f"{found.difference_percent:.1g}"
@@ -113,15 +114,8 @@ def _chain(found: Sound, example: parts.Example, direction: str) -> None:
         "with a spring to the first, second, ... plane. With one spring it is the chain of the textbook. Add springs "
         "until it is the crystal."
     )
-    springs = st.slider("Springs to how many planes", 1, 8, 1, key="l4_springs")
+    springs = st.slider("Springs to how many planes", 1, 8, 1, key="l4_springs", bind="query-params")
     chain = found.chain(springs)
-    parts.numbers(
-        (
-            ("Off from the branch (rms)", parts.plain(chain.rms_thz, 3), "THz", ""),
-            ("Speed of sound of the chain", parts.plain(chain.speed_m_per_s, 0), "m/s", ""),
-            ("of the crystal", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
-        )
-    )
     frame.plot(
         chain_figure(
             q_per_a=found.q_per_a,
@@ -133,6 +127,13 @@ def _chain(found: Sound, example: parts.Example, direction: str) -> None:
         key="l4_chain",
         alt=f"Compression wave of {example.label} and of a chain with springs to {springs} planes",
         name="lesson-chain",
+    )
+    parts.numbers(
+        (
+            ("Off from the branch (rms)", parts.plain(chain.rms_thz, 3), "THz", ""),
+            ("Speed of sound of the chain", parts.plain(chain.speed_m_per_s, 0), "m/s", ""),
+            ("of the crystal", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
+        )
     )
 
 
@@ -193,14 +194,6 @@ def _break(example: parts.Example) -> None:
             return
         k = SIZES.index(size)
         with body:
-            parts.numbers(
-                (
-                    ("Where it is worst: exact", parts.plain(study.worst_thz(k)[0], 2), "THz", "right"),
-                    ("in your supercell", parts.plain(study.worst_thz(k)[1], 2), "THz", "wrong"),
-                    ("Width of your cell", parts.plain(float(study.widths_a[k]), 1), "Å", "wrong"),
-                    ("Twice the cutoff", parts.plain(study.reach_a, 1), "Å", "right"),
-                )
-            )
             frame.plot(
                 two_bands_figure(
                     distance_per_a=study.distance_per_a,
@@ -212,6 +205,14 @@ def _break(example: parts.Example) -> None:
                 key="l4_supercell",
                 alt=f"Phonons of {example.label}, exact and from a supercell of {size} cells along each axis",
                 name="lesson-supercell",
+            )
+            parts.numbers(
+                (
+                    ("Where it is worst: exact", parts.plain(study.worst_thz(k)[0], 2), "THz", "right"),
+                    ("in your supercell", parts.plain(study.worst_thz(k)[1], 2), "THz", "wrong"),
+                    ("Width of your cell", parts.plain(float(study.widths_a[k]), 1), "Å", "wrong"),
+                    ("Twice the cutoff", parts.plain(study.reach_a, 1), "Å", "right"),
+                )
             )
             st.caption(
                 "A small supercell is right at the waves that fit into it; between them the frequencies are a guess. "

@@ -85,19 +85,13 @@ def _strain(found: ElasticResult, example: parts.Example) -> None:
             1.0 if k == 0 else 0.0,
             0.1,
             key=f"l3_{name}",
+            bind="query-params",
             help="Shear, as the change of the angle between two axes." if k > 2 else "Stretch along this axis.",
         )
         for k, (column, name) in enumerate(zip(columns, COMPONENTS, strict=True))
     ]
     response = strain_response(found, parts.model(example.model).load(), strain)
     before = elastic_symmetry(found.atoms)
-    parts.numbers(
-        (
-            ("At rest", before.system, f"· {before.independent} constants", ""),
-            ("Strained", response.symmetry.system, f"· {response.symmetry.independent} constants", ""),
-            ("Off from C times the strain", parts.plain(response.nonlinearity_percent, 1), "%", ""),
-        )
-    )
     left, right = st.columns([3, 2])
     with left:
         frame.plot(
@@ -115,6 +109,13 @@ def _strain(found: ElasticResult, example: parts.Example) -> None:
             alt="Which elastic constants the symmetry of the strained crystal allows",
             name="lesson-pattern",
         )
+    parts.numbers(
+        (
+            ("At rest", before.system, f"· {before.independent} constants", ""),
+            ("Strained", response.symmetry.system, f"· {response.symmetry.independent} constants", ""),
+            ("Off from C times the strain", parts.plain(response.nonlinearity_percent, 1), "%", ""),
+        )
+    )
     st.caption(
         f"{example.label} in {example.model}, axes as on the elasticity page. Bars: the stress of the strained cell, "
         "ions at rest. Marks: the elastic tensor at rest times the strain. Squares: constants that the symmetry of "
@@ -267,7 +268,7 @@ def _break(found: ElasticResult, example: parts.Example) -> None:
 @parts.live
 def _naive(found: ElasticResult, example: parts.Example) -> None:
     left, right = st.columns(2)
-    shear = left.slider("Shear yz (%)", 0.5, 15.0, 1.0, 0.5, key="l3_shear")
+    shear = left.slider("Shear yz (%)", 0.5, 15.0, 1.0, 0.5, key="l3_shear", bind="query-params")
     hold = right.toggle("Hold the ions (no relaxation)", True, key="l3_hold")
     response = strain_response(found, parts.model(example.model).load(), [0, 0, 0, shear, 0, 0])
     stress = response.clamped_gpa if hold else response.stress_gpa

@@ -151,7 +151,7 @@ def _break() -> None:
 @parts.live
 def _squeeze() -> None:
     arguments = squeezed_arguments(parts.model)
-    ratio = st.slider("Volume, V/V₀", 0.3, 1.6, 1.0, 0.1, key="l7_ratio")
+    ratio = st.slider("Volume, V/V₀", 0.3, 1.6, 1.0, 0.1, key="l7_ratio", bind="query-params")
     body, foot = st.container(), st.container()
     with foot:
         grades = parts.kept("grades", grades_when_squeezed, **arguments)
@@ -161,10 +161,10 @@ def _squeeze() -> None:
     here = float(np.interp(ratio, ratios, grades))
     word = "inside the data" if here <= 1.0 else "extrapolated" if here <= 3.0 else "unknown"
     with body:
-        parts.numbers((("Grade here", parts.plain(here, 1), word, "wrong" if here > 3.0 else ""),))
         frame.plot(
             grade_figure(ratios=ratios, grades=grades, at_ratio=ratio, mode=frame.mode()),
             key="l7_grades",
             alt="Extrapolation grade of copper against volume",
             name="lesson-grade",
         )
+        parts.numbers((("Grade here", parts.plain(here, 1), word, "wrong" if here > 3.0 else ""),))

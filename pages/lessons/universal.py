@@ -52,11 +52,11 @@ def show() -> None:
     st.markdown(
         "Tungsten is bound eight times as tightly as sodium and lead is far softer than iridium; their energy curves "
         "look nothing alike. Rose, Smith, Guinea and Ferrante found in 1984 that they are all **one curve**. Give "
-        "each crystal a length $l$ of its own and an energy $\\Delta E$ of its own, and measure the radius $r$ of the "
+        "each crystal a length *l* of its own and an energy Δ*E* of its own, and measure the radius *r* of the "
         "volume of an atom and its energy in them:"
     )
     for column, formula in zip(
-        st.columns([2, 4, 3]),
+        st.container(key="l2_formulas").columns([2, 4, 3]),
         (
             r"a^* = \frac{r-r_0}{l}",
             r"E^* = \frac{E}{\Delta E} = -(1+a^*+0.05\,a^{*3})\,e^{-a^*}",
@@ -92,27 +92,14 @@ def show() -> None:
 @parts.live
 def _collapse(found: UniversalEos) -> None:
     left, middle, right = st.columns(3)
-    length = left.slider("Own length: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_length")
-    energy = middle.slider("Own energy: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_energy")
+    length = left.slider("Own length: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_length", bind="query-params")
+    energy = middle.slider("Own energy: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_energy", bind="query-params")
     labels = [m.label for m in found.materials]
     marked = right.selectbox(
         "Mark one", labels, labels.index("W") if "W" in labels else 0, key=f"l2_{found.potential_name}"
     )
     material = next(m for m in found.materials if m.label == marked)
     common_length, common_depth = found.common
-    parts.numbers(
-        (
-            ("Spread on one common scale", parts.plain(found.spread_percent(0.0, 0.0), 1), "%", ""),
-            (
-                "Spread at your sliders",
-                parts.plain(found.spread_percent(length, energy), 1),
-                "%",
-                "right" if length == energy == 1.0 else "",
-            ),
-            (f"l of {marked}", parts.plain(material.length_a, 3), "Å", ""),
-            (f"ΔE of {marked}", parts.plain(material.depth_ev_per_atom, 2), "eV/atom", ""),
-        )
-    )
     scaled = length == energy == 1.0
     a = np.linspace(-0.4, 2.0, 121)
     frame.plot(
@@ -131,6 +118,19 @@ def _collapse(found: UniversalEos) -> None:
         key="l2_collapse",
         alt=f"Energy curves of {len(found.materials)} crystals at the chosen scaling",
         name="lesson-universal",
+    )
+    parts.numbers(
+        (
+            ("Spread on one common scale", parts.plain(found.spread_percent(0.0, 0.0), 1), "%", ""),
+            (
+                "Spread at your sliders",
+                parts.plain(found.spread_percent(length, energy), 1),
+                "%",
+                "right" if length == energy == 1.0 else "",
+            ),
+            (f"l of {marked}", parts.plain(material.length_a, 3), "Å", ""),
+            (f"ΔE of {marked}", parts.plain(material.depth_ev_per_atom, 2), "eV/atom", ""),
+        )
     )
     bonded = [m for m in found.materials if m.bonded]
     st.caption(
@@ -185,7 +185,9 @@ def _pairs() -> None:
     )
     chosen = st.multiselect("Pairs, central atom first", PAIRS, PAIRS[:5], key="l2_pairs") or [PAIRS[0]]
     potential = parts.model(PAIRS_MODEL).load()
-    which = st.slider("Radial function", 1, potential.spec.radial_funcs_count, 1, key="l2_function")
+    which = st.slider(
+        "Radial function", 1, potential.spec.radial_funcs_count, 1, key="l2_function", bind="query-params"
+    )
     s = pair_scaling(potential, chosen, function=which - 1)
     left, right = st.columns(2)
     for column, place, x, title, line in (
@@ -264,6 +266,19 @@ def _break(name: str, found: UniversalEos | None) -> None:
         if far is not None and found is not None:
             with body:
                 lost = [m.label for m in far.materials if not m.bonded]
+                frame.plot(
+                    universal_figure(
+                        curves=[(m.label, group(m), *far.curve(m, 1.0, 1.0)) for m in far.materials],
+                        line=(a := np.linspace(-0.4, 2.0, 121), universal_energy(a)),
+                        x_title="a*",
+                        y_title="E*",
+                        mode=frame.mode(),
+                        height=420,
+                    ),
+                    key="l2_far",
+                    alt="Scaled curves after too large a stretch",
+                    name="lesson-too-far",
+                )
                 parts.numbers(
                     (
                         (
@@ -289,19 +304,6 @@ def _break(name: str, found: UniversalEos | None) -> None:
                         ),
                     )
                 )
-                frame.plot(
-                    universal_figure(
-                        curves=[(m.label, group(m), *far.curve(m, 1.0, 1.0)) for m in far.materials],
-                        line=(a := np.linspace(-0.4, 2.0, 121), universal_energy(a)),
-                        x_title="a*",
-                        y_title="E*",
-                        mode=frame.mode(),
-                        height=420,
-                    ),
-                    key="l2_far",
-                    alt="Scaled curves after too large a stretch",
-                    name="lesson-too-far",
-                )
                 if lost:
                     st.caption(f"Beyond the cutoff: {', '.join(lost)}.")
     with st.container(border=True):
@@ -312,10 +314,21 @@ def _break(name: str, found: UniversalEos | None) -> None:
 @parts.live
 def _unshared() -> None:
     example = parts.choose(UNSHARED, key="l2_unshared")
-    share = st.slider("Share that is replaced (%)", 0, 100, 25, 5, key="l2_share") / 100
+    share = st.slider("Share that is replaced (%)", 0, 100, 25, 5, key="l2_share", bind="query-params") / 100
     s = shared_scaling(example.atoms(), parts.model(example.model).load(), share=share)
     change = s.volume_error_percent
     gone = change != change
+    frame.plot(
+        two_curves_figure(
+            volumes_a3=s.volumes_a3,
+            curves={"own scaling": s.own_ev, "partly shared": s.shared_ev},
+            minima_a3=(s.own_minimum_a3, s.shared_minimum_a3),
+            mode=frame.mode(),
+        ),
+        key="l2_shared",
+        alt=f"E(V) of {example.label} with and without the scaling of each pair",
+        name="lesson-shared-scaling",
+    )
     parts.numbers(
         (
             ("Volume with each pair's own", parts.plain(s.own_minimum_a3, 2), "Å³/atom", "right"),
@@ -327,17 +340,6 @@ def _unshared() -> None:
             ),
             ("Change", "—" if gone else parts.signed(change, 1), "%", "wrong"),
         )
-    )
-    frame.plot(
-        two_curves_figure(
-            volumes_a3=s.volumes_a3,
-            curves={"own scaling": s.own_ev, "partly shared": s.shared_ev},
-            minima_a3=(s.own_minimum_a3, s.shared_minimum_a3),
-            mode=frame.mode(),
-        ),
-        key="l2_shared",
-        alt=f"E(V) of {example.label} with and without the scaling of each pair",
-        name="lesson-shared-scaling",
     )
     st.caption(
         "The other weights stay as they were trained, so this shows what the scaling carries, not the best "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ase import Atoms
+from ase.build import bulk
 
 import sus2
 from sus2.jobs.calculation import Calculation
@@ -41,8 +42,19 @@ VOLUMES: Final = (
 )
 
 
+def body_centred_hafnium() -> Atoms:
+    """Bcc hafnium, the crystal that lesson 5 opens with.
+
+    Returns
+    -------
+    Atoms
+        Its primitive cell.
+    """
+    return bulk("Hf", "bcc", a=3.54)
+
+
 def neighborite() -> Atoms:
-    """Cubic NaMgF3, the crystal that lesson 5 opens with: Na in the corners, Mg in the centre, F in the faces.
+    """Cubic NaMgF3, a crystal of lesson 5: Na in the corners, Mg in the centre, F in the faces.
 
     Returns
     -------
@@ -150,7 +162,7 @@ def lesson_calculations() -> list[Calculation]:
         (cauchy, lambda: cauchy_arguments(model(UNIVERSAL_MODEL))),
         (sound, lambda: {"atoms": atoms("al"), "potential": model(metals), "direction": [1.0, 0.0, 0.0]}),
         (supercell_study, lambda: {"atoms": atoms("al"), "potential": model(metals), "sizes": list(SIZES)}),
-        (soft_mode, lambda: {"atoms": neighborite(), "potential": model("sus2-ionic-pbe")}),
+        (soft_mode, lambda: {"atoms": body_centred_hafnium(), "potential": model(UNIVERSAL_MODEL)}),
         (functional_volumes, lambda: volumes_arguments(model)),
         (functional_change, lambda: {"atoms": atoms("gaas"), "potentials": [model(name) for name in pair]}),
         (trust_study, lambda: trust_arguments(model)),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -19,6 +21,79 @@ from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA, EV_TO_K, SQRT_EV_PER_AMU_A2_TO_THZ
 
 MAX_STRAIN_PERCENT = 15.0
+
+
+@dataclass(frozen=True)
+class KnownInstability:
+    """What nature and DFT say of a crystal that is not stable as it stands.
+
+    Attributes
+    ----------
+    points : tuple of str
+        Special points at which its soft modes lie; empty where no published ones are known to us.
+    space_groups : tuple of int
+        Those that its soft modes, one or several of them at once, lead to.
+    words : str
+        What becomes of the crystal.
+    source : str
+        Of the points and the space groups.
+    """
+
+    points: tuple[str, ...]
+    space_groups: tuple[int, ...]
+    words: str
+    source: str
+
+    def agrees(self, found: SoftMode) -> bool:
+        """Say whether a potential has the right strongest mode, which leads to a right phase.
+
+        Parameters
+        ----------
+        found
+            The mode and where it leads.
+
+        Returns
+        -------
+        bool
+            Whether its point (where points are known) and its space group are among the known ones.
+        """
+        number = int(found.followed.spacegroup_relaxed.rpartition("(")[2].rstrip(")"))
+        return number in self.space_groups and (not self.points or found.mode.label in self.points)
+
+
+TILTS: Final = (11, 12, 15, 62, 63, 71, 74, 127, 137, 139, 140, 167, 204)
+
+KNOWN_INSTABILITIES: Final[Mapping[str, KnownInstability]] = {
+    "hafnium": KnownInstability(
+        ("N",),
+        (194,),
+        "Hafnium is body-centred only above about 2010 K, held there by heat; below, planes shuffle along the mode at "
+        "N and it is hexagonal close-packed.",
+        "Burgers, Physica 1, 561 (1934)",
+    ),
+    "zirconia": KnownInstability(
+        ("X",),
+        (137,),
+        "Zirconia is cubic above about 2640 K, then tetragonal P4₂/nmc by the mode at X, and monoclinic below about "
+        "1440 K.",
+        "Parlinski, Li, Kawazoe, Phys. Rev. Lett. 78, 4063 (1997)",
+    ),
+    "molybdenum": KnownInstability(
+        (),
+        (229,),
+        "Molybdenum is body-centred at all temperatures; its fcc form is known from calculations only.",
+        "Grimvall et al., Rev. Mod. Phys. 84, 945 (2012)",
+    ),
+    "neighborite": KnownInstability(
+        ("M", "R"),
+        # Howard and Stokes, Acta Cryst. B 54, 782 (1998): ways to tilt the octahedra of a perovskite, but P-1.
+        TILTS,
+        "Neighborite is cubic only above about 1170 K; below, its octahedra tilt about two axes (Pbnm), by modes at M "
+        "and R.",
+        "Zhao et al., Phys. Earth Planet. Inter. 76, 1 (1993)",
+    ),
+}
+"""Crystals of lesson 5, to judge a potential by."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 import sus2
 from sus2.jobs.calculation import Calculation
 from sus2.jobs.queue import Job, JobQueue
+from sus2.lessons.classroom import is_class
 from sus2.lessons.curves import energy_curve, equation_of, fit_ranges
 from sus2.lessons.first import lesson_calculations
 from sus2.lessons.functionals import functional_change
@@ -24,6 +25,7 @@ from sus2.lessons.symmetry import strain_response
 from sus2.properties.eos.universal import universal_eos
 from sus2.structures.samples import sample, samples
 from sus2.training.specialise.learning import learning_calculations, learning_study
+from tests.ui.pages.test_pages import open_tab
 
 LESSONS = range(1, 9)
 
@@ -251,3 +253,42 @@ def test_every_crystal_of_a_lesson_opens(app: AppTest, lesson: int, key: str) ->
     for label in app.segmented_control(key=key).options:
         app.segmented_control(key=key).set_value(label).run()
         checked(app)
+
+
+def test_the_sliders_of_a_lesson_are_in_its_address(app: AppTest) -> None:
+    app.query_params["l1_volume"] = "0.8"
+    app.query_params["l1_b0_prime"] = "3.0"
+    opened(app, 1)
+    assert app.slider(key="l1_volume").value == 0.8
+    assert app.slider(key="l1_b0_prime").value == 3.0
+
+
+def test_a_class_sees_the_first_guesses_of_all(kept: AppTest) -> None:
+    opened(kept, 1)
+    open_tab(kept, "fold_class", True)
+    kept.button(key="make_class").click().run()
+    key = checked(kept).query_params["class"]
+    assert is_class(key if isinstance(key, str) else key[0])
+    kept.text_input(key="class_name").set_value("Ada").run()
+    guess = next(n for n in kept.number_input if "guess" in (n.key or ""))
+    guess.set_value(20.0).run()
+    kept.number_input(key=guess.key).set_value(30.0).run()
+    open_tab(checked(kept), "fold_answers", True)
+    (table,) = [t.value for t in kept.table if "guess" in t.value.columns]
+    assert list(table["name"]) == ["Ada"]
+    assert table["guess"].iloc[0].startswith("20")
+
+
+def test_a_link_to_no_class_says_so(app: AppTest) -> None:
+    app.query_params["class"] = "<b>x</b>"
+    app.query_params["lesson"] = "1"
+    app.run()
+    app.switch_page("pages/learn.py").run()
+    assert not app.exception
+    assert any("names no class" in e.value for e in app.error)
+
+
+def test_the_glossary_is_on_the_page(app: AppTest) -> None:
+    opened(app, 1)
+    open_tab(app, "fold_glossary", True)
+    assert "**Bulk modulus B₀**" in words(app)

@@ -16,7 +16,7 @@ frame.title(
     "SUS2 Explorer",
     "Drop a crystal or take a sample: what a **SUS2** potential predicts for it, and how far to trust it.",
 )
-drop, take = st.columns([2, 5], gap="medium")
+drop, take = st.container(key="choose").columns([2, 5], gap="medium")
 with drop:
     box = box_key("drop_box")
     st.file_uploader(

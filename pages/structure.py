@@ -82,8 +82,11 @@ def view_settings(name_sites: bool) -> tuple[tuple[int, int, int], dict[str, Any
             help="Numbers count the atoms of the cell, in the order of its file.",
         )
         bonds = st.toggle("Bonds", True, key="show_bonds", bind="query-params")
+        hulls = st.toggle(
+            "Polyhedra", False, key="show_polyhedra", bind="query-params", help="Of non-metals around each metal atom."
+        )
         forces = st.toggle("Forces", False, key="show_forces", bind="query-params", help="Of the chosen model.")
-    return (a, b, c), {"bonds": bonds, "labels": LABELS[label]}, forces
+    return (a, b, c), {"bonds": bonds, "labels": LABELS[label], "polyhedra_drawn": hulls}, forces
 
 
 def show_forces(atoms: Atoms) -> np.ndarray | None:
@@ -104,6 +107,7 @@ def show_forces(atoms: Atoms) -> np.ndarray | None:
 
 
 def show_view(atoms: Atoms, info: CrystalInfo, crystal: frame.Crystal, name_sites: bool) -> None:
+    picture = st.container()
     repeat, options, wanted = view_settings(name_sites)
     if len(atoms) * math.prod(repeat) > MAX_DRAWN:
         repeat = (1, 1, 1)
@@ -113,15 +117,16 @@ def show_view(atoms: Atoms, info: CrystalInfo, crystal: frame.Crystal, name_site
     if len(atoms) > MAX_DRAWN:
         st.info(f"Cells with more than {MAX_DRAWN} atoms are not drawn.")
     else:
-        frame.plot(
-            structure_figure(
-                atoms=atoms, supercell=repeat, forces_ev_per_a=forces, mode=frame.mode(), height=480, **options
-            ),
-            key="structure_view",
-            alt=f"Unit cell of {info.formula} in three dimensions, {info.n_atoms} atoms"
-            + (", with the forces on them" if forces is not None else ""),
-            name=crystal.file_name,
-        )
+        with picture:
+            frame.plot(
+                structure_figure(
+                    atoms=atoms, supercell=repeat, forces_ev_per_a=forces, mode=frame.mode(), height=480, **options
+                ),
+                key="structure_view",
+                alt=f"Unit cell of {info.formula} in three dimensions, {info.n_atoms} atoms"
+                + (", with the forces on them" if forces is not None else ""),
+                name=crystal.file_name,
+            )
     frame.downloads(
         [
             ("CIF", f"{crystal.file_name}.cif", "chemical/x-cif", partial(write_structure, atoms, "cif-symmetric")),
@@ -190,7 +195,7 @@ def show_neighbours(atoms: Atoms) -> None:
     )
 
 
-frame.title("Structure", "Turn it with the mouse or a finger; scroll to zoom. What you edit shows at once.")
+frame.title("Structure", "Rotate with the mouse or a finger, scroll to zoom. Edits show at once.")
 
 with frame.guard():
     crystal = frame.crystal()

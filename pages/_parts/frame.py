@@ -5,7 +5,7 @@ from __future__ import annotations
 from pages._parts import made
 from pages._parts.downloads import export, provenance
 from pages._parts.header import verdict
-from pages._parts.property_page import compute, export_result, heading, headline, quantity_words, trust
+from pages._parts.property_page import compute, export_result, heading, headline, judge, quantity_words, trust
 from pages._parts.results import Shown, ask, owner
 from pages._parts.selection import (
     Crystal,
@@ -35,6 +35,7 @@ from pages._parts.widgets import (
     plot,
     plot_of,
     quantity,
+    settings_row,
     space_group_html,
     space_groups,
     table,
@@ -67,6 +68,7 @@ __all__ = [
     "guard",
     "heading",
     "headline",
+    "judge",
     "keep_crystal",
     "made",
     "mode",
@@ -80,6 +82,7 @@ __all__ = [
     "provenance",
     "quantity",
     "quantity_words",
+    "settings_row",
     "sidebar",
     "space_group_html",
     "space_groups",

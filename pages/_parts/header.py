@@ -42,7 +42,7 @@ def refused() -> bool:
     """Say in the main area why a file was not read, and ask what it leaves open; False where none was refused."""
     if "upload_error" not in st.session_state:
         return False
-    st.subheader("This file was not read")
+    st.header("This file was not read")
     error(st.session_state["upload_error"])
     if "upload_choices" in st.session_state:
         name, data, choices = st.session_state["upload_choices"]

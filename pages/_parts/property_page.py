@@ -44,15 +44,16 @@ def heading(entry: Property) -> None:
 
 
 def compute(
-    entry: Property, chosen: Crystal, potential: Any, settings: Mapping[str, Any], *, note: str = ""
+    entry: Property, chosen: Crystal, potential: Any, settings: Mapping[str, Any], *, note: str = "", row: Any = None
 ) -> Shown | None:
-    """Compute a property of the chosen crystal, at once where it is a small sample."""
+    """Compute a property of the chosen crystal, at once where it is a small sample; row: as settings_row() makes it."""
     assert entry.page is not None
     return ask(
         entry.compute,
         auto=chosen.is_sample and len(chosen.atoms) <= entry.page.max_auto_atoms,
         note=note,
         page=entry.page.title,
+        row=row,
         atoms=chosen.atoms,
         potential=potential,
         **settings,
@@ -62,10 +63,9 @@ def compute(
 def headline(quantities: Sequence[Quantity], result: Any) -> None:
     """Show the most important numbers in frames."""
     shown = [q for q in quantities if q.headline] or list(quantities)
-    frames = st.container(key="headline")  # the key places it below the plot on small screens
     for start in range(0, len(shown), MAX_COLUMNS):
         row = shown[start : start + MAX_COLUMNS]
-        for column, q in zip(frames.columns(len(row)), row, strict=True):
+        for column, q in zip(st.columns(len(row)), row, strict=True):
             error = q.error(result) if q.error is not None else None
             estimate = result.trust.estimates.get(q.key) if isinstance(result, HasTrust) else None
             if estimate is None:
@@ -78,13 +78,16 @@ def headline(quantities: Sequence[Quantity], result: Any) -> None:
             quantity(column, q.label, number(q.of(result), q.digits), q.unit, q.meaning, judged)
 
 
-def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
-    """Say first how far to trust a result, and which checks fail; what is known of the crystal stays folded."""
-    words = summary_sentence(result)
-    verdict(str(result.trust.worst([n for n in LABELS if n in result.trust.estimates])), words)
+def judge(result: Trusted, found: Sequence[Check] = ()) -> None:
+    """Say above the plots, in the header, how far to trust a result, and which checks fail."""
+    verdict(str(result.trust.worst([n for n in LABELS if n in result.trust.estimates])), summary_sentence(result))
     for check in found:
         if check.verdict == "fail":
             st.error(plain(f"{check.name}: {check.meaning}"), icon=":material/error:")
+
+
+def trust(result: Trusted) -> None:
+    """Say below the plots how far to trust a result; what is known of the crystal stays folded."""
     known = known_values(result.atoms)
 
     def show() -> None:
@@ -99,12 +102,11 @@ def trust(result: Trusted, found: Sequence[Check] = ()) -> None:
         ]
         st.table(rows, hide_index=True, border="horizontal", alt="Known values of this crystal")
 
-    with st.container(key="trust"):  # the key places it below the plot on small screens, where the header says it
-        st.markdown(plain(words))
-        if known:
-            folded(f"Known values of this crystal: {len(known)}", show, key="fold_known")
-        if any(str(v) != "good" for k, v in result.trust.verdicts.items() if k in LABELS):
-            folded("Try other potentials", partial(_others, result), key="fold_others")
+    st.markdown(plain(summary_sentence(result)))
+    if known:
+        folded(f"Known values of this crystal: {len(known)}", show, key="fold_known")
+    if any(str(v) != "good" for k, v in result.trust.verdicts.items() if k in LABELS):
+        folded("Try other potentials", partial(_others, result), key="fold_others")
 
 
 def quantity_words(key: str) -> str:

@@ -101,36 +101,39 @@ def ask(
     note: str = "",
     page: str = "",
     live: Live | None = None,
+    row: Any = None,
     **arguments: Any,
 ) -> Shown | None:
     """The result of function(**arguments), None while there is none; models among the arguments stand for themselves.
 
     Shows a button, and beside it where the result comes from or how far its calculation is. auto: begin without the
     button. name: tells two calculations of one page apart; page: the name under which the history lists it ("": not
-    at all). live: draws the numbers that the calculation has reported so far.
+    at all); row: a horizontal container for the button, as settings_row() makes it, in place of one of its own; live:
+    draws the numbers that the calculation has reported so far.
     """
     name = name or function.__name__
     calculation = Calculation.of(function, **{k: sent(v) for k, v in arguments.items()})
     key = calculation.key
-    row = st.columns([1, 4], vertical_alignment="center")
+    row = row or st.container(horizontal=True, vertical_alignment="center")
     # The calculation of the page stands out; further ones are offered.
     main = button == "Compute"
     kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
-    pressed = row[0].button(button, type=kind, key=f"compute_{name}", width="stretch")
+    pressed = row.button(button, type=kind, key=f"compute_{name}", width=150)
+    place = row.container()
     shown = kept(calculation, key) or _computed(
         calculation,
         key,
         name=name,
         pressed=pressed,
         wanted=pressed or auto or _live(name),
-        place=row[1],
+        place=place,
         idle=f"Press {button} for these settings. {note}" if main else note,
         live=live,
     )
     if shown is None:
         return None
     st.session_state.setdefault("took", {})[name] = shown.seconds
-    row[1].caption(f"{_origin(shown)} {note}")
+    place.caption(f"{_origin(shown)} {note}")
     if page:
         _remember(shown, page)
     return shown

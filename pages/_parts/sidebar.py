@@ -27,37 +27,21 @@ from pages._parts.sign_in import signed_in_panel
 from pages._parts.widgets import formula_html, guard, plain, space_group_html
 from sus2.errors import Sus2Error
 from sus2.jobs.queue import job_queue
+from sus2.server.front_page import STYLE
 from sus2.settings import settings
 from sus2.structures import DEFAULT_SAMPLE, FORMATS, elements_of, sample, samples
 from sus2.validation.recommendation import Choice, recommend
 
 MAX_KEY, MAX_NAME = 64, 200
-# On a phone and on a low screen the plot comes before the cards with numbers; phones have no room for tool bars.
-_STYLE = """<style>
-[data-testid="stMainBlockContainer"] {padding-top: 3rem; max-width: 1200px;}
-[data-testid="stSidebarHeader"] {height: 2.2rem; margin-bottom: 0;}
-@media (max-width: 640px), (max-height: 800px) {
-  [data-testid="stMainBlockContainer"] {padding-top: 2.6rem;}
-  [data-testid="stMainBlockContainer"] h1 {font-size: 1.7rem; padding: .3rem 0;}
-  [data-testid="stLayoutWrapper"]:has(> .st-key-headline) {order: 1;}
-  [data-testid="stLayoutWrapper"]:has(> .st-key-trust):has(~ * > .st-key-headline) {order: 1;}
-  [data-testid="stLayoutWrapper"]:has(> .st-key-headline) ~ * {order: 2;}
-  [data-testid="stLayoutWrapper"]:has(> .st-key-headline) + * {order: 0;}
-}
-@media (max-width: 640px) {
-  [data-testid="stMainBlockContainer"] {padding: 3.8rem .8rem 2rem;}
-  .modebar-container {display: none;}
-}
-</style>"""
 _LARGE = """<style>
 html {font-size: 21px !important;}
-@media (min-width: 641px) {[data-testid="stMainBlockContainer"] {max-width: none; padding-top: 2.6rem;}}
+@media (min-width: 641px) {body [data-testid="stMainBlockContainer"] {max-width: none; padding-top: 2.6rem;}}
 </style>"""
 
 
 def sidebar() -> None:
     """The structure and model panels; called once by the router, on every page."""
-    st.html(_STYLE)
+    st.html(STYLE)  # for a server that gives streamlit's own front page
     _read_address()
     with st.sidebar:
         keys = [s.key for s in samples()]

@@ -174,6 +174,12 @@ def folded(label: str, part: Callable[[], None], *, key: str, opened: bool = Fal
     draw()
 
 
+def settings_row() -> tuple[Any, Any]:
+    """Settings behind a button, and the row of that button, which ask() puts its own button into."""
+    row = st.container(horizontal=True, vertical_alignment="center")
+    return row.popover("Settings", icon=":material/tune:"), row
+
+
 def plot_of(made: Mapping[str, Drawing], key: str, *, pick: bool = False) -> list[int] | None:
     """Show one of the drawings of a page, as plot() does."""
     d = made[key]
@@ -276,7 +282,7 @@ def check_rows(found: Sequence[Any]) -> list[dict[str, str]]:
     ]
 
 
-def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
+def checks(found: Sequence[Any], *, key: str) -> None:
     """A result's own checks in full, folded to one line unless one fails."""
     bad = any(c.verdict == "fail" for c in found)
 
@@ -285,4 +291,4 @@ def checks(found: Sequence[Any], *, key: str, opened: bool = False) -> None:
         st.table(check_rows(found), hide_index=True, border="horizontal", alt="Checks of this result")
 
     # Two keys: a result with a failed check unfolds its checks also where those of one before had been folded.
-    folded(f"Checks: {checks_line(found)}", show, key=f"fold_{key}_{bad}", opened=opened or bad)
+    folded(f"Checks: {checks_line(found)}", show, key=f"fold_{key}_{bad}", opened=bad)

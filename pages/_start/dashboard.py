@@ -38,9 +38,9 @@ PROPERTIES = {"eos": "eos", "elastic": "elastic", "phonons": "phonon_report"}
 
 def dashboard(chosen: frame.Crystal) -> None:
     """Fill the page for a crystal; parts come as they are computed."""
+    st.html(_STYLE)
     atoms = chosen.atoms
     potential = frame.model(atoms)
-    progress = st.container(key="overview_progress")
     first, second = st.columns(2)
     with first:
         structure(chosen)
@@ -49,6 +49,9 @@ def dashboard(chosen: frame.Crystal) -> None:
     places |= {"elastic": left.container(), "phonons": right.container()}
     left, right = st.columns(2)
     places |= {"numbers": left.container(), COMPARISON: right.container()}
+    end = st.container()
+    # At the end, where it moves nothing as it comes and goes, and in sight wherever the page is scrolled to.
+    progress = st.container(key="overview_progress")
     answers = ask_several(questions(chosen, potential), auto=len(atoms) <= settings().max_start_atoms, place=progress)
     results = {p: answers.shown[name].result for p, name in PROPERTIES.items() if name in answers.shown}
     judge(results)
@@ -62,7 +65,8 @@ def dashboard(chosen: frame.Crystal) -> None:
         numbers(results, answers)
     with places[COMPARISON]:
         changes(answers, chosen)
-    take_away(chosen, potential, results, answers)
+    with end:
+        take_away(chosen, potential, results, answers)
 
 
 def questions(chosen: frame.Crystal, potential: frame.Model) -> dict[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
@@ -129,7 +133,7 @@ def structure(chosen: frame.Crystal) -> None:
                 st.info(f"Cells with more than {MAX_DRAWN} atoms are not drawn.")
                 return
             frame.plot(
-                structure_figure(atoms=chosen.atoms, mode=frame.mode(), height=HEIGHT),
+                structure_figure(atoms=chosen.atoms, polyhedra_drawn=True, mode=frame.mode(), height=HEIGHT),
                 key="overview_structure",
                 alt=f"Unit cell of {info.formula} in three dimensions, {info.n_atoms} atoms",
                 name=chosen.file_name,
@@ -177,7 +181,7 @@ def numbers(results: Mapping[str, Any], answers: Answers) -> None:
         found = [n for name, result in results.items() for n in key_numbers(name, result)]
         with st.container(key="overview_numbers"):
             if found:
-                st.html(f"{_STYLE}{numbers_table(found, mode=frame.mode())}")
+                st.html(numbers_table(found, mode=frame.mode()))
                 st.caption("± is one standard deviation of the potential's error. Point at a word for its reason.")
             else:
                 absent(PROPERTIES["eos"], answers)

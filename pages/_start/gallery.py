@@ -9,13 +9,6 @@ from sus2.figures.thumbnail import data_address, thumbnail_svg
 from sus2.structures.samples import KINDS, find_samples, samples
 
 _SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_STYLE = """
-.st-key-gallery_samples {flex-wrap: nowrap; overflow-x: auto; gap: .35rem; padding: .15rem .1rem .5rem;
-scrollbar-width: thin; min-height: 7.4rem;}
-.st-key-gallery_samples button {width: 6.4rem; height: 6.6rem; padding: 58px .2rem .2rem; align-items: flex-start;
-background-repeat: no-repeat; background-position: center 5px; background-size: 52px;}
-.st-key-gallery_samples button p {font-size: .8rem; line-height: 1.15; white-space: normal; overflow-wrap: anywhere;}
-"""
 
 
 @st.cache_resource(show_spinner=False)
@@ -25,22 +18,28 @@ def _style() -> str:
         f'.st-key-take_{s.key} button {{background-image: url("{data_address(thumbnail_svg(atoms=s.atoms()))}");}}'
         for s in samples()
     )
-    return f"<style>{_STYLE}{pictures}</style>"
+    return f"<style>{pictures}</style>"
 
 
 @st.fragment
 def gallery() -> None:
     """Search, classes, and a row of pictures to choose from."""
     st.html(_style())
-    left, right = st.columns(2, vertical_alignment="center")
-    text = left.text_input(
+    row = st.container(horizontal=True)
+    text = row.text_input(
         "Search the samples",
         placeholder=f"Search {len(samples())} samples: TiO2, Ti O, perovskite ...",
         key="gallery_search",
         label_visibility="collapsed",
     )
-    kind = right.selectbox(
-        "Class", KINDS, index=None, placeholder="All classes", key="gallery_kind", label_visibility="collapsed"
+    kind = row.selectbox(
+        "Class",
+        KINDS,
+        index=None,
+        placeholder="All classes",
+        key="gallery_kind",
+        label_visibility="collapsed",
+        width=150,
     )
     found = find_samples(text or "", kind or "")
     if not found:

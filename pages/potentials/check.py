@@ -20,9 +20,9 @@ MAX_SCORES = 8
 def show_report(shown: frame.Shown, crystal: frame.Crystal) -> None:
     report: ModelCheck = shown.result
     {"pass": st.success, "warn": st.info, "fail": st.warning}[report.verdict](frame.plain(report.summary))
-    frame.checks(report.checks, key="check_checks", opened=True)
+    frame.checks(report.checks, key="check_checks")
     for k, (title, figure) in enumerate(report_figures(report=report, mode=frame.mode()).items()):
-        st.subheader(title)
+        st.header(title)
         alt = f"{title} of {crystal.info.formula}"
         frame.plot(figure, key=f"check_{k}", alt=alt, name=f"{crystal.file_name}-check")
     stem = f"{crystal.file_name}-check"
@@ -83,15 +83,15 @@ def show_reference(crystal: frame.Crystal, model: frame.Model, report: ModelChec
 
 frame.title(
     "Model check",
-    "Can this potential be trusted for this crystal? Derivatives, symmetries, smoothness, short distances, stability, "
-    "a short run of dynamics and the distance to its training data, each with a verdict and what it means.",
+    "Can this potential be trusted for this crystal? Every test has a verdict and says what it means.",
 )
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
     report_tab, reference_tab, textbook_tab = st.tabs(["Report", "Against your reference", "Textbook"])
     with report_tab:
-        with st.expander("Settings"):
+        box, row = frame.settings_row()
+        with box:
             length = st.select_slider(
                 "Length of the dynamics (ps)",
                 [0.0, 0.5, 1.0, 2.0, 5.0],
@@ -104,6 +104,7 @@ with frame.guard():
             sus2.check,
             auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
             page="Model check",
+            row=row,
             potential=model,
             atoms=crystal.atoms,
             **values,

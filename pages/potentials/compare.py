@@ -20,8 +20,10 @@ from sus2.comparison.result import Comparison
 from sus2.figures.comparison.compare import difference_colour
 from sus2.figures.comparison.report import comparison_figures, comparison_html
 from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit
+from sus2.lessons.glossary import TERMS
 from sus2.structures import elements_of
 
+MAX_EFFECTS = 4  # of the list above the plots; all numbers are under a tab
 AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button
 CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"}
 
@@ -55,8 +57,8 @@ def chosen_models(crystal: frame.Crystal) -> list[frame.Model]:
     return [next(m for m in covering if m.name == n) for n in wanted]
 
 
-def settings_panel() -> dict[str, Any]:
-    with st.expander("More settings"):
+def settings_panel(box: Any) -> dict[str, Any]:
+    with box:
         fixed = st.radio(
             "The one fixed cell",
             ["first", "given"],
@@ -66,7 +68,11 @@ def settings_panel() -> dict[str, Any]:
             bind="query-params",
         )
         expansion = st.checkbox(
-            "Thermal expansion (quasi-harmonic, slower)", False, key="compare_expansion", bind="query-params"
+            "Thermal expansion (quasi-harmonic, slower)",
+            False,
+            key="compare_expansion",
+            bind="query-params",
+            help=TERMS["quasi-harmonic approximation"],
         )
         file = st.file_uploader(
             "Energies of free atoms, for cohesive energies",
@@ -120,6 +126,9 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
         key="compare_tab",
         keep=["compare_cells", "compare_unit"],
     )
+    with st.expander("In words"):
+        for name in c.names[1:]:
+            st.markdown(frame.plain(c.summary[name]))
     if c.problems:
         with st.expander(f"Not computed ({len(c.problems)})", expanded=True):
             for problem in c.problems:
@@ -156,10 +165,8 @@ def show_numbers(c: Comparison) -> None:
 
 
 def effects(c: Comparison, name: str) -> None:
-    """The largest differences as a list, and the whole in words, folded."""
-    st.markdown("\n".join(f"- {frame.plain(line)}" for line in c.largest_effects(name)))
-    with st.expander("In words"):
-        st.markdown(frame.plain(c.summary[name]))
+    """The largest differences as a short list."""
+    st.markdown("\n".join(f"- {frame.plain(line)}" for line in c.largest_effects(name, MAX_EFFECTS)))
 
 
 def tiles(c: Comparison, name: str, label: str) -> None:
@@ -186,10 +193,21 @@ def tiles(c: Comparison, name: str, label: str) -> None:
 def show_figures(c: Comparison, crystal: frame.Crystal) -> None:
     left, right = st.columns([3, 1])
     cells = left.segmented_control(
-        "Cells", list(CELLS), format_func=CELLS.__getitem__, default="own", key="compare_cells", bind="query-params"
+        "Cells",
+        list(CELLS),
+        format_func=CELLS.__getitem__,
+        default="own",
+        key="compare_cells",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     chosen = right.segmented_control(
-        "Unit", list(FREQUENCY_UNITS), default="THz", key="compare_unit", bind="query-params"
+        "Unit",
+        list(FREQUENCY_UNITS),
+        default="THz",
+        key="compare_unit",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     unit: FrequencyUnit = chosen or "THz"
     found = comparison_figures(comparison=c, cells=cells or "own", unit=unit, mode=frame.mode())
@@ -266,11 +284,13 @@ def referenced(energies: EnergyScales, k: int) -> str:
 
 
 def show_one(models: Sequence[frame.Model], crystal: frame.Crystal) -> None:
-    values = settings_panel()
+    box, row = frame.settings_row()
+    values = settings_panel(box)
     found = frame.ask(
         sus2.compare,
         auto=crystal.is_sample and len(crystal.atoms) <= AUTO_ATOMS,
         page="Compare",
+        row=row,
         atoms=crystal.atoms,
         potentials=models,
         **values,
@@ -281,8 +301,7 @@ def show_one(models: Sequence[frame.Model], crystal: frame.Crystal) -> None:
 
 frame.title(
     "Compare",
-    "How the choice of functional changes this crystal: lattice, stiffness, vibrations and energies in two or more "
-    "potentials, each in its own relaxed cell and all in one fixed cell.",
+    "What the choice of functional changes: lattice, stiffness, vibrations and energies of this crystal.",
 )
 with frame.guard():
     crystal = frame.crystal()

@@ -30,7 +30,7 @@ def quantity(key: str, value: float) -> tuple[str, str]:
 
 def card(model: frame.Model, crystal: frame.Crystal) -> None:
     c = model.card
-    st.subheader(c.name)
+    st.header(c.name)
     st.markdown(
         f"**{frame.plain(c.functional)}** · {len(c.elements)} {'element' if len(c.elements) == 1 else 'elements'}"
         + (" · your own, kept for this session" if model.is_own else "")

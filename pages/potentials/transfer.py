@@ -183,7 +183,7 @@ def show_ablations() -> None:
     own = {v: [r for r in rows if r["question"] == "volumes" and r["variant"] == v] for v in VARIANTS}
     present = [v for v in VARIANTS if own[v]]
     if present:
-        st.subheader("One idea switched off at a time")
+        st.header("One idea switched off at a time")
         inside, outside = ([mean(own[v], f"{w}_{entry}") for v in present] for w in ("inside", "outside"))
         frame.plot(
             ablation_figure(
@@ -206,7 +206,7 @@ def show_ablations() -> None:
             )
     pairs = [r for r in rows if r["question"] == "pairs"]
     if len(pairs) >= 2:
-        st.subheader("Pairs of elements never seen")
+        st.header("Pairs of elements never seen")
         frame.plot(
             ablation_figure(
                 names=[f"{r['variant']}<br>{r['parameters']} parameters" for r in pairs],
@@ -222,7 +222,7 @@ def show_ablations() -> None:
         )
     sizes = [r for r in rows if r["question"] == "size"]
     if len(sizes) >= 2:
-        st.subheader("Error against size")
+        st.header("Error against size")
         sizes.sort(key=lambda r: int(r["parameters"]))
         frame.plot(
             size_figure(

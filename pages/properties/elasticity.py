@@ -16,6 +16,7 @@ from sus2.figures.properties.elastic import (
     surface_figure,
     tensor_figure,
 )
+from sus2.lessons.glossary import TERMS
 from sus2.properties.elastic.entry import ENTRY
 from sus2.properties.elastic.methods_compared import other_methods
 from sus2.properties.elastic.result import ElasticResult
@@ -30,8 +31,8 @@ METHODS = {
 }
 
 
-def settings_panel(exact: bool) -> dict[str, object]:
-    with st.expander("Settings"), st.container(horizontal=True, vertical_alignment="bottom"):
+def settings_panel(box: Any, exact: bool) -> dict[str, object]:
+    with box, st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.selectbox(
             "Method",
             [m for m in METHODS if exact or m != "exact"],
@@ -61,10 +62,8 @@ Made = Callable[[], Mapping[str, frame.Drawing]]
 def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values: Mapping[str, Any]) -> None:
     """Draw the result."""
     result: ElasticResult = shown.result
-    frame.trust(result, result.checks)
-    if result.stable:
-        frame.headline(ENTRY.quantities, result)
-    else:
+    frame.judge(result, result.checks)
+    if not result.stable:
         st.error(frame.plain(result.stability), icon=":material/error:")
 
     def made() -> dict[str, frame.Drawing]:
@@ -81,6 +80,9 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
         key="elastic_tab",
         keep=["elastic_copy", "elastic_ions", "elastic_quantity", "elastic_sheet"],
     )
+    if result.stable:
+        frame.headline(ENTRY.quantities, result)
+    frame.trust(result)
     frame.checks(result.checks, key="elastic_checks")
     frame.export_result(ENTRY, shown, crystal, found=result.checks)
 
@@ -121,7 +123,7 @@ def show_tensor(result: ElasticResult, made: Made) -> None:
         ["relaxed", "clamped", "difference"],
         default="relaxed",
         key="elastic_ions",
-        help="Relaxed: the atoms move to rest in the strained cell, as in experiments. Clamped: carried along.",
+        help=TERMS["clamped ions"],
     )
     frame.plot_of(made(), "elastic_tensor")
     what = "Stress-strain (Birch) coefficients" if result.pressure_gpa else "Elastic constants"
@@ -278,7 +280,8 @@ frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
-    values = settings_panel(model.is_exact)
-    found = frame.compute(ENTRY, crystal, model, values)
+    box, row = frame.settings_row()
+    values = settings_panel(box, model.is_exact)
+    found = frame.compute(ENTRY, crystal, model, values, row=row)
     if found is not None:
         show(found, crystal, model, values)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import streamlit as st
 from ase import Atoms
@@ -14,6 +15,7 @@ from pages._parts import frame
 from sus2.figures.diffraction import powder_figure
 from sus2.figures.properties.eos import eos_figure, pressure_figure
 from sus2.figures.structure import structure_figure
+from sus2.lessons.glossary import TERMS
 from sus2.properties.eos.checks import check_eos
 from sus2.properties.eos.entry import ENTRY
 from sus2.properties.eos.equations import MODELS, EosFit
@@ -23,8 +25,7 @@ from sus2.registry.checks import check_applicability
 from sus2.structures.diffraction import RADIATIONS, powder_pattern
 
 
-def settings_panel() -> tuple[str, dict[str, object]]:
-    box = st.expander("Settings")
+def settings_panel(box: Any) -> tuple[str, dict[str, object]]:
     with box, st.container(horizontal=True, vertical_alignment="bottom"):
         equation = st.selectbox(
             "Equation",
@@ -77,10 +78,7 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
     if fit.model != equation:
         st.warning(f"{MODELS[equation].label} cannot be fitted to these points; {MODELS[fit.model].label} is shown.")
     checks = [*check_eos(result), *check_applicability(result.atoms_at_v0, model.load())]
-    frame.trust(result, checks)
-    # The quantities are read from the chosen fit, which may be another one than the result's own.
-    frame.headline(ENTRY.quantities, replace(result, fit=fit))
-
+    frame.judge(result, checks)
     at_v0 = result.atoms_at_v0
 
     def made() -> dict[str, frame.Drawing]:
@@ -98,6 +96,9 @@ def show(shown: frame.Shown, equation: str, crystal: frame.Crystal, model: frame
         key="eos_tab",
         keep=["eos_all", "eos_band", "eos_radiation"],
     )
+    # The quantities are read from the chosen fit, which may be another one than the result's own.
+    frame.headline(ENTRY.quantities, replace(result, fit=fit))
+    frame.trust(result)
     frame.checks(checks, key="eos_checks")
     frame.export_result(
         ENTRY,
@@ -151,7 +152,7 @@ def show_energy(result: EosResult, made: Made) -> None:
                 "Error band",
                 True,
                 key="eos_band",
-                help="One standard deviation of the energy above the minimum, from those of V₀, B₀ and B₀′.",
+                help=f"{TERMS['error band']} From those of V₀, B₀ and B₀′.",
             )
     frame.plot_of(made(), "eos_curve")
 
@@ -283,7 +284,8 @@ frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
-    equation, values = settings_panel()
-    found = frame.compute(ENTRY, crystal, model, values)
+    box, row = frame.settings_row()
+    equation, values = settings_panel(box)
+    found = frame.compute(ENTRY, crystal, model, values, row=row)
     if found is not None:
         show(found, equation, crystal, model)

@@ -14,6 +14,7 @@ import sus2
 from pages._parts import frame
 from pages.properties import _modes
 from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit, bands_figure, thermal_figure
+from sus2.lessons.glossary import TERMS
 from sus2.properties.phonons.checks import check_phonons
 from sus2.properties.phonons.entry import ENTRY
 from sus2.properties.phonons.report import PhononReport, phonopy_files
@@ -28,8 +29,7 @@ METHODS = {
 }
 
 
-def settings_panel(exact: bool) -> dict[str, object]:
-    box = st.expander("Settings")
+def settings_panel(box: Any, exact: bool) -> dict[str, object]:
     method = box.selectbox(
         "Method",
         list(METHODS) if exact else ["finite"],
@@ -48,6 +48,7 @@ def settings_panel(exact: bool) -> dict[str, object]:
                 60,
                 10,
                 key="phonon_mesh",
+                help=TERMS["mesh"],
                 bind="query-params",
             )
         )
@@ -55,7 +56,12 @@ def settings_panel(exact: bool) -> dict[str, object]:
             values["displacement_a"] = st.select_slider(
                 "Displacement (Å)", [0.001, 0.003, 0.01, 0.03], 0.01, key="phonon_displacement", bind="query-params"
             )
-        born = st.file_uploader("BORN file of phonopy, for LO-TO splitting", key="phonon_born", max_upload_size=1)
+        born = st.file_uploader(
+            "BORN file of phonopy, for LO-TO splitting",
+            key="phonon_born",
+            max_upload_size=1,
+            help=TERMS["LO-TO splitting"],
+        )
         if born is not None:
             values["born"] = frame.contents(born).decode("utf-8", errors="replace")
     return values
@@ -76,10 +82,8 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
     """Draw the result."""
     report: PhononReport = shown.result
     result, bands, thermal = report.phonons, report.bands, report.thermal
-    frame.trust(result)
-    if result.stable:
-        st.success(frame.space_groups(result.stability))
-    else:
+    frame.judge(result)
+    if not result.stable:
         st.warning(frame.space_groups(result.stability))
         worst = result.imaginary_modes[0]
         _modes.follow(result, worst.q_fractional, worst.branch, crystal, model, name="follow_strongest")
@@ -104,6 +108,9 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
             "phonon_motion_amplitude",
         ],
     )
+    if result.stable:
+        st.success(frame.space_groups(result.stability))
+    frame.trust(result)
     finite = None
     if values["method"] == "exact":
         finite = frame.ask(
@@ -198,7 +205,7 @@ def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None
                 "Error band",
                 bands.frequencies_thz.shape[1] <= MAX_BRANCHES,
                 key="phonon_band",
-                help="One standard deviation of each frequency.",
+                help=TERMS["error band"],
             )
     picked = frame.plot_of(made(), "phonon_bands", pick=True)
     st.caption(
@@ -208,7 +215,7 @@ def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None
     if picked is not None:
         point, branch = picked
         q = bands.path.q_fractional[point]
-        st.subheader(f"Mode {branch + 1} at q = ({', '.join(f'{x:.3f}' for x in q)})".replace("-", "−"))
+        st.header(f"Mode {branch + 1} at q = ({', '.join(f'{x:.3f}' for x in q)})".replace("-", "−"))
         _modes.show_modes(result, q, [branch], crystal, key="phonon_picked", name=f"q of point {point + 1}")
 
 
@@ -239,7 +246,8 @@ frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
-    values = settings_panel(model.is_exact)
-    found = frame.compute(ENTRY, crystal, model, values)
+    box, row = frame.settings_row()
+    values = settings_panel(box, model.is_exact)
+    found = frame.compute(ENTRY, crystal, model, values, row=row)
     if found is not None:
         show(found, crystal, model, values)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages._parts import frame
 from sus2.figures.properties.thermal import free_energy_figure, gruneisen_figure, temperature_figure
+from sus2.lessons.glossary import TERMS
 from sus2.properties.thermal.entry import ENTRY, quantities_at
 from sus2.properties.thermal.result import ThermalResult
 
@@ -26,8 +28,7 @@ TABS = {
 MODES_MEAN = "How fast each frequency falls with volume, −d ln ω/d ln V; negative modes make crystals shrink."
 
 
-def settings_panel() -> dict[str, object]:
-    box = st.expander("Settings")
+def settings_panel(box: Any) -> dict[str, object]:
     with box, st.container(horizontal=True, vertical_alignment="bottom"):
         highest = st.slider(
             "Highest temperature (K)", 200, 2000, 1000, 100, key="thermal_highest", width=260, bind="query-params"
@@ -52,6 +53,7 @@ def settings_panel() -> dict[str, object]:
             60,
             10,
             key="thermal_mesh",
+            help=TERMS["mesh"],
             bind="query-params",
         )
         equation = st.selectbox(
@@ -141,7 +143,7 @@ def free_energy_words(result: ThermalResult) -> str:
 def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
     """Draw the result."""
     result: ThermalResult = shown.result
-    frame.trust(result, result.checks)
+    frame.judge(result, result.checks)
     if result.note:
         st.warning(frame.plain(result.note))
     hottest = int(result.temperatures_k[-1])
@@ -149,7 +151,6 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
     t = float(
         st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}", bind="query-params")
     )
-    frame.headline(quantities_at(t), result)
     made = frame.drawings(plots(result, crystal))
     told = {"thermal_modes": MODES_MEAN, "thermal_free": free_energy_words(result)}
 
@@ -160,6 +161,8 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
                 st.caption(told[key])
 
     frame.tabs({tab: partial(draw, keys) for tab, keys in TABS.items()}, key="thermal_tab")
+    frame.headline(quantities_at(t), result)
+    frame.trust(result)
     frame.checks(result.checks, key="thermal_checks")
     frame.export_result(ENTRY, shown, crystal, found=result.checks)
 
@@ -168,9 +171,10 @@ frame.heading(ENTRY)
 with frame.guard():
     crystal = frame.crystal()
     model = frame.model(crystal.atoms)
-    values = settings_panel()
+    box, row = frame.settings_row()
+    values = settings_panel(box)
     found = frame.compute(
-        ENTRY, crystal, model, values, note="The most expensive calculation here: phonons at every volume."
+        ENTRY, crystal, model, values, note="The most expensive calculation here: phonons at every volume.", row=row
     )
     if found is not None:
         show(found, crystal)

@@ -127,7 +127,8 @@ def effects_of(rows: Sequence[Difference], stability: str = "", *, most: int = 6
         if size < NO_VOLUME_PERCENT:
             break
         ends = f"{number(d.reference, d.digits)} to {number(d.value, d.digits)} {d.unit}".rstrip()
-        lines.append(f"{d.label}: {_percent(d.percent or 0.0)} ({ends}){_cause(d)}{_against(d)}.")
+        against = "" if d.error is None else _against(d)
+        lines.append(f"{d.label}: {_percent(d.percent or 0.0)} ({ends}){_cause(d)}{against}.")
     return lines or [f"Nothing changes by more than {NO_VOLUME_PERCENT:g} %."]
 
 

@@ -187,7 +187,7 @@ def changes_overview(*, rows: Sequence[Difference], mode: Mode = "light", height
     )
     style(fig, mode=mode, height=height)
     reach = 2.1 * max([abs(x) for x in values], default=1.0)
-    fig.update_layout(showlegend=False, margin={**_MARGIN, "t": 12}, bargap=0.3)
+    fig.update_layout(showlegend=False, margin={**_MARGIN, "t": 12, "r": 34}, bargap=0.3)
     fig.update_xaxes(
         title_text="change (%)", range=[-reach, reach], zeroline=True, zerolinewidth=2, zerolinecolor=ink(mode)
     )

@@ -1,6 +1,7 @@
 """The page that loads streamlit's front end, with what makes the first plot of a visit come sooner.
 
-Two things, and a third for phones, where the menu covers the page: it closes once something in it is chosen.
+Two things, and two more: on phones, where the menu covers the page, it closes once something in it is chosen; and our
+own style is there from the start, so that nothing moves when the page has come.
 Streamlit's front end does not know where its server is: at `/eos` it asks `/eos/_stcore/health`, is refused, and asks
 `/_stcore/health` some time later; here the page says where its own scripts lie, which is there. And the script that
 draws plots, the largest of all, is asked for only when the first plot arrives; here the browser fetches and compiles
@@ -33,7 +34,55 @@ _MENU: Final = """<script>(() => {
     history[name] = function (...given) { const done = own.apply(this, given); look(); return done; };
   }
 })()</script>"""
-_EARLY: Final = ("PlotlyChart",)
+# Low screens leave less room above the first plot; phones have none for tool bars. "body" makes these rules stronger
+# than those of the front end, which come later. Streamlit's captions are too pale to be read by everybody, as is white
+# on the light blue of the dark theme.
+STYLE: Final = """<style>
+body [data-testid="stMainBlockContainer"] {padding-top: 3rem; max-width: 1200px;}
+body [data-testid="stSidebarHeader"] {height: 2.2rem; margin-bottom: 0;}
+body [data-testid="stMainBlockContainer"] h2 {font-size: 1.5rem; padding: .5rem 0;}
+body button[kind="primary"], body [data-testid="stMultiSelectTagsContainer"] [title] {
+  color: light-dark(#FFFFFF, #11161C);}
+body .st-key-gallery_samples {flex-wrap: nowrap; overflow-x: auto; gap: .35rem; padding: .15rem .1rem .5rem;
+  scrollbar-width: thin; height: 6.6rem;}
+body .st-key-gallery_samples button {width: 6.4rem; height: 5.8rem; padding: 44px .2rem .2rem; align-items: flex-start;
+  background-repeat: no-repeat; background-position: center 4px; background-size: 40px;}
+body .st-key-gallery_samples > * {min-width: 6.4rem; min-height: 5.8rem;}
+body .st-key-choose {min-height: 9.95rem;}
+body .st-key-gallery_samples button p {font-size: .8rem; line-height: 1.15; white-space: normal;
+  overflow-wrap: anywhere;}
+body [data-testid="stLayoutWrapper"]:has(> .st-key-overview_progress) {position: sticky; bottom: 0; z-index: 5;
+  background: Canvas;}
+body .st-key-l2_formulas {min-height: 5.5rem;}
+body [class*="st-key-batch_upload"], body .st-key-screen_upload {min-height: 6.2rem;}
+body [data-testid="stCaptionContainer"] {color: inherit; opacity: .75;}
+@media (max-width: 640px), (max-height: 800px) {
+  body [data-testid="stMainBlockContainer"] {padding-top: 2.4rem;}
+  body [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] {gap: .6rem;}
+  body [data-testid="stMainBlockContainer"] h1 {font-size: 1.7rem; padding: .3rem 0;}
+}
+@media (max-width: 640px) {
+  body [data-testid="stMainBlockContainer"] {padding: 3.8rem .8rem 2rem;}
+  body .modebar-container {display: none;}
+  body .st-key-lesson [role="radiogroup"] {flex-wrap: nowrap; overflow-x: auto;}
+  body .st-key-lesson {min-height: 2.5rem;}
+  body .st-key-l2_formulas {min-height: 18rem;}
+  body [class*="st-key-drop_box"] {min-height: 6rem;}
+  body [data-testid="stMain"] [data-testid="stFileUploaderDropzone"] {flex-direction: row; align-items: center;}
+}
+</style>"""
+# Small parts that most pages have: fetched when they are first met, each would push down what is below it.
+_WIDGETS: Final = (
+    "Button",
+    "ButtonGroup",
+    "Checkbox",
+    "FileUploader",
+    "Multiselect",
+    "NumberInput",
+    "Selectbox",
+    "Slider",
+)
+_EARLY: Final = ("PlotlyChart", *_WIDGETS, "TextInput")
 _CONDITIONS: Final = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"})
 _OF_THE_GIVEN: Final = frozenset({b"content-length", b"etag", b"last-modified"})
 
@@ -42,8 +91,10 @@ def prepared(front_page: str, static: Path) -> str:
     """The front page with our additions; static: the folder of the front end."""
     scripts = [path for name in _EARLY for path in sorted((static / "static" / "js").glob(f"{name}.*.js"))]
     links = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{path.name}">' for path in scripts)
-    # Ours comes before the scripts that look for it.
-    return front_page.replace("</title>", f"</title>{_SERVER}{_MENU}", 1).replace("</head>", f"{links}</head>", 1)
+    # Ours comes before the scripts that look for it, and before the first thing that is drawn.
+    return front_page.replace("</title>", f"</title>{_SERVER}{_MENU}{STYLE}", 1).replace(
+        "</head>", f"{links}</head>", 1
+    )
 
 
 class FrontPage:

@@ -1,13 +1,11 @@
-"""Under the Content-Security-Policy of the server every page draws what it should, and the console stays silent."""
+"""What a page writes to the console, and that the Content-Security-Policy of the server is in force."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
-
-from tests.ui.conftest import settled
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 pytestmark = pytest.mark.browser
 
@@ -16,6 +14,7 @@ HARMLESS = re.compile(r"WebGL|GPU stall|GL Driver Message|willReadFrequently|dep
 
 
 def listen(page: Page) -> list[str]:
+    """Problems that a page has from now on: messages on its console, refusals of the policy, errors of scripts."""
     problems: list[str] = []
 
     def heard(message: ConsoleMessage) -> None:
@@ -26,33 +25,6 @@ def listen(page: Page) -> list[str]:
     page.on("console", heard)
     page.on("pageerror", lambda e: problems.append(f"{page.url}: {e}"))
     return problems
-
-
-def test_the_console_is_silent_on_every_page(server: str, browser: Browser) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.set_default_timeout(120_000)
-    problems = listen(page)
-    page.goto(f"{server}/?crystal=si&model=si-mlearn-pbe")
-    page.get_by_text("Your own crystal").wait_for()
-    settled(page)
-    links = page.locator("[data-testid=stSidebarNav] a")
-    names = [link.inner_text().strip().split("\n")[-1] for link in links.all()]
-    assert len(names) >= 13
-    webgl = page.evaluate("() => document.createElement('canvas').getContext('webgl') !== null")
-    for k, name in enumerate(names):
-        links.nth(k).click()
-        expect(page.locator("[data-testid=stMain] h1, [data-testid=stMain] h2").first).to_be_visible(timeout=120_000)
-        settled(page)
-        button = page.get_by_role("button", name="Compute", exact=True)
-        if name in ("Structure", "Equation of state", "Elasticity", "Phonons", "Thermal properties"):
-            if name != "Structure":
-                button.first.click()
-            page.locator("[data-testid=stMain] .js-plotly-plot").first.wait_for()
-            settled(page)
-        if webgl:
-            assert page.get_by_text("WebGL is not supported").count() == 0, name
-    page.close()
-    assert problems == []
 
 
 def test_the_policy_is_in_force(server: str, browser: Browser) -> None:

@@ -24,20 +24,6 @@ def watched(browser: Browser, width: int) -> tuple[Page, list[str]]:
     return page, problems
 
 
-def test_every_lesson_fits_on_a_phone_and_is_quiet(server: str, browser: Browser) -> None:
-    page, problems = watched(browser, 400)
-    for lesson in range(1, 7):
-        page.goto(f"{server}/learn?lesson={lesson}")
-        page.get_by_role("heading", name=LAST).wait_for(timeout=180_000)
-        settled(page)
-        main = page.locator("[data-testid=stMain]")
-        main.locator(".js-plotly-plot").first.wait_for(timeout=180_000)
-        assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, lesson
-        assert "Traceback" not in main.inner_text()
-        assert problems == [], lesson
-    page.close()
-
-
 def test_a_lesson_answers_and_leads_on(server: str, browser: Browser) -> None:
     page, problems = watched(browser, 1280)
     page.goto(f"{server}/learn?lesson=4")

@@ -27,21 +27,6 @@ pytestmark = pytest.mark.browser
 
 DESKTOP = {"width": 1280, "height": 1000}
 PHONE = {"width": 400, "height": 800}
-PAGES = (
-    "",
-    "structure",
-    "history",
-    "eos",
-    "elasticity",
-    "phonons",
-    "thermal",
-    "many",
-    "compare",
-    "check",
-    "transfer",
-    "models",
-    "learn",
-)
 
 
 @pytest.fixture
@@ -248,22 +233,3 @@ def test_somebody_else_sees_none_of_it(server: str, browser: Browser, context: B
     stranger.goto(f"{server}/history")
     stranger.get_by_text("Nothing yet").wait_for(timeout=60_000)
     other.close()
-
-
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_every_page_fits_the_screen_and_the_console_is_silent(
-    server: str, browser: Browser, size: dict[str, int]
-) -> None:
-    context = browser.new_context(viewport=size)  # type: ignore[arg-type]
-    context.set_default_timeout(90_000)
-    page, problems = watched(context)
-    for path in PAGES:
-        page.goto(f"{server}/{path}")
-        page.locator("[data-testid=stMain] h1").wait_for()
-        settled(page)
-        wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-        assert wide <= size["width"], path
-        assert "Traceback" not in page.inner_text("[data-testid=stMain]")
-        assert page.locator("[data-testid=stException]").count() == 0, path
-    assert problems == []
-    context.close()

@@ -23,7 +23,7 @@ def eos_figure(
     shown: Sequence[str] | None = None,
     sigma_ev: Callable[[NDArray[np.float64]], NDArray[np.float64] | None] | None = None,
     mode: Mode = "light",
-    height: int = 560,
+    height: int = 480,
 ) -> go.Figure:
     """E(V) points and fitted curves above, residuals of the same fits below, all per atom.
 

@@ -47,7 +47,7 @@ def bands_figure(
     unit: FrequencyUnit = "THz",
     pick: bool = False,
     mode: Mode = "light",
-    height: int = 560,
+    height: int = 440,
 ) -> go.Figure:
     """Bands on a path (left) and density of states (right) on one axis of frequency.
 

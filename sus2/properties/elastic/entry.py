@@ -162,8 +162,7 @@ ENTRY = Property(
     page=Page(
         "Elasticity",
         "compress",
-        "The stiffness of the crystal in every direction: exact second derivatives of the energy with relaxed ions. "
-        "The crystal is relaxed first.",
+        "How stiff the relaxed crystal is in every direction, from exact second derivatives of its energy.",
         "properties/elasticity",
     ),
 )

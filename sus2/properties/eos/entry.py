@@ -116,8 +116,7 @@ ENTRY = Property(
     page=Page(
         "Equation of state",
         "show_chart",
-        "The crystal is relaxed, then compressed and expanded in steps. The curve E(V) gives the equilibrium volume, "
-        "the bulk modulus and its pressure derivative.",
+        "Energy against volume, E(V): equilibrium volume, bulk modulus and its pressure derivative.",
         "properties/eos",
         max_auto_atoms=12,
     ),

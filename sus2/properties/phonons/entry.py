@@ -229,8 +229,7 @@ ENTRY = Property(
     page=Page(
         "Phonons",
         "waves",
-        "Vibrations of the atoms: exact frequencies at any wave vector from the primitive cell, without a supercell. "
-        "The crystal is relaxed first.",
+        "How the atoms of the relaxed crystal vibrate: exact frequencies at any wave vector, without a supercell.",
         "properties/phonons",
     ),
     kept=("imaginary_modes", "dos", "thermal"),

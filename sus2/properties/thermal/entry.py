@@ -144,8 +144,7 @@ ENTRY = Property(
     page=Page(
         "Thermal properties",
         "thermostat",
-        "Thermal expansion, stiffness and heat capacity from the free energy of exact phonons at several volumes (the "
-        "quasi-harmonic approximation).",
+        "Thermal expansion, stiffness and heat capacity against temperature, in the quasi-harmonic approximation.",
         "properties/thermal",
     ),
 )

@@ -38,7 +38,7 @@ def opened(app: AppTest, page: str, **query: str) -> AppTest:
     return app
 
 
-def open_tab(app: AppTest, key: str, name: str) -> AppTest:
+def open_tab(app: AppTest, key: str, name: str | bool) -> AppTest:
     app.session_state[key] = name
     app.run()
     assert not app.exception

@@ -10,7 +10,7 @@ import sus2
 from pages._parts.widgets import check_rows, checks_line, plain
 from sus2.checks import Check, Verdict
 from sus2.structures.samples import sample
-from tests.ui.pages.test_pages import opened
+from tests.ui.pages.test_pages import open_tab, opened
 
 
 def test_the_report_is_that_of_the_function(app: AppTest) -> None:
@@ -25,6 +25,9 @@ def test_the_report_is_that_of_the_function(app: AppTest) -> None:
 def test_checks_are_read_in_full(app: AppTest) -> None:
     opened(app, "check", crystal="si", model="si-mlearn-pbe")
     report = sus2.check(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
+    bad = any(c.verdict == "fail" for c in report.checks)
+    assert any("verdict" in t.value.columns for t in app.table) == bad, "folded to one line unless one fails"
+    open_tab(app, f"fold_check_checks_{bad}", True)
     (found,) = [t.value for t in app.table if "verdict" in t.value.columns]
     assert sorted(found["check"]) == sorted(row["check"] for row in check_rows(report.checks))
 

@@ -147,7 +147,6 @@ LEFT = {
         "pattern_figure": "figures.lessons.symmetry",
         "stress_figure": "figures.lessons.symmetry",
     },
-    "figures.structure": {"NON_METALS": "figures.drawn"},
     "figures.properties.phonons": {"mode_figure": "figures.properties.modes"},
     "jobs": {
         "InlineExecutor": "jobs.executor",

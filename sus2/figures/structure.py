@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,7 +12,6 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
-from sus2 import _moved
 from sus2.figures.drawn import NON_METALS, bonded_pairs, colour, drawn_atoms, radii_a
 from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
 from sus2.figures.polyhedra import polyhedra_mesh
@@ -359,7 +358,3 @@ def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> li
         )
     )
     return traces
-
-
-def __getattr__(name: str) -> Any:
-    return _moved.left("figures.structure", name)

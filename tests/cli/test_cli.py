@@ -24,11 +24,11 @@ def program(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """The same in this process, which has loaded the libraries."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["sus2", *arguments])
+        patch.setattr(sys, "argv", ["sus2", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
     return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())

@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.cli.test_cli import run
 
 
-def test_a_page_and_json_of_one_crystal(root: Path, tmp_path: Path) -> None:
+def test_a_page_and_json_of_one_crystal(tmp_path: Path) -> None:
     page = tmp_path / "si.html"
-    done = run(root, "report", "si", "--model", "si-mlearn-pbe", "--no-compare", "--out", str(page), "--json")
+    done = run("report", "si", "--model", "si-mlearn-pbe", "--no-compare", "--out", str(page), "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["crystal"]["formula"] == "Si"
@@ -20,8 +20,8 @@ def test_a_page_and_json_of_one_crystal(root: Path, tmp_path: Path) -> None:
     assert "Young" in text
 
 
-def test_another_ending_is_refused_before_anything_is_computed(root: Path, tmp_path: Path) -> None:
-    done = run(root, "report", "si", "--out", str(tmp_path / "si.pdf"))
+def test_another_ending_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    done = run("report", "si", "--out", str(tmp_path / "si.pdf"))
     assert done.returncode == 2
     assert done.stderr.strip() == "'si.pdf': give the output file the ending .html or .json."
     assert not list(tmp_path.iterdir())

@@ -60,7 +60,8 @@ def test_lessons_wait_until_nobody_uses_the_server(monkeypatch: pytest.MonkeyPat
     jobs = Board()
     monkeypatch.setattr("sus2.jobs.queue.job_queue", lambda: jobs)
     calculations = [SimpleNamespace(key=key) for key in ("first", "second", "third")]
-    monkeypatch.setattr("sus2.lessons.first.lesson_calculations", lambda: calculations)
+    monkeypatch.setattr("sus2.lessons.first.lesson_calculations", lambda: calculations[:2])
+    monkeypatch.setattr("sus2.training.specialise.learning.learning_calculations", lambda: calculations[2:])
     monkeypatch.setattr("sus2.server.serve.time", SimpleNamespace(sleep=jobs.sleep, monotonic=lambda: jobs.now))
     prepare_lessons()
     assert jobs.asked == [("first", 0.0), ("second", 1.0 + UNUSED_S), ("third", 2.0 + UNUSED_S)]

@@ -21,7 +21,7 @@ PLOTS = (
 )
 OTHERS = ("history", "many", "screening", "specialise")
 # On a phone, where the menu is closed; beside it the desktop's menu comes late. Here parts of the page come late, too.
-MOVING = (f"eos?{CRYSTAL}", f"thermal?{CRYSTAL}", *OTHERS)
+MOVING = (f"structure?{CRYSTAL}", f"eos?{CRYSTAL}", f"thermal?{CRYSTAL}", *OTHERS)
 LESSONS = tuple(f"learn?lesson={k}" for k in range(1, 9))
 
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from sus2.errors import DataError
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.data.stability import energies_above_hull, weighted_by_stability
-from sus2.training.fit import run as fit
+from sus2.training.fit import sources
 from sus2.training.fit.config import Source, TrainConfig
 
 
@@ -83,7 +83,7 @@ def test_the_hull_of_a_configuration_is_that_of_all_families(monkeypatch: pytest
         assert split == "train"
         return made(PHASES)
 
-    monkeypatch.setattr(fit, "read_source", read)
+    monkeypatch.setattr(sources, "read_source", read)
     plain = TrainConfig.model_validate(
         {
             "name": "toy",
@@ -94,8 +94,8 @@ def test_the_hull_of_a_configuration_is_that_of_all_families(monkeypatch: pytest
         }
     )
     salts = made(PHASES[3:])
-    assert fit.weighted(plain, salts) is salts
+    assert sources.weighted(plain, salts) is salts
     assert not asked
-    weight = fit.weighted(plain.model_copy(update={"stability_ev_per_atom": 0.1}), salts).weight
+    weight = sources.weighted(plain.model_copy(update={"stability_ev_per_atom": 0.1}), salts).weight
     assert_allclose(weight, [1.0, 0.1, 1.0 / 5.0])
     assert [(s.name, s.families) for s in asked] == [("x", ())]

@@ -14,7 +14,7 @@ from sus2.comparison.compare_batch import ordered_alloys
 from sus2.structures import sample, write_structure
 from tests.ui.pages.test_pages import open_tab
 
-PAIR = ("sus2-metals-pbe", "sus2-metals-r2scan")
+PAIR = ("sus2-universal-pbe", "sus2-universal-r2scan")
 
 
 def opened(app: AppTest, crystal: str) -> AppTest:

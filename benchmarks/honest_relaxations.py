@@ -50,7 +50,7 @@ Array = NDArray[np.float64]
 
 RUNS = Path(__file__).with_name("runs")
 MAX_ATOMS = 14
-STEP_A = 1e-4
+STEP_A = 2e-5
 STRAIN = 2e-5
 # Rounding, and shells that cross the cutoff within the stencil: eV/A and GPa.
 FORCE_SLACK, STRESS_SLACK_GPA = 2e-5, 1e-3

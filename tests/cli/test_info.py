@@ -10,14 +10,14 @@ import torch
 
 import sus2
 from sus2.cli import info
-from tests.cli.test_cli import run
+from tests.cli.test_cli import program
 
 
-def test_information_for_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_information_for_programs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "/no/such/compiler")
     monkeypatch.setenv("SUS2_CACHE", str(tmp_path))
     (tmp_path / "kept").write_bytes(bytes(2**20))
-    done = run("info", "--json")
+    done = program(root, "info", "--json")
     found = json.loads(done.stdout)
     assert found["sus2"].startswith(sus2.__version__)
     assert found["packages"]["torch"] == torch.__version__

@@ -28,7 +28,7 @@ def setup(
     torch_index: Annotated[str, typer.Option(help="A pip index to take torch from.")] = "",
 ) -> None:
     """Build the environment of the teachers (torch, matgl 2.0.4, nequix, sevenn, chgnet)."""
-    from sus2.training.teachers.build import setup as build_environment
+    from sus2.training.teachers.environment import setup as build_environment
 
     try:
         python = build_environment(typer.echo, teacher=teacher, folder=folder, torch_index=torch_index)

@@ -26,7 +26,7 @@ from sus2.potential.calculator import EvaluationCalculator
 from sus2.potential.evaluation import Evaluation
 from sus2.structures import elements_of, to_atoms
 from sus2.training.data.reference_sets import shared_root
-from sus2.training.teachers.build import teacher_python
+from sus2.training.teachers.environment import teacher_python
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

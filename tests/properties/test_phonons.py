@@ -16,22 +16,18 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from sus2.derivatives.supercell import supercell_sites
 from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Error
 from sus2.potential.evaluation import Evaluation
 from sus2.properties.phonons import tetrahedra as _tetrahedra
 from sus2.properties.phonons.backends import supercell_of_length
 from sus2.properties.phonons.calculate import phonons
 from sus2.properties.phonons.checks import check_phonons
-from sus2.properties.phonons.entry import modes_json
-from sus2.properties.phonons.follow_mode import commensurate_supercell, follow_mode, mode_motion
-from sus2.properties.phonons.irreps import gamma_modes
+from sus2.properties.phonons.follow_mode import commensurate_supercell, follow_mode
 from sus2.properties.phonons.qpath import label
-from sus2.properties.phonons.report import PhononReport
 from sus2.properties.phonons.result import PhononResult, PhononThermal
 from sus2.properties.phonons.tetrahedra import tetrahedron_dos
 from sus2.registry.load import load
-from sus2.units import THZ_TO_INV_CM, THZ_TO_MEV
+from sus2.units import THZ_TO_MEV
 from tests.helpers_spec import random_potential
 
 Q = np.array([[0.13, -0.21, 0.37], [0.5, 0.0, 0.25], [0.02, 0.01, 0.0]])
@@ -385,30 +381,3 @@ def test_a_supercell_that_is_too_small_shows() -> None:
     name = "Force constants at the edge of the supercell"
     assert next(c.verdict for c in check_phonons(small) if c.name == name) != "pass"
     assert math.isnan(phonons(bulk("Si"), silicon, mesh=10.0).decay_at_supercell_edge)
-
-
-def test_representations_at_gamma(result):
-    """CsCl: two T1u, which infrared light excites; diamond: T2g, of the Raman line (any textbook)."""
-    acoustic, optical = gamma_modes(result)
-    assert (acoustic.activity, acoustic.label) == ("acoustic", "T1u")
-    assert (optical.activity, optical.label, optical.branches) == ("IR", "T1u", (3, 4, 5))
-    diamond = phonons(bulk("C", "diamond", a=3.2), random_potential(elements=("C",)), mesh=[2, 2, 2], relaxed=True)
-    assert {m.label: m.activity for m in gamma_modes(diamond) if not m.acoustic} == {"T2g": "Raman"}
-
-
-def test_the_viewer_of_phonons_moves_the_atoms_as_we_do(result):
-    report = PhononReport(result, result.band_structure(points=40))
-    found = json.loads(modes_json(report))
-    q = report.bands.path.q_fractional
-    assert np.allclose(found["qpoints"], q)
-    assert np.allclose(found["eigenvalues"], THZ_TO_INV_CM * report.bands.frequencies_thz, atol=1e-3)
-    assert found["line_breaks"] == [[s.start, s.stop] for s in report.bands.path.segments]
-    assert dict(found["highsym_qpts"])[0] == report.bands.path.ticks[0][1]
-    k, branch = 7, 4
-    _, u = mode_motion(result, q[k], branch, cells=(2, 2, 2))
-    vectors = np.array(found["vectors"])[k, branch]
-    # The viewer: the displacement of an atom times the phase of its cell.
-    atom_of, cell_of = supercell_sites(result.atoms, np.diag([2, 2, 2]))
-    theirs = (vectors[..., 0] + 1j * vectors[..., 1])[atom_of] * np.exp(2j * np.pi * cell_of @ q[k])[:, None]
-    scale = (theirs.conj() * u).sum() / (np.abs(theirs) ** 2).sum()
-    assert np.allclose(scale * theirs, u, atol=1e-5 * np.abs(u).max())

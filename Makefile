@@ -1,4 +1,4 @@
-# make app | test | lint | bench | docs | dist | wheel | container | audit: each sets up its own virtual environment at first use;
+# make app | test | others | lint | bench | docs | dist | wheel | container | audit: each sets up its own virtual environment at first use;
 # make ready installs at one go what all of them need.
 #
 # Settings, as in `make app PORT=8600`:
@@ -37,8 +37,10 @@ endif
 # The teacher's packages clash with ours, so they have an environment of their own.
 TEACHER_VENV := $(abspath $(VENV))-$(TEACHER)
 TEACHER_PY := $(TEACHER_VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
+OTHERS_VENV := $(abspath $(VENV))-others
+OTHERS_PY := $(OTHERS_VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
-.PHONY: app test lint bench docs dist wheel container audit ready browser clean
+.PHONY: app test others lint bench docs dist wheel container audit ready browser clean
 .DELETE_ON_ERROR:
 
 app: $(VENV)/.ready-app $(if $(TEACHER),$(TEACHER_VENV)/.ready)
@@ -46,6 +48,10 @@ app: $(VENV)/.ready-app $(if $(TEACHER),$(TEACHER_VENV)/.ready)
 
 test: $(VENV)/.ready-test browser
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# Models of others whose weights lie in their wheels (CHGNet, SevenNet), in an environment of their own.
+others: $(OTHERS_VENV)/.ready
+	SUS2_OTHERS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(OTHERS_PY) -m pytest -p no:xdist tests/registry/test_known_models.py $(ARGS)
 
 lint: $(VENV)/.ready-lint
 	$(PY) -m ruff check .
@@ -73,13 +79,13 @@ wheel: dist $(VENV)/.ready-test browser
 	SUS2_WHEEL="$$(ls -t dist/*.whl | head -1)" SUS2_EMPTY_ENVIRONMENT=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 		$(PY) -m pytest -p no:xdist tests/docs/test_wheel.py $(ARGS)
 
-# The container of docs/deployment.md, built and asked whether it is well.
+# The container of docs/deployment.md, built and asked whether it is well. podman's own format drops the HEALTHCHECK.
 container:
-	$(CONTAINER) build --tag sus2 .
+	BUILDAH_FORMAT=docker $(CONTAINER) build --tag sus2 .
 	@id=$$($(CONTAINER) run --detach --publish 127.0.0.1:$(PORT):8501 sus2) && trap "$(CONTAINER) rm --force $$id >/dev/null" EXIT && \
 	curl --fail --silent --show-error --retry 60 --retry-delay 1 --retry-all-errors http://127.0.0.1:$(PORT)/_stcore/health
 
-# Pins, requirements, licences, and known weaknesses where a service that knows them can be reached.
+# Pins, requirements, licences, and known vulnerabilities where a service that knows them can be reached.
 audit: $(VENV)/.ready-test
 	@$(PY) docs/scripts/licences.py --check
 	@$(PY) docs/scripts/audit.py
@@ -130,6 +136,16 @@ $(TEACHER_VENV)/.ready: pyproject.toml | $(VENV)/.ready-app
 	{ echo "The app runs without it: make app."; exit 1; }
 	@touch $@
 
+# The same recipe makes that environment and puts torch into it.
+$(OTHERS_VENV)/.ready: pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory VENV="$(OTHERS_VENV)" "$(OTHERS_VENV)/.ready-models"
+	@touch $@
+
+$(VENV)/.ready-models: $(TORCH) pyproject.toml $(CONSTRAINTS)
+	@echo "Installing the models of others and what their tests need ..."
+	@$(INSTALL) --editable '.[chgnet,sevenn,test]'
+	@touch $@
+
 # The lowest version that pyproject.toml allows of each package, as constraints.
 $(VENV)/lowest.txt: $(VENV)/.ready-venv pyproject.toml
 	@$(PY) -c 'import re, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
@@ -149,4 +165,4 @@ $(VENV)/.ready-venv:
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-nequix $(VENV)-chgnet $(VENV)-sevennet .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-nequix $(VENV)-chgnet $(VENV)-sevennet $(VENV)-others .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -72,5 +72,11 @@ def answer(page: StreamlitPage) -> None:
 page = st.navigation(pages(), expanded=True)
 if st.session_state.pop("show_structure", False) and page.url_path not in ("", "structure"):
     st.switch_page("pages/structure.py")
+try:
+    frame.models()
+except Sus2Error as wrong:  # of SUS2_MODELS: a folder that is gone, or a card that is damaged
+    st.title(page.title)
+    frame.error(str(wrong))
+    st.stop()
 frame.sidebar()
 answer(page)

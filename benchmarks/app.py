@@ -118,25 +118,28 @@ def slider(address: str, browser: Browser) -> dict[str, float]:
     found = {}
     page.get_by_role("tab", name="Pressure").click()
     handle = page.get_by_role("slider", name="Volume (% away from V₀)")
-    found["volume (from the fit)"] = _moved(page, handle, NUMBERS, 5)
+    found["volume (from the fit)"] = _moved(page, handle)
     page.goto(f"{address}/eos?crystal=w")
     drawn(page)
     page.locator(STILL).wait_for()
+    page.locator("[data-testid=stMain]").get_by_role("button", name="Settings").click()
     handle = page.get_by_role("slider", name="Range of volumes (± %)")
-    found["range of volumes (all computed anew)"] = _moved(page, handle, NUMBERS, 1)
+    found["range of volumes (all computed anew)"] = _moved(page, handle)
     page.close()
     return found
 
 
-def _moved(page: Page, handle: object, numbers: str, at: int) -> float:
+def _moved(page: Page, handle: object) -> float:
+    """Seconds until any number of the page is another one, the median of five."""
+    shown = "q => [...document.querySelectorAll(q)].map(e => e.innerText).join()"
     seconds = []
     for _ in range(5):
-        before = page.locator(numbers).nth(at).inner_text()
+        before = page.evaluate(shown, NUMBERS)
         began = time.perf_counter()
         handle.press("ArrowRight")  # type: ignore[attr-defined]
         page.wait_for_function(
-            "([q, k, old]) => document.querySelectorAll(q)[k]?.innerText !== old",
-            arg=[numbers, at, before],
+            f"([q, old]) => ({shown})(q) !== old",
+            arg=[NUMBERS, before],
             timeout=60_000,
             polling=10,
         )

@@ -6,7 +6,7 @@
 
 Velocity Verlet in float64, forces by Potential.compute with a list of sus2.potential.verlet_list. The full run keeps a
 checkpoint of each potential in SUS2_CACHE (else ~/.cache/sus2) and goes on from there; what is finished goes to
-benchmarks/runs/dynamics/, from which docs/scripts/honesty_tables.py makes its section of docs/validation.md.
+benchmarks/runs/dynamics/, from which docs/scripts/numerical_checks.py makes its section of docs/validation.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ import numpy as np  # noqa: E402
 from ase import Atoms, units  # noqa: E402
 from ase.build import bulk  # noqa: E402
 from ase.data import atomic_numbers, reference_states  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
 
 import sus2  # noqa: E402
 from sus2.native.build import available, cache_folder  # noqa: E402
@@ -35,8 +34,7 @@ from sus2.potential.packed import pack_structures  # noqa: E402
 from sus2.potential.potential import Potential  # noqa: E402
 from sus2.potential.verlet_list import SkinList  # noqa: E402
 from sus2.relaxation.relax import relax  # noqa: E402
-
-Array = NDArray[np.float64]
+from sus2.types import Array  # noqa: E402
 
 RUNS = Path(__file__).with_name("runs")
 TARGET_EV_PER_ATOM_NS = 1e-5
@@ -56,12 +54,6 @@ def crystal_of(name: str) -> Atoms:
         # Eight times the conventional cell of diamond, 64 times the primitive cell of the others.
         diamond = reference_states[atomic_numbers[elements[0]]]["symmetry"] == "diamond" or elements[0] == "C"
         return bulk(elements[0], "diamond", cubic=True) * (2, 2, 2) if diamond else bulk(elements[0]) * (4, 4, 4)
-    if "metals" in name:
-        return bulk("Pb") * (4, 4, 4)
-    if "semiconductors" in name:
-        return bulk("CdTe", "zincblende", a=6.48, cubic=True) * (2, 2, 2)
-    if "ionic" in name:
-        return bulk("NaI", "rocksalt", a=6.47, cubic=True) * (2, 2, 2)
     return bulk("Ca") * (4, 4, 4)
 
 

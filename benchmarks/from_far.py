@@ -1,7 +1,7 @@
 """Does any shared crystal fall into a hole? Each is relaxed from 15 % more and 15 % less of its volume.
 
     SUS2_SHARED=... python benchmarks/from_far.py                     the potential that the app would take for each
-    SUS2_SHARED=... python benchmarks/from_far.py sus2-universal-pbe  one potential for all that it knows
+    SUS2_SHARED=... python benchmarks/from_far.py sus2-universal-pbe  one potential for all that it covers
 
 The binary crystals of the Materials Project in the shared data, of at most 20 atoms; ions and cell free, symmetry kept.
 Collapsed or flew apart: as sus2.relax says. Dense: ended below 0.7 of the volume of the Materials Project.
@@ -76,7 +76,7 @@ def main() -> None:
         print(f"{best}: {row}, both ways the same volume {np.mean(same):.1%}, median volume {np.median(ratio):.3f}")
         for line in bad:
             print("   ", line)
-        key = f"{best}, all that it knows" if name else best
+        key = f"{best}, all that it covers" if name else best
         rows[key] = {**row, "same_volume_percent": round(100 * float(np.mean(same)), 1), "names": bad}
         RUN.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -10,6 +10,7 @@ import torch
 from _harness import Suite, best
 from ase.build import bulk
 
+import sus2
 from sus2.native.arrays import Edges
 from sus2.native.kernels import Kernel
 from sus2.potential.backends.torch_sweep import Sweep
@@ -18,6 +19,10 @@ from sus2.potential.model import Sus2Model, energy_forces_virial
 from sus2.potential.mtp import ModelSpec
 from sus2.training.fit.config import TrainConfig
 from sus2.training.fit.start import initial_spec
+
+A0 = 5.43
+LARGE_A = 6.62  # 55 neighbours in silicon that moves
+SHAPES = (("l2k2", 6.0), ("l2k3", 6.0), ("l2k3", 7.6), ("l3k3", 6.0), ("l3k5", LARGE_A))
 
 
 def shape(graph: str, cutoff: float) -> ModelSpec:
@@ -31,11 +36,16 @@ def shape(graph: str, cutoff: float) -> ModelSpec:
 
 def main() -> None:
     suite = Suite("kernels", "Energy, forces and stress, neighbour list excluded")
-    for graph, cutoff in (("l2k2", 6.0), ("l2k3", 6.0), ("l2k3", 7.6), ("l3k3", 6.0)):
-        spec = shape(graph, cutoff)
-        atoms = bulk("Si", cubic=True) * (4, 4, 4)
+    universal = sus2.load("sus2-universal-pbe")
+    models = [
+        *((graph, shape(graph, r), ["Si"], A0, r) for graph, r in SHAPES),
+        # The same shape with a readout of each element, in a cell of as many neighbours.
+        (universal.name, universal.spec, universal.elements, A0 * universal.cutoff / LARGE_A, universal.cutoff),
+    ]
+    for graph, spec, elements, a, cutoff in models:
+        atoms = bulk("Si", cubic=True, a=a) * (4, 4, 4)
         atoms.rattle(0.05, seed=1)
-        batch = build_batch([atoms], ["Si"], cutoff)
+        batch = build_batch([atoms], elements, cutoff)
         edges = Edges.from_lists(
             batch.edge_i.numpy(), batch.edge_j.numpy(), batch.edge_vectors.numpy(), batch.species.numpy()
         )

@@ -34,7 +34,7 @@ from sus2.structures import elements_of, samples, write_structure
 PAGES = ("eos", "elasticity", "phonons")
 GIVE_UP_S = 180.0  # a calculation that takes longer counts as an error
 FINDINGS = ("Born's condition", "The energies have no minimum", "The energies curve")  # said in red, and a result
-HONEST = ("under way, which is the limit", "calculations within an hour")
+REFUSED = ("under way, which is the limit", "calculations within an hour")
 
 
 @dataclass
@@ -156,8 +156,8 @@ class User:
                 self.found.findings[text[:120]] += 1
                 self.texts[path] = "computed in"  # not said where there are no numbers to show
                 return
-            honest = any(words in text for words in HONEST)
-            self.found.errors[f"{'honest' if honest else 'error'}: {text[:120]}"] += 1
+            refused = any(words in text for words in REFUSED)
+            self.found.errors[f"{'refused' if refused else 'error'}: {text[:120]}"] += 1
 
     def _finished(self, status: int) -> None:
         if status == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY:
@@ -298,8 +298,8 @@ def report(found: Found) -> None:
         if seconds:
             print(line(name, seconds))
     print(f"{found.results} results; {found.queued} looks that said 'waiting'")
-    errors = {text: n for text, n in found.errors.items() if not text.startswith("honest")}
-    print(f"{sum(errors.values())} errors, {found.errors.total() - sum(errors.values())} honest refusals")
+    errors = {text: n for text, n in found.errors.items() if not text.startswith("refused")}
+    print(f"{sum(errors.values())} errors, {found.errors.total() - sum(errors.values())} refusals in plain words")
     for text, n in [*found.errors.most_common(20), *found.findings.most_common(20)]:
         print(f"  {n} times {text}")
 

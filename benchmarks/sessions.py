@@ -22,6 +22,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 import sus2
 from benchmarks.app import server
 from sus2.structures import elements_of, samples
+from sus2.trust.digits import number_text
 
 MODEL = "sus2-universal-pbe"
 MAX_ATOMS = 8  # larger samples wait for a button
@@ -129,7 +130,10 @@ async def together(address: str, process: subprocess.Popen[bytes], n: int) -> No
             if isinstance(got, BaseException):
                 print(f"  {s.key}: {got!r}")
                 continue
-            right += f"{sus2.eos(s.atoms(), potential, n_points=p).v0_a3_per_atom:.3f}" in got[2]
+            result = sus2.eos(s.atoms(), potential, n_points=p)
+            # The page has the error on a line of its own.
+            shown = number_text(result.v0_a3_per_atom, 3, result.uncertainty["v0_a3_per_atom"]).split(" ±")[0]
+            right += f">{shown}<" in got[2]
             waits.append(got[1])
         print(
             f"{n} sessions, EOS and phonons of different crystals: {wall:.1f} s in all, {right} of {n} finished and "

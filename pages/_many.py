@@ -10,14 +10,25 @@ import streamlit as st
 from ase import Atoms
 
 from pages._parts import frame
+from sus2.comparison.agreement import agreement
 from sus2.comparison.hull import Hull, convex_hull
-from sus2.comparison.references import agreement
+from sus2.errors import counted
 from sus2.figures.properties.table import hull_figure, parity_figure
 from sus2.properties.property_table import PropertyTable, columns
+from sus2.screening.example import example_card
 from sus2.structures import elements_of
 from sus2.validation.reference_table import read_reference_columns
 
 MAX_SYSTEM = 5  # elements of one convex hull
+
+
+def example_model(chosen: frame.Model) -> tuple[frame.Model, str]:
+    """The potential of an example, and why it is not the chosen one; "" where it is."""
+    card = example_card(chosen.card, [m.card for m in frame.models()])
+    if card.name == chosen.name:
+        return chosen, ""
+    found = next(m for m in frame.models() if m.name == card.name)
+    return found, f", since {chosen.name} covers too few"
 
 
 def show_parity(result: PropertyTable) -> None:
@@ -85,7 +96,7 @@ def show_hull(structures: Mapping[str, Atoms], model: frame.Model) -> None:
         convex_hull,
         auto=False,
         button="Find the hull",
-        note=f"Relaxes {len(inside)} crystals and the elements in {model.name}.",
+        note=f"Relaxes {counted(len(inside), 'crystal')} and the elements in {model.name}.",
         structures=inside,
         potential=model,
     )

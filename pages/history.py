@@ -13,10 +13,11 @@ import streamlit as st
 
 from pages._parts import frame
 from pages._parts.downloads import csv_text
-from sus2.errors import StoreError
+from sus2.errors import StoreError, counted
 from sus2.jobs.queue import job_queue
 from sus2.jobs.store import Entry
 
+FEW = 3  # rows of the table that need little room
 COLUMNS = ("at", "page", "label", "formula", "model", "address", "seconds", "key")
 
 
@@ -29,7 +30,7 @@ def show(entries: Sequence[Entry]) -> list[Entry]:
                 "page": e.page,
                 "crystal": e.label or e.formula,
                 "formula": e.formula,
-                "model": e.model,
+                "potential": e.model,
                 "open": f"/{e.address.lstrip('/')}",
                 "seconds": e.seconds,
             }
@@ -101,14 +102,15 @@ with frame.guard():
     if store is None:
         st.info("This server caches no results on disk, so there is no history.")
     else:
-        search = st.text_input("Search", key="history_search", placeholder="words in page, crystal, formula or model")
+        search = st.text_input("Search", key="history_search", placeholder="page, crystal, formula or potential")
         entries = store.history(frame.owner(), search=search)
         if not entries:
             nothing = "Nothing yet: what a page computes is listed here, with a link to the same view."
             st.info("Nothing matches; try other words." if search else nothing)
             st.page_link("pages/properties/eos.py", label="Compute an equation of state", icon=":material/show_chart:")
         else:
-            chosen = show(entries)
+            with frame.room("history", 400 if len(entries) > FEW else 160):
+                chosen = show(entries)
             what = f"{len(chosen)} chosen" if chosen else "all"
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.download_button(
@@ -129,4 +131,6 @@ with frame.guard():
                     disabled=bool(search) and not chosen,
                 )
             n, held = store.size()
-            st.caption(f"The cache holds {n} results, {held / 2**20:.1f} of {store.max_bytes / 2**20:.0f} MiB.")
+            st.caption(
+                f"The cache holds {counted(n, 'result')}, {held / 2**20:.1f} of {store.max_bytes / 2**20:.0f} MiB."
+            )

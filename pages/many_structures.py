@@ -11,9 +11,9 @@ import pandas as pd
 import streamlit as st
 from ase import Atoms
 
-from pages._many import show_hull, show_parity
+from pages._many import example_model, show_hull, show_parity
 from pages._parts import frame
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, counted
 from sus2.figures.properties.table import MARKERS, many_figure
 from sus2.jobs.reproduce import as_python
 from sus2.properties.property_table import PropertyRow, PropertyTable, columns, evaluate_many, properties
@@ -27,7 +27,7 @@ from sus2.validation.many import evaluate_recommended
 AUTO_STRUCTURES = 60  # so many are computed without waiting for the button, where only energies are asked for
 MAX_PYTHON = 30  # with more the text is longer than anyone reads
 MAX_WRAPPED = 12
-EACH = {"one": "the one at the left for all", "best": "the best for each crystal"}
+EACH = {"one": "one for all", "best": "the best for each crystal"}
 GROUPS: dict[str, Callable[[PropertyRow], str]] = {
     "all alike": lambda row: "",
     "by space group": lambda row: row.space_group,
@@ -50,7 +50,7 @@ def chosen_model() -> frame.Model:
     """The model of the panel at the left; which crystal is chosen there does not matter here."""
     found = next((m for m in frame.models() if m.name == st.session_state.get("model_name")), None)
     if found is None:
-        raise Sus2Error("No model is installed: load your own potential on the Models page.")
+        raise Sus2Error("No potential is installed: load your own on the page Models.")
     return found
 
 
@@ -122,18 +122,18 @@ def show_read(structures: Mapping[str, Atoms], problems: Mapping[str, str], *, o
             continue
         group = f"{info.space_group_symbol} ({info.space_group_number})"
         rows.append({"name": name, "formula": info.formula, "space group": group, "atoms": info.n_atoms})
-    with st.expander(f"{len(rows)} crystals", expanded=opened):
+    with st.expander(f"{len(rows)} crystal{'s' * (len(rows) != 1)}", expanded=opened):
         st.dataframe(pd.DataFrame(rows), hide_index=True, key="batch_read")
 
 
 def suggest(structures: Mapping[str, Atoms], model: frame.Model) -> None:
-    """Name a model that knows all elements, where the chosen one does not."""
+    """Name a model that covers all elements, where the chosen one does not."""
     elements = sorted({e for atoms in structures.values() for e in elements_of(atoms)})
     if set(elements) <= set(model.elements):
         return
     best = recommend(elements, [m.card for m in frame.models()])
-    words = f"{best.card.name} knows all: choose it at the left." if best else "No model here knows all of them."
-    st.info(f"{frame.plain(model.name)} does not know all elements of these crystals. {frame.plain(words)}")
+    words = f"{best.card.name} covers all: choose it at the left." if best else "No potential here covers all of them."
+    st.info(f"{frame.plain(model.name)} does not cover all elements of these crystals. {frame.plain(words)}")
 
 
 def show_table(result: PropertyTable) -> None:
@@ -209,7 +209,7 @@ def show_scatter(result: PropertyTable) -> None:
             mode=frame.mode(),
         ),
         key="batch_scatter",
-        alt=f"{columns()[y][1].title} against {columns()[x][1].title} of {shown} crystals",
+        alt=f"{columns()[y][1].title} against {columns()[x][1].title} of {counted(shown, 'crystal')}",
         name="many",
     )
 
@@ -226,7 +226,9 @@ def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[
     result: PropertyTable = shown.result
     failed = [row for row in result.rows if not row.complete]
     if failed:
-        with st.expander(f"{len(failed)} of {len(result.rows)} crystals lack something", expanded=len(failed) <= 5):
+        with st.expander(
+            f"{len(failed)} of {counted(len(result.rows), 'crystal')} without all values", expanded=len(failed) <= 5
+        ):
             show_reasons({row.name: lacking(row) for row in failed})
     frame.tabs(
         {
@@ -286,8 +288,9 @@ with frame.guard():
     model = chosen_model()
     found = upload()
     if found is None:
+        model, why = example_model(model)
         structures, problems = examples(model.elements), {}
-        st.caption(f"Until then: the sample crystals that {frame.plain(model.name)} knows.")
+        st.caption(f"Until then: the sample crystals that {frame.plain(f'{model.name} covers{why}')}.")
     else:
         structures, problems = found.structures, found.problems
     show_read(structures, problems, opened=found is not None and not problems)

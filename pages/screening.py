@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from pages._many import example_model
 from pages._parts import frame
-from sus2.errors import StoreError, Sus2Error
+from sus2.errors import StoreError, Sus2Error, counted
 from sus2.figures.screening import parallel_figure, screening_figure
 from sus2.screening.columns import screen_columns, word_titles
 from sus2.screening.example import example_screening
@@ -46,11 +47,11 @@ def chosen() -> tuple[ScreenTable, Path | bytes] | None:
     """The database that is chosen, and where a structure is read from; None before."""
     files = screens()
     limit = settings().max_archive_mb
-    left, right = st.columns(2)
+    left, right = st.columns(2) if files else (None, st)
     # The names are what the server found in its own folder: a browser cannot name another file.
-    name = left.selectbox("Database of this server", list(files), key="screen_file") if files else None
+    name = left.selectbox("Database of this server", list(files), key="screen_file") if left else None
     uploaded = right.file_uploader(
-        "Or a database of your own",
+        "Or a database of your own" if files else "A database of your own",
         type=["db", "sqlite"],
         key="screen_upload",
         max_upload_size=limit,
@@ -72,11 +73,12 @@ def example() -> tuple[ScreenTable, bytes] | None:
     model = next((m for m in frame.models() if m.name == st.session_state.get("model_name")), None)
     if model is None:
         return None
+    model, why = example_model(model)
     made = frame.ask(
         example_screening,
         auto=False,
         button="Show an example",
-        note=f"Screens the smallest sample crystals that {model.name} knows.",
+        note=f"Screens the smallest sample crystals that {model.name} covers{why}.",
         potential=model,
     )
     if made is None:
@@ -167,9 +169,9 @@ def show_scatter(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
         key="screen_scatter",
         name="screening",
         pick=True,
-        alt=f"{screen_columns()[y].title} against {screen_columns()[x].title} of {count:,} structures",
+        alt=f"{screen_columns()[y].title} against {screen_columns()[x].title} of {counted(count, 'structure')}",
     )
-    st.caption(f"{count:,} structures. Click a point to open its structure.")
+    st.caption(f"{counted(count, 'structure')}. Click a point to open its structure.")
     return rows[picked[0]] if picked and picked[0] < len(rows) else None
 
 
@@ -197,10 +199,10 @@ def show_parallel(rows: list[ScreenRow], table: ScreenTable) -> None:
         parallel_figure(columns=numbers, mode=frame.mode()),
         key="screen_parallel",
         name="screening-axes",
-        alt=f"Parallel axes of {', '.join(numbers)}: a line for each of {whole:,} structures",
+        alt=f"Parallel axes of {', '.join(numbers)}: a line for each of {counted(whole, 'structure')}",
     )
     st.caption(
-        f"{whole:,} structures that have all of these numbers. Drag along an axis to select, drag a title to move."
+        f"{counted(whole, 'structure')} with all of these numbers. Drag along an axis to select, drag a title to move."
     )
 
 
@@ -343,8 +345,8 @@ with frame.guard():
         rows = filtered(table)
         failures = sum(len(row.problems) for row in table.rows)
         st.markdown(
-            f"{len(rows):,} of {len(table.rows):,} structures; {failures:,} results failed, "
-            f"{len(table.unreadable):,} structures could not be read."
+            f"{len(rows):,} of {counted(len(table.rows), 'structure')}; {counted(failures, 'result')} failed, "
+            f"{counted(len(table.unreadable), 'structure')} could not be read."
         )
         if not rows:
             st.info("No structure passes these filters.")

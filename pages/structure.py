@@ -11,6 +11,7 @@ import streamlit as st
 from ase import Atoms
 
 from pages._parts import edits, frame
+from sus2.errors import counted
 from sus2.figures.structure import SMALLEST_FORCE_EV_PER_A, structure_figure
 from sus2.potential.evaluation import Evaluation
 from sus2.registry.distances import pair_distances
@@ -21,6 +22,7 @@ from sus2.units import EV_PER_A3_TO_GPA
 LABELS = {"none": None, "elements": "symbols", "numbers": "sites"}
 VERDICTS = {"pass": "✓ inside", "warn": "△ just below", "fail": "✗ far below"}
 MAX_DRAWN = 800
+HEIGHT = 480
 MAX_LISTED = 200
 MAX_WARNINGS = 3
 MAX_WRAPPED = 12
@@ -44,7 +46,7 @@ def show_facts(info: CrystalInfo) -> None:
         [
             ("formula", f"{frame.formula_html(info.formula)}, {info.formula_units} in the cell"),
             ("space group", frame.space_group_html(info)),
-            ("crystal system", f"{info.crystal_system}, point group {info.point_group}"),
+            ("crystal system", f"{info.crystal_system}, point group {frame.point_group_html(info)}"),
             ("<i>a</i>, <i>b</i>, <i>c</i>", f"{a:.4f}, {b:.4f}, {c:.4f} Å"),
             ("<i>α</i>, <i>β</i>, <i>γ</i>", f"{alpha:.2f}°, {beta:.2f}°, {gamma:.2f}°"),
             ("volume", f"{info.volume_a3:.3f} Å³, {info.volume_a3 / info.n_atoms:.3f} Å³ per atom"),
@@ -85,7 +87,7 @@ def view_settings(name_sites: bool) -> tuple[tuple[int, int, int], dict[str, Any
         hulls = st.toggle(
             "Polyhedra", False, key="show_polyhedra", bind="query-params", help="Of non-metals around each metal atom."
         )
-        forces = st.toggle("Forces", False, key="show_forces", bind="query-params", help="Of the chosen model.")
+        forces = st.toggle("Forces", False, key="show_forces", bind="query-params", help="Of the chosen potential.")
     return (a, b, c), {"bonds": bonds, "labels": LABELS[label], "polyhedra_drawn": hulls}, forces
 
 
@@ -106,24 +108,23 @@ def show_forces(atoms: Atoms) -> np.ndarray | None:
     return None
 
 
-def show_view(atoms: Atoms, info: CrystalInfo, crystal: frame.Crystal, name_sites: bool) -> None:
-    picture = st.container()
+def show_view(picture: Any, atoms: Atoms, info: CrystalInfo, crystal: frame.Crystal, name_sites: bool) -> None:
     repeat, options, wanted = view_settings(name_sites)
     if len(atoms) * math.prod(repeat) > MAX_DRAWN:
         repeat = (1, 1, 1)
         if len(atoms) <= MAX_DRAWN:
             st.info(f"More than {MAX_DRAWN} atoms are not drawn: one cell is shown.")
     forces = show_forces(atoms) if wanted else None
-    if len(atoms) > MAX_DRAWN:
-        st.info(f"Cells with more than {MAX_DRAWN} atoms are not drawn.")
-    else:
-        with picture:
+    with picture:
+        if len(atoms) > MAX_DRAWN:
+            st.info(f"Cells with more than {MAX_DRAWN} atoms are not drawn.")
+        else:
             frame.plot(
                 structure_figure(
-                    atoms=atoms, supercell=repeat, forces_ev_per_a=forces, mode=frame.mode(), height=480, **options
+                    atoms=atoms, supercell=repeat, forces_ev_per_a=forces, mode=frame.mode(), height=HEIGHT, **options
                 ),
                 key="structure_view",
-                alt=f"Unit cell of {info.formula} in three dimensions, {info.n_atoms} atoms"
+                alt=f"Unit cell of {info.formula} in three dimensions, {counted(info.n_atoms, 'atom')}"
                 + (", with the forces on them" if forces is not None else ""),
                 name=crystal.file_name,
             )
@@ -200,6 +201,9 @@ frame.title("Structure", "Rotate with the mouse or a finger, scroll to zoom. Edi
 with frame.guard():
     crystal = frame.crystal()
     view, side = st.columns([11, 8], gap="large")
+    with view:
+        # Room for the picture from the start: on a phone what is beside it comes below it.
+        picture = frame.room("structure", HEIGHT)
     with side:
         facts_tab, edit_tab = st.tabs(["Crystal", "Edit"], key="structure_tabs")
         with edit_tab:
@@ -209,7 +213,7 @@ with frame.guard():
         with facts_tab:
             show_facts(info)
     with view:
-        show_view(atoms, info, crystal, name_sites)
+        show_view(picture, atoms, info, crystal, name_sites)
     st.divider()
     pairs, neighbours = st.columns([8, 11], gap="large")
     with pairs, frame.guard():

@@ -4,8 +4,13 @@
 def printable(text: object, limit: int = 120) -> str:
     """What a file or another library says, fit for a sentence: one line, printable, at most limit characters."""
     line = " ".join(str(text)[: 20 * limit].split())
-    line = "".join(c for c in line if c.isprintable())
+    line = "".join(c for c in line if c.isprintable()).removeprefix("Value error, ")  # pydantic's own words
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def counted(count: int, noun: str) -> str:
+    """How many of something, as 1 crystal or 2,400 crystals."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 class Sus2Error(Exception):
@@ -25,7 +30,7 @@ class StructureError(Sus2Error):
 
 
 class UnknownElementError(StructureError):
-    """A structure has an element that the potential does not know."""
+    """A structure has an element that the potential does not cover."""
 
 
 class ConvergenceError(Sus2Error):

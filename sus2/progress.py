@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -10,6 +10,20 @@ Progress: TypeAlias = Callable[[str, float], None]
 
 Raising :class:`sus2.errors.CancelledError` in it stops the calculation.
 """
+
+Parity: TypeAlias = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+"""Labels and predictions so far, by the quantity with its unit."""
+
+
+Tick: TypeAlias = Callable[[str], None]
+"""Called often with what is being done, where nobody knows how much is left; it may raise CancelledError too."""
+
+Report: TypeAlias = Callable[[str], None]
+"""Called with a line for whoever watches: ``print``, for example."""
+
+
+def silent(stage: str, fraction: float) -> None:
+    """Tell nobody; what a calculation calls that was given no progress."""
 
 
 class Stage(str):
@@ -21,19 +35,25 @@ class Stage(str):
         What is being done.
     numbers
         By name with unit.
+    parity
+        Labels and predictions as they are now, where they are new.
 
     Attributes
     ----------
     numbers : Mapping of str to float
         They.
+    parity : Mapping of str to two sequences of float
+        They; empty where they are not new.
     """
 
     numbers: Mapping[str, float]
+    parity: Parity
 
-    def __new__(cls, words: str, numbers: Mapping[str, float] | None = None) -> Stage:
+    def __new__(cls, words: str, numbers: Mapping[str, float] | None = None, parity: Parity | None = None) -> Stage:
         """The words; they stay a str wherever one is expected."""
         made = super().__new__(cls, words)
         made.numbers = dict(numbers or {})
+        made.parity = dict(parity or {})
         return made
 
 

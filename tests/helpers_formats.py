@@ -46,4 +46,4 @@ CSCL = {
     "_space_group_symop_magn_operation.xyz\n"
     "x,y,z,+1\n-x,-y,-z,-1\nloop_\n_atom_site.label\n_atom_site.fract_x\n_atom_site.fract_y\n_atom_site.fract_z\n"
     "Cs1 0 0 0\nCl1 .5 .5 .5\n",
-}  # fmt: skip
+}

@@ -41,4 +41,4 @@ def twin(
 
 
 def metals() -> Potential:
-    return sus2.load("sus2-metals-pbe")
+    return sus2.load("sus2-universal-pbe")

@@ -44,20 +44,20 @@ def compared(wanted: dict[str, str], found: dict[str, str], needed: set[str]) ->
 
 
 def advisories(report: str) -> tuple[list[str], list[str]]:
-    """From pip-audit's JSON: names that its service knows, and a sentence for each weakness of theirs."""
+    """From pip-audit's JSON: names in its database, and a sentence for each vulnerability of theirs."""
     try:
         found = json.loads(report)["dependencies"]
     except (ValueError, KeyError, TypeError):
         return [], []
     # A mirror may answer and yet know nothing: pip-audit skips what it does not find, without failing.
     known = [d for d in found if "skip_reason" not in d]
-    weak = [
+    vulnerable = [
         f"{d['name']} {d['version']}: {v['id']}, "
         + (f"repaired in {', '.join(v['fix_versions'])}." if v.get("fix_versions") else "not repaired yet.")
         for d in known
         for v in d.get("vulns", ())
     ]
-    return [d["name"] for d in known], weak
+    return [d["name"] for d in known], vulnerable
 
 
 def ask() -> tuple[list[str], list[str]]:
@@ -82,17 +82,17 @@ def main() -> int:
     needed = {canonicalize_name(e.name) for e in installed() if e.asked_by != ("lint",)} - FREE
     found = {canonicalize_name(d.name): d.version.split("+")[0] for d in distributions() if d.name}
     problems += compared(pins((ROOT / "constraints.txt").read_text(encoding="utf-8")), found, needed)
-    looked_up, weak = ask()
-    for line in (*problems, *weak):
+    looked_up, vulnerable = ask()
+    for line in (*problems, *vulnerable):
         print(line)
     wanted = len(pins((ROOT / "constraints.txt").read_text(encoding="utf-8")))
     if not looked_up:
-        print("No service of advisories can be reached: known weaknesses were not looked up.")
+        print("No service of advisories can be reached: known vulnerabilities were not looked up.")
     else:
-        print(f"{len(looked_up)} of {wanted} pins looked up: {len(weak) or 'no'} known weaknesses.")
+        print(f"{len(looked_up)} of {wanted} pins looked up: {len(vulnerable) or 'no'} known vulnerabilities.")
     if not problems:
         print(f"{len(found)} packages are installed, fit together and have their pinned versions.")
-    return 1 if problems or weak else 0
+    return 1 if problems or vulnerable else 0
 
 
 if __name__ == "__main__":

@@ -36,8 +36,10 @@ def main() -> None:
         best = min(true.values())
         blind = {c.name: predicted_error(atoms, c, by_known=False) for c in covering}
         found = recommend(atoms, functional, covering)
-        picks = {"as users have it": found.card.name if found else "", "blind": min(blind, key=lambda n: (
-            blind[n] if math.isfinite(blind[n]) else math.inf, n))}  # fmt: skip
+        picks = {
+            "as users have it": found.card.name if found else "",
+            "blind": min(blind, key=lambda n: (blind[n] if math.isfinite(blind[n]) else math.inf, n)),
+        }
         for row, pick in picks.items():
             good = true.get(pick, math.inf) <= TENTH * best
             chosen[row].append(good)

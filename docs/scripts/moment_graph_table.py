@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.potential.moments.contractions import all_contractions
 from sus2.potential.moments.graph import MomentGraph, basic_moments, evaluate_graph, graph, multiplications, two_level
 from sus2.potential.mtp import ModelSpec, read_mtp
+from sus2.types import Array
 
 PUBLISHED_COUNTS = {"l2k2": 62, "l2k3": 175, "l3k2": 109, "l3k3": 322}
 PUBLISHED_FILES = {"l2k2": "m3gnet_l2k2.mtp", "l2k3": "m3gnet_l2k3.mtp", "l3k3": "perovskite.mtp"}
@@ -25,8 +25,6 @@ SAME_GRAPH = {"l2k3": ["alloy.mtp", "hh130.mtp", "solid_electrolytes.mtp"]}
 SIZES = ("l2k1", "l2k2", "l2k3", "l3k1", "l3k2", "l3k3")
 ZERO = 1e-10  # relative to the largest singular value, or to the norm of a column
 NEIGHBOURS = 30
-
-Array = NDArray[np.float64]
 
 
 def environments(g: MomentGraph | ModelSpec, count: int, seed: int) -> tuple[Array, Array]:

@@ -38,7 +38,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "check": ("check?crystal=si", ""),
     "transfer": ("transfer", ""),
     "limits": ("transfer", "Limits"),
-    "models": ("models?crystal=cu&model=sus2-metals-pbe", ""),
+    "models": ("models?crystal=cu&model=sus2-universal-pbe", ""),
     "learn": ("learn?lesson=2", ""),
 }
 PHONE = ("eos", "structure", "learn")
@@ -49,10 +49,10 @@ def picture(page: Page, address: str, tab: str, path: Path) -> None:
     page.goto(address)
     page.locator("[data-testid=stMain] h1").wait_for()
     page.locator(STILL).wait_for()
-    if "history" not in address:
-        page.locator("[data-testid=stMain] .js-plotly-plot").first.wait_for(state="attached")
     if tab:
         page.get_by_role("tab", name=tab, exact=True).click()
+    if "history" not in address:
+        page.locator("[data-testid=stMain] .js-plotly-plot:visible").first.wait_for()
     page.wait_for_timeout(3000)
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     size = page.viewport_size
@@ -61,8 +61,9 @@ def picture(page: Page, address: str, tab: str, path: Path) -> None:
     page.wait_for_timeout(1500)
     image = Image.open(io.BytesIO(page.screenshot()))
     page.set_viewport_size(size)
-    # 128 colours are enough for a page and make a small file.
-    image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    # 256 colours are enough for a page; the octree keeps those of thin curves, which other methods blend.
+    few = image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
     print(path.relative_to(ROOT), image.size, path.stat().st_size // 1024, "kB")
 
 
@@ -84,11 +85,13 @@ def pictures(names: list[str]) -> None:
         for theme in ("light", "dark"):
             context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)
             page = context.new_page()
+            page.set_default_timeout(180_000)
             for name in sorted(names, key=lambda n: n == "history"):
                 query, tab = PAGES[name]
                 picture(page, f"{address}/{query}", tab, FOLDER / f"{name}-{theme}.png")
             context.close()
         phone = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="light").new_page()
+        phone.set_default_timeout(180_000)
         for name in (n for n in names if n in PHONE):
             query, tab = PAGES[name]
             picture(phone, f"{address}/{query}", tab, FOLDER / f"{name}-phone.png")

@@ -123,9 +123,7 @@ def by_ase(data: bytes) -> Reading:
     return of_atoms(read(io.StringIO(data.decode("utf-8", "replace")), format="cif"))
 
 
-READERS: Final[Mapping[str, Callable[[bytes], Reading]]] = {
-    "gemmi": by_gemmi, "pymatgen": by_pymatgen, "ASE": by_ase
-}  # fmt: skip
+READERS: Final[Mapping[str, Callable[[bytes], Reading]]] = {"gemmi": by_gemmi, "pymatgen": by_pymatgen, "ASE": by_ase}
 
 
 def attempt(reader: Callable[[bytes], Reading], data: bytes) -> Reading | str:

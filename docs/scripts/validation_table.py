@@ -59,7 +59,7 @@ def percent(found: float, reference: float) -> str:
 
 
 def main() -> None:
-    from honesty_tables import section  # beside this file
+    from numerical_checks import section  # beside this file
 
     dft = references()
     print("# Validation\n")

@@ -137,7 +137,7 @@ def _origin(shown: Shown) -> None:
         ("with", ", ".join(f"{k} {plain_html(v)}" for k, v in stored.machine.items())),
     ]
     rows += [
-        ("model", f"{plain_html(r.name)}, <code>{r.identity[:16]}</code>, {r.precision}")
+        ("potential", f"{plain_html(r.name)}, <code>{r.identity[:16]}</code>, {r.precision}")
         for r in shown.calculation.references()
     ]
     facts(rows)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pages._parts import made
 from pages._parts.downloads import export, provenance
 from pages._parts.header import verdict
-from pages._parts.property_page import compute, export_result, heading, headline, judge, quantity_words, trust
+from pages._parts.property_page import (
+    compute,
+    estimated,
+    export_result,
+    heading,
+    headline,
+    judge,
+    quantity_words,
+    trust,
+)
 from pages._parts.results import Shown, ask, owner
 from pages._parts.selection import (
     Crystal,
@@ -30,11 +39,12 @@ from pages._parts.widgets import (
     formula_html,
     guard,
     mode,
-    number,
     plain,
     plot,
     plot_of,
+    point_group_html,
     quantity,
+    room,
     settings_row,
     space_group_html,
     space_groups,
@@ -43,6 +53,7 @@ from pages._parts.widgets import (
     title,
 )
 from sus2.structures import content_key
+from sus2.trust.digits import number_text as number
 
 __all__ = [
     "Crystal",
@@ -60,6 +71,7 @@ __all__ = [
     "downloads",
     "drawings",
     "error",
+    "estimated",
     "export",
     "export_result",
     "facts",
@@ -79,9 +91,11 @@ __all__ = [
     "plain",
     "plot",
     "plot_of",
+    "point_group_html",
     "provenance",
     "quantity",
     "quantity_words",
+    "room",
     "settings_row",
     "sidebar",
     "space_group_html",

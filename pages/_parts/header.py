@@ -20,9 +20,8 @@ from sus2.properties.catalogue import catalogue
 MAX_DRAWN = 60
 OF_A_CRYSTAL = ("structure", "compare", "check", "specialise")
 _LINE = (
-    "<div style='display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .8rem;min-height:2.6rem;line-height:1.35'>"
-    "{picture}<span style='font-size:1.15rem;font-weight:600'>{formula}</span><span>{label}</span>"
-    "<span>{group}</span><span>{potential}</span><span>{verdict}</span></div>"
+    "<div class='answers'>{picture}<span class='formula'>{formula}</span><span>{label}</span><i></i>"
+    "<span>{group}</span><span>{potential}</span><span class='verdict'>{verdict}</span></div>"
 )
 
 
@@ -70,7 +69,7 @@ def header(*, judged: bool) -> None:
     """
     chosen = crystal()
     st.session_state.pop("header_verdict", None)
-    place = st.container(key="header").empty()
+    place = st.container(key="header_judged" if judged else "header").empty()
     name = st.session_state.get("model_name")
     one = next((m for m in models() if m.name == name), None)
     potential = "no potential chosen"

@@ -15,10 +15,11 @@ from pages._parts.downloads import export
 from pages._parts.header import verdict
 from pages._parts.results import Shown, ask
 from pages._parts.selection import Crystal, crystal, model, models
-from pages._parts.widgets import checks, folded, guard, number, plain, quantity, table, title
+from pages._parts.widgets import checks, folded, guard, plain, quantity, table, title
 from sus2.checks import Check
 from sus2.properties.catalogue import catalogue
 from sus2.properties.property import Option, Property, Quantity
+from sus2.trust.digits import digits_of, error_text, number_text
 from sus2.trust.estimate import HasTrust
 from sus2.trust.known_values import known_values
 from sus2.trust.sentence import LABELS, Trusted, summary_sentence
@@ -34,6 +35,8 @@ _WORDS = {
     "max_frequency_thz": "Highest phonon frequency",
     "linear_expansion_1e6_per_k": "Linear thermal expansion α",
 }
+_ONE_SIGMA = "One standard deviation of the error of the potential, as in the band of the plot."
+_NOT_CALIBRATED = "The error of this quantity is not calibrated."
 _DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -60,22 +63,45 @@ def compute(
     )
 
 
-def headline(quantities: Sequence[Quantity], result: Any) -> None:
-    """Show the most important numbers in frames."""
+def headline(quantities: Sequence[Quantity], result: Any, *, sigma: Mapping[str, float] | None = None) -> None:
+    """Show the most important numbers in frames; sigma: one standard deviation by key, where the result has none."""
     shown = [q for q in quantities if q.headline] or list(quantities)
     for start in range(0, len(shown), MAX_COLUMNS):
         row = shown[start : start + MAX_COLUMNS]
         for column, q in zip(st.columns(len(row)), row, strict=True):
             error = q.error(result) if q.error is not None else None
             estimate = result.trust.estimates.get(q.key) if isinstance(result, HasTrust) else None
+            if sigma is not None:
+                one = sigma.get(q.key, math.nan)
+                reason = _ONE_SIGMA if math.isfinite(one) else _NOT_CALIBRATED
+                estimated(column, q.label, q.of(result), q.digits, q.unit, q.meaning, one, reason)
+                continue
             if estimate is None:
-                quantity(column, q.label, number(q.of(result), q.digits, error), q.unit, q.meaning)
+                quantity(column, q.label, number_text(q.of(result), q.digits, error), q.unit, q.meaning)
                 continue
             fit = "" if error is None else f" The error of the fit alone is {error:.1g}."
-            known = math.isfinite(estimate.sigma)
-            words = f"± {estimate.sigma:.2g} · {estimate.verdict}" if known else "error unknown"
-            judged = (words, f"{estimate.reason}{fit}")
-            quantity(column, q.label, number(q.of(result), q.digits), q.unit, q.meaning, judged)
+            reason = f"{estimate.reason}{fit}"
+            value, sigma_one, verdict = q.of(result), float(estimate.sigma), str(estimate.verdict)
+            estimated(column, q.label, value, q.digits, q.unit, q.meaning, sigma_one, reason, verdict)
+
+
+def estimated(
+    column: Any,
+    label: str,
+    value: float,
+    digits: int,
+    unit: str,
+    meaning: str,
+    sigma: float,
+    reason: str,
+    verdict: str = "",
+) -> None:
+    """Show a number in a frame, its error below it; it ends where the error begins."""
+    words = f"± {error_text(digits, sigma)}" if math.isfinite(sigma) else "error unknown"
+    if verdict and math.isfinite(sigma):
+        words += f" · {verdict}"
+    text = number_text(value, digits_of(digits, sigma))
+    quantity(column, label, text, unit, meaning, (words, reason))
 
 
 def judge(result: Trusted, found: Sequence[Check] = ()) -> None:
@@ -134,7 +160,7 @@ def _others(result: Trusted) -> None:
     now = result.potential.name if result.potential is not None else ""
     others = [m for m in models() if m.name != now and not m.missing(result.atoms)]
     if not others:
-        st.markdown("No other potential knows all elements of this crystal.")
+        st.markdown("No other potential covers all elements of this crystal.")
         return
     errors = {m.name: predicted_error(result.atoms, m.card) for m in others if not m.is_own}
     st.caption(
@@ -191,7 +217,7 @@ def show(entry: Property) -> None:
             return
         headline(entry.quantities, shown.result)
         more = {} if entry.more is None else entry.more(shown.result)
-        rows = [{"quantity": q.label, "value": number(v, q.digits), "unit": q.unit} for q, v in more.items()]
+        rows = [{"quantity": q.label, "value": number_text(v, q.digits), "unit": q.unit} for q, v in more.items()]
         rows += [
             {"quantity": c.title, "value": word, "unit": ""}
             for c, word in zip(entry.categories, entry.words(shown.result).values(), strict=True)

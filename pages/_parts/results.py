@@ -19,6 +19,7 @@ from pages._parts.widgets import error, plain
 from sus2.errors import StoreError, Sus2Error
 from sus2.jobs.calculation import Calculation, StoredResult
 from sus2.jobs.queue import Job, JobQueue, job_queue
+from sus2.progress import Parity
 from sus2.properties.catalogue import property_of
 from sus2.settings import settings
 
@@ -41,7 +42,7 @@ OTHER_TITLES = {
     "specialise": "a potential for this crystal",
     "fit_frames": "a potential from your data",
 }
-Live = Callable[[Sequence[Mapping[str, float]]], None]
+Live = Callable[[Sequence[Mapping[str, float]], Parity], None]
 _SESSION_COOKIE = "_streamlit_xsrf"
 
 
@@ -230,8 +231,8 @@ def _watch(key: str, name: str, live: Live | None = None) -> None:
     bar, stop = st.columns([5, 1], vertical_alignment="center")
     bar.progress(job.fraction, text=progress_words(jobs, job))
     stop.button("Cancel", key=f"cancel_{name}", on_click=_cancel, args=(key,), width="stretch")
-    if live is not None and len(points := job.points) > 1:
-        live(points)
+    if live is not None and (points := job.points):
+        live(points, job.parity)
 
 
 def _cancel(key: str) -> None:

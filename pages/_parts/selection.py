@@ -159,6 +159,7 @@ def model_chosen(key: str) -> None:
     chosen = _chosen_in(key)
     if chosen is not None:
         st.session_state["model_name"] = chosen
+        st.session_state["model_by_hand"] = True
         st.session_state.pop("lost_model", None)
 
 
@@ -263,7 +264,7 @@ class Model:
         return PotentialRef.of(self.card, self.raw, precision=precision)
 
     def missing(self, atoms: Atoms) -> tuple[str, ...]:
-        """Elements of atoms that the model does not know."""
+        """Elements of atoms that the model does not cover."""
         return tuple(e for e in elements_of(atoms) if e not in self.elements)
 
     @property
@@ -302,20 +303,20 @@ def add_model(raw: bytes, *, name: str, elements: Sequence[str] | None, function
 
 
 def model(atoms: Atoms) -> Model:
-    """The chosen model; raises Sus2Error where there is none or it does not know an element of atoms."""
+    """The chosen model; raises Sus2Error where there is none or it does not cover an element of atoms."""
     chosen = next((m for m in models() if m.name == st.session_state.get("model_name")), None)
     if chosen is None and "lost_model" in st.session_state:
         gone = st.session_state["lost_model"]
         raise Sus2Error(
-            f"The link names the model '{gone[:60]}', which is not here: choose one in the panel at the left."
+            f"The link names the potential '{gone[:60]}', which is not here: choose one in the panel at the left."
         )
     if chosen is None:
-        raise Sus2Error("No model is installed: load your own potential on the Models page.")
+        raise Sus2Error("No potential is installed: load your own on the page Models.")
     missing = chosen.missing(atoms)
     if missing:
         others = [m.name for m in models() if not m.missing(atoms)]
-        advice = f"choose {' or '.join(others)}" if others else "load one that does on the Models page"
-        raise UnknownElementError(f"The model {chosen.name} does not know {listed(missing)}: {advice}.")
+        advice = f"choose {' or '.join(others)}" if others else "load one that does on the page Models"
+        raise UnknownElementError(f"The potential {chosen.name} does not cover {listed(missing)}: {advice}.")
     return chosen
 
 

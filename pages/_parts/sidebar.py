@@ -35,7 +35,7 @@ from sus2.validation.recommendation import Choice, recommend
 MAX_KEY, MAX_NAME = 64, 200
 _LARGE = """<style>
 html {font-size: 21px !important;}
-@media (min-width: 641px) {body [data-testid="stMainBlockContainer"] {max-width: none; padding-top: 2.6rem;}}
+@media (min-width: 641px) {body [data-testid="stMainBlockContainer"] {max-width: none; padding-top: 1.4rem;}}
 </style>"""
 
 
@@ -140,7 +140,7 @@ def _model_panel(chosen: Crystal) -> None:
     available = models()
     if not available:
         st.session_state["model_name"] = None
-        st.info("No model is installed: load your own potential on the Models page.")
+        st.info("No potential is installed: load your own on the page Models.")
         return
     covering = [m for m in available if not m.missing(chosen.atoms)]
     best = _best(chosen, covering)
@@ -154,23 +154,32 @@ def _model_panel(chosen: Crystal) -> None:
         wanted = st.session_state["lost_model"]  # it has been loaded since
     if wanted in names:
         st.session_state["model_name"] = wanted
+        st.session_state["model_by_hand"] = True
         st.session_state.pop("lost_model", None)
     if "lost_model" in st.session_state:
         box = box_key("model_box")
         st.session_state["model_name"] = None
         st.selectbox(
-            "Model",
+            "Potential",
             names,
             index=None,
             key=box,
             on_change=model_chosen,
             args=(box,),
-            placeholder="Choose a model",
+            placeholder="Choose a potential",
         )
         return
     current = st.session_state.get("model_name")
-    if current not in names or (current not in [m.name for m in covering] and covering and _crystal_changed(chosen)):
+    # A potential that nobody chose follows the crystal; one that was chosen stays as long as it covers the elements.
+    covers = current in [m.name for m in covering]
+    follows = best is not None and bool(st.session_state.get("model_follows"))
+    if current not in names or (_crystal_changed(chosen) and (follows or (covering and not covers))):
         st.session_state["model_name"] = names[0]
+        st.session_state["model_by_hand"] = False
+    by_hand = bool(st.session_state.get("model_by_hand"))
+    st.session_state["model_follows"] = (
+        best is not None and not by_hand and st.session_state["model_name"] == best.card.name
+    )
     st.session_state["model_crystal"] = chosen.key
 
     def label(name: str) -> str:
@@ -183,14 +192,14 @@ def _model_panel(chosen: Crystal) -> None:
         st.session_state["model_names"] = names
     box = box_key("model_box")
     st.selectbox(
-        "Model",
+        "Potential",
         names,
         index=names.index(name),
         format_func=label,
         key=box,
         on_change=model_chosen,
         args=(box,),
-        help="Models that know all elements come first.",
+        help="Potentials that cover all elements come first.",
     )
     now = next(m for m in available if m.name == name)
     st.caption(f"{plain(now.card.functional)} · {_elements_label(now.elements)}")
@@ -198,7 +207,7 @@ def _model_panel(chosen: Crystal) -> None:
         here = now.name == best.card.name
         st.caption(f"{'Chosen' if here else 'For this crystal'}: {best.reason}")
     if not covering:
-        st.warning(f"No model knows all of {listed(elements_of(chosen.atoms))}.")
+        st.warning(f"No potential covers all of {listed(elements_of(chosen.atoms))}.")
 
 
 def _crystal_changed(chosen: Crystal) -> bool:

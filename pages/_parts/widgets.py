@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, counted
 from sus2.figures.theme import Mode, enlarged
 from sus2.structures import CrystalInfo
 
@@ -32,7 +32,8 @@ def title(text: str, about: str) -> None:
     st.session_state["started"] = "plots" in st.session_state
     st.session_state["plots"] = 0
     st.title(text)
-    st.markdown(about)
+    if not st.session_state.get("present"):  # who presents says it, and the plot moves up
+        st.markdown(about)
 
 
 def mode() -> Mode:
@@ -73,6 +74,11 @@ def space_group_html(info: CrystalInfo) -> str:
     return f"<i>{symbol}</i> ({info.space_group_number})"
 
 
+def point_group_html(info: CrystalInfo) -> str:
+    """m-3m with an overline."""
+    return "<i>" + re.sub(r"-(\d)", r"<span style='text-decoration:overline'>\1</span>", info.point_group) + "</i>"
+
+
 _SYMBOL = re.compile(r"\b[PABCFIR][-_/abcdemn\d]*\d*[-_/abcdemn\d]* \(\d{1,3}\)")
 _SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -88,14 +94,6 @@ def space_groups(text: str) -> str:
     return _SYMBOL.sub(typeset, text)
 
 
-def number(value: float, digits: int, uncertainty: float | None = None) -> str:
-    """A number with its standard error, as 88.34 ± 0.02; digits after the point."""
-    text = f"{value:.{digits}f}".replace("-", "−")
-    if uncertainty is None:
-        return text
-    return f"{text} ± {uncertainty:.{digits}f}" if uncertainty >= 0.5 * 10**-digits else f"{text} ± {uncertainty:.1g}"
-
-
 def signed(value: float, digits: int) -> str:
     """Write a number with its sign and a true minus."""
     rounded = round(value, digits)
@@ -105,7 +103,7 @@ def signed(value: float, digits: int) -> str:
 def quantity(
     column: Any, label: str, value: str, unit: str, meaning: str, judged: tuple[str, str] | None = None
 ) -> None:
-    """A number with its standard error (as of number()) and unit in a frame, with its meaning as help.
+    """A number with its standard error (as of number_text()) and unit in a frame, with its meaning as help.
 
     judged: what stands below it instead of the standard error, and its help.
     """
@@ -125,11 +123,13 @@ def quantity(
 
 @dataclass(frozen=True)
 class Drawing:
-    """A plot that is drawn when it is needed. alt: what it shows, for screen readers; name: of its file."""
+    """A plot that is drawn when it is needed. alt: what it shows, for screen readers; name: of its file;
+    panels: as of plot()."""
 
     draw: Callable[[], Any]
     alt: str
     name: str
+    panels: int = 1
 
 
 def drawings(made: Mapping[str, Drawing]) -> Mapping[str, Drawing]:
@@ -174,6 +174,16 @@ def folded(label: str, part: Callable[[], None], *, key: str, opened: bool = Fal
     draw()
 
 
+def room(key: str, height: int) -> Any:
+    """A container that is as high as what comes into it later, so that what is below it does not move then.
+
+    height: one for which the front page has a rule; a style that comes with the container would come too late.
+    """
+    box = st.container(key=f"room_{height}_{key}", gap=None)
+    box.html("<i></i>")  # the front end draws no container that is empty
+    return box
+
+
 def settings_row() -> tuple[Any, Any]:
     """Settings behind a button, and the row of that button, which ask() puts its own button into."""
     row = st.container(horizontal=True, vertical_alignment="center")
@@ -183,7 +193,7 @@ def settings_row() -> tuple[Any, Any]:
 def plot_of(made: Mapping[str, Drawing], key: str, *, pick: bool = False) -> list[int] | None:
     """Show one of the drawings of a page, as plot() does."""
     d = made[key]
-    return plot(d.draw(), key=key, alt=d.alt, name=d.name, pick=pick)
+    return plot(d.draw(), key=key, alt=d.alt, name=d.name, pick=pick, panels=d.panels)
 
 
 def _apart() -> None:
@@ -199,10 +209,11 @@ def _apart() -> None:
         time.sleep(_APART_S)
 
 
-def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> list[int] | None:
+def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False, panels: int = 1) -> list[int] | None:
     """Show a figure; its tool bar saves it as SVG or PNG under that name. alt: what it shows, for screen readers.
 
-    With `pick`: the customdata of the point that was clicked, None before a click.
+    With `pick`: the customdata of the point that was clicked, None before a click. panels: those beside each other,
+    for which a phone is too narrow: there the figure keeps its width and is moved to the side.
     """
     st.session_state.setdefault("figures", {})[key] = (alt, figure)
     config = {
@@ -218,7 +229,8 @@ def plot(figure: Any, *, key: str, alt: str, name: str, pick: bool = False) -> l
         figure = enlarged(figure)
     _apart()
     if not pick:
-        st.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
+        place = st if panels == 1 else st.container(key=f"wide_{min(panels, 3)}_{key}")
+        place.plotly_chart(figure, key=key, theme=None, config=config, alt=alt)
         return None
     event = st.plotly_chart(
         figure, key=key, theme=None, config=config, alt=alt, on_select="rerun", selection_mode="points"
@@ -261,7 +273,7 @@ _MARKS = {"fail": "✗ fail", "warn": "△ warn", "pass": "✓ pass"}
 
 
 def checks_line(found: Sequence[Any]) -> str:
-    """How many of the checks pass, ask for a look and fail, in few words."""
+    """How many of the checks pass, warn and fail, in few words."""
     failed, warned = (sum(c.verdict == v for c in found) for v in ("fail", "warn"))
     parts = [f"{failed} of {len(found)} fail{'s' * (failed == 1)}"] if failed else []
     if warned:
@@ -283,12 +295,19 @@ def check_rows(found: Sequence[Any]) -> list[dict[str, str]]:
 
 
 def checks(found: Sequence[Any], *, key: str) -> None:
-    """A result's own checks in full, folded to one line unless one fails."""
-    bad = any(c.verdict == "fail" for c in found)
+    """A result's own checks, folded to one line; where one fails, those that do not pass stand above that line."""
 
-    def show() -> None:
+    def show(rows: Sequence[Any], alt: str) -> None:
         # Not a grid: sentences break into lines, and a screen reader reads them.
-        st.table(check_rows(found), hide_index=True, border="horizontal", alt="Checks of this result")
+        st.table(check_rows(rows), hide_index=True, border="horizontal", alt=alt)
 
-    # Two keys: a result with a failed check unfolds its checks also where those of one before had been folded.
-    folded(f"Checks: {checks_line(found)}", show, key=f"fold_{key}_{bad}", opened=bad)
+    line = f"Checks: {checks_line(found)}"
+    if all(c.verdict != "fail" for c in found):
+        folded(line, lambda: show(found, "Checks of this result"), key=f"fold_{key}")
+        return
+    passed = [c for c in found if c.verdict == "pass"]
+    st.markdown(f"**{line}**")
+    show([c for c in found if c.verdict != "pass"], "Checks of this result that do not pass")
+    if passed:
+        label = f"{counted(len(passed), 'check')} that {'pass' if len(passed) > 1 else 'passes'}"
+        folded(label, lambda: show(passed, "Checks of this result that pass"), key=f"fold_{key}_passed")

@@ -7,17 +7,22 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 import sus2
 from pages._parts import frame
 from pages._start.several import Answers, ask_several
+from pages.properties._modes import special_points
 from sus2.comparison.compare import pair_of_functionals
 from sus2.comparison.crystal_report import CrystalReport, key_numbers, largest_changes
+from sus2.errors import counted
 from sus2.figures.overview import bands_overview, changes_overview, energy_overview, stiffness_overview
+from sus2.figures.properties.modes import MAX_BONDED, mode_figure
 from sus2.figures.report import numbers_table, report_html
 from sus2.figures.structure import structure_figure
 from sus2.properties.catalogue import catalogue
+from sus2.properties.phonons.follow_mode import mode_motion
 from sus2.settings import settings
 from sus2.structures import elements_of
 
@@ -31,6 +36,7 @@ _STYLE = """<style>
 vertical-align: top;}
 .st-key-overview_numbers :is(td, th):is(:first-child, .w) {text-align: left;}
 .st-key-overview_numbers td:nth-child(2) {white-space: nowrap;}
+@media (max-width: 640px) {.st-key-overview_numbers :is(td, th) {padding: .28rem .2rem; font-size: .86rem;}}
 </style>"""
 # Names of the questions, which the pages of the properties ask under the same names: property -> name.
 PROPERTIES = {"eos": "eos", "elastic": "elastic", "phonons": "phonon_report"}
@@ -46,9 +52,10 @@ def dashboard(chosen: frame.Crystal) -> None:
         structure(chosen)
     places = {"eos": second.container()}
     left, right = st.columns(2)
-    places |= {"elastic": left.container(), "phonons": right.container()}
+    places |= {"phonons": left.container(), "motion": right.container()}
     left, right = st.columns(2)
-    places |= {"numbers": left.container(), COMPARISON: right.container()}
+    places |= {"elastic": left.container(), "numbers": right.container()}
+    places[COMPARISON] = st.container()
     end = st.container()
     # At the end, where it moves nothing as it comes and goes, and in sight wherever the page is scrolled to.
     progress = st.container(key="overview_progress")
@@ -57,10 +64,12 @@ def dashboard(chosen: frame.Crystal) -> None:
     judge(results)
     with places["eos"]:
         part("Energy against volume", "properties/eos", "eos", answers, partial(show_energy, chosen))
-    with places["elastic"]:
-        part("Young's modulus by direction", "properties/elasticity", "elastic", answers, partial(show_surface, chosen))
     with places["phonons"]:
         part("Phonons", "properties/phonons", "phonon_report", answers, partial(show_bands, chosen))
+    with places["elastic"]:
+        part("Young's modulus by direction", "properties/elasticity", "elastic", answers, partial(show_surface, chosen))
+    with places["motion"]:
+        part("A mode in motion", "properties/phonons", "phonon_report", answers, partial(show_mode, chosen))
     with places["numbers"]:
         numbers(results, answers)
     with places[COMPARISON]:
@@ -135,7 +144,7 @@ def structure(chosen: frame.Crystal) -> None:
             frame.plot(
                 structure_figure(atoms=chosen.atoms, polyhedra_drawn=True, mode=frame.mode(), height=HEIGHT),
                 key="overview_structure",
-                alt=f"Unit cell of {info.formula} in three dimensions, {info.n_atoms} atoms",
+                alt=f"Unit cell of {info.formula} in three dimensions, {counted(info.n_atoms, 'atom')}",
                 name=chosen.file_name,
             )
 
@@ -174,6 +183,31 @@ def show_bands(chosen: frame.Crystal, report: Any) -> None:
     )
 
 
+def show_mode(chosen: frame.Crystal, report: Any) -> None:
+    """Draw the strongest imaginary mode where there is one, else the highest at a special point, ready to be played."""
+    result = report.phonons
+    if result.imaginary_modes:
+        worst = result.imaginary_modes[0]
+        q, branch, words = worst.q_fractional, worst.branch, "The strongest imaginary mode"
+    else:
+        points = special_points(report.bands.path)
+        found = np.asarray(result.frequencies_thz([at for _, at in points]))
+        point, branch = np.unravel_index(int(found.argmax()), found.shape)
+        name, q = points[int(point)]
+        words = f"The highest mode at {name}, {frame.number(float(found.max()), 2)} THz"
+    cells = 2 if 8 * len(result.atoms) <= MAX_BONDED else 1
+    atoms, displacements = mode_motion(result, q, int(branch), cells=(cells,) * 3)
+    st.caption(f"{frame.plain(words)}.")
+    frame.plot(
+        mode_figure(
+            atoms=atoms, displacements=displacements, cells=(cells,) * 3, mode=frame.mode(), height=HEIGHT - 40
+        ),
+        key="overview_mode",
+        alt=f"Atoms of {chosen.info.formula} moving in one of its vibrations",
+        name=f"{chosen.file_name}-mode",
+    )
+
+
 def numbers(results: Mapping[str, Any], answers: Answers) -> None:
     """The key numbers with one standard deviation and a verdict each."""
     with st.container(border=True, height="stretch", gap="xsmall"):
@@ -196,7 +230,7 @@ def changes(answers: Answers, chosen: frame.Crystal) -> None:
                 if COMPARISON in answers.waiting or COMPARISON in answers.problems:
                     absent(COMPARISON, answers)
                 else:
-                    st.caption("No two potentials of different functionals know all elements of this crystal.")
+                    st.caption("No two potentials of different functionals cover all elements of this crystal.")
             return
         comparison = answers.shown[COMPARISON].result
         first, second = comparison.labels[:2]

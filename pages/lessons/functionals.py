@@ -13,11 +13,11 @@ from sus2.lessons.functionals import FunctionalChange, functional_change, functi
 
 TITLE = "What a functional changes"
 EXAMPLES = (
-    parts.Example("Gallium arsenide", "sus2-semiconductors-pbe", "gaas"),
-    parts.Example("Silicon carbide", "sus2-semiconductors-pbe", "sic"),
-    parts.Example("Germanium", "sus2-semiconductors-pbe", "ge"),
-    parts.Example("Aluminium", "sus2-metals-pbe", "al"),
-    parts.Example("Magnesium oxide", "sus2-ionic-pbe", "mgo"),
+    parts.Example("Gallium arsenide", "sus2-universal-pbe", "gaas"),
+    parts.Example("Silicon carbide", "sus2-universal-pbe", "sic"),
+    parts.Example("Germanium", "sus2-universal-pbe", "ge"),
+    parts.Example("Aluminium", "sus2-universal-pbe", "al"),
+    parts.Example("Magnesium oxide", "sus2-universal-pbe", "mgo"),
 )
 
 
@@ -25,15 +25,19 @@ def _other(name: str) -> str:
     return name.replace("-pbe", "-r2scan")
 
 
+EXPLANATION = (
+    "Density functional theory is exact; the functional that is put into it is not. **PBE** binds a little too "
+    "weakly, so its crystals come out too large and too soft. **r²SCAN** also looks at the kinetic energy "
+    "density, and binds more tightly. Our potentials come in pairs, trained on the same structures with the "
+    "energies of one functional and of the other: what differs between them is the functional, as far as the "
+    "training could follow it."
+)
+
+
 def show() -> None:
-    st.markdown(
-        "Density functional theory is exact; the functional that is put into it is not. **PBE** binds a little too "
-        "weakly, so its crystals come out too large and too soft. **r²SCAN** also looks at the kinetic energy "
-        "density, and binds more tightly. Our potentials come in pairs, trained on the same structures with the "
-        "energies of one functional and of the other: what differs between them is the functional, as far as the "
-        "training could follow it."
-    )
+    st.markdown("Two functionals, the same crystals: which comes closer to the measured volumes?")
     _volumes()
+    st.markdown(EXPLANATION)
     st.markdown(
         "**Volume first, everything else after it.** A crystal that is held smaller vibrates faster. So part of what "
         "the functional does to phonons it does through the volume. Move along the axis of volume to tell the two "
@@ -63,42 +67,46 @@ def show() -> None:
                 example.key(),
                 example.model,
             ),
-            ("compare", "Gallium nitride", "compare_arrows", "gan", "sus2-semiconductors-pbe"),
-            ("transfer", "Teach a model a new functional", "school", example.key(), example.model),
+            ("compare", "Gallium nitride", "compare_arrows", "gan", "sus2-universal-pbe"),
+            ("transfer", "Teach a potential a new functional", "school", example.key(), example.model),
         )
     )
 
 
 def _volumes() -> None:
-    body, foot = st.container(), st.container()
+    body, foot = parts.places()
     with foot:
         found = parts.kept("volumes", functional_volumes, **volumes_arguments(parts.model))
     if found is None:
         return
     with body:
         mean, absolute = found.errors_percent.mean(axis=1), found.mean_absolute_percent
-        frame.plot(
-            errors_figure(
-                labels=found.labels,
-                names=found.functionals,
-                errors_percent=found.errors_percent,
-                title="volume against experiment (%)",
-                mode=frame.mode(),
-            ),
-            key="l6_volumes",
-            alt="Errors of the volumes of eleven crystals in both functionals",
-            name="lesson-volumes",
-        )
-        parts.numbers(
-            tuple(
-                (f"{name}: mean error of the volume", parts.signed(mean[k], 1), f"%, absolute {absolute[k]:.1f} %", "")
-                for k, name in enumerate(found.functionals)
+        left, right = parts.beside()
+        with right:
+            parts.numbers(
+                tuple(
+                    (f"{name}: mean error", parts.signed(mean[k], 1), f"%, absolute {absolute[k]:.1f} %", "")
+                    for k, name in enumerate(found.functionals)
+                )
             )
-        )
-        st.caption(
-            "Measured lattice constants at room temperature, without a correction for zero-point motion and heat, "
-            "which enlarge a crystal by about half a percent to one percent."
-        )
+            st.caption(
+                "Measured lattice constants at room temperature, without a correction for zero-point motion and heat, "
+                "which enlarge a crystal by about half a percent to one percent."
+            )
+        with left:
+            frame.plot(
+                errors_figure(
+                    labels=found.labels,
+                    names=found.functionals,
+                    errors_percent=found.errors_percent,
+                    title="volume against experiment (%)",
+                    mode=frame.mode(),
+                    height=parts.HEIGHT,
+                ),
+                key="l6_volumes",
+                alt="Errors of the volumes of eleven crystals in both functionals",
+                name="lesson-volumes",
+            )
 
 
 @parts.live
@@ -173,7 +181,7 @@ def _questions(found: FunctionalChange | None) -> None:
             (
                 "Which differences here should you not believe?",
                 "Those that are smaller than the error of the potentials against their own training data, which is "
-                "on the card of each model and in the validation tables. Volumes are learned much better than "
+                "on the card of each potential and in the validation tables. Volumes are learned much better than "
                 "frequencies.",
             ),
         )

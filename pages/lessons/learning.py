@@ -26,22 +26,27 @@ FIRST = parts.Example("Silicon", TEACHER, "si")
 EXAMPLES = (FIRST, parts.Example("Rock salt", TEACHER, "nacl"), parts.Example("Magnesium oxide", TEACHER, "mgo"))
 
 
+EXPLANATION = (
+    "A machine-learned potential is a function of the neighbours of each atom with free numbers in it. A "
+    "**teacher** labels structures with energies, forces and stresses; the numbers are chosen so that the function "
+    "agrees. Usually the teacher is DFT. Here it is the universal potential of this app, so that all of it takes "
+    "seconds. The structures are snapshots of one crystal: small cells, strained and shaken at "
+    "volumes of 0.90 to 1.12. The **student** sees no elastic constant and no phonon: what it says of them, it "
+    "has from the forces."
+)
+
+
 def show() -> None:
-    st.markdown(
-        "A machine-learned potential is a function of the neighbours of each atom with free numbers in it. A "
-        "**teacher** labels structures with energies, forces and stresses; the numbers are chosen so that the function "
-        "agrees. Usually the teacher is DFT. Here it is the universal potential of this app, so that all of it takes "
-        "seconds. The structures are snapshots of one crystal: small cells, strained and shaken at "
-        "volumes of 0.90 to 1.12. The **student** sees no elastic constant and no phonon: what it knows of them, it "
-        "has from the forces."
-    )
+    st.markdown("A student learns a crystal from its teacher. How many structures does it need? Give it more of them.")
     example = parts.choose(EXAMPLES, key="l8_crystal")
-    body, foot = st.container(), st.container()
+    body, foot = parts.places()
     with foot:
         found = _study(example, SMALL)
     if found is not None:
         with body:
             _learns(found, example.label)
+    else:
+        st.markdown(EXPLANATION)
     _questions(found)
     _break(example)
     parts.links(
@@ -70,20 +75,30 @@ def _at(found: LearningStudy, count: int) -> Learned:
 
 @parts.live
 def _learns(found: LearningStudy, label: str) -> None:
-    st.markdown(
-        f"**Guess, then look.** The student has {found.parameters} free numbers. Ten structures give "
-        f"{30 * found.atoms} force components, ten energies and sixty stresses. How far off are its forces on "
-        "structures that it has not seen?"
-    )
-    guessed = parts.guess(
-        "mean error of a force component after 10 structures",
-        unit="meV/Å",
-        highest=1000.0,
-        answer=found.fits[0].held_out_mev_per_a,
-        key=f"l8_guess_{label}",
-    )
-    count = st.select_slider("Structures", COUNTS, COUNTS[0], key="l8_count")
-    one = _at(found, count)
+    left, right = parts.beside()
+    with right:
+        count = st.select_slider("Structures", COUNTS, COUNTS[0], key="l8_count")
+        one = _at(found, count)
+        st.markdown(
+            f"The student has {found.parameters} free numbers. Ten structures give {30 * found.atoms} force "
+            "components, ten energies and sixty stresses. How far off are its forces on structures that it has not "
+            "seen?"
+        )
+        guessed = parts.guess(
+            "the mean error of a force component after 10 structures",
+            unit="meV/Å",
+            highest=1000.0,
+            answer=found.fits[0].held_out_mev_per_a,
+            key=f"l8_guess_{label}",
+        )
+    with left:
+        frame.plot(
+            _volumes(found, one),
+            key="l8_volumes",
+            alt="Energy against volume of the teacher and of the student, with the labelled volumes shaded",
+            name="lesson-learning-volumes",
+        )
+    st.markdown(EXPLANATION)
     # The button is pressed once; the numbers stay as the slider moves.
     if guessed or st.session_state.get(f"l8_shown_{label}"):
         st.session_state[f"l8_shown_{label}"] = True
@@ -94,12 +109,6 @@ def _learns(found: LearningStudy, label: str) -> None:
             alt="Errors of forces on fitted and on other structures against their number",
             name="lesson-learning",
         )
-    frame.plot(
-        _volumes(found, one),
-        key="l8_volumes",
-        alt="Energy against volume of the teacher and of the student, with the labelled volumes shaded",
-        name="lesson-learning-volumes",
-    )
     if not one.problem:
         frame.plot(
             two_bands_figure(
@@ -156,6 +165,7 @@ def _volumes(found: LearningStudy, one: Learned) -> object:
         curves={"teacher": found.reference.energies_ev, f"student, {one.structures} structures": one.energies_ev},
         labelled_a3=found.labelled_a3,
         mode=frame.mode(),
+        height=parts.HEIGHT,
     )
 
 
@@ -197,8 +207,8 @@ def _questions(found: LearningStudy | None) -> None:
 def _break(example: parts.Example) -> None:
     with parts.break_it(
         "**Overfit it.** Give the function more numbers than the data can fix. With ten structures the larger form "
-        "follows every label, and knows nothing: look at the errors on other structures and at the elastic constants. "
-        "With enough structures it is the better one."
+        "follows every label, and has learned nothing: look at the errors on other structures and at the elastic "
+        "constants. With enough structures it is the better one."
     ):
         found = _study(example, LARGE, auto=False)
         if found is not None:

@@ -13,8 +13,8 @@ from sus2.units import GPA_TO_EV_PER_A3
 
 TITLE = "One minimum, and B₀′"
 EXAMPLES = (
-    parts.Example("Copper", "sus2-metals-pbe", "cu"),
-    parts.Example("Aluminium", "sus2-metals-pbe", "al"),
+    parts.Example("Copper", "sus2-universal-pbe", "cu"),
+    parts.Example("Aluminium", "sus2-universal-pbe", "al"),
     parts.Example("Silicon", "si-mlearn-pbe", "si"),
     parts.Example("Magnesium oxide", "sus2-universal-pbe", "mgo"),
 )
@@ -22,24 +22,27 @@ SQUEEZE = 0.85
 FAMILY = (1.0, 3.0, 5.0, 7.0, 9.0)
 
 
+EXPLANATION = (
+    "Press atoms together and their electron clouds overlap: the energy shoots up. Pull them apart and every bond "
+    "has to be paid for: the energy rises too, but slowly, towards that of free atoms. A steep wall on one side "
+    "and a gentle slope on the other leave **one** valley between them. Its floor is the crystal at rest. Where "
+    "it lies is the volume *V*₀; how sharply it bends is the bulk modulus *B*₀ = *V* d²*E*/d*V*²; how the bending "
+    "changes as you squeeze is *B*₀′ = d*B*/d*P*."
+)
+
+
 def show() -> None:
-    st.markdown(
-        "Press atoms together and their electron clouds overlap: the energy shoots up. Pull them apart and every bond "
-        "has to be paid for: the energy rises too, but slowly, towards that of free atoms. A steep wall on one side "
-        "and a gentle slope on the other leave **one** valley between them. Its floor is the crystal at rest. Where "
-        "it lies is the volume *V*₀; how sharply it bends is the bulk modulus *B*₀ = *V* d²*E*/d*V*²; how the bending "
-        "changes as you squeeze is *B*₀′ = d*B*/d*P*."
-    )
+    st.markdown("How does the energy of a crystal change as it is squeezed and stretched? Move the volume.")
     example = parts.choose(EXAMPLES, key="l1_crystal")
-    body, foot = st.container(), st.container()
+    body, foot = parts.places()
     with foot:
         curve = parts.kept("curve", energy_curve, atoms=example.atoms(), potential=parts.model(example.model))
+    st.markdown(EXPLANATION)
     if curve is None:
         return
     with body:
-        _guess(curve, example)
-        _valley(curve)
-        _stiffening(curve)
+        _valley(curve, example)
+    _stiffening(curve)
     parts.questions(
         (
             (
@@ -72,7 +75,7 @@ def show() -> None:
     parts.links(
         (
             ("eos", f"Equation of state of {example.label.lower()}", "show_chart", example.key(), example.model),
-            ("eos", "The same for tungsten", "show_chart", "w", "sus2-metals-pbe"),
+            ("eos", "The same for tungsten", "show_chart", "w", "sus2-universal-pbe"),
             ("thermal", "Heat makes it grow: thermal expansion", "thermostat", example.key(), example.model),
         )
     )
@@ -84,46 +87,46 @@ def _limit(curve: EnergyCurve) -> str:
 
 
 @parts.live
-def _guess(curve: EnergyCurve, example: parts.Example) -> None:
-    parts.guess(
-        f"Pressure that squeezes {example.label.lower()} to {SQUEEZE:g} of its volume",
-        unit="GPa",
-        highest=1000.0,
-        answer=curve.pressure_gpa(SQUEEZE * curve.fit.v0_a3),
-        key=f"l1_guess_{EXAMPLES.index(example)}",
-    )
-
-
-@parts.live
-def _valley(curve: EnergyCurve) -> None:
+def _valley(curve: EnergyCurve, example: parts.Example) -> None:
     v0 = curve.fit.v0_a3
-    ratio = st.slider("Volume, V/V₀", 0.65, 1.65, 0.9, 0.01, key="l1_volume", bind="query-params")
-    v = ratio * v0
-    energy, pressure, stiffness = curve.energy_ev(v), curve.pressure_gpa(v), curve.bulk_modulus_gpa(v)
-    frame.plot(
-        minimum_figure(
-            volumes_a3=curve.volumes_a3,
-            energies_ev=curve.energies_ev,
-            pressures_gpa=curve.pressures_gpa,
-            v0_a3=v0,
-            at_volume_a3=v,
-            at_energy_ev=energy,
-            at_pressure_gpa=pressure,
-            slope_ev_per_a3=-pressure * GPA_TO_EV_PER_A3,
-            highest_ev=1.15 * curve.energy_ev(1.65 * v0),
-            mode=frame.mode(),
-        ),
-        key="l1_valley",
-        alt=f"Energy and pressure of {curve.formula} against volume with the slope at the chosen volume",
-        name="lesson-minimum",
-    )
-    parts.numbers(
-        (
-            ("Energy above the floor", parts.plain(1e3 * energy, 0), "meV/atom", ""),
-            ("Pressure, −dE/dV", parts.plain(pressure, 1), "GPa", ""),
-            ("Bulk modulus here", parts.plain(stiffness, 0), "GPa", "wrong" if stiffness < 0 else ""),
+    left, right = parts.beside()
+    with right:
+        ratio = st.slider("Volume, V/V₀", 0.65, 1.65, 0.9, 0.01, key="l1_volume", bind="query-params")
+        v = ratio * v0
+        energy, pressure, stiffness = curve.energy_ev(v), curve.pressure_gpa(v), curve.bulk_modulus_gpa(v)
+        parts.numbers(
+            (
+                ("Energy above the floor", parts.plain(1e3 * energy, 0), "meV/atom", ""),
+                ("Pressure, −dE/dV", parts.plain(pressure, 1), "GPa", ""),
+                ("Bulk modulus here", parts.plain(stiffness, 0), "GPa", "wrong" if stiffness < 0 else ""),
+            )
         )
-    )
+        parts.guess(
+            f"the pressure that squeezes {example.label.lower()} to {SQUEEZE:g} of its volume",
+            unit="GPa",
+            highest=1000.0,
+            answer=curve.pressure_gpa(SQUEEZE * v0),
+            key=f"l1_guess_{EXAMPLES.index(example)}",
+        )
+    with left:
+        frame.plot(
+            minimum_figure(
+                volumes_a3=curve.volumes_a3,
+                energies_ev=curve.energies_ev,
+                pressures_gpa=curve.pressures_gpa,
+                v0_a3=v0,
+                at_volume_a3=v,
+                at_energy_ev=energy,
+                at_pressure_gpa=pressure,
+                slope_ev_per_a3=-pressure * GPA_TO_EV_PER_A3,
+                highest_ev=1.15 * curve.energy_ev(1.65 * v0),
+                mode=frame.mode(),
+                height=parts.HEIGHT,
+            ),
+            key="l1_valley",
+            alt=f"Energy and pressure of {curve.formula} against volume with the slope at the chosen volume",
+            name="lesson-minimum",
+        )
 
 
 @parts.live

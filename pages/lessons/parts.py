@@ -22,6 +22,7 @@ from sus2.structures.samples import sample
 
 _COLOURS = {"right": GREEN, "wrong": VERMILION, "": "#8A97A5"}
 _LINES = 5  # to write an answer on
+HEIGHT = 430  # of the first plot of a lesson in pixels: with what is above it, a low screen (720) holds it
 
 
 def live(part: Callable[..., None]) -> Callable[..., None]:
@@ -59,15 +60,46 @@ def model(name: str) -> Any:
     """The shipped model of a lesson; raises Sus2Error where it is not installed."""
     found = next((m for m in frame.models() if m.name == name and not m.is_own), None)
     if found is None:
-        raise Sus2Error(f"This lesson needs the model {name}, which is not installed.")
+        raise Sus2Error(f"This lesson needs the potential {name}, which is not installed.")
     return found
 
 
-def choose(examples: Sequence[Example], *, key: str, label: str = "Crystal") -> Example:
-    """One of the examples, chosen by the reader."""
+def choose(examples: Sequence[Example], *, key: str, narrow: bool = False) -> Example:
+    """One of the examples, chosen by the reader; narrow: something stands beside it."""
     names = [e.label for e in examples]
-    picked = st.segmented_control(label, names, default=names[0], required=True, key=key, bind="query-params")
-    return examples[names.index(picked)]
+    return examples[names.index(pick("Crystal", names, key=key, narrow=narrow))]
+
+
+def pick(label: str, options: Sequence[str], *, key: str, narrow: bool = False) -> str:
+    """One of a few options that stand beside each other; the label is for screen readers, the first is the default."""
+    with st.container(key=f"pick_{key}", width="content" if narrow else "stretch"):
+        return st.segmented_control(
+            label,
+            list(options),
+            default=options[0],
+            required=True,
+            key=key,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+
+
+def beside() -> tuple[Any, Any]:
+    """Where a plot goes, and beside it, or on a phone below it, what moves it and its numbers."""
+    left, right = st.columns([5, 3])
+    plot = left.container(key="lesson_plot", gap=None)  # its room is kept, since what stands beside it comes before it
+    plot.html("<i></i>")
+    return plot, right
+
+
+def places() -> tuple[Any, Any]:
+    """Where the first plot of a lesson goes, whose room is kept, and below it how far its calculation is.
+
+    Before it goes a short question, after it the explanation.
+    """
+    body, foot = st.container(key="lesson_body", gap=None), st.container(key="lesson_foot")
+    body.html("<i></i>")  # the front end draws no container that is empty
+    return body, foot
 
 
 def kept(
@@ -96,12 +128,13 @@ def numbers(cards: Sequence[tuple[str, str, str, str]]) -> None:
 
 def signed(value: float, digits: int) -> str:
     """A number with its sign, as +1.3 or −0.2."""
-    return f"{value:+.{digits}f}".replace("-", "−")
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
 def plain(value: float, digits: int) -> str:
-    """A number with a true minus; a dash where there is none."""
-    return "—" if value != value else f"{value:.{digits}f}".replace("-", "−")
+    """A number with a true minus, none before a zero; a dash where there is no number."""
+    return "—" if value != value else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def questions(items: Sequence[tuple[str, str]]) -> None:
@@ -123,11 +156,20 @@ def questions(items: Sequence[tuple[str, str]]) -> None:
 
 def guess(what: str, *, unit: str, highest: float, answer: float, key: str) -> bool:
     """Ask for a guess before the number is shown; tells how near it was, and whether it was made."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    guessed = left.number_input(
-        f"Your guess: {what} ({unit})", 0.0, highest, None, highest / 100.0, key=key, placeholder="a number"
+    st.markdown(f"**Your guess:** {what} ({unit})")
+    row = st.container(horizontal=True)
+    guessed = row.number_input(
+        f"Your guess: {what} ({unit})",
+        0.0,
+        highest,
+        None,
+        highest / 100.0,
+        key=key,
+        placeholder="a number",
+        label_visibility="collapsed",
+        width=170,
     )
-    shown = right.button("Just show it", key=f"{key}_show", width="stretch")
+    shown = row.button("Just show it", key=f"{key}_show")
     if guessed is None and not shown:
         return False
     if guessed is not None:

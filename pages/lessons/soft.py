@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from ase import Atoms
 from ase.build import bulk
-from ase.spacegroup import crystal
 
 from pages._parts import frame
 from pages.lessons import parts
@@ -17,68 +15,53 @@ from sus2.lessons.soft import KNOWN_INSTABILITIES, SoftMode, soft_mode, wrong_ce
 TITLE = "An imaginary mode"
 
 
-def _fluorite() -> Atoms:
-    made = crystal(
-        ("Zr", "O"), [(0, 0, 0), (0.25,) * 3], spacegroup=225, cellpar=[5.1] * 3 + [90] * 3, primitive_cell=True
-    )
-    return Atoms(made.numbers, positions=made.positions, cell=made.cell, pbc=True)
-
-
 EXAMPLES = (
     parts.Example("Hafnium, bcc", "sus2-universal-pbe", build=body_centred_hafnium),
-    parts.Example("Molybdenum, fcc", "sus2-metals-pbe", build=lambda: bulk("Mo", "fcc", a=4.0)),
-    parts.Example("Zirconia, cubic", "sus2-ionic-pbe", build=_fluorite),
-    parts.Example("NaMgF₃, cubic", "sus2-ionic-pbe", build=neighborite),
+    parts.Example("Molybdenum, fcc", "sus2-universal-pbe", build=lambda: bulk("Mo", "fcc", a=4.0)),
+    parts.Example("NaMgF₃, cubic", "sus2-universal-pbe", build=neighborite),
 )
 # What is known of these crystals, to judge the model by.
-KNOWN = dict(zip((e.label for e in EXAMPLES), ("hafnium", "molybdenum", "zirconia", "neighborite"), strict=True))
-STABLE = parts.Example("Strontium titanate", "sus2-ionic-pbe", "srtio3")
+KNOWN = dict(zip((e.label for e in EXAMPLES), ("hafnium", "molybdenum", "neighborite"), strict=True))
+STABLE = parts.Example("Calcium fluoride", "sus2-universal-pbe", "caf2")
+
+
+EXPLANATION = (
+    "The square of a frequency is a curvature: how fast the energy rises when atoms are moved along the mode. If "
+    "it *falls*, the square is negative and the frequency imaginary; it is drawn below zero. Such a crystal does "
+    "not vibrate: it stands on a ridge, and the mode points downhill. Follow it, and you arrive at the phase that "
+    "the crystal would rather be. Heat can hold it on the ridge; that is how many phase transitions work."
+)
 
 
 def show() -> None:
-    st.markdown(
-        "The square of a frequency is a curvature: how fast the energy rises when atoms are moved along the mode. If "
-        "it *falls*, the square is negative and the frequency imaginary; it is drawn below zero. Such a crystal does "
-        "not vibrate: it stands on a ridge, and the mode points downhill. Follow it, and you arrive at the phase that "
-        "the crystal would rather be. Heat can hold it on the ridge; that is how many phase transitions work."
-    )
+    st.markdown("What does an imaginary frequency mean, and where does it lead? Move the atoms along the mode.")
     example = parts.choose(EXAMPLES, key="l5_crystal")
-    body, foot = st.container(), st.container()
+    body, foot = parts.places()
     with foot:
         found = parts.kept("soft", soft_mode, atoms=example.atoms(), potential=parts.model(example.model))
+    st.markdown(EXPLANATION)
     if found is not None:
         with body:
-            _guess(found, example)
             _well(found, example)
-            _phase(found)
-            _nature(found, example)
-            _bands(found, example)
+        _phase(found)
+        _nature(found, example)
+        _bands(found, example)
     _questions(found)
     _break()
     parts.links(
         (
             ("phonons", "Its modes in motion", "waves", example.key(), example.model),
-            ("phonons", "Strontium titanate", "waves", STABLE.sample, STABLE.model),
-            ("check", "Is the model right here? Check it", "fact_check", example.key(), example.model),
+            ("phonons", "Strontium titanate", "waves", "srtio3", STABLE.model),
+            ("check", "Is the potential right here? Check it", "fact_check", example.key(), example.model),
         )
-    )
-
-
-@parts.live
-def _guess(found: SoftMode, example: parts.Example) -> None:
-    parts.guess(
-        f"How far the atoms of {example.label} move to the floor of the well",
-        unit="Å",
-        highest=2.0,
-        answer=found.well_amplitude_a,
-        key=f"l5_guess_{EXAMPLES.index(example)}",
     )
 
 
 @parts.live
 def _well(found: SoftMode, example: parts.Example) -> None:
     reach = float(found.amplitudes_a[-1])
-    amplitude = st.slider(
+    left, right = parts.beside()
+    amplitude = right.slider(
         "Largest displacement (Å)",
         -reach,
         reach,
@@ -91,7 +74,6 @@ def _well(found: SoftMode, example: parts.Example) -> None:
     # The curvature of the energy per atom at zero that the frequency stands for, from the points next to it.
     middle = len(found.amplitudes_a) // 2
     step = found.amplitudes_a[middle + 1]
-    left, right = st.columns([3, 2])
     with left:
         frame.plot(
             well_figure(
@@ -101,6 +83,7 @@ def _well(found: SoftMode, example: parts.Example) -> None:
                 at_energy_mev_per_atom=energy,
                 parabola_mev_per_atom_a2=float(found.energies_mev_per_atom[[middle - 1, middle + 1]].mean()) / step**2,
                 mode=frame.mode(),
+                height=parts.HEIGHT,
             ),
             key="l5_well",
             alt=f"Energy of {example.label} along its imaginary mode",
@@ -108,10 +91,17 @@ def _well(found: SoftMode, example: parts.Example) -> None:
         )
     with right:
         frame.plot(
-            structure_figure(atoms=found.displaced(amplitude), mode=frame.mode(), height=400),
+            structure_figure(atoms=found.displaced(amplitude), mode=frame.mode(), height=250),
             key="l5_structure",
             alt=f"{example.label} displaced along its imaginary mode by {amplitude:.2f} Å",
             name="lesson-displaced",
+        )
+        parts.guess(
+            f"how far the atoms move to the floor of the well ({example.label})",
+            unit="Å",
+            highest=2.0,
+            answer=found.well_amplitude_a,
+            key=f"l5_guess_{EXAMPLES.index(example)}",
         )
     parts.numbers(
         (
@@ -153,13 +143,14 @@ def _phase(found: SoftMode) -> None:
         return
     lowest = abs(found.followed_lowest_thz)
     further = (
-        "All its frequencies are real: the way down ends here."
+        "All its frequencies are real: it is dynamically stable."
         if found.followed_lowest_thz > -0.05
-        else f"It has an imaginary mode itself ({lowest:.1f} i THz): in this model the way goes on."
+        else f"It has an imaginary mode itself ({lowest:.1f} i THz), so in this potential the descent goes on."
     )
     st.markdown(
         "**Where it leads.** With cell and atoms set free from the bottom of the well, the crystal becomes "
-        f"**{f.spacegroup_relaxed}**, {f.gain_mev_per_atom:.1f} meV/atom below {f.spacegroup_parent}. {further}"
+        f"**{frame.space_groups(f.spacegroup_relaxed)}**, {f.gain_mev_per_atom:.1f} meV/atom below "
+        f"{frame.space_groups(f.spacegroup_parent)}. {further}"
     )
 
 
@@ -199,13 +190,13 @@ def _questions(found: SoftMode | None) -> None:
             ),
             (
                 "The frequency tells the curvature on the ridge. Does it tell how deep the well is?",
-                "No. The dashed parabola knows only the ridge; what stops the fall are higher powers of the "
+                "No. The dashed parabola follows the ridge alone; what stops the fall are higher powers of the "
                 "amplitude, and beyond "
                 "them the relaxation of the cell. A barely imaginary mode can end in a deep valley." + depth,
             ),
             (
                 "Two programs give an imaginary mode for a crystal that is stable in nature. Name four reasons.",
-                "The model is wrong there; the crystal was not relaxed (break it, below); the supercell was too "
+                "The potential is wrong there; the crystal was not relaxed (break it, below); the supercell was too "
                 "small (lesson 4); or nature is warm: the real crystal is held on the ridge by its own vibrations.",
             ),
             (
@@ -221,14 +212,14 @@ def _break() -> None:
     with parts.break_it(
         f"**No relaxation before phonons.** Take the lattice constant of {STABLE.label.lower()} from somewhere else, "
         "from experiment, from another functional, from memory, and compute phonons without relaxing the crystal in "
-        "this model."
+        "this potential."
     ):
         _wrong()
 
 
 @parts.live
 def _wrong() -> None:
-    off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 3.0, 0.5, key="l5_off", bind="query-params")
+    off = st.slider("Lattice constant off by (%)", -4.0, 5.0, 4.0, 0.5, key="l5_off", bind="query-params")
     study = wrong_cell(STABLE.atoms(), parts.model(STABLE.model).load(), strain_percent=off)
     low, high = study.lowest_thz, study.highest_thz
     path = study.rest.path
@@ -254,8 +245,8 @@ def _wrong() -> None:
         )
     )
     st.caption(
-        "The same trick used on purpose: films grown on a substrate with a larger lattice constant do become "
-        "ferroelectric."
+        "The same trick used on purpose: films of strontium titanate grown on a substrate with a larger lattice "
+        "constant become ferroelectric."
     )
 
 

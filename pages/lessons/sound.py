@@ -13,31 +13,30 @@ from sus2.units import THZ_A_TO_M_PER_S
 
 TITLE = "Phonons, chains and sound"
 EXAMPLES = (
-    parts.Example("Aluminium", "sus2-metals-pbe", "al"),
-    parts.Example("Copper", "sus2-metals-pbe", "cu"),
-    parts.Example("Molybdenum", "sus2-metals-pbe", "mo"),
-    parts.Example("Tungsten", "sus2-metals-pbe", "w"),
+    parts.Example("Aluminium", "sus2-universal-pbe", "al"),
+    parts.Example("Copper", "sus2-universal-pbe", "cu"),
+    parts.Example("Molybdenum", "sus2-universal-pbe", "mo"),
+    parts.Example("Tungsten", "sus2-universal-pbe", "w"),
 )
 DIRECTIONS = {"[100]": (1.0, 0.0, 0.0), "[110]": (1.0, 1.0, 0.0), "[111]": (1.0, 1.0, 1.0)}
 
 
+EXPLANATION = (
+    "A phonon is a wave of moving atoms. When the wave is long, neighbouring atoms move almost together and the "
+    "crystal does not notice that it is made of atoms: the wave is **sound**, and its speed follows from "
+    "stiffness and density alone. When the wave is a few atoms long, they notice: it slows down, and at the edge "
+    "of the zone, where neighbouring planes move against each other, it stands still. So there are two ways to "
+    "one number: the slope of the acoustic branch at Γ, from the forces between atoms, and the speed of sound, "
+    "from the elastic constants."
+)
+
+
 def show() -> None:
-    st.markdown(
-        "A phonon is a wave of moving atoms. When the wave is long, neighbouring atoms move almost together and the "
-        "crystal does not notice that it is made of atoms: the wave is **sound**, and its speed follows from "
-        "stiffness and density alone. When the wave is a few atoms long, they notice: it slows down, and at the edge "
-        "of the zone, where neighbouring planes move against each other, it stands still. So there are two ways to "
-        "one number: the slope of the acoustic branch at Γ, from the forces between atoms, and the speed of sound, "
-        "from the elastic constants."
-    )
-    left, right = st.columns([3, 2])
-    with left:
-        example = parts.choose(EXAMPLES, key="l4_crystal")
-    with right:
-        direction = st.segmented_control(
-            "Direction", list(DIRECTIONS), default="[100]", required=True, key="l4_direction"
-        )
-    body, foot = st.container(), st.container()
+    st.markdown("When is a wave of moving atoms sound, and when do the atoms notice? Make the wave shorter.")
+    with st.container(horizontal=True, key="l4_choices"):
+        example = parts.choose(EXAMPLES, key="l4_crystal", narrow=True)
+        direction = parts.pick("Direction", list(DIRECTIONS), key="l4_direction", narrow=True)
+    body, foot = parts.places()
     with foot:
         found = parts.kept(
             "sound",
@@ -46,11 +45,12 @@ def show() -> None:
             potential=parts.model(example.model),
             direction=list(DIRECTIONS[direction]),
         )
+    st.markdown(EXPLANATION)
     if found is None:
         return
     with body:
         _branches(found, example, direction)
-        _chain(found, example, direction)
+    _chain(found, example, direction)
     _questions(found)
     _break(example)
     parts.links(
@@ -65,7 +65,8 @@ def show() -> None:
 @parts.live
 def _branches(found: Sound, example: parts.Example, direction: str) -> None:
     points = range(len(found.q_per_a))
-    at = st.select_slider(
+    left, right = parts.beside()
+    at = right.select_slider(
         "Wavelength, from long waves to the edge of the zone",
         points,
         len(points) // 2,
@@ -74,26 +75,29 @@ def _branches(found: Sound, example: parts.Example, direction: str) -> None:
         bind="query-params",
     )
     speed, wave = found.apparent_m_per_s(at), 1.0 / found.q_per_a[at]
-    frame.plot(
-        sound_figure(
-            q_per_a=found.q_per_a,
-            frequencies_thz=found.frequencies_thz,
-            speeds_thz_a=found.elastic_m_per_s / THZ_A_TO_M_PER_S,
-            at=at,
-            mode=frame.mode(),
-        ),
-        key="l4_branches",
-        alt=f"Acoustic branches of {example.label} along {direction} and straight lines of sound",
-        name="lesson-sound",
-    )
-    parts.numbers(
-        (
-            ("Compression: slope at Γ", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
-            ("from the elastic constants", parts.plain(found.elastic_m_per_s[2], 0), "m/s", "right"),
-            (f"at a wavelength of {wave:.1f} Å", parts.plain(speed[2], 0), "m/s", ""),
-            ("so slower than sound by", parts.plain(100 * (1 - speed[2] / found.slope_m_per_s[2]), 1), "%", ""),
+    with right:
+        parts.numbers(
+            (
+                ("Compression: slope at Γ", parts.plain(found.slope_m_per_s[2], 0), "m/s", "right"),
+                ("from the elastic constants", parts.plain(found.elastic_m_per_s[2], 0), "m/s", "right"),
+                (f"at a wavelength of {wave:.1f} Å", parts.plain(speed[2], 0), "m/s", ""),
+                ("so slower than sound by", parts.plain(100 * (1 - speed[2] / found.slope_m_per_s[2]), 1), "%", ""),
+            )
         )
-    )
+    with left:
+        frame.plot(
+            sound_figure(
+                q_per_a=found.q_per_a,
+                frequencies_thz=found.frequencies_thz,
+                speeds_thz_a=found.elastic_m_per_s / THZ_A_TO_M_PER_S,
+                at=at,
+                mode=frame.mode(),
+                height=parts.HEIGHT,
+            ),
+            key="l4_branches",
+            alt=f"Acoustic branches of {example.label} along {direction} and straight lines of sound",
+            name="lesson-sound",
+        )
     shear = found.slope_m_per_s
     agreement = "0.001" if found.difference_percent < 1e-3 else f"{found.difference_percent:.1g}"
     st.caption(

@@ -24,10 +24,10 @@ from sus2.structures.samples import sample
 TITLE = "Elasticity and symmetry"
 EXAMPLES = (
     parts.Example("Silicon", "si-mlearn-pbe", "si"),
-    parts.Example("Copper", "sus2-metals-pbe", "cu"),
-    parts.Example("Magnesium", "sus2-metals-pbe", "mg"),
+    parts.Example("Copper", "sus2-universal-pbe", "cu"),
+    parts.Example("Magnesium", "sus2-universal-pbe", "mg"),
     parts.Example("Rutile", "sus2-universal-pbe", "tio2"),
-    parts.Example("Quartz", "sus2-semiconductors-pbe", "quartz"),
+    parts.Example("Quartz", "sus2-universal-pbe", "quartz"),
 )
 COMPONENTS = ("xx", "yy", "zz", "yz", "xz", "xy")
 
@@ -37,24 +37,28 @@ def _formula(key: str) -> str:
     return describe(sample(key).atoms()).formula
 
 
+EXPLANATION = (
+    "A strain has six components, a stress has six, and 36 numbers could link them. That energy is a function of "
+    "strain makes the table symmetric: **21**. The symmetry of the crystal does the rest: turn it onto itself and "
+    "the numbers may not change. A cube keeps **3**. Strain the cell, and you see both at once: which stress "
+    "answers, and how many constants the crystal has once it is strained."
+)
+
+
 def show() -> None:
-    st.markdown(
-        "A strain has six components, a stress has six, and 36 numbers could link them. That energy is a function of "
-        "strain makes the table symmetric: **21**. The symmetry of the crystal does the rest: turn it onto itself and "
-        "the numbers may not change. A cube keeps **3**. Strain the cell, and you see both at once: which stress "
-        "answers, and how many constants the crystal has once it is strained."
-    )
+    st.markdown("Which stress answers a strain, and how many elastic constants does a crystal have? Strain it.")
     example = parts.choose(EXAMPLES, key="l3_crystal")
-    body, foot = st.container(), st.container()
+    body, foot = parts.places()
     with foot:
         found = parts.kept(
             "elastic", sus2.elastic, atoms=example.atoms(), potential=parts.model(example.model), cross_checks=False
         )
+    st.markdown(EXPLANATION)
     if found is None:
         return
     with body:
         _strain(found, example)
-        _direction(found, example)
+    _direction(found, example)
     _systems()
     relation = _cauchy()
     _questions(found, example, relation)
@@ -68,7 +72,7 @@ def show() -> None:
                 example.key(),
                 example.model,
             ),
-            ("elasticity", "Zinc oxide: five constants", "compress", "zno", "sus2-semiconductors-pbe"),
+            ("elasticity", "Zinc oxide: five constants", "compress", "zno", "sus2-universal-pbe"),
             ("structure", "Look at the crystal", "deployed_code", example.key(), example.model),
         )
     )
@@ -76,9 +80,11 @@ def show() -> None:
 
 @parts.live
 def _strain(found: ElasticResult, example: parts.Example) -> None:
-    columns = [*st.columns(3), *st.columns(3)]
+    left, right = parts.beside()
+    with right:
+        stretches, shears = st.columns(2)
     strain = [
-        column.slider(
+        (shears if k > 2 else stretches).slider(
             f"{name} (%)",
             -2.0,
             2.0,
@@ -88,14 +94,18 @@ def _strain(found: ElasticResult, example: parts.Example) -> None:
             bind="query-params",
             help="Shear, as the change of the angle between two axes." if k > 2 else "Stretch along this axis.",
         )
-        for k, (column, name) in enumerate(zip(columns, COMPONENTS, strict=True))
+        for k, name in enumerate(COMPONENTS)
     ]
     response = strain_response(found, parts.model(example.model).load(), strain)
     before = elastic_symmetry(found.atoms)
-    left, right = st.columns([3, 2])
     with left:
         frame.plot(
-            stress_figure(computed_gpa=response.stress_gpa, linear_gpa=response.linear_gpa, mode=frame.mode()),
+            stress_figure(
+                computed_gpa=response.stress_gpa,
+                linear_gpa=response.linear_gpa,
+                mode=frame.mode(),
+                height=parts.HEIGHT,
+            ),
             key="l3_stress",
             alt=f"Six stresses of strained {example.label}, computed and from its elastic constants",
             name="lesson-stress",
@@ -103,7 +113,10 @@ def _strain(found: ElasticResult, example: parts.Example) -> None:
     with right:
         frame.plot(
             pattern_figure(
-                nonzero=response.symmetry.nonzero, independent=response.symmetry.independent, mode=frame.mode()
+                nonzero=response.symmetry.nonzero,
+                independent=response.symmetry.independent,
+                mode=frame.mode(),
+                height=280,
             ),
             key="l3_pattern",
             alt="Which elastic constants the symmetry of the strained crystal allows",

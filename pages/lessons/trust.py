@@ -19,21 +19,31 @@ WORDS = {"v0_a3_per_atom": ("volume", "Å³/atom"), "b0_gpa": ("bulk modulus", "
 FIRST = parts.Example("Copper", UNIVERSAL_MODEL, "cu")
 
 
+EXPLANATION = (
+    "A number without its error is half a number. A potential makes two kinds of error. One is its functional's: "
+    "PBE itself differs from experiment. The other is its own: what the fit did not learn. The second can be "
+    "estimated. Sixteen potentials that fit the data nearly as well as ours, a **committee**, disagree where the "
+    "data said little; and how large their disagreement has to be taken, the **calibration**, is learned from "
+    "crystals whose values are known. The result is σ: of a hundred true values, 68 should lie within one σ."
+)
+
+
 def show() -> None:
     st.markdown(
-        "A number without its error is half a number. A potential makes two kinds of error. One is its functional's: "
-        "PBE itself differs from experiment. The other is its own: what the fit did not learn. The second can be "
-        "estimated. Sixteen potentials that fit the data nearly as well as ours, a **committee**, disagree where the "
-        "data said little; and how large their disagreement has to be taken, the **calibration**, is learned from "
-        "crystals whose values are known. The result is σ: of a hundred true values, 68 should lie within one σ."
+        "How far is a computed number from the truth? Each error here is divided by the σ that was predicted for it, "
+        "as if nothing were known of it."
     )
-    body, foot = st.container(), st.container()
+    body, foot = parts.places()
     with foot:
         found: Sequence[TrustPoint] | None = parts.kept("trust", trust_study, **trust_arguments(parts.model))
+    st.markdown(EXPLANATION)
     if found:
         with body:
-            _one(found)
-            _all(found)
+            left, right = parts.beside()
+            with right:
+                _one(found)
+            with left:
+                _all(found)
     _questions(found or ())
     _break()
     parts.links(
@@ -47,13 +57,12 @@ def show() -> None:
 
 @parts.live
 def _one(found: Sequence[TrustPoint]) -> None:
-    st.markdown("**Guess, then look.** How large is the error of the potential, in percent of the known value?")
     moduli = [p for p in found if p.quantity == "b0_gpa"]
     label = st.selectbox("Crystal", [p.label for p in moduli], key="l7_crystal")
     point = next(p for p in moduli if p.label == label)
     truth = 100.0 * abs(point.error) / abs(point.known)
     if not parts.guess(
-        f"Error of the bulk modulus of {point.label}",
+        f"the error of the bulk modulus of {point.label.lower()}, in percent of its known value",
         unit="%",
         highest=60.0,
         answer=truth,
@@ -72,9 +81,6 @@ def _one(found: Sequence[TrustPoint]) -> None:
 
 
 def _all(found: Sequence[TrustPoint]) -> None:
-    st.markdown(
-        "**All of them.** Each error divided by the σ that was predicted for it, as if nothing were known of it."
-    )
     labels = list(dict.fromkeys(p.label for p in found))
     by = {q: {p.label: p.sigmas for p in found if p.quantity == q} for q in QUANTITIES}
     frame.plot(
@@ -82,6 +88,7 @@ def _all(found: Sequence[TrustPoint]) -> None:
             labels=labels,
             sigmas={WORDS[q][0]: [values.get(label, np.nan) for label in labels] for q, values in by.items()},
             mode=frame.mode(),
+            height=parts.HEIGHT,
         ),
         key="l7_sigmas",
         alt="Errors of volume and bulk modulus of several crystals in units of their predicted standard deviations",
@@ -96,7 +103,7 @@ def _all(found: Sequence[TrustPoint]) -> None:
         )
     )
     st.caption(
-        "Some of these crystals helped to set the scale of σ. The honest test leaves each composition out; its table "
+        "Some of these crystals helped to set the scale of σ. The strict test leaves each composition out; its table "
         "is in the documentation, How far to trust a number."
     )
 
@@ -121,7 +128,7 @@ def _questions(found: Sequence[TrustPoint]) -> None:
             ),
             (
                 "Nine of ten errors lie within one σ. Is that good?",
-                "It is safe, but not good: σ is larger than it need be, and says less than it could. Honest means 68 "
+                "It is safe, but not good: σ is larger than it need be, and says less than it could. A good σ has 68 "
                 "of 100 within one σ and 95 within two, no fewer and no more." + example,
             ),
             (
@@ -133,7 +140,7 @@ def _questions(found: Sequence[TrustPoint]) -> None:
             (
                 "PBE says 140 GPa, experiment 137, the potential 150 ± 20. Which error does ± 20 mean?",
                 "The distance of the potential from PBE, which it was trained on. The distance of PBE from experiment "
-                "comes on top of it, and no committee knows it.",
+                "comes on top of it, and no committee shows it.",
             ),
         )
     )

@@ -19,12 +19,9 @@ TITLE = "One curve for all crystals"
 MODELS = (
     UNIVERSAL_MODEL,
     "sus2-universal-r2scan",
-    "sus2-metals-pbe",
-    "sus2-semiconductors-pbe",
-    "sus2-ionic-pbe",
 )
 TOO_FAR = 1.45
-PAIRS_MODEL = "sus2-metals-pbe"
+PAIRS_MODEL = "sus2-universal-pbe"
 PAIRS = ("Cu-Cu", "Al-Al", "Al-Cu", "W-W", "Li-Li", "Pb-Pb")
 COVALENT = frozenset(("B", "C", "Si", "Ge"))
 NON_METALS = frozenset(("N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"))
@@ -49,11 +46,34 @@ def group(material: UniversalMaterial) -> str:
 
 
 def show() -> None:
+    st.markdown("The energy curves of crystals look nothing alike. Are they one curve? Move both sliders to 1.")
+    name = parts.pick("Potential", MODELS, key="l2_model")
+    body, foot = parts.places()
+    with foot:
+        found = parts.kept("universal", universal_eos, potential=parts.model(name), stretch=STRETCH)
+    _explanation()
+    if found is not None:
+        with body:
+            _collapse(found)
+        _depths(found)
+    _pairs()
+    _questions(found)
+    _break(name, found)
+    parts.links(
+        (
+            ("eos", "E(V) of tungsten with the Rose equation", "show_chart", "w", "sus2-universal-pbe"),
+            ("eos", "E(V) of sodium chloride", "show_chart", "nacl", "sus2-universal-pbe"),
+            ("models", "The potentials and where not to trust them", "grid_view", "cu", name),
+        )
+    )
+
+
+def _explanation() -> None:
     st.markdown(
-        "Tungsten is bound eight times as tightly as sodium and lead is far softer than iridium; their energy curves "
-        "look nothing alike. Rose, Smith, Guinea and Ferrante found in 1984 that they are all **one curve**. Give "
-        "each crystal a length *l* of its own and an energy Δ*E* of its own, and measure the radius *r* of the "
-        "volume of an atom and its energy in them:"
+        "Tungsten is bound eight times as tightly as sodium and lead is far softer than iridium. Rose, Smith, Guinea "
+        "and Ferrante found in 1984 that their curves are all **one curve**. Give each crystal a length *l* of its "
+        "own and an energy Δ*E* of its own, and measure the radius *r* of the volume of an atom and its energy in "
+        "them:"
     )
     for column, formula in zip(
         st.container(key="l2_formulas").columns([2, 4, 3]),
@@ -66,34 +86,15 @@ def show() -> None:
     ):
         column.latex(formula)
     st.markdown(
-        "The curves here are computed with our own potentials, none of which was told about this law for crystals. "
-        "Move both sliders to 1."
-    )
-    name = st.selectbox("Model", MODELS, key="l2_model", width=320)
-    body, foot = st.container(), st.container()
-    with foot:
-        found = parts.kept("universal", universal_eos, potential=parts.model(name), stretch=STRETCH)
-    if found is not None:
-        with body:
-            _collapse(found)
-            _depths(found)
-    _pairs()
-    _questions(found)
-    _break(name, found)
-    parts.links(
-        (
-            ("eos", "E(V) of tungsten with the Rose equation", "show_chart", "w", "sus2-metals-pbe"),
-            ("eos", "E(V) of sodium chloride", "show_chart", "nacl", "sus2-universal-pbe"),
-            ("models", "The models and where not to trust them", "grid_view", "cu", name),
-        )
+        "The curves here are computed with our own potentials, none of which was told about this law for crystals."
     )
 
 
 @parts.live
 def _collapse(found: UniversalEos) -> None:
-    left, middle, right = st.columns(3)
-    length = left.slider("Own length: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_length", bind="query-params")
-    energy = middle.slider("Own energy: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_energy", bind="query-params")
+    left, right = parts.beside()
+    length = right.slider("Own length: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_length", bind="query-params")
+    energy = right.slider("Own energy: 0 none, 1 all of it", 0.0, 1.0, 0.0, 0.05, key="l2_energy", bind="query-params")
     labels = [m.label for m in found.materials]
     marked = right.selectbox(
         "Mark one", labels, labels.index("W") if "W" in labels else 0, key=f"l2_{found.potential_name}"
@@ -102,36 +103,39 @@ def _collapse(found: UniversalEos) -> None:
     common_length, common_depth = found.common
     scaled = length == energy == 1.0
     a = np.linspace(-0.4, 2.0, 121)
-    frame.plot(
-        universal_figure(
-            curves=[
-                (m.label, group(m), *found.curve(m, length, energy))
-                for m in sorted(found.materials, key=lambda m: m.label == marked)
-                if m.bonded
-            ],
-            line=(a, universal_energy(a)) if scaled else None,
-            x_title="a* = (r − r<sub>0</sub>) / l" if length == 1.0 else "(r − r<sub>0</sub>) / length",
-            y_title="E* = E / ΔE" if energy == 1.0 else "energy / energy scale",
-            highlighted=marked,
-            mode=frame.mode(),
-        ),
-        key="l2_collapse",
-        alt=f"Energy curves of {len(found.materials)} crystals at the chosen scaling",
-        name="lesson-universal",
-    )
-    parts.numbers(
-        (
-            ("Spread on one common scale", parts.plain(found.spread_percent(0.0, 0.0), 1), "%", ""),
+    with right:
+        parts.numbers(
             (
-                "Spread at your sliders",
-                parts.plain(found.spread_percent(length, energy), 1),
-                "%",
-                "right" if length == energy == 1.0 else "",
-            ),
-            (f"l of {marked}", parts.plain(material.length_a, 3), "Å", ""),
-            (f"ΔE of {marked}", parts.plain(material.depth_ev_per_atom, 2), "eV/atom", ""),
+                ("Spread on one common scale", parts.plain(found.spread_percent(0.0, 0.0), 1), "%", ""),
+                (
+                    "Spread at your sliders",
+                    parts.plain(found.spread_percent(length, energy), 1),
+                    "%",
+                    "right" if length == energy == 1.0 else "",
+                ),
+                (f"l of {marked}", parts.plain(material.length_a, 3), "Å", ""),
+                (f"ΔE of {marked}", parts.plain(material.depth_ev_per_atom, 2), "eV/atom", ""),
+            )
         )
-    )
+    with left:
+        frame.plot(
+            universal_figure(
+                curves=[
+                    (m.label, group(m), *found.curve(m, length, energy))
+                    for m in sorted(found.materials, key=lambda m: m.label == marked)
+                    if m.bonded
+                ],
+                line=(a, universal_energy(a)) if scaled else None,
+                x_title="a* = (r − r<sub>0</sub>) / l" if length == 1.0 else "(r − r<sub>0</sub>) / length",
+                y_title="E* = E / ΔE" if energy == 1.0 else "energy / energy scale",
+                highlighted=marked,
+                mode=frame.mode(),
+                height=parts.HEIGHT,
+            ),
+            key="l2_collapse",
+            alt=f"Energy curves of {len(found.materials)} crystals at the chosen scaling",
+            name="lesson-universal",
+        )
     bonded = [m for m in found.materials if m.bonded]
     st.caption(
         f"{len(bonded)} crystals stretched to {100 * (found.stretch - 1):.0f} % longer. At slider 0 lengths are "
@@ -181,7 +185,8 @@ def _pairs() -> None:
     st.latex(r"\xi = \tanh\!\big(\tfrac{1}{2}\,\alpha_{ij}\,(r - r^0_{ij})\big)")
     st.markdown(
         "in which $r^0$ plays the part of the length at rest and $1/\\alpha$ that of $l$: two numbers for a directed "
-        "pair of elements. Everything that follows is one polynomial of ξ, **shared by all pairs**."
+        "pair of elements. Everything that follows is one polynomial of ξ, **shared by all pairs** up to a factor for "
+        "each element."
     )
     chosen = st.multiselect("Pairs, central atom first", PAIRS, PAIRS[:5], key="l2_pairs") or [PAIRS[0]]
     potential = parts.model(PAIRS_MODEL).load()
@@ -209,7 +214,7 @@ def _pairs() -> None:
     if {"whole", "one-scaling"} <= rows.keys():
         own, one = (float(rows[k]["inside_energy_mae_mev_per_atom"]) for k in ("whole", "one-scaling"))
         text += (
-            "And the scaling is worth it: two small models trained alike, one with a scaling for each pair and one "
+            "And the scaling is worth it: two small potentials trained alike, one with a scaling for each pair and one "
             f"with a single scaling for all, are wrong by {own:.0f} and {one:.0f} meV/atom on the same crystals."
         )
     st.markdown(text)
@@ -250,7 +255,7 @@ def _questions(found: UniversalEos | None) -> None:
 def _break(name: str, found: UniversalEos | None) -> None:
     with parts.break_it(
         f"**Stretch too far.** Pull every crystal {100 * (TOO_FAR - 1):.0f} % longer and keep those whose neighbours "
-        "have left the cutoff of the model. There the model has no bonds left to tell of, and its scale is a scale of "
+        "have left the cutoff of the potential. There it has no bonds left to tell of, and its scale is a scale of "
         "nothing."
     ):
         body, foot = st.container(), st.container()
@@ -343,5 +348,5 @@ def _unshared() -> None:
     )
     st.caption(
         "The other weights stay as they were trained, so this shows what the scaling carries, not the best "
-        "that a model without it could do."
+        "that a potential without it could do."
     )

@@ -87,6 +87,7 @@ def show_agreement(b: BatchComparison, pair: Sequence[frame.Model]) -> None:
         panels.append(("against the elements", *b.formation_ev_per_atom))
     frame.plot(
         scatter_figure(panels=panels, names=names, labels=b.labels, mode=frame.mode()),
+        panels=len(panels),
         key="compare_scatter",
         alt="Energies of the second functional against the first, before and after referencing",
         name="functionals",

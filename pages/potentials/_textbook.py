@@ -1,4 +1,4 @@
-"""The textbook: a potential on crystals that everybody knows, for the page Model check."""
+"""The textbook: a potential on well-known crystals, for the page Model check."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ from sus2.validation.textbook.run import textbook
 
 
 def show_textbook(model: frame.Model) -> None:
-    """Score the chosen potential on the crystals whose elements it knows."""
+    """Score the chosen potential on the crystals whose elements it covers."""
     st.markdown(
-        "Some 35 crystals that everybody knows, whatever crystal is chosen: lattice, stiffness and vibrations beside "
-        "known values of the same functional, whether the crystal is stable, and the curve of two atoms. It takes "
-        "some ten seconds on a quiet computer."
+        "Some 35 well-known crystals, whatever crystal is chosen: lattice, stiffness and vibrations beside "
+        "known values of the same functional, whether the crystal is stable, and the curve of two atoms. "
+        + (
+            f"A network takes minutes to hours: `sus2 check {model.name} --textbook --out scores.jsonl` on the "
+            "command line keeps each crystal that is done and goes on where it was ended."
+            if model.card.plugin
+            else "It takes some ten seconds on a quiet computer."
+        )
     )
     found = frame.ask(textbook, auto=False, name="textbook", button="Score the potential", potential=model)
     if found is None:
@@ -35,7 +40,7 @@ def show_textbook(model: frame.Model) -> None:
         "moderate (3 and 25 %) or large. Softening: restoring force per displacement at 0.2 Å over that at 0.02 Å."
     )
     if report.left_out:
-        st.caption(f"Left out, for elements that it does not know: {frame.plain(', '.join(report.left_out))}.")
+        st.caption(f"Left out, for elements that it does not cover: {frame.plain(', '.join(report.left_out))}.")
     frame.checks(report.checks, key="textbook_checks")
     stem = f"{report.potential}-textbook"
     frame.downloads(

@@ -22,8 +22,10 @@ from sus2.figures.comparison.report import comparison_figures, comparison_html
 from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit
 from sus2.lessons.glossary import TERMS
 from sus2.structures import elements_of
+from sus2.trust.digits import digits_of, error_text
 
-MAX_EFFECTS = 4  # of the list above the plots; all numbers are under a tab
+MAX_EFFECTS = 4  # of the list beside the first plot; all numbers are under a tab
+HEIGHT = 320  # of that plot, which is seen as a whole on a low screen
 AUTO_ATOMS = 8  # samples up to this size are compared without waiting for the button
 CELLS = {"own": "each in its own relaxed cell", "fixed": "all in one fixed cell"}
 
@@ -89,7 +91,7 @@ def difference_table(comparison: Comparison, rows: Sequence[Difference], label: 
     """The rows with the size of each difference as its colour."""
     shown = []
     for d in rows:
-        n = d.digits
+        n = digits_of(d.digits, d.error)
         judged = {True: "below it", False: "above it", None: ""}[d.below_error]
         shown.append(
             {
@@ -101,7 +103,7 @@ def difference_table(comparison: Comparison, rows: Sequence[Difference], label: 
                 "%": "" if d.percent is None else signed(d.percent, 1),
                 "in one fixed cell": "" if d.fixed is None else signed(d.fixed, n),
                 "from the cell": "" if d.volume_effect is None else signed(d.volume_effect, n),
-                "error (1 σ)": "" if d.error is None else f"± {frame.number(d.error, n)}, {judged}",
+                "error (1 σ)": "" if d.error is None else f"± {error_text(d.digits, d.error)}, {judged}",
                 "source of the error": d.error_source,
             }
         )
@@ -114,12 +116,19 @@ def difference_table(comparison: Comparison, rows: Sequence[Difference], label: 
 
 def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
     c: Comparison = shown.result
-    for name, label in zip(c.names[1:], c.labels[1:], strict=True):
-        st.markdown(f"**{frame.plain(c.labels[0])} → {frame.plain(label)}**, the largest effects first:")
-        effects(c, name)
+    picture, words = st.columns([3, 2], gap="medium")
+    with picture:
+        curve = comparison_figures(comparison=c, mode=frame.mode()).get("eos")
+        if curve is not None:
+            curve.update_layout(height=HEIGHT)
+            show_figure(c, crystal, curve, "eos", "Energy against volume, each above its own minimum")
+    with words:
+        for name, label in zip(c.names[1:], c.labels[1:], strict=True):
+            st.markdown(f"**{frame.plain(c.labels[0])} → {frame.plain(label)}**, the largest effects first:")
+            effects(c, name)
     frame.tabs(
         {
-            "Plots": lambda: show_figures(c, crystal),
+            "More plots": lambda: show_figures(c, crystal),
             "All numbers": lambda: show_numbers(c),
             "Energies and their zeros": lambda: show_energies(c),
         },
@@ -178,8 +187,9 @@ def tiles(c: Comparison, name: str, label: str) -> None:
         d = by_key.get(key)
         if d is None or d.percent is None:
             continue
-        ends = f"{frame.number(d.reference, d.digits)} → {frame.number(d.value, d.digits)} {d.unit}"
-        error = "error unknown" if d.error is None else f"error ± {frame.number(d.error, d.digits)} {d.unit}"
+        digits = digits_of(d.digits, d.error)
+        ends = f"{frame.number(d.reference, digits)} → {frame.number(d.value, digits)} {d.unit}"
+        error = "error unknown" if d.error is None else f"error ± {error_text(d.digits, d.error)} {d.unit}"
         with column.container(border=True):
             st.markdown(d.label, help=f"{c.labels[0]} → {label}. Error of the difference: {d.error_source}.")
             st.markdown(
@@ -212,7 +222,6 @@ def show_figures(c: Comparison, crystal: frame.Crystal) -> None:
     unit: FrequencyUnit = chosen or "THz"
     found = comparison_figures(comparison=c, cells=cells or "own", unit=unit, mode=frame.mode())
     told = {
-        "eos": ("Energy against volume", "Energy against volume, each above its own minimum"),
         "bands": ("Phonons at the same wave vectors", "Phonon bands and densities of states"),
         "effects": ("Where the differences come from", "Shares of the cell and of the force constants"),
         "elastic": ("Elastic constants", "Elastic constants and moduli"),
@@ -221,13 +230,18 @@ def show_figures(c: Comparison, crystal: frame.Crystal) -> None:
     for key, (title, alt) in told.items():
         if key in found:
             st.markdown(f"**{title}**")
-            names = " and ".join(c.names)
-            frame.plot(
-                found[key],
-                key=f"compare_{key}",
-                alt=f"{alt} of {c.formula} from {names}",
-                name=f"{crystal.file_name}-{key}",
-            )
+            show_figure(c, crystal, found[key], key, alt)
+
+
+def show_figure(c: Comparison, crystal: frame.Crystal, figure: Any, key: str, alt: str) -> None:
+    """Draw one figure of a comparison."""
+    frame.plot(
+        figure,
+        key=f"compare_{key}",
+        alt=f"{alt} of {c.formula} from {' and '.join(c.names)}",
+        name=f"{crystal.file_name}-{key}",
+        panels=3 if key == "thermal" else 1,
+    )
 
 
 def show_energies(c: Comparison) -> None:
@@ -307,8 +321,8 @@ with frame.guard():
     crystal = frame.crystal()
     models = chosen_models(crystal)
     if len(models) < 2:
-        known = " and ".join(m.name for m in models) or "No model"
-        st.info(f"{known} alone cannot be compared: two models must know {', '.join(elements_of(crystal.atoms))}.")
+        known = " and ".join(m.name for m in models) or "No potential"
+        st.info(f"{known} alone cannot be compared: two potentials must cover {', '.join(elements_of(crystal.atoms))}.")
         st.button("Compare PBE and r2SCAN for copper", on_click=frame.choose_crystal, args=("cu",), key="compare_cu")
     else:
         frame.tabs(

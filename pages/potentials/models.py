@@ -1,4 +1,4 @@
-"""Models: what each potential knows, how wrong it is, where not to trust it; and loading one's own."""
+"""Models: what each potential covers, how wrong it is, where not to trust it; and loading one's own."""
 
 from __future__ import annotations
 
@@ -7,25 +7,11 @@ import re
 import streamlit as st
 
 from pages._parts import frame
+from pages.potentials._card_words import error_rows, property_rows, typeset
 from sus2.errors import Sus2Error
 from sus2.figures.elements import elements_figure
 from sus2.registry.others import plugins
 from sus2.registry.others.file_formats import READ, SUFFIXES
-
-ERRORS = re.compile(r"_(ev|mev|gpa|a|thz|percent)(_per_[a-z0-9]+)?$")
-UNITS = {"ev": "eV", "mev": "meV", "gpa": "GPa", "a": "Å", "thz": "THz", "percent": "%", "atom": "atom", "a3": "Å³"}
-
-
-def quantity(key: str, value: float) -> tuple[str, str]:
-    """'force_mae_mev_per_a': 51.2 -> ('force mae', '51.2 meV/Å')."""
-    match = ERRORS.search(key)
-    name = key[: match.start()] if match else key
-    unit = UNITS[match.group(1)] if match else ""
-    if match and match.group(2):
-        per = match.group(2).removeprefix("_per_")
-        unit += f"/{UNITS.get(per, per)}"
-    words = [w.upper() if w in ("mae", "rmse") else w for w in name.split("_")]
-    return " ".join(words), f"{value:.4g} {unit}".strip()
 
 
 def card(model: frame.Model, crystal: frame.Crystal) -> None:
@@ -36,37 +22,24 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
         + (" · your own, kept for this session" if model.is_own else "")
     )
     if c.summary:
-        st.markdown(frame.plain(c.summary))
+        st.markdown(frame.plain(typeset(c.summary)))
     frame.plot(
         elements_figure(covered=c.elements, highlighted=crystal.info.elements, mode=frame.mode()),
         key=f"elements_{c.name}",
         alt=f"Periodic table of the {len(c.elements)} elements that {c.name} covers",
         name=f"{c.name}-elements",
     )
-    st.caption(f"Filled: elements that the model knows. Framed: elements of {crystal.info.formula}.")
+    st.caption(f"Filled: elements that the potential covers. Framed: elements of {crystal.info.formula}.")
     if c.limits != "not stated":
-        st.warning(f"**Where not to trust it.** {frame.plain(c.limits)}")
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Errors: train, on its data; test and unseen, held out**")
-        if c.errors:
-            rows = [quantity(k, v) for k, v in c.errors.items()]
-            frame.table([{"error": name, "value": value} for name, value in rows], key=f"errors_{c.name}")
-        else:
-            st.markdown("The card states none.")
-    with right:
-        st.markdown("**Crystals, measured with this model**")
-        if c.properties:
-            frame.table(
-                [
-                    {"crystal": crystal_name, "quantity": name, "value": value}
-                    for crystal_name, entries in c.properties.items()
-                    for name, value in (quantity(k, v) for k, v in entries.items())
-                ],
-                key=f"properties_{c.name}",
-            )
-        else:
-            st.markdown("The card states none.")
+        st.warning(f"**Where not to trust it.** {frame.plain(typeset(c.limits))}")
+    st.markdown("**Errors on the structures that it was trained on, and on others**")
+    if c.errors:
+        frame.table(error_rows(c.errors), key=f"errors_{c.name}")
+    else:
+        st.markdown("The card states none.")
+    if c.properties:
+        st.markdown("**Crystals in this potential**")
+        frame.table(property_rows(c.properties), key=f"properties_{c.name}")
 
     def origin() -> None:
         for label, text in (
@@ -78,7 +51,7 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
             ("made by the plug-in", c.plugin),
         ):
             if text:
-                st.markdown(f"*{label}*: {frame.plain(text)}")
+                st.markdown(f"*{label}*: {frame.plain(typeset(text))}")
         if c.command:
             st.code(c.command, language="bash")
 
@@ -134,32 +107,32 @@ COMPARED = {
 
 def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
     rows = []
+    stated = {label: keys for label, keys in COMPARED.items() if any(k in m.card.errors for m in known for k in keys)}
     for m in known:
         missing = m.missing(crystal.atoms)
         row = {
-            "model": m.name,
+            "potential": m.name,
             "functional": m.card.functional,
             "elements": len(m.elements),
-            f"knows {crystal.info.formula}": f"without {' '.join(missing)}" if missing else "yes",
+            f"covers {crystal.info.formula}": f"without {' '.join(missing)}" if missing else "yes",
             "trained on": "not stated"
             if m.card.plugin
             else ("DFT" if m.card.teacher == "none" and m.card.errors else m.card.teacher),
         }
-        for label, keys in COMPARED.items():
+        for label, keys in stated.items():
             found = next((m.card.errors[k] for k in keys if k in m.card.errors), None)
             row[label] = "not stated" if found is None else f"{found:.3g}"
         rows.append(row)
     frame.table(rows, key="models_table")
     st.caption(
-        "Mean absolute errors of energies and forces on held-out structures near equilibrium, and medians over "
-        "crystals of held-out compositions where the card has them, against the data or the teacher that it was "
-        "trained on. An error against experiment adds that of the functional."
+        "Mean absolute errors on held-out structures near equilibrium, where the card has them, against the data or "
+        "the teacher that it was trained on. An error against experiment adds that of the functional."
     )
     one = next((m for m in known if m.is_own and not m.missing(crystal.atoms)), None)
     if one is not None:
         st.markdown(
             f"**{frame.plain(one.name)}** is your own. What it says about {crystal.info.formula} beside a shipped "
-            "model, number by number:"
+            "potential, number by number:"
         )
         st.page_link("pages/potentials/compare.py", label="Compare it", icon=":material/compare_arrows:")
         st.page_link("pages/potentials/check.py", label="Check it for this crystal", icon=":material/fact_check:")
@@ -167,8 +140,8 @@ def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
 
 frame.title(
     "Models",
-    "Every model carries a card: what it was trained on, how wrong it was on data it had not seen, and where not to "
-    "trust it.",
+    "Every potential carries a card: what it was trained on, how wrong it was on data it had not seen, and where not "
+    "to trust it.",
 )
 with frame.guard():
     crystal = frame.crystal()
@@ -187,7 +160,7 @@ with frame.guard():
             )
             card(known[name], crystal)
         else:
-            st.info("No model is installed yet.")
+            st.info("No potential is installed yet.")
     with together:
         side_by_side(list(known.values()), crystal)
     with own:

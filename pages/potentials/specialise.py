@@ -6,14 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from pages._parts import frame
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, counted
 from sus2.figures.studies.specialise import errors_figure, parity_figure
+from sus2.progress import Parity
 from sus2.settings import settings
 from sus2.training.frames.files import FORMATS
 from sus2.training.frames.fit import fit_frames
+from sus2.training.quick_fit.parity import ENERGY, FORCE, STRESS
 from sus2.training.specialise.loop import MAX_ATOMS, specialise
 from sus2.training.specialise.teachers import DEFAULT, Offer, offers
 
@@ -57,8 +60,11 @@ def kept(shown: Any) -> None:
         st.rerun()
 
 
-def live(points: Sequence[Mapping[str, float]]) -> None:
-    """Errors on held-out structures so far, while the fit goes on."""
+def live(points: Sequence[Mapping[str, float]], parity: Parity) -> None:
+    """Held-out structures while the fit goes on: their labels and predictions now, and the errors so far."""
+    parities("live", {name: np.array(values) for name, values in parity.items()}, 280)
+    if len(points) < 2:
+        return
     frame.plot(
         errors_figure(
             x=[p["seconds"] for p in points],
@@ -86,9 +92,8 @@ def student(found: Any, teacher: str, key: str) -> None:
     off = [b for b in found.table if math.isfinite(b.deviation_percent)]
     worst = max((abs(b.deviation_percent) for b in off), default=float("nan"))
     st.markdown(
-        f"Made from {found.structures} structures labelled by {frame.plain(teacher)}; the largest deviation of "
-        f"a number "
-        f"below from the teacher is {shown_number(worst)} %."
+        f"Made from {counted(found.structures, 'structure')} labelled by {frame.plain(teacher)}; the largest "
+        f"deviation of a number below from the teacher is {shown_number(worst)} %."
     )
     for sentence in found.shortfalls:
         st.warning(frame.plain(sentence))
@@ -228,9 +233,11 @@ def own_data() -> None:
         with st.expander("More settings"):
             split = st.selectbox("Hold out", list(SPLITS), format_func=SPLITS.get, key="frames_split")
             graph = st.selectbox(
-                "Size", ["auto", *GRAPHS], format_func=lambda g: "by the number of atoms" if g == "auto" else GRAPHS[g],
+                "Size",
+                ["auto", *GRAPHS],
+                format_func=lambda g: "by the number of atoms" if g == "auto" else GRAPHS[g],
                 key="frames_graph",
-            )  # fmt: skip
+            )
             elements = st.text_input("Elements in type order (.cfg alone)", key="frames_elements", placeholder="Ga As")
             each = st.checkbox("Give each of two groups of energies a zero of its own", key="frames_zeros")
             curve = st.checkbox("How much data do I need? (a learning curve)", True, key="frames_curve")
@@ -294,18 +301,26 @@ def fitted(result: Any, key: str) -> None:
         )
         if key == "frames_learning":
             st.markdown(frame.plain(result.verdict))
-    kinds = [
-        (result.energies_ev_per_atom, "Energy", "eV/atom"),
-        (result.forces_ev_per_a, "Force", "eV/Å"),
-        (result.stresses_gpa, "Stress", "GPa"),
-    ]
-    kinds = [k for k in kinds if k[0].size]
-    for column, (values, name, unit) in zip(st.columns(len(kinds)), kinds, strict=True):
+    parities(
+        "frames",
+        {ENERGY: result.energies_ev_per_atom, FORCE: result.forces_ev_per_a, STRESS: result.stresses_gpa},
+    )
+
+
+def parities(where: str, found: Mapping[str, Any], height: int = 360) -> None:
+    """Predictions of held-out structures against their labels, one plot for each quantity that has any."""
+    kinds = [(name, values) for name, values in found.items() if values.size]
+    if not kinds:
+        return
+    for column, (title, values) in zip(st.columns(len(kinds)), kinds, strict=True):
+        name, unit = title.removesuffix(")").split(" (")
         with column:
             frame.plot(
-                parity_figure(labels=values[0], predicted=values[1], quantity=name, unit=unit, mode=frame.mode()),
-                key=f"parity_{name.lower()}",
-                alt=f"{name} of held-out frames, predicted against the label",
+                parity_figure(
+                    labels=values[0], predicted=values[1], quantity=name, unit=unit, mode=frame.mode(), height=height
+                ),
+                key=f"parity_{where}_{name.lower()}",
+                alt=f"{name} of held-out structures, predicted against the label",
                 name=f"parity-{name.lower()}",
             )
 

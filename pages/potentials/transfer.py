@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import streamlit as st
 
 from pages._parts import frame
@@ -65,7 +67,7 @@ def show_methods(rows: list[dict[str, str]]) -> None:
     paper = PAPER.get(measure, ())
     frame.plot(
         methods_figure(
-            names=[METHODS[m].replace(" · ", "<br>") for m in present],
+            names=["<br>".join([*METHODS[m].split(" · ")[:1], *wrap(METHODS[m][4:], 14)]) for m in present],
             ours=values,
             paper=[paper[m - 1] if m <= len(paper) else None for m in present],
             label=MEASURES[measure],
@@ -77,10 +79,12 @@ def show_methods(rows: list[dict[str, str]]) -> None:
     )
     order = sorted(zip(values, present, strict=True))
     (best, first), (worst, last) = order[0], order[-1]
+    unit = MEASURES[measure].partition("(")[2].rstrip(")")
     st.markdown(
-        f"The smallest error has **{METHODS[first][4:]}** with {best:.3g}, the largest **{METHODS[last][4:]}** with "
-        f"{worst:.3g}: {worst / best:.1f} times as much after the same number of updates. The paper's figures are of "
-        "CHGNet on 240,000 structures; ours of an ultra-small potential on metals: compare their order, not their size."
+        f"The smallest error has **{METHODS[first][4:]}** with {best:.3g} {unit}, the largest "
+        f"**{METHODS[last][4:]}** with {worst:.3g} {unit}: {worst / best:.1f} times as much after the same number of "
+        "updates. The paper's figures are of CHGNet on 240,000 structures; ours of an ultra-small potential on metals: "
+        "compare their order, not their size."
     )
     chosen = st.radio("What does a method do?", list(METHODS), format_func=METHODS.get, key="transfer_method")
     st.caption(EXPLAINED[chosen])
@@ -150,6 +154,7 @@ def show_functionals(elements: tuple[str, ...]) -> None:
         key="transfer_agreement",
         alt="r2SCAN against PBE energies, raw and referenced",
         name="transfer-agreement",
+        panels=2,
     )
     st.markdown(
         f"{chosen} moves by {shifts[chosen]:.2f} eV/atom. Over {found['crystals']:.0f} crystals the raw energies "
@@ -235,6 +240,7 @@ def show_ablations() -> None:
             key="ablation_sizes",
             alt="Errors against the number of parameters",
             name="ablation-sizes",
+            panels=2,
         )
 
 
@@ -265,10 +271,10 @@ def show_limits() -> None:
     )
     name, (x, seen, held) = list(curves.items())[-1]
     st.markdown(
-        f"The largest model here, {name}: from {x[0]:,} to {x[-1]:,} compositions the error on held-out ones goes from "
-        f"{held[0]:.3g} to {held[-1]:.3g}, while that on the ones it was trained on goes from {seen[0]:.3g} to "
-        f"{seen[-1]:.3g}. Where the two meet, more data would not help, only a larger model. Two teachers of the same "
-        f"functional, TensorNet and CHGNet, differ by {between:.3g} on such structures: a student nearer to its "
+        f"The largest potential here, {name}: from {x[0]:,} to {x[-1]:,} compositions the error on held-out ones goes "
+        f"from {held[0]:.3g} to {held[-1]:.3g}, while that on the ones it was trained on goes from {seen[0]:.3g} to "
+        f"{seen[-1]:.3g}. Where the two meet, more data would not help, only a larger potential. Two teachers of the "
+        f"same functional, TensorNet and CHGNet, differ by {between:.3g} on such structures: a student nearer to its "
         "teacher than that has learnt the teacher, not the functional."
     )
     st.caption(
@@ -284,7 +290,7 @@ def not_measured() -> None:
 frame.title(
     "Transfer learning",
     "How a potential learns a second functional: five ways from PBE to r2SCAN, how much data each needs, and what the "
-    "ideas of the model are worth. All errors are of compositions that no training saw.",
+    "ideas of its form are worth. All errors are of compositions that no training saw.",
 )
 with frame.guard():
     table = read_table(table_path("transfer.csv"))
@@ -293,7 +299,7 @@ with frame.guard():
             "Methods": lambda: show_methods(table) if table else not_measured(),
             "Scaling law": lambda: show_scaling(table) if table else not_measured(),
             "Functionals": lambda: show_functionals(frame.crystal().info.elements),
-            "Ideas of the model": show_ablations,
+            "Ideas of the form": show_ablations,
             "Limits": show_limits,
         },
         key="transfer_tab",

@@ -20,6 +20,7 @@ from sus2.properties.phonons.result import BandStructure, PhononResult
 
 MAX_MOVING = 160  # atoms
 MAX_BESIDE = 2
+HEIGHT = 400
 SPEEDS = {"slow": 0.4, "normal": 1.0, "fast": 2.0}
 KEPT = tuple(
     f"{key}_{name}"
@@ -103,6 +104,7 @@ def show_modes(
     """Show modes of one wave vector move, with what sets how."""
     most = int((MAX_MOVING / len(result.atoms)) ** (1 / 3) + 1e-9)
     sizes = list(range(1, max(1, min(4, most)) + 1))
+    picture = frame.room(key, HEIGHT)
     row = st.columns([3, 2, 2])
     amplitude = row[0].slider("Largest displacement (Å)", 0.05, 0.8, 0.3, 0.05, key=f"{key}_amplitude")
     cells = row[1].segmented_control(
@@ -116,7 +118,7 @@ def show_modes(
     block = (cells, cells, cells)
     moving = [(k, *mode_motion(result, q, k, cells=block)) for k in branches]
     frequencies = result.frequencies_thz([list(q)])[0]
-    for place, (k, atoms, u) in zip(st.columns(len(moving)), moving, strict=True):
+    for place, (k, atoms, u) in zip(picture.columns(len(moving)), moving, strict=True):
         with place:
             if len(moving) > 1:
                 st.markdown(f"**Mode {k + 1}**, {frame.number(float(frequencies[k]), 2)} THz")
@@ -131,6 +133,7 @@ def show_modes(
                     cell=cell,
                     arrows=arrows,
                     mode=frame.mode(),
+                    height=HEIGHT,
                 ),
                 key=key if k == branches[0] else f"{key}_{k}",
                 alt=f"Atoms of {crystal.info.formula} moving in mode {k + 1} at {name}",

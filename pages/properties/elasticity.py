@@ -16,7 +16,6 @@ from sus2.figures.properties.elastic import (
     surface_figure,
     tensor_figure,
 )
-from sus2.lessons.glossary import TERMS
 from sus2.properties.elastic.entry import ENTRY
 from sus2.properties.elastic.methods_compared import other_methods
 from sus2.properties.elastic.result import ElasticResult
@@ -113,6 +112,7 @@ def plots(result: ElasticResult, crystal: frame.Crystal) -> dict[str, frame.Draw
             lambda: cuts_figure(c_gpa=result.c_gpa, quantity=quantity, mode=mode),
             f"{LABELS[quantity][0]} of {formula} in three planes",
             f"{stem}-{quantity}-cuts",
+            panels=3,
         )
     return made
 
@@ -123,17 +123,21 @@ def show_tensor(result: ElasticResult, made: Made) -> None:
         ["relaxed", "clamped", "difference"],
         default="relaxed",
         key="elastic_ions",
-        help=TERMS["clamped ions"],
+        label_visibility="collapsed",
     )
     frame.plot_of(made(), "elastic_tensor")
+    if result.stable:
+        st.success(frame.plain(result.stability))
     what = "Stress-strain (Birch) coefficients" if result.pressure_gpa else "Elastic constants"
     st.caption(
         f"{what} in the IEEE axes of a {result.crystal_system} crystal, "
         f"{frame.plain(frame.space_groups(result.space_group))}; "
         f"symmetrisation removed at most {result.symmetrisation_removed_gpa:.1g} GPa."
     )
-    if result.stable:
-        st.success(frame.plain(result.stability))
+    st.caption(
+        "*Clamped*: the atoms are carried along with the strained cell. *Relaxed*: they move to rest in it, as in "
+        "experiments."
+    )
     with st.expander("Constants to copy"):
         style = st.segmented_control("Format", list(WRITERS), default="Markdown", required=True, key="elastic_copy")
         st.code(WRITERS[style](result), language=None)

@@ -145,6 +145,7 @@ def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) 
 
 
 def show_energy(result: EosResult, made: Made) -> None:
+    frame.plot_of(made(), "eos_curve")
     with st.container(horizontal=True):
         st.toggle("Show all four equations", False, key="eos_all")
         if any(math.isfinite(result.uncertainty[q]) for q in ("v0_a3", "b0_gpa")):
@@ -152,9 +153,8 @@ def show_energy(result: EosResult, made: Made) -> None:
                 "Error band",
                 True,
                 key="eos_band",
-                help=f"{TERMS['error band']} From those of V₀, B₀ and B₀′.",
+                help=f"{TERMS['error band']} It ends at zero: E₀ is the lowest energy.",
             )
-    frame.plot_of(made(), "eos_curve")
 
 
 def show_pressure(result: EosResult, fit: EosFit, made: Made) -> None:

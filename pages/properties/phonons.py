@@ -22,6 +22,10 @@ from sus2.properties.phonons.result import PhononThermal
 from sus2.registry.checks import check_applicability
 
 ROOM_K = 300
+FROM_FREQUENCIES = (
+    "One standard deviation, from that of the mean frequency, taken as an error that all frequencies share."
+)
+NOT_CALIBRATED = "The error of the mean frequency is not calibrated for this potential and crystal."
 MAX_BRANCHES = 24  # bands of more branches cover each other
 METHODS = {
     "exact": "Exact second derivatives, from the primitive cell alone",
@@ -56,6 +60,15 @@ def settings_panel(box: Any, exact: bool) -> dict[str, object]:
             values["displacement_a"] = st.select_slider(
                 "Displacement (Å)", [0.001, 0.003, 0.01, 0.03], 0.01, key="phonon_displacement", bind="query-params"
             )
+            repeats = st.select_slider(
+                "Supercell, primitive cells along each axis",
+                ["12 Å wide", 2, 3, 4, 5, 6],
+                key="phonon_supercell",
+                help="A small one takes less time and memory; a check says what is lost at its edge.",
+                bind="query-params",
+            )
+            if isinstance(repeats, int):
+                values["supercell"] = [repeats] * 3
         born = st.file_uploader(
             "BORN file of phonopy, for LO-TO splitting",
             key="phonon_born",
@@ -81,7 +94,7 @@ Made = Callable[[], Mapping[str, frame.Drawing]]
 def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values: Mapping[str, Any]) -> None:
     """Draw the result."""
     report: PhononReport = shown.result
-    result, bands, thermal = report.phonons, report.bands, report.thermal
+    result, bands = report.phonons, report.bands
     frame.judge(result)
     if not result.stable:
         st.warning(frame.space_groups(result.stability))
@@ -96,7 +109,7 @@ def show(shown: frame.Shown, crystal: frame.Crystal, model: frame.Model, values:
         {
             "Bands and density of states": lambda: show_bands(report, crystal, made),
             "Modes in motion": lambda: _modes.show_motion(result, bands, crystal, model),
-            "Thermal functions": lambda: show_heat(thermal, crystal, made),
+            "Thermal functions": lambda: show_heat(report, crystal, made),
         },
         key="phonon_tab",
         keep=[
@@ -179,12 +192,14 @@ def plots(report: PhononReport, crystal: frame.Crystal) -> dict[str, frame.Drawi
                 helmholtz_kj_per_mol=thermal.helmholtz_kj_per_mol / z,
                 entropy_j_per_k_mol=thermal.entropy_j_per_k_mol / z,
                 heat_capacity_j_per_k_mol=thermal.heat_capacity_j_per_k_mol / z,
+                sigma={name: spread / z for name, spread in report.thermal_sigma.items()},
                 chosen_k=t,
                 per="formula units",
                 mode=mode,
             ),
             f"Thermal functions of {formula} against temperature",
             f"{crystal.file_name}-thermal",
+            panels=3,
         )
     return made
 
@@ -199,7 +214,14 @@ def sigma_of(report: PhononReport) -> np.ndarray | None:
 def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None:
     result, bands, dos = report.phonons, report.bands, report.dos
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Unit", list(FREQUENCY_UNITS), default="THz", key="phonon_unit", bind="query-params")
+        st.segmented_control(
+            "Unit",
+            list(FREQUENCY_UNITS),
+            default="THz",
+            key="phonon_unit",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
         if np.isfinite(report.sigma_thz).any():
             st.toggle(
                 "Error band",
@@ -219,7 +241,8 @@ def show_bands(report: PhononReport, crystal: frame.Crystal, made: Made) -> None
         _modes.show_modes(result, q, [branch], crystal, key="phonon_picked", name=f"q of point {point + 1}")
 
 
-def show_heat(thermal: PhononThermal | None, crystal: frame.Crystal, made: Made) -> None:
+def show_heat(report: PhononReport, crystal: frame.Crystal, made: Made) -> None:
+    thermal: PhononThermal | None = report.thermal
     if thermal is None:
         st.info(
             "Thermal functions need real frequencies everywhere: follow the imaginary mode to a stable phase first."
@@ -228,16 +251,18 @@ def show_heat(thermal: PhononThermal | None, crystal: frame.Crystal, made: Made)
     t = st.slider("Temperature (K)", 0, 1000, ROOM_K, 10, key="phonon_temperature", bind="query-params")
     k = int(np.argmin(np.abs(thermal.temperatures_k - t)))
     z = thermal.formula_units
-    for column, (label, value, unit, meaning) in zip(
+    for column, (label, name, unit, meaning) in zip(
         st.columns(3),
         (
-            ("Free energy F", thermal.helmholtz_kj_per_mol[k] / z, "kJ/mol", "Harmonic, zero-point energy included."),
-            ("Entropy S", thermal.entropy_j_per_k_mol[k] / z, "J/K/mol", "Of the vibrations alone."),
-            ("Heat capacity Cv", thermal.heat_capacity_j_per_k_mol[k] / z, "J/K/mol", "At constant volume."),
+            ("Free energy F", "helmholtz_kj_per_mol", "kJ/mol", "Harmonic, zero-point energy included."),
+            ("Entropy S", "entropy_j_per_k_mol", "J/K/mol", "Of the vibrations alone."),
+            ("Heat capacity Cv", "heat_capacity_j_per_k_mol", "J/K/mol", "At constant volume."),
         ),
         strict=True,
     ):
-        frame.quantity(column, label, frame.number(float(value), 3), unit, meaning)
+        value, sigma = float(getattr(thermal, name)[k]) / z, float(report.thermal_sigma[name][k]) / z
+        reason = FROM_FREQUENCIES if np.isfinite(sigma) else NOT_CALIBRATED
+        frame.estimated(column, label, value, 3, unit, meaning, sigma, reason)
     frame.plot_of(made(), "phonon_thermal")
     st.caption(f"Per mole of formula units of {crystal.info.formula}; acoustic modes at Γ are left out.")
 

@@ -133,6 +133,20 @@ def plots(result: ThermalResult, crystal: frame.Crystal) -> dict[str, frame.Draw
     return made
 
 
+def sigma_at(result: ThermalResult, t: float) -> dict[str, float]:
+    """One standard deviation of the numbers at a temperature, by their keys; nan where unknown."""
+
+    def at(name: str) -> float:
+        values = np.broadcast_to(np.asarray(result.uncertainty[name], dtype=float), result.temperatures_k.shape)
+        return float(np.interp(t, result.temperatures_k, values))
+
+    return {
+        f"linear_expansion_{t:g}k_1e6_per_k": 1e6 * at("linear_expansion_per_k"),
+        f"volume_{t:g}k_a3_per_atom": at("volumes_t_a3") / result.n_atoms,
+        f"bulk_modulus_{t:g}k_gpa": at("bulk_modulus_gpa"),
+    }
+
+
 def free_energy_words(result: ThermalResult) -> str:
     return (
         f"{len(result.volumes_a3)} volumes, phonons on a mesh of {' × '.join(map(str, result.mesh))}, ions and shape "
@@ -146,11 +160,6 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
     frame.judge(result, result.checks)
     if result.note:
         st.warning(frame.plain(result.note))
-    hottest = int(result.temperatures_k[-1])
-    # A key of its own for each axis: the kept value of a longer one would lie outside.
-    t = float(
-        st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}", bind="query-params")
-    )
     made = frame.drawings(plots(result, crystal))
     told = {"thermal_modes": MODES_MEAN, "thermal_free": free_energy_words(result)}
 
@@ -161,7 +170,12 @@ def show(shown: frame.Shown, crystal: frame.Crystal) -> None:
                 st.caption(told[key])
 
     frame.tabs({tab: partial(draw, keys) for tab, keys in TABS.items()}, key="thermal_tab")
-    frame.headline(quantities_at(t), result)
+    hottest = int(result.temperatures_k[-1])
+    # A key of its own for each axis: the kept value of a longer one would lie outside.
+    t = float(
+        st.slider("Temperature (K)", 0, hottest, min(300, hottest), 10, key=f"thermal_t_{hottest}", bind="query-params")
+    )
+    frame.headline(quantities_at(t), result, sigma=sigma_at(result, t))
     frame.trust(result)
     frame.checks(result.checks, key="thermal_checks")
     frame.export_result(ENTRY, shown, crystal, found=result.checks)

@@ -43,6 +43,8 @@ def check(
     from sus2.jobs.memory import check_memory, cutoffs_of
     from sus2.validation.reference_data import MAX_BYTES, read_reference, score
 
+    cli_common.check_folder(html)
+    cli_common.check_folder(out)
     if textbook:
         _textbook(model or structure, elements, out, html, as_json)
         return

@@ -50,12 +50,14 @@ def compare(
 ) -> None:
     """Compare potentials or functionals for a crystal: lattice, elasticity, phonons, energies."""
     import sus2
-    from sus2.cli.common import progress_bar, settings_of
+    from sus2.cli.common import check_folder, progress_bar, settings_of
     from sus2.cli.common import structure as read
     from sus2.comparison.compare import compare as run
     from sus2.comparison.references import read_free_atoms
     from sus2.jobs.memory import guarded
 
+    check_folder(html)
+    check_folder(csv)
     atoms = read(structure)
     potentials = [sus2.load(name) for name in model] if model else _default_pair(atoms)
     free = read_free_atoms(_read(free_atoms)) if free_atoms is not None else None
@@ -119,7 +121,7 @@ def _default_pair(atoms: Atoms) -> list[Calculates]:
     found = pair_of_functionals(sus2.models(), wanted)
     if found is None:
         raise Sus2Error(
-            f"No two shipped models of different functionals know all of {', '.join(wanted)}; name two with --model."
+            f"No two shipped models of different functionals cover all of {', '.join(wanted)}; name two with --model."
         )
     return [sus2.load(card.name) for card in found]
 

@@ -9,14 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sus2.errors import Sus2Error
-
 data_app = typer.Typer(no_args_is_help=True, help="Build, inspect and check training sets.")
-
-
-def _stop(error: Sus2Error) -> typer.Exit:
-    typer.echo(f"Error: {error}", err=True)
-    return typer.Exit(1)
 
 
 @data_app.command()
@@ -30,10 +23,7 @@ def setup(
     """Build the environment of the teachers (torch, matgl 2.0.4, nequix, sevenn, chgnet)."""
     from sus2.training.teachers.environment import setup as build_environment
 
-    try:
-        python = build_environment(typer.echo, teacher=teacher, folder=folder, torch_index=torch_index)
-    except Sus2Error as error:
-        raise _stop(error) from error
+    python = build_environment(typer.echo, teacher=teacher, folder=folder, torch_index=torch_index)
     typer.echo(f"The teachers run with {python}.")
 
 
@@ -42,10 +32,7 @@ def check_teachers() -> None:
     """Compare our evaluation of the teachers with that of their own packages."""
     from sus2.training.teachers.build import check_teachers as run_check
 
-    try:
-        reports = run_check()
-    except Sus2Error as error:
-        raise _stop(error) from error
+    reports = run_check()
     for report in reports:
         typer.echo(
             f"{report['functional']:13s}{report['crystal']:5s}{report['energy_ev_per_atom']:10.4f} eV/atom, "
@@ -57,9 +44,9 @@ def check_teachers() -> None:
 def build(
     name: Annotated[str, typer.Argument(help="Name of the set; an unfinished one is continued.")],
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
-    limit: Annotated[int | None, typer.Option(help="Use only this many base crystals.")] = None,
-    bases_per_shard: Annotated[int, typer.Option(help="Base crystals per shard.")] = 800,
-    dynamics_per_shard: Annotated[int, typer.Option(help="Short molecular-dynamics runs per shard.")] = 60,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only this many base crystals.")] = None,
+    bases_per_shard: Annotated[int, typer.Option(min=1, help="Base crystals per shard.")] = 800,
+    dynamics_per_shard: Annotated[int, typer.Option(min=0, help="Short molecular-dynamics runs per shard.")] = 60,
     decorations: Annotated[
         bool,
         typer.Option("--decorations", help="Random decorations of prototypes: many compositions, few structures each."),
@@ -71,17 +58,14 @@ def build(
     known: Annotated[
         bool, typer.Option("--known", help="Known crystals and variations of them, labelled with Nequix.")
     ] = False,
-    shards: Annotated[int | None, typer.Option(help="With --known: stop after this many shards.")] = None,
+    shards: Annotated[int | None, typer.Option(min=1, help="With --known: stop after this many shards.")] = None,
 ) -> None:
     """Build a training set: generate structures and label them with the PBE and r2SCAN teachers, or with your own."""
     from sus2.training.teachers.build import BuildPlan, build_set
     from sus2.training.teachers.crystal_set import build_crystal_set
 
     if known:
-        try:
-            build_crystal_set(name, shards, seed, report=typer.echo)
-        except Sus2Error as error:
-            raise _stop(error) from error
+        build_crystal_set(name, shards, seed, report=typer.echo)
         return
 
     plan = BuildPlan(
@@ -93,10 +77,7 @@ def build(
         crystals="decorations" if decorations else "families",
         functionals=tuple(functional) if functional else ("PBE", "r2SCAN"),
     )
-    try:
-        build_set(plan, typer.echo)
-    except Sus2Error as error:
-        raise _stop(error) from error
+    build_set(plan, typer.echo)
 
 
 @data_app.command()
@@ -107,10 +88,7 @@ def info(
     """Show what a training set holds: kinds, families, flags, splits, and its hash in each functional."""
     from sus2.training.data.sets import summarize
 
-    try:
-        summary = summarize(name)
-    except Sus2Error as error:
-        raise _stop(error) from error
+    summary = summarize(name)
     if as_json:
         typer.echo(json.dumps(asdict(summary), indent=2))
         return
@@ -133,14 +111,11 @@ def crystals(
     from sus2.registry.load import load_moments
     from sus2.training.teachers.crystal_tests import build_crystal_tests, property_errors
 
-    try:
-        build_crystal_tests(name, report=typer.echo)
-        for group in ("seen", "unseen") if potential else ():
-            loaded = load_moments(potential)
-            found = property_errors(name, loaded, loaded.functional, family, group)
-            typer.echo(f"{group}: " + ", ".join(f"{key} {value:.3g}" for key, value in asdict(found).items()))
-    except Sus2Error as error:
-        raise _stop(error) from error
+    build_crystal_tests(name, report=typer.echo)
+    for group in ("seen", "unseen") if potential else ():
+        loaded = load_moments(potential)
+        found = property_errors(name, loaded, loaded.functional, family, group)
+        typer.echo(f"{group}: " + ", ".join(f"{key} {value:.3g}" for key, value in asdict(found).items()))
 
 
 @data_app.command()
@@ -152,10 +127,7 @@ def information(
     from sus2.training.fit.information import write_information
 
     for name in names or [card.name for card in with_files()]:
-        try:
-            path = write_information(name)
-        except Sus2Error as error:
-            raise _stop(error) from error
+        path = write_information(name)
         typer.echo(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
 
 
@@ -178,11 +150,8 @@ def members(
     from sus2.training.fit.members import pairs_with, write_members_of
 
     for name in names:
-        try:
-            pair = names[0] if name != names[0] and pairs_with(load_moments(names[0]), load_moments(name)) else ""
-            path = write_members_of(name, tuple(sets or ()), seed, pair)
-        except Sus2Error as error:
-            raise _stop(error) from error
+        pair = names[0] if name != names[0] and pairs_with(load_moments(names[0]), load_moments(name)) else ""
+        path = write_members_of(name, tuple(sets or ()), seed, pair)
         typer.echo(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")
 
 
@@ -209,30 +178,27 @@ def calibrate(
     from sus2.trust.known_values import known_crystals
     from sus2.validation.calibrate import calibrate as run
 
-    try:
-        chosen, held_out = binaries_held_out_first() if binaries else ([], frozenset())
-        others = any(load_moments(n).functional != "PBE" for n in names)
-        crystals = [*known_crystals().values(), *(c[1] for c in chosen[: 2 * binaries])]
-        changes = changes_by_crystal(functional_changes(labels, crystals)) if others and labels else None
-        for name in names:
-            found = run(
-                name,
-                chosen,
-                count=binaries,
-                records=records,
-                changes=changes,
-                held_out=held_out,
-                report=typer.echo,
-            )
-            typer.echo(f"{name}: quantity, class, crystals, within one sigma, within two, median error, median sigma")
-            for title, coverage in (("", found.coverage), ("difference of ", found.of_differences)):
-                for c in coverage:
-                    typer.echo(
-                        f"{title}{c.quantity:20s}{c.crystal_class:22s}{c.crystals:5d}{c.one_sigma:7.2f}"
-                        f"{c.two_sigma:7.2f}{c.median_error:8.3f}{c.median_sigma:8.3f}"
-                    )
-    except Sus2Error as error:
-        raise _stop(error) from error
+    chosen, held_out = binaries_held_out_first() if binaries else ([], frozenset())
+    others = any(load_moments(n).functional != "PBE" for n in names)
+    crystals = [*known_crystals().values(), *(c[1] for c in chosen[: 2 * binaries])]
+    changes = changes_by_crystal(functional_changes(labels, crystals)) if others and labels else None
+    for name in names:
+        found = run(
+            name,
+            chosen,
+            count=binaries,
+            records=records,
+            changes=changes,
+            held_out=held_out,
+            report=typer.echo,
+        )
+        typer.echo(f"{name}: quantity, class, crystals, within one sigma, within two, median error, median sigma")
+        for title, coverage in (("", found.coverage), ("difference of ", found.of_differences)):
+            for c in coverage:
+                typer.echo(
+                    f"{title}{c.quantity:20s}{c.crystal_class:22s}{c.crystals:5d}{c.one_sigma:7.2f}"
+                    f"{c.two_sigma:7.2f}{c.median_error:8.3f}{c.median_sigma:8.3f}"
+                )
 
 
 @data_app.command("second-opinion")
@@ -243,10 +209,7 @@ def second_opinion(
     """Compare the teachers with CHGNet on the change of volume from PBE to r2SCAN."""
     from sus2.training.teachers.second_opinion import second_opinion as compare
 
-    try:
-        rows = compare(name, shards)
-    except Sus2Error as error:
-        raise _stop(error) from error
+    rows = compare(name, shards)
     for row in rows:
         typer.echo(
             f"{row.group:20s}{row.crystals:6d} crystals, same sign in {100 * row.same_sign:.0f} % of {row.clear} clear "
@@ -263,10 +226,7 @@ def check_file(
     """Check a labelled set and list every bad label with its index."""
     from sus2.training.data.readers import read_training_set
 
-    try:
-        data = read_training_set(path, elements.replace(",", " ").split() or None, on_bad="skip" if skip else "refuse")
-    except Sus2Error as error:
-        raise _stop(error) from error
+    data = read_training_set(path, elements.replace(",", " ").split() or None, on_bad="skip" if skip else "refuse")
     typer.echo(
         f"{path.name}: {len(data)} good structures, {len(data.numbers)} atoms, {' '.join(data.elements)}; "
         f"hash {data.hash[:16]}."
@@ -285,12 +245,11 @@ def judge(
     from sus2.training.teachers.held_out import Verdict, judged
 
     def show(part: str, verdict: Verdict) -> None:
-        typer.echo(f"{part}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
-                                           for k, v in asdict(verdict).items()))  # fmt: skip
+        typer.echo(
+            f"{part}: "
+            + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in asdict(verdict).items())
+        )
 
-    try:
-        found = judged(name, load_moments(potential), only, None if as_json else show)
-    except Sus2Error as error:
-        raise _stop(error) from error
+    found = judged(name, load_moments(potential), only, None if as_json else show)
     if as_json:
         typer.echo(json.dumps({part: [asdict(v) for v in rows] for part, rows in found.items()}, indent=2))

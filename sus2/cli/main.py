@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -110,6 +111,13 @@ def main() -> None:
         app()
     except Sus2Error as error:
         typer.echo(str(error), err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # What is left in the buffer of the output cannot be written either, and would be said again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        typer.echo("The output cannot be written: no space is left on the device; make room and try again.", err=True)
         sys.exit(2)
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sus2.cli.common import AsJson, Elements, ModelName, Settings, Structures, each, settings_of, write
-from sus2.errors import Sus2Error
+from sus2.cli.common import AsJson, Elements, ModelName, Settings, Structures, check_target, each, settings_of, write
+from sus2.errors import Sus2Error, counted
 from sus2.properties.property import Option, Property, Quantity
 from sus2.trust.estimate import HasTrust
 from sus2.trust.sentence import summary_sentence
@@ -51,6 +51,9 @@ def command_of(entry: Property) -> Callable[..., None]:
         as_json: bool,
         **options: Any,
     ) -> None:
+        for name, value in options.items():
+            if isinstance(value, float) and math.isnan(value):
+                raise Sus2Error(f"--{name.replace('_', '-')} is not a number; give one.")
         shown = {o.name: options.pop(o.name) for o in entry.options if o.shown}
         _run(entry, structures, model, elements, output, settings_of(entry.compute, options, settings), shown, as_json)
 
@@ -79,7 +82,7 @@ def _annotation(option: Option) -> Any:
     names = [f"--{name.replace('_', '-')}" for name in (option.name, option.short) if name]
     if option.kind is bool:
         return Annotated[bool, typer.Option(help=option.help)]
-    return Annotated[option.kind, typer.Option(*names, help=option.help)]
+    return Annotated[option.kind, typer.Option(*names, help=option.help, min=option.least)]
 
 
 def _run(
@@ -96,6 +99,10 @@ def _run(
 
     if output is not None and len(structures) > 1:
         raise Sus2Error("--output takes the result of one structure; give the structures one by one.")
+    if output is not None and entry.write_files is None:
+        check_target(output)
+    if entry.before is not None:
+        entry.before(settings, **shown)
     unusable: list[Sus2Error] = []
 
     def work(atoms: Any, potential: Any, progress: Any) -> Any:
@@ -146,7 +153,9 @@ def text_of(entry: Property, result: Any, potential: str, shown: Mapping[str, An
         The lines.
     """
     relaxed = entry.relaxed(result) if entry.relaxed is not None else None
-    formula = f"{relaxed.get_chemical_formula('metal')}, {len(relaxed)} atoms, " if relaxed is not None else ""
+    formula = (
+        f"{relaxed.get_chemical_formula('metal')}, {counted(len(relaxed), 'atom')}, " if relaxed is not None else ""
+    )
     lines = [f"{formula}{potential}"]
     judged: Any = result if isinstance(result, HasTrust) else getattr(result, "phonons", None)
     if hasattr(judged, "trust"):

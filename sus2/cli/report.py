@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from sus2.cli.common import AsJson, Elements, ModelName, Structure, potential, progress_bar
+from sus2.cli.common import AsJson, Elements, ModelName, Structure, check_folder, potential, progress_bar
 from sus2.cli.common import structure as read
 from sus2.errors import Sus2Error
+from sus2.trust.digits import number_text
 
 
 def report(
@@ -30,6 +31,7 @@ def report(
 
     if out is not None and out.suffix.lower() not in (".html", ".htm", ".json"):
         raise Sus2Error(f"'{out.name}': give the output file the ending .html or .json.")
+    check_folder(out)
     atoms = read(structure)
     chosen = potential(model, elements, atoms)
     label = Path(structure.partition("#")[0]).name
@@ -50,8 +52,8 @@ def report(
     i = found.info
     typer.echo(f"{i.formula}, {i.space_group_symbol} ({i.space_group_number}), {chosen.name} ({chosen.functional})")
     for n in found.numbers:
-        spread = f" ± {n.sigma:.{n.digits}f}" if n.sigma == n.sigma else ""
-        typer.echo(f"  {n.label:<28}{n.value:>12.{n.digits}f}{spread} {n.unit:<14} {n.verdict}")
+        text = number_text(n.value, n.digits, n.sigma)
+        typer.echo(f"  {n.label:<28}{text:>20} {n.unit:<14} {n.verdict}")
     for sentence in (*found.stability, *found.sentences):
         typer.echo(f"  {sentence}")
     if found.comparison is not None and found.changes:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import typer
 
 from sus2.cli.common import AsJson, Elements, progress_bar, settings_of
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, counted
 from sus2.properties.catalogue import catalogue
 
 Files = Annotated[
@@ -150,7 +150,7 @@ def _executor(scheduler: str | None) -> Iterator[Executor | None]:
     try:
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError):
-        raise Sus2Error(f"What answers at {scheduler} is no Dask scheduler of a release that fits.") from None
+        raise Sus2Error(f"What answers at {scheduler} is not a Dask scheduler of a compatible release.") from None
     try:
         if not client.nthreads():
             raise Sus2Error(f"The scheduler at {scheduler} has no workers; start some (dask worker {scheduler}).")
@@ -184,12 +184,15 @@ def _print_line(outcome: Any, names: Sequence[str]) -> None:
 
 
 def _print_summary(s: Any) -> None:
-    typer.echo(f"{s.structures:,} structures, {s.results:,} results in {s.out}")
+    typer.echo(f"{counted(s.structures, 'structure')}, {counted(s.results, 'result')} in {s.out}")
     typer.echo(f"  {s.computed:,} computed now, {s.reused:,} there before")
     failed = s.failed + s.failed_before
     if failed or s.unreadable:
         typer.echo(
-            f"  {failed:,} failed, {s.unreadable:,} structures could not be read; the reasons are in the database"
+            f"  {failed:,} failed, {counted(s.unreadable, 'structure')} could not be read; "
+            "the reasons are in the database"
         )
     if s.computed:
-        typer.echo(f"  {s.wall_s:.1f} s on {s.workers} workers, {100 * (1 - s.idle_fraction):.0f} % of it computing")
+        typer.echo(
+            f"  {s.wall_s:.1f} s on {counted(s.workers, 'worker')}, {100 * (1 - s.idle_fraction):.0f} % of it computing"
+        )

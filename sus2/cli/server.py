@@ -26,7 +26,9 @@ def run_app(
 ) -> None:
     """Start the app (Ctrl+C stops it)."""
     script = _app_script()
-    read_settings()  # a mistake in them is said here, before the server starts
+    # A mistake in the settings or in the folders of potentials is said here, before the server starts.
+    read_settings()
+    sus2.models()
     command = [sys.executable, "-m", "sus2.server.serve", "run", str(script)]
     command += ["--server.port", str(port), "--server.address", address]
     if base_path.strip("/"):

@@ -11,6 +11,7 @@ import typer
 
 import sus2
 from sus2.cli.common import AsJson, Structure, progress_bar, structure
+from sus2.errors import counted
 
 
 def specialise(
@@ -31,14 +32,21 @@ def specialise(
     """Train a potential for one crystal from a teacher's labels; an interrupted run continues in its folder."""
     with progress_bar(file) as progress:
         found = sus2.specialise(
-            structure(file), teacher, functionals=tuple(functional or ("PBE", "r2SCAN")), budget_s=budget,
-            spread_percent=spread, rivals=rivals, seed=seed, folder=out, progress=progress,
-        )  # fmt: skip
+            structure(file),
+            teacher,
+            functionals=tuple(functional or ("PBE", "r2SCAN")),
+            budget_s=budget,
+            spread_percent=spread,
+            rivals=rivals,
+            seed=seed,
+            folder=out,
+            progress=progress,
+        )
     if as_json:
         typer.echo(json.dumps(found.to_dict()))
         return
     for student in found:
-        typer.echo(f"{student.name}: {student.structures} structures, labels of {found.teacher}")
+        typer.echo(f"{student.name}: {counted(student.structures, 'structure')}, labels of {found.teacher}")
         typer.echo(f"  {'':<28} {'teacher':>10} {'potential':>10} {'spread':>8}")
         for line in student.table:
             typer.echo(
@@ -74,9 +82,15 @@ def fit(
         raise Sus2Error("--split takes auto, time or composition; --zeros takes refuse or each.")
     with progress_bar(file.name) as progress:
         found = sus2.fit_frames(
-            file, functional=functional, elements=elements.replace(",", " ").split() if elements else None,
-            split=split, zeros=zeros, budget_s=budget, seed=seed, progress=progress,  # type: ignore[arg-type]
-        )  # fmt: skip
+            file,
+            functional=functional,
+            elements=elements.replace(",", " ").split() if elements else None,
+            split=split,  # type: ignore[arg-type]
+            zeros=zeros,  # type: ignore[arg-type]
+            budget_s=budget,
+            seed=seed,
+            progress=progress,
+        )
     path = found.write(out)
     last = found.learning[-1]
     if as_json:

@@ -14,7 +14,7 @@ from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Er
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of
 from sus2.properties.catalogue import catalogue
 from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.qpath import QPath
@@ -94,7 +94,7 @@ def compare(
     StructureError
         If `atoms` is no crystal that can be used.
     UnknownElementError
-        If a potential does not know an element.
+        If a potential does not cover an element.
     ConvergenceError
         If a potential cannot hold the crystal.
     """
@@ -138,10 +138,23 @@ def compare(
 
 
 def pair_of_functionals(cards: Sequence[Card], elements: Sequence[str], first: str = "") -> tuple[Card, Card] | None:
-    """Two potentials that know the elements and differ in the functional alone, as their elements tell; or None.
+    """Two potentials that know the elements and differ in the functional alone, as their elements tell.
 
-    PBE comes before other functionals, and then what sus2.registry.load.ranking puts first; first: the name of a card
-    that should be one of the two.
+    PBE comes before other functionals, and then what sus2.registry.load.ranking puts first.
+
+    Parameters
+    ----------
+    cards
+        To choose from.
+    elements
+        Chemical symbols.
+    first
+        Name of a card that should be one of the two.
+
+    Returns
+    -------
+    tuple of Card or None
+        None where there is no such pair.
     """
     covering = [found.card for found in ranking(elements, cards)]
     pairs = [
@@ -253,7 +266,7 @@ class _Steps:
         if progress is None:
             return None
         progress(name, k / self.total)
-        return lambda stage, fraction: progress(f"{name}: {stage}", (k + min(1.0, max(0.0, fraction))) / self.total)
+        return part_of(progress, name, k / self.total, 1.0 / self.total)
 
     def done(self) -> None:
         if self.progress is not None:
@@ -277,7 +290,7 @@ def _check_arguments(
     for p in potentials:
         missing = [e for e in elements_of(atoms) if e not in p.elements]
         if missing:
-            raise UnknownElementError(f"{p.name} does not know {', '.join(missing)}; choose another potential.")
+            raise UnknownElementError(f"{p.name} does not cover {', '.join(missing)}; choose another potential.")
 
 
 def _formula(atoms: Atoms) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.data import atomic_numbers, reference_states
-from numpy.typing import NDArray
 
 from sus2.comparison.references import (
     Agreement,
@@ -28,7 +27,7 @@ from sus2.potential.evaluation import Calculates
 from sus2.progress import Progress
 from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, elements_of, to_atoms
-from sus2.types import Array
+from sus2.types import Array, Mask
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -40,9 +39,24 @@ __all__ = ["BatchComparison", "compare_batch", "ordered_alloys"]
 class BatchComparison:
     """Energies per atom of n structures in two potentials (x: the first, y: the second).
 
-    raw_ev_per_atom (2, n): on each potential's own scale; formation_ev_per_atom (2, n): against each potential's own
-    elements, nan where a reference is missing; regression: the elemental shifts that explain the raw difference best;
-    left_out: label -> why a structure is not among the n.
+    Attributes
+    ----------
+    potentials
+        The two.
+    labels
+        (n,) names of the structures.
+    structures
+        (n,) each as it was computed in the first and in the second potential.
+    raw_ev_per_atom
+        (2, n) on each potential's own scale.
+    formation_ev_per_atom
+        (2, n) against each potential's own elements, nan where a reference is missing.
+    references
+        Elemental references of each potential.
+    regression
+        The elemental shifts that explain the raw difference best.
+    left_out
+        Label -> why a structure is not among the n.
     """
 
     potentials: tuple[Calculates, Calculates]
@@ -60,7 +74,7 @@ class BatchComparison:
         return np.stack([self.raw_ev_per_atom[0], self.raw_ev_per_atom[1] - self.regression.per_atom_ev])
 
     @cached_property
-    def referenced(self) -> NDArray[np.bool_]:
+    def referenced(self) -> Mask:
         """(n,) which structures have a formation energy in both potentials."""
         return np.asarray(np.isfinite(self.formation_ev_per_atom).all(axis=0))
 
@@ -130,10 +144,32 @@ def compare_batch(
 ) -> BatchComparison:
     """Energies of many crystals in two potentials, raw and against the elements of each.
 
-    structures: with labels as keys, or a sequence (labelled by formula). Each is relaxed in each potential unless
-    `relaxed`. A structure that one of the potentials does not know or cannot hold is left out, with a sentence.
+    Parameters
+    ----------
+    structures
+        With labels as keys, or a sequence (labelled by formula).
+    potentials
+        Two, of different names.
+    relaxed
+        Whether the structures are relaxed already; else each is relaxed in each potential.
+    progress
+        Called with a stage and the fraction done; may raise CancelledError.
 
-    Raises Sus2Error (not two potentials), FitError (fewer than two structures left), CancelledError (from progress).
+    Returns
+    -------
+    BatchComparison
+        A structure that one of the potentials does not cover or cannot hold is left out, with a sentence.
+
+    Raises
+    ------
+    Sus2Error
+        Not two potentials of different names.
+    StructureError
+        Something in a sequence is no structure.
+    FitError
+        Fewer than two structures are left.
+    CancelledError
+        From `progress`.
     """
     if len(potentials) != 2 or potentials[0].name == potentials[1].name:
         raise Sus2Error(
@@ -185,7 +221,20 @@ def compare_batch(
 def ordered_alloys(elements: Sequence[str]) -> dict[str, Atoms]:
     """Ordered alloys of each pair of close-packed elements: B2 (AB), L1_2 (A3B and AB3), as examples to compare.
 
-    Lattice constants from the mean atomic volume of the elements (Zen's rule).
+    Parameters
+    ----------
+    elements
+        Chemical symbols; those that are not fcc, bcc or hcp are left out.
+
+    Returns
+    -------
+    dict
+        Label -> crystal, with lattice constants from the mean atomic volume of the elements (Zen's rule).
+
+    Raises
+    ------
+    KeyError
+        A symbol of no element.
     """
     volumes = {}
     for e in elements:
@@ -223,7 +272,7 @@ def _energy(structure: Atoms | Structure, potential: Calculates, relaxed: bool) 
     check_crystal(atoms)
     missing = [e for e in elements_of(atoms) if e not in potential.elements]
     if missing:
-        raise StructureError(f"{potential.name} does not know {', '.join(missing)}.")
+        raise StructureError(f"{potential.name} does not cover {', '.join(missing)}.")
     if relaxed:
         return atoms, potential.evaluate([atoms])[0].energy_ev / len(atoms)
     found = relax(atoms, potential).require_converged()

@@ -16,7 +16,7 @@ from sus2.comparison.result import Comparison
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of, silent
 from sus2.properties.catalogue import catalogue
 from sus2.registry.load import load, models
 from sus2.structures import CrystalInfo, describe, elements_of, to_atoms
@@ -119,7 +119,7 @@ class CrystalReport:
     results : mapping
         Result of each property by its name in the catalogue; what could not be computed is missing.
     comparison : Comparison or None
-        The crystal in two functionals; None where no pair of potentials knows its elements.
+        The crystal in two functionals; None where no pair of potentials covers its elements.
     problems : tuple of str
         What could not be computed, one sentence each.
     label : str
@@ -217,7 +217,7 @@ def report(
         The potential.
     others
         Two or more potentials to compare, the first is the reference; by default a shipped pair of functionals that
-        knows all elements, and none if the sequence is empty.
+        covers all elements, and none if the sequence is empty.
     label
         Name of the crystal for people.
     progress
@@ -242,11 +242,7 @@ def report(
     parts = len(PROPERTIES) + (2 if pair else 0)  # a comparison takes the time of about two properties
 
     def within(first: int, size: int) -> Progress:
-        def tell(stage: str, fraction: float) -> None:
-            if progress is not None:
-                progress(stage, (first + size * fraction) / parts)
-
-        return tell
+        return part_of(progress or silent, "", first / parts, size / parts)
 
     for k, name in enumerate(PROPERTIES):
         entry = catalogue()[name]
@@ -282,14 +278,25 @@ def compared_pair(atoms: Atoms, potential: Calculates) -> list[Calculates]:
     Returns
     -------
     list
-        Two potentials, or none where no pair knows the elements.
+        Two potentials, or none where no pair covers the elements.
     """
     cards = pair_of_functionals(models(), elements_of(atoms), potential.name)
     return [] if cards is None else [load(card.name) for card in cards]
 
 
 def trusted(result: Any) -> Any:
-    """Return the result that knows how far to trust it: phonons, of a report on them."""
+    """Return the result that carries an estimate of trust.
+
+    Parameters
+    ----------
+    result
+        Of a property.
+
+    Returns
+    -------
+    Any
+        The phonons of a report on them; any other result itself.
+    """
     return getattr(result, "phonons", result)
 
 
@@ -327,7 +334,18 @@ def key_numbers(name: str, result: Any) -> tuple[KeyNumber, ...]:
 
 
 def worst(verdicts: Sequence[Word]) -> Word:
-    """Return the worst of some verdicts; "unknown" where there is none."""
+    """Return the worst of some verdicts.
+
+    Parameters
+    ----------
+    verdicts
+        Any number of them.
+
+    Returns
+    -------
+    str
+        "unknown" where there is none.
+    """
     return min(verdicts, key=WORST_FIRST.index, default="unknown")
 
 

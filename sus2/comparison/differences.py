@@ -128,7 +128,20 @@ class BandAgreement:
 
 
 def band_agreement(reference: BandStructure, other: BandStructure) -> BandAgreement | None:
-    """Compare two band structures; None where their numbers of branches differ."""
+    """Compare two band structures on one path.
+
+    Parameters
+    ----------
+    reference
+        Of the first potential.
+    other
+        Of the other potential.
+
+    Returns
+    -------
+    BandAgreement or None
+        None where the shapes of their frequencies differ.
+    """
     a, b = reference.frequencies_thz, other.frequencies_thz
     if a.shape != b.shape:
         return None
@@ -235,10 +248,26 @@ _SETS: Final = ("test_near_equilibrium", "test", "validation")
 
 
 def model_error(card: Card | None, key: str, values: Mapping[str, float], formula: str) -> tuple[float, str] | None:
-    """The error of a quantity in its unit that a card states, and from what; None where it states none.
+    """The error of a quantity in its unit that a card states, and from what.
 
     From a measured property of this crystal, else the median over all crystals that the card measures; energies and
     pressures from the errors of the test set; a volume from the error of the stress, dV/V = dP/K.
+
+    Parameters
+    ----------
+    card
+        Of the potential, if it has one.
+    key
+        Of the quantity.
+    values
+        Key -> number, of this crystal in the potential.
+    formula
+        Of the crystal.
+
+    Returns
+    -------
+    tuple of (float, str) or None
+        None where the card states none.
     """
     if card is None:
         return None

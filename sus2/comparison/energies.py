@@ -21,7 +21,18 @@ from sus2.structures import elements_of
 class EnergyScales:
     """Energies of the crystal in each potential: raw (not comparable), elemental references, and against them.
 
-    formation_ev_per_atom, cohesive_ev_per_atom: None where a reference is missing; notes say which.
+    Attributes
+    ----------
+    raw
+        On the scale of each potential.
+    references
+        Elemental references of each potential.
+    formation_ev_per_atom
+        None where a reference is missing.
+    cohesive_ev_per_atom
+        None where the free atoms were not given, or not all of them.
+    notes
+        What is missing, one sentence each.
     """
 
     raw: tuple[PotentialEnergy, ...]
@@ -31,11 +42,35 @@ class EnergyScales:
     notes: tuple[str, ...]
 
     def raw_shift_ev_per_atom(self, k: int) -> float:
-        """Shift of the scale of potential k against the first: no property of the crystal."""
+        """Shift of the scale of a potential against the first: no property of the crystal.
+
+        Parameters
+        ----------
+        k
+            Place of the potential.
+
+        Returns
+        -------
+        float
+            eV per atom.
+        """
         return self.raw[k].raw_shift_ev_per_atom(self.raw[0])
 
     def reference_shift_ev_per_atom(self, k: int, atoms: Atoms) -> float | None:
-        """The part of that shift that the elements explain; None where a reference is missing."""
+        """The part of that shift that the elements explain.
+
+        Parameters
+        ----------
+        k
+            Place of the potential.
+        atoms
+            The crystal.
+
+        Returns
+        -------
+        float or None
+            eV per atom; None where a reference is missing.
+        """
         symbols = atoms.get_chemical_symbols()
         first, other = self.references[0].found, self.references[k].found
         if not all(s in first and s in other for s in symbols):
@@ -43,7 +78,18 @@ class EnergyScales:
         return float(np.mean([other[s].energy_ev_per_atom - first[s].energy_ev_per_atom for s in symbols]))
 
     def referenced_difference_ev_per_atom(self, k: int) -> float | None:
-        """Formation energy of potential k minus that of the first."""
+        """Formation energy of a potential minus that of the first.
+
+        Parameters
+        ----------
+        k
+            Place of the potential.
+
+        Returns
+        -------
+        float or None
+            eV per atom; None where one of the two is missing.
+        """
         a, b = self.formation_ev_per_atom[0], self.formation_ev_per_atom[k]
         return None if a is None or b is None else b - a
 
@@ -66,7 +112,27 @@ def energy_scales(
     free_atoms_ev: Mapping[str, Mapping[str, float]],
     step: Callable[[str], Progress | None],
 ) -> EnergyScales:
-    """Energies of the relaxed crystal of each potential; free atoms by name of potential, else by functional."""
+    """Energies of the relaxed crystal of each potential.
+
+    Parameters
+    ----------
+    relaxed
+        Each potential with its relaxation.
+    free_atoms_ev
+        Name of a potential, else functional -> element -> energy of the free atom, eV.
+    step
+        Called with the name of each step; gives the progress of that step.
+
+    Returns
+    -------
+    EnergyScales
+        What is missing is None, with a note.
+
+    Raises
+    ------
+    CancelledError
+        From the progress.
+    """
     raw, references, notes = [], [], []
     formation: list[float | None] = []
     cohesive: list[float | None] = []

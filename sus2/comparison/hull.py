@@ -12,7 +12,7 @@ from ase import Atoms
 
 from sus2.comparison.references import elemental_references
 from sus2.errors import CancelledError, DataError, Sus2Error
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of, silent
 from sus2.relaxation.relax import relax
 from sus2.structures import elements_of, to_atoms
 
@@ -139,9 +139,9 @@ def convex_hull(
         raise DataError("A convex hull needs crystals of two or more elements.")
     unknown = [e for e in elements if e not in potential.elements]
     if unknown:
-        raise DataError(f"{potential.name} does not know {', '.join(unknown)}; choose a potential that does.")
-    tell = progress or (lambda stage, fraction: None)
-    references = elemental_references(potential, elements, progress=lambda s, f: tell(s, 0.3 * f))
+        raise DataError(f"{potential.name} does not cover {', '.join(unknown)}; choose a potential that does.")
+    tell = progress or silent
+    references = elemental_references(potential, elements, progress=part_of(tell, "", 0.0, 0.3))
     if references.missing:
         raise DataError(f"No convex hull: {' '.join(references.missing.values())}")
     names = {e: f"reference, {references.found[e].structure}" for e in elements}

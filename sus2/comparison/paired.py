@@ -91,8 +91,11 @@ def difference_estimates(first: Computed, second: Computed) -> dict[str, Estimat
     members = members_of(a), members_of(b)
     paired = members[0] is not None and members[1] is not None and members[0].in_pairs_with(members[1])
     try:
-        sides = [member_values(s.potential, s.atoms, s.results.get("elastic"), s.results.get("eos"))
-                 for s in (first, second) if isinstance(s.potential, Potential)]  # fmt: skip
+        sides = [
+            member_values(s.potential, s.atoms, s.results.get("elastic"), s.results.get("eos"))
+            for s in (first, second)
+            if isinstance(s.potential, Potential)
+        ]
     except (Sus2Error, ArithmeticError, ValueError):
         return {}
     (x, dx), (y, dy) = sides

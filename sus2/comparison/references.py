@@ -10,25 +10,37 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
 from ase import Atoms
 from ase.build import bulk, molecule
-from ase.data import atomic_numbers, chemical_symbols, reference_states
+from ase.data import atomic_numbers, reference_states
 from ase.spacegroup import crystal
-from numpy.typing import ArrayLike
 
-from sus2.errors import CancelledError, DataError, EnergyScaleError, FitError, StructureError, Sus2Error
+from sus2.comparison.agreement import Agreement, ShiftRegression, agreement, regress_shifts
+from sus2.errors import CancelledError, DataError, EnergyScaleError, StructureError, Sus2Error
 from sus2.progress import Progress
 from sus2.relaxation.relax import relax
-from sus2.types import Array
 
 if TYPE_CHECKING:
     from sus2.potential.evaluation import Calculates
+
+__all__ = [
+    "MOLECULES",
+    "Agreement",
+    "ElementReference",
+    "PotentialEnergy",
+    "References",
+    "ShiftRegression",
+    "agreement",
+    "cohesive_energy_ev_per_atom",
+    "elemental_references",
+    "ground_state",
+    "read_free_atoms",
+    "regress_shifts",
+]
 
 Source = Literal["relaxed crystal", "relaxed molecule", "card"]
 
@@ -53,7 +65,17 @@ _SPECIAL: Final[dict[str, tuple[str, int, tuple[tuple[float, float, float], ...]
 
 @dataclass(frozen=True)
 class PotentialEnergy:
-    """An energy on the scale of one potential, eV per atom; only energies of the same scale can be subtracted."""
+    """An energy on the scale of one potential; only energies of the same scale can be subtracted.
+
+    Attributes
+    ----------
+    ev_per_atom
+        The energy.
+    potential
+        Name of the potential.
+    functional
+        Of the potential.
+    """
 
     ev_per_atom: float
     potential: str
@@ -70,7 +92,18 @@ class PotentialEnergy:
         return self.ev_per_atom - other.ev_per_atom
 
     def raw_shift_ev_per_atom(self, other: PotentialEnergy) -> float:
-        """How far apart the two scales put the same crystal: a shift of scales, no property of the crystal."""
+        """How far apart the two scales put the same crystal: a shift of scales, no property of the crystal.
+
+        Parameters
+        ----------
+        other
+            Of the same crystal, in any potential.
+
+        Returns
+        -------
+        float
+            This energy less the other, eV per atom.
+        """
         return self.ev_per_atom - other.ev_per_atom
 
 
@@ -78,7 +111,18 @@ class PotentialEnergy:
 class ElementReference:
     """Energy per atom of an element in its ground state in one potential, and where it comes from.
 
-    volume_a3_per_atom: None for a molecule or a card.
+    Attributes
+    ----------
+    element
+        Its symbol.
+    structure
+        Name of the structure.
+    source
+        What was computed, or that the card says it.
+    energy_ev_per_atom
+        The energy.
+    volume_a3_per_atom
+        None for a molecule or a card.
     """
 
     element: str
@@ -90,7 +134,19 @@ class ElementReference:
 
 @dataclass(frozen=True)
 class References:
-    """Elemental references of one potential; missing: element -> why there is none, one sentence each."""
+    """Elemental references of one potential.
+
+    Attributes
+    ----------
+    potential
+        Name of the potential.
+    functional
+        Of the potential.
+    found
+        Element -> its reference.
+    missing
+        Element -> why there is none, one sentence each.
+    """
 
     potential: str
     functional: str
@@ -98,7 +154,25 @@ class References:
     missing: dict[str, str]
 
     def formation_energy_ev_per_atom(self, atoms: Atoms, energy_ev: float) -> float:
-        """E_f = (E - sum of the energies of its elements) / N; raises DataError where a reference is missing."""
+        """E_f = (E - sum of the energies of its elements) / N.
+
+        Parameters
+        ----------
+        atoms
+            The crystal, N atoms.
+        energy_ev
+            Its energy in this potential.
+
+        Returns
+        -------
+        float
+            eV per atom.
+
+        Raises
+        ------
+        DataError
+            A reference is missing.
+        """
         absent = [self.missing.get(e, f"no reference of {e}.") for e in _symbols(atoms) if e not in self.found]
         if absent:
             raise DataError(f"No formation energy with {self.potential}: {' '.join(absent)}")
@@ -111,7 +185,27 @@ class References:
 
 
 def cohesive_energy_ev_per_atom(atoms: Atoms, energy_ev: float, free_atoms_ev: Mapping[str, float]) -> float:
-    """E_coh = (sum of the free atoms - E) / N, positive for a bound crystal; raises DataError for a missing atom."""
+    """E_coh = (sum of the free atoms - E) / N, positive for a bound crystal.
+
+    Parameters
+    ----------
+    atoms
+        The crystal, N atoms.
+    energy_ev
+        Its energy.
+    free_atoms_ev
+        Element -> energy of the free atom.
+
+    Returns
+    -------
+    float
+        eV per atom.
+
+    Raises
+    ------
+    DataError
+        A free atom is missing.
+    """
     absent = [e for e in _symbols(atoms) if e not in free_atoms_ev]
     if absent:
         raise DataError(f"No cohesive energy: the energy of the free atom of {', '.join(absent)} is not given.")
@@ -119,9 +213,22 @@ def cohesive_energy_ev_per_atom(atoms: Atoms, energy_ev: float, free_atoms_ev: M
 
 
 def read_free_atoms(text: str) -> dict[str, dict[str, float]]:
-    """Energies of free atoms, functional -> element -> eV, from CSV with the columns Element, PBE, r2SCAN, ...
+    """Read energies of free atoms from CSV with the columns Element, PBE, r2SCAN, ...
 
-    Raises DataError, which names the row.
+    Parameters
+    ----------
+    text
+        The table, energies in eV; what is not finite is left out.
+
+    Returns
+    -------
+    dict
+        Functional -> element -> eV.
+
+    Raises
+    ------
+    DataError
+        No such table, or a row that cannot be read, which is named.
     """
     rows = [row for row in csv.reader(io.StringIO(text)) if any(c.strip() for c in row)]
     if len(rows) < 2 or len(rows[0]) < 2 or rows[0][0].strip().lower() != "element":
@@ -143,10 +250,22 @@ def read_free_atoms(text: str) -> dict[str, dict[str, float]]:
 
 
 def ground_state(symbol: str) -> tuple[Atoms, str]:
-    """The element in its standard state at low temperature (near experiment) and the name of its structure.
+    """The element in its standard state at low temperature (near experiment).
 
-    H, N, O, F and Cl are molecules in a box without neighbours, the others crystals. Raises StructureError where no
-    structure is built in.
+    Parameters
+    ----------
+    symbol
+        Of the element.
+
+    Returns
+    -------
+    tuple of Atoms and str
+        H2, N2, O2, F2 and Cl2 in a box without neighbours, else a crystal; and the name of the structure.
+
+    Raises
+    ------
+    StructureError
+        No structure of it is built in.
     """
     if symbol in MOLECULES:
         name = MOLECULES[symbol]
@@ -168,7 +287,24 @@ def elemental_references(
 ) -> References:
     """The ground state of each element, relaxed in the potential itself; the card's energy where that fails.
 
-    Raises CancelledError (from progress) alone: what cannot be computed is in `missing`.
+    Parameters
+    ----------
+    potential
+        The potential.
+    elements
+        Chemical symbols.
+    progress
+        Called with a stage and the fraction done; may raise CancelledError.
+
+    Returns
+    -------
+    sus2.comparison.references.References
+        What cannot be computed is in `missing`.
+
+    Raises
+    ------
+    CancelledError
+        From `progress`.
     """
     card = getattr(potential, "card", None)
     stated: Mapping[str, float] = {} if card is None else card.reference_energies_ev
@@ -198,88 +334,6 @@ def _reference(potential: Calculates, element: str) -> ElementReference:
     volume = result.volume_a3 / n if periodic else None
     source: Source = "relaxed crystal" if periodic else "relaxed molecule"
     return ElementReference(element, name, source, result.energy_ev / n, volume)
-
-
-# ---- how two sets of energies agree
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How y agrees with x (n points each): mean and root-mean-square difference, in their unit.
-
-    pearson_r, slope and intercept (of y on x) are nan where x or y does not vary.
-    """
-
-    n: int
-    pearson_r: float
-    mae: float
-    rmse: float
-    mean_difference: float
-    slope: float
-    intercept: float
-
-    def to_dict(self) -> dict[str, float | None]:
-        """For JSON; nan becomes None."""
-        return {k: v if math.isfinite(v) else None for k, v in asdict(self).items()}
-
-
-def agreement(x: ArrayLike, y: ArrayLike) -> Agreement:
-    """Pearson's r, mean absolute and root-mean-square difference and the line of least squares of y on x.
-
-    Raises FitError for fewer than two points or lengths that differ.
-    """
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
-        raise FitError(f"At least two pairs of energies are needed to compare them, found {a.size} and {b.size}.")
-    gap, u, v = b - a, a - a.mean(), b - b.mean()
-    spread, other = float(u @ u), float(v @ v)
-    tiny = 1e-24 * max(1.0, float(a @ a), float(b @ b))
-    slope = float(u @ v) / spread if spread > tiny else math.nan
-    return Agreement(
-        n=len(a),
-        pearson_r=float(u @ v) / math.sqrt(spread * other) if min(spread, other) > tiny else math.nan,
-        mae=float(np.abs(gap).mean()),
-        rmse=float(np.sqrt((gap**2).mean())),
-        mean_difference=float(gap.mean()),
-        slope=slope,
-        intercept=float(b.mean() - slope * a.mean()),
-    )
-
-
-@dataclass(frozen=True)
-class ShiftRegression:
-    """Shifts s of elements that fit E_B - E_A = sum over elements of n_e s_e best, eV per atom of the element.
-
-    rms_residual_ev_per_atom: what they leave of the difference; determined: whether the compositions tell all shifts
-    apart (otherwise the shortest vector that fits is given, and single shifts mean nothing).
-    """
-
-    shifts_ev: dict[str, float]
-    rms_residual_ev_per_atom: float
-    determined: bool
-    fractions: tuple[dict[str, float], ...]
-
-    @cached_property
-    def per_atom_ev(self) -> Array:
-        """The fitted shift of each structure (n,), eV per atom."""
-        return np.array([sum(x * self.shifts_ev[e] for e, x in f.items()) for f in self.fractions])
-
-
-def regress_shifts(structures: Sequence[Atoms], difference_ev_per_atom: ArrayLike) -> ShiftRegression:
-    """Least squares of raw differences (n,) on the fractions of elements; raises FitError for lengths that differ."""
-    gap = np.asarray(difference_ev_per_atom, dtype=np.float64)
-    if gap.shape != (len(structures),) or not len(structures):
-        raise FitError(f"{len(structures)} structures but {gap.size} differences of energy; give one for each.")
-    fractions = tuple({e: n / len(a) for e, n in sorted(Counter(a.get_chemical_symbols()).items())} for a in structures)
-    elements = sorted({e for f in fractions for e in f}, key=chemical_symbols.index)
-    matrix = np.array([[f.get(e, 0.0) for e in elements] for f in fractions])
-    shifts, _, rank, _ = np.linalg.lstsq(matrix, gap, rcond=1e-10)
-    return ShiftRegression(
-        shifts_ev={e: float(s) for e, s in zip(elements, shifts, strict=True)},
-        rms_residual_ev_per_atom=float(np.sqrt(((gap - matrix @ shifts) ** 2).mean())),
-        determined=int(rank) == len(elements),
-        fractions=fractions,
-    )
 
 
 def _symbols(atoms: Atoms) -> list[str]:

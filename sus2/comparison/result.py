@@ -195,10 +195,12 @@ class Comparison:
         Calibrated ones alone: what the cards state of the two potentials is in the rows of `differences`.
         """
         return {
-            name: {d.key: float(self.estimates[name][d.key].sigma) if d.key in self.estimates[name] else math.nan
-                   for d in rows}
+            name: {
+                d.key: float(self.estimates[name][d.key].sigma) if d.key in self.estimates[name] else math.nan
+                for d in rows
+            }
             for name, rows in self.differences.items()
-        }  # fmt: skip
+        }
 
     @cached_property
     def band_agreement(self) -> dict[str, dict[Mode, BandAgreement]]:
@@ -247,7 +249,23 @@ class Comparison:
         return effects_of(self.differences[name], self.stability_change(name), most=most)
 
     def stability_change(self, name: str) -> str:
-        """Say which of two potentials has imaginary modes; empty where neither has."""
+        """Say which of two potentials has imaginary modes.
+
+        Parameters
+        ----------
+        name
+            Of the other potential; the first is the one.
+
+        Returns
+        -------
+        str
+            One sentence; empty where neither has.
+
+        Raises
+        ------
+        ValueError
+            No potential of the comparison has that name.
+        """
         k = self.names.index(name)
         lowest = [self.own[j].quantities.get("lowest_frequency_thz") for j in (0, k)]
         return imaginary_words((self.labels[0], self.labels[k]), (lowest[0], lowest[1]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from sus2.trust.digits import digits_of, error_text
+
 if TYPE_CHECKING:
     from sus2.comparison.differences import BandAgreement, Difference
 
@@ -27,9 +29,25 @@ def summary_of(
     bands: Mapping[Mode, BandAgreement],
     lowest_thz: tuple[float | None, float | None] = (None, None),
 ) -> str:
-    """One paragraph on what changes from the first to the second of two scales (names of functionals or potentials).
+    """One paragraph on what changes from the first to the second of two scales.
 
-    lowest_thz: the strongest imaginary frequency of each (negative), None where all are real.
+    Parameters
+    ----------
+    formula
+        Of the crystal.
+    functionals
+        What the two are called: names of functionals or potentials.
+    rows
+        Differences of the second from the first.
+    bands
+        Agreement of the frequencies, by cell.
+    lowest_thz
+        The strongest imaginary frequency of each (negative), None where all are real.
+
+    Returns
+    -------
+    str
+        Several sentences.
     """
     by_key = {d.key: d for d in rows}
     parts = [
@@ -44,7 +62,22 @@ def summary_of(
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> str:
-    """A number with a true minus sign."""
+    """A number with a true minus sign.
+
+    Parameters
+    ----------
+    value
+        The number.
+    digits
+        Digits after the decimal point.
+    sign
+        Whether a positive number has a plus sign.
+
+    Returns
+    -------
+    str
+        The number as text.
+    """
     text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
     return text.replace("-", "−")
 
@@ -57,7 +90,8 @@ def _volume(formula: str, names: tuple[str, str], d: Difference | None) -> str:
     if d is None or d.percent is None:
         return ""
     start = f"From {names[0]} to {names[1]}, {formula}"
-    ends = f"{number(d.reference, 2)} to {number(d.value, 2)} Å³/atom"
+    digits = digits_of(2, d.error)
+    ends = f"{number(d.reference, digits)} to {number(d.value, digits)} Å³/atom"
     if abs(d.percent) < NO_VOLUME_PERCENT:
         return f"{start} keeps its volume within {NO_VOLUME_PERCENT:g} % ({ends})."
     what = "expands" if d.percent > 0 else "shrinks"
@@ -68,7 +102,7 @@ def _against(d: Difference) -> str:
     if d.error is None:
         return ", a change whose error is unknown"
     size = "less" if d.below_error else "more"
-    return f", {size} than the error of ±{number(d.error, d.digits)} {d.unit}".rstrip()
+    return f", {size} than the error of ±{error_text(d.digits, d.error)} {d.unit}".rstrip()
 
 
 def _stiffness(k: Difference | None, g: Difference | None) -> str:
@@ -95,7 +129,20 @@ def _stiffness(k: Difference | None, g: Difference | None) -> str:
 
 
 def imaginary_words(names: tuple[str, str], lowest_thz: tuple[float | None, float | None]) -> str:
-    """Say which of two has imaginary modes; lowest_thz: the strongest of each (negative), None where all are real."""
+    """Say which of two has imaginary modes.
+
+    Parameters
+    ----------
+    names
+        What the two are called.
+    lowest_thz
+        The strongest imaginary frequency of each (negative), None where all are real.
+
+    Returns
+    -------
+    str
+        One sentence; empty where neither has.
+    """
     first, second = lowest_thz
     if first is not None and second is not None:
         return (
@@ -115,9 +162,22 @@ def imaginary_words(names: tuple[str, str], lowest_thz: tuple[float | None, floa
 def effects_of(rows: Sequence[Difference], stability: str = "", *, most: int = 6) -> list[str]:
     """One line for each of the largest relative differences, the largest first.
 
-    rows: of one potential against the first; stability: a sentence that goes before all others; most: lines at most.
     Quantities that may be near zero are left out, as are those of which a similar one is in the list: V0 beside V,
     B0 beside K, and each lattice constant.
+
+    Parameters
+    ----------
+    rows
+        Of one potential against the first.
+    stability
+        A sentence that goes before all others.
+    most
+        Lines at most, that sentence with them.
+
+    Returns
+    -------
+    list of str
+        One sentence that nothing changes, where nothing does.
     """
     left_out = _NEAR_ZERO | {"v0_a3_per_atom", "b0_gpa", "a_a", "b_a", "c_a", "debye_temperature_vrh_k"}
     judged = [(abs(d.percent), d) for d in rows if d.percent is not None and d.key not in left_out]
@@ -126,7 +186,8 @@ def effects_of(rows: Sequence[Difference], stability: str = "", *, most: int = 6
     for size, d in judged[: most - len(lines)]:
         if size < NO_VOLUME_PERCENT:
             break
-        ends = f"{number(d.reference, d.digits)} to {number(d.value, d.digits)} {d.unit}".rstrip()
+        digits = digits_of(d.digits, d.error)
+        ends = f"{number(d.reference, digits)} to {number(d.value, digits)} {d.unit}".rstrip()
         against = "" if d.error is None else _against(d)
         lines.append(f"{d.label}: {_percent(d.percent or 0.0)} ({ends}){_cause(d)}{against}.")
     return lines or [f"Nothing changes by more than {NO_VOLUME_PERCENT:g} %."]
@@ -193,7 +254,8 @@ def _largest(rows: Sequence[Difference]) -> str:
     if not ranked or abs(ranked[0].percent or 0.0) < NO_STIFFNESS_PERCENT:
         return ""
     d = ranked[0]
-    ends = f"{number(d.reference, d.digits)} to {number(d.value, d.digits)} {d.unit}".rstrip()
+    digits = digits_of(d.digits, d.error)
+    ends = f"{number(d.reference, digits)} to {number(d.value, digits)} {d.unit}".rstrip()
     change = _percent(d.percent or 0.0)
     return f"Of the other quantities {_inside(d.label)} changes most, from {ends} ({change})."
 

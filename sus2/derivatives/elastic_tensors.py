@@ -5,24 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.errors import Sus2Error
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 from sus2.voigt import INDEX, PAIRS
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class ElasticTensors:
-    """The three tensors that all go by the name of elastic constants; they agree at zero stress. All (6, 6), GPa.
+    """The three tensors that all go by the name of elastic constants; they agree at zero stress.
 
-    energy_gpa: d2E/(V d(e)2) in a symmetric strain e, r -> (1 + e) r. brugger_gpa: in the Lagrangian strain
-    (F^T F - 1)/2; it has the full symmetry of an elastic tensor. stress_strain_gpa: d(Cauchy stress)/d(e), the
-    coefficients of Barron & Klein, Proc. Phys. Soc. 85, 523 (1965), and Wallace, Phys. Rev. 162, 776 (1967), that a
-    stress-strain measurement finds and that decide on stability under load; not symmetric where the stress is
-    not hydrostatic.
+    Attributes
+    ----------
+    energy_gpa
+        (6, 6), d2E/(V d(e)2) in a symmetric strain e, r -> (1 + e) r.
+    brugger_gpa
+        (6, 6), in the Lagrangian strain (F^T F - 1)/2; it has the full symmetry of an elastic tensor.
+    stress_strain_gpa
+        (6, 6), d(Cauchy stress)/d(e), the coefficients of Barron & Klein, Proc. Phys. Soc. 85, 523 (1965), and Wallace,
+        Phys. Rev. 162, 776 (1967), that a stress-strain measurement finds and that decide on stability under load; not
+        symmetric where the stress is not hydrostatic.
     """
 
     energy_gpa: Array
@@ -32,9 +36,16 @@ class ElasticTensors:
 
 @dataclass(frozen=True, eq=False)
 class SoundSpeeds:
-    """directions (nd, 3) unit vectors; speeds_m_per_s (nd, 3) ascending, nan where unstable.
+    """Speeds of sound along some directions.
 
-    polarisations (nd, 3, 3), one per row.
+    Attributes
+    ----------
+    directions
+        (nd, 3), unit vectors.
+    speeds_m_per_s
+        (nd, 3), ascending, nan where unstable.
+    polarisations
+        (nd, 3, 3), one per row.
     """
 
     directions: Array
@@ -133,15 +144,15 @@ def voigt_to_tensor(c: Array) -> Array:
     Parameters
     ----------
     c
-        (6, 6).
+        (..., 6, 6).
 
     Returns
     -------
     ndarray
-        (3, 3, 3, 3).
+        (..., 3, 3, 3, 3).
     """
     index = np.array(INDEX)
-    return np.asarray(c)[index[:, :, None, None], index[None, None, :, :]]
+    return np.asarray(c)[..., index[:, :, None, None], index[None, None, :, :]]
 
 
 def tensor_to_voigt(c: Array) -> Array:
@@ -150,15 +161,15 @@ def tensor_to_voigt(c: Array) -> Array:
     Parameters
     ----------
     c
-        (3, 3, 3, 3).
+        (..., 3, 3, 3, 3).
 
     Returns
     -------
     ndarray
-        (6, 6).
+        (..., 6, 6).
     """
     i, j = np.array(PAIRS).T
-    return c[i[:, None], j[:, None], i[None, :], j[None, :]]
+    return c[..., i[:, None], j[:, None], i[None, :], j[None, :]]
 
 
 def unit_vectors(directions: ArrayLike) -> Array:

@@ -22,10 +22,8 @@ from sus2.derivatives.local_hessian import (
 )
 from sus2.derivatives.supercell import fold
 from sus2.errors import Sus2Error
+from sus2.types import Array, ComplexArray, Index, Mask
 from sus2.units import SQRT_EV_PER_AMU_A2_TO_THZ, THZ_A_TO_M_PER_S
-
-Array = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
 
 _Q_CHUNK_ELEMENTS = 8_000_000  # complex numbers held at once by a batch of q: 128 MB
 # An internal eigenvalue below this fraction of the largest one is no restoring force.
@@ -36,7 +34,15 @@ _GAMMA_DIRECTION = np.array([1.0, 2.0, 3.0]) / np.sqrt(14.0)
 
 @dataclass(frozen=True, eq=False)
 class Modes:
-    """frequencies_thz (nq, 3N), ascending, imaginary as negative; eigenvectors (nq, 3N, 3N), one per column."""
+    """Frequencies and eigenvectors of a crystal of N atoms at some q.
+
+    Attributes
+    ----------
+    frequencies_thz
+        (nq, 3N), ascending, imaginary as negative.
+    eigenvectors
+        (nq, 3N, 3N), one per column.
+    """
 
     frequencies_thz: Array
     eigenvectors: ComplexArray
@@ -46,7 +52,14 @@ class Modes:
 class LatticeDynamics:
     """First derivatives, force constants and waves of one crystal of N atoms; each is computed at its first use.
 
-    local: the low-rank expansion of the site energies, from which all of it follows.
+    Attributes
+    ----------
+    atoms
+        The crystal.
+    potential_name
+        Of the potential.
+    local
+        The low-rank expansion of the site energies, from which all of it follows.
     """
 
     atoms: Atoms
@@ -78,7 +91,7 @@ class LatticeDynamics:
     # ---- force constants
 
     @cached_property
-    def _real_space(self) -> tuple[NDArray[np.int64], torch.Tensor]:
+    def _real_space(self) -> tuple[Index, torch.Tensor]:
         return real_space_force_constants(self.local, len(self.atoms))
 
     @cached_property
@@ -88,7 +101,7 @@ class LatticeDynamics:
         return 0.5 * (out + out.T)
 
     @property
-    def lattice_vectors(self) -> NDArray[np.int64]:
+    def lattice_vectors(self) -> Index:
         """Lattice vectors R of the force constants, (nR, 3) in units of the cell vectors."""
         return self._real_space[0]
 
@@ -342,7 +355,7 @@ class LatticeDynamics:
         return self.group_velocities_thz_a(q_fractional) * THZ_A_TO_M_PER_S
 
 
-def _runs(close: NDArray[np.bool_]) -> Iterator[slice]:
+def _runs(close: Mask) -> Iterator[slice]:
     """Slices of consecutive modes that are degenerate with their neighbours."""
     start = 0
     for k in range(len(close) + 1):
@@ -353,7 +366,18 @@ def _runs(close: NDArray[np.bool_]) -> Iterator[slice]:
 
 
 def as_numpy(x: torch.Tensor) -> NDArray:
-    """A tensor of any device as an array of this process."""
+    """A tensor of any device as an array of this process.
+
+    Parameters
+    ----------
+    x
+        The tensor.
+
+    Returns
+    -------
+    ndarray
+        In its shape.
+    """
     return x.detach().cpu().numpy()
 
 

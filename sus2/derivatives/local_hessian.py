@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from ase import Atoms
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sus2.derivatives.jets import angular_jet, radial_jet
@@ -25,6 +24,7 @@ from sus2.native.arrays import Edges
 from sus2.native.neighbours import Neighbours, neighbours
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
+from sus2.types import Index
 from sus2.voigt import INDEX, PAIRS
 
 
@@ -32,16 +32,37 @@ from sus2.voigt import INDEX, PAIRS
 class LocalHessian:
     """Site energies of one structure to second order in the edge vectors (N atoms, E edges sorted by atom).
 
-    edge_i, edge_j (E,); shift (E, 3) integer lattice vector of the neighbour; vector (E, 3) A;
-    first (N + 1,): edges of atom i are first[i]..first[i + 1]; site_energies (N,) eV; gradient (E, 3)
-    dE_i/dr_e, eV/A; jacobian (E, 3, nb) 1/A; head (N, nb, nb) eV; curvature (E, 3, 3) eV/A^2.
+    Attributes
+    ----------
+    edge_i
+        (E,), the central atom.
+    edge_j
+        (E,), the neighbour.
+    shift
+        (E, 3), integer lattice vector of the neighbour.
+    vector
+        (E, 3) A.
+    first
+        (N + 1,): edges of atom i are first[i]..first[i + 1].
+    site_energies
+        (N,) eV.
+    gradient
+        (E, 3), dE_i/dr_e, eV/A.
+    jacobian
+        (E, 3, nb) 1/A.
+    head
+        (N, nb, nb) eV.
+    curvature
+        (E, 3, 3) eV/A^2.
+    packed
+        The same edges as the compiled kernels read them, where they made this; else None.
     """
 
     edge_i: Tensor
     edge_j: Tensor
     shift: Tensor
     vector: Tensor
-    first: NDArray[np.int64]
+    first: Index
     site_energies: Tensor
     gradient: Tensor
     jacobian: Tensor
@@ -70,7 +91,7 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     StructureError
         Coordinates or cell.
     UnknownElementError
-        An element that the potential does not know.
+        An element that the potential does not cover.
     """
     edges = neighbours(atoms, potential.cutoff)
     types = type_indices(atoms, potential.elements)
@@ -87,7 +108,7 @@ def local_hessian(atoms: Atoms, potential: Potential) -> LocalHessian:
     return found
 
 
-def _by_kernel(kernel: kernels.Kernel, types: NDArray[np.int64], edges: Neighbours) -> LocalHessian:
+def _by_kernel(kernel: kernels.Kernel, types: Index, edges: Neighbours) -> LocalHessian:
     packed = Edges.from_lists(edges.index_i, edges.index_j, edges.vector, types)
     site, gradient, jacobian, head, curvature = (torch.from_numpy(x) for x in kernel.second_order(packed))
     return LocalHessian(
@@ -105,7 +126,7 @@ def _by_kernel(kernel: kernels.Kernel, types: NDArray[np.int64], edges: Neighbou
     )
 
 
-def _by_torch(potential: Potential, types: NDArray[np.int64], edges: Neighbours) -> LocalHessian:
+def _by_torch(potential: Potential, types: Index, edges: Neighbours) -> LocalHessian:
     device = potential.device
     model = potential.model
     if potential.dtype != torch.float64:
@@ -165,7 +186,7 @@ def _by_torch(potential: Potential, types: NDArray[np.int64], edges: Neighbours)
 _VOIGT_INDEX = torch.tensor(INDEX)
 
 
-def real_space_force_constants(local: LocalHessian, n_atoms: int) -> tuple[NDArray[np.int64], Tensor]:
+def real_space_force_constants(local: LocalHessian, n_atoms: int) -> tuple[Index, Tensor]:
     """Force constants between the atoms of the cell and those of every cell within reach.
 
     Atom i contributes to every pair of its neighbours and itself, so nothing exists beyond twice the cutoff;

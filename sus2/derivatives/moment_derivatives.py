@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sus2.errors import GraphError
 from sus2.potential.model import Sus2Model
 from sus2.potential.moments.quadratic_form import two_level
 from sus2.potential.mtp import ModelSpec
+from sus2.types import Array, Index
 
 # Numbers held at once by the second-order sweep over the product table: 4e6 of them are 32 MB per array.
 _SWEEP_ELEMENTS = 4_000_000
@@ -62,9 +62,9 @@ def head_derivatives(model: Sus2Model, basic: Tensor, species: Tensor) -> tuple[
 class _QuadraticForm(NamedTuple):
     """sum_s theta_s B_s = linear . F + F^T matrix F, F = basic moments and products (p, q, factor, target in F)."""
 
-    linear: NDArray[np.float64]
-    matrix: NDArray[np.float64]
-    products: NDArray[np.int64]
+    linear: Array
+    matrix: Array
+    products: Index
 
 
 @lru_cache(maxsize=16)

@@ -14,42 +14,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
-from sus2.derivatives.local_hessian import angular_jet, radial_jet
 from sus2.errors import GraphError
-from sus2.native.neighbours import neighbours
-from sus2.potential.batch import build_batch, pack
-from sus2.potential.model import Sus2Model
+from sus2.native.arrays import Edges
+from sus2.native.directional import along, edge_jets
+from sus2.native.neighbours import Neighbours, neighbours
 from sus2.potential.moments.quadratic_form import QuadraticHead, two_level
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
+from sus2.potential.scalars import scalars
+from sus2.types import Array, ComplexArray, Index
 from sus2.voigt import PAIRS
 
-Array = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
+# torch takes seconds to import, and energies do without it.
+if TYPE_CHECKING:
+    from sus2.potential.model import Sus2Model
+
 # Numbers held at once by a group of directions.
 _HELD = 4_000_000
-# Edges held at once for energies.
-_EDGES = 60_000
 
 
 @dataclass(frozen=True, eq=False)
 class Sites:
     """The basic moments of the N sites of one structure and how they change with the E edges.
 
-    edge_i, edge_j (E,); vector (E, 3) A; moments (N, nb); first (E, 3, nb) and second (E, 6, nb, Voigt, as free
-    variables) derivatives of each edge's share in the moments of its central atom, 1/A and 1/A^2.
+    Attributes
+    ----------
+    edge_i
+        (E,), the central atom.
+    edge_j
+        (E,), the neighbour.
+    vector
+        (E, 3) A.
+    types
+        (N,), place of the element in the potential's list.
+    moments
+        (N, nb).
+    first
+        (E, 3, nb), first derivatives of each edge's share in the moments of its central atom, 1/A.
+    second
+        (E, 6, nb), their second derivatives, Voigt as free variables, 1/A^2.
     """
 
-    edge_i: NDArray[np.int64]
-    edge_j: NDArray[np.int64]
+    edge_i: Index
+    edge_j: Index
     vector: Array
-    types: NDArray[np.int64]
+    types: Index
     moments: Array
     first: Array
     second: Array
@@ -73,6 +88,7 @@ class ReadoutBasis:
 
     def __init__(self, potential: Potential, directions: Array) -> None:
         self.potential = potential
+        self._directions = np.asarray(directions, dtype=np.float64)
         self.head: QuadraticHead = two_level(potential.spec)
         linear, pairs = zip(*(self.head.coefficients(d) for d in directions.T), strict=True)
         used = np.unique(self.head.linear[:, 1])
@@ -84,6 +100,10 @@ class ReadoutBasis:
 
     @cached_property
     def _model(self) -> Sus2Model:
+        import torch
+
+        from sus2.potential.model import Sus2Model
+
         p = self.potential
         return Sus2Model(p.spec, device="cpu", dtype=torch.float64).requires_grad_(False)
 
@@ -100,9 +120,20 @@ class ReadoutBasis:
         Sites
             In float64.
         """
-        model, p = self._model, self.potential
+        p = self.potential
         edges = neighbours(atoms, p.cutoff)
         types = np.asarray(type_indices(atoms, p.elements), dtype=np.int64)
+        if p.kernel is None:
+            return self._sites_by_torch(edges, types)
+        packed = Edges.from_lists(edges.index_i, edges.index_j, edges.vector, types)
+        return Sites(edges.index_i, edges.index_j, edges.vector, types, *edge_jets(p.kernel, packed))
+
+    def _sites_by_torch(self, edges: Neighbours, types: Index) -> Sites:
+        import torch
+
+        from sus2.derivatives.jets import angular_jet, radial_jet
+
+        model = self._model
         vector = torch.as_tensor(edges.vector, dtype=torch.float64)
         species = torch.as_tensor(types)
         i, j = torch.as_tensor(edges.index_i), torch.as_tensor(edges.index_j)
@@ -144,24 +175,11 @@ class ReadoutBasis:
         ndarray
             (n, C, R) eV.
         """
-        model, p = self._model, self.potential
-        out = np.zeros((len(structures), len(p.elements), self._pairs.shape[1]))
-        lists = (neighbours(a, p.cutoff) for a in structures)
-        for part, chunk in pack(lists, _EDGES):
-            inside = structures[part]
-            batch = build_batch(list(inside), p.elements, p.cutoff, device="cpu", dtype=torch.float64, lists=chunk)
-            z = batch.species
-            with torch.no_grad():
-                moments = model.basic_moments(
-                    batch.edge_vectors, batch.edge_i, z[batch.edge_i], z[batch.edge_j], len(z)
-                ).numpy()
-            types = z.numpy()
-            system = np.repeat(np.arange(part.start, part.start + len(inside)), [len(a) for a in inside])
-            features = self.head.features(moments).T
-            first, second = self.head.pairs.T
-            values = features[self._linear_features].T @ self._linear
-            values += (features[first] * features[second]).T @ self._pairs
-            np.add.at(out, (system, types), self._scale[types, None] * values)
+        p = self.potential
+        types = np.concatenate([np.zeros(0, dtype=np.int64), *(type_indices(a, p.elements) for a in structures)])
+        system = np.repeat(np.arange(len(structures)), [len(a) for a in structures])
+        out = np.zeros((len(structures), len(p.elements), self._directions.shape[1]))
+        np.add.at(out, (system, types), self._scale[types, None] * (scalars(p, structures) @ self._directions))
         return out
 
     # ---- second derivatives
@@ -181,21 +199,38 @@ class ReadoutBasis:
         ndarray of shape (D, C, R)
             For unit rates in angstrom: eV/A^2.
         """
+        one = self._curvatures if self.potential.kernel is None else self._curvatures_by_kernel
         step = max(1, _HELD // (len(sites.types) * (len(self.head.pairs) + 1)))
-        parts = [self._curvatures(sites, moves[k : k + step]) for k in range(0, len(moves), step)]
+        parts = [one(sites, moves[k : k + step]) for k in range(0, len(moves), step)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.potential.elements), self._pairs.shape[1]))
+
+    def _curvatures_by_kernel(self, sites: Sites, moves: NDArray) -> Array:
+        n, nb, count = len(sites.types), self.head.basic_count, len(moves)
+        parts = (moves.real, moves.imag) if np.iscomplexobj(moves) else (moves,)
+        first, second = np.empty((n, nb, len(parts), count)), np.empty((n, nb, count))
+        square = _squares(moves)
+        for i, edges in enumerate(_edges_of_sites(sites)):
+            slopes = sites.first[edges].reshape(-1, nb).T
+            for k, part in enumerate(parts):
+                first[i, :, k] = slopes @ part[:, edges].reshape(count, -1).T
+            second[i] = sites.second[edges].reshape(-1, nb).T @ square[:, edges].reshape(count, -1).T
+        kernel = self.potential.kernel
+        assert kernel is not None
+        present, kinds = np.unique(sites.types, return_inverse=True)
+        found = along(kernel, kinds, sites.moments, first, second)  # (kinds, S, D)
+        out = np.zeros((count, len(self.potential.elements), self._directions.shape[1]))
+        out[:, present] = np.swapaxes(
+            self._scale[present, None, None] * (found.swapaxes(1, 2) @ self._directions), 0, 1
+        )
+        return out
 
     def _curvatures(self, sites: Sites, moves: NDArray) -> Array:
         n, nb, count = len(sites.types), self.head.basic_count, len(moves)
-        starts = np.searchsorted(sites.edge_i, np.arange(n))
-        ends = np.searchsorted(sites.edge_i, np.arange(n), side="right")
         # Features come first: rows of products are then gathered as whole rows of memory.
         first = np.zeros((nb, n, count), dtype=moves.dtype)
         second = np.zeros((nb, n, count))
-        a, b = np.array(PAIRS).T
-        square = (moves[..., a].conj() * moves[..., b]).real * np.where(a == b, 1.0, 2.0)  # (D, E, 6)
-        for i in range(n):
-            part = slice(starts[i], ends[i])
+        square = _squares(moves)
+        for i, part in enumerate(_edges_of_sites(sites)):
             first[:, i] = sites.first[part].reshape(-1, nb).T @ moves[:, part].reshape(count, -1).T
             second[:, i] = sites.second[part].reshape(-1, nb).T @ square[:, part].reshape(count, -1).T
         features = self.head.features(sites.moments).T[:, :, None]  # (nf, N, 1)
@@ -218,6 +253,19 @@ class ReadoutBasis:
             values = c[self._linear_features].sum(axis=1).T @ self._linear + both.T @ self._pairs
             out[:, z] = self._scale[z] * values
         return out
+
+
+def _edges_of_sites(sites: Sites) -> list[slice]:
+    """The edges of each site, which lie side by side."""
+    every = np.arange(len(sites.types))
+    starts, ends = np.searchsorted(sites.edge_i, every), np.searchsorted(sites.edge_i, every, side="right")
+    return [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
+
+
+def _squares(moves: NDArray) -> Array:
+    """What the second derivatives of an edge are multiplied by, (D, E, 6) in Voigt order."""
+    a, b = np.array(PAIRS).T
+    return np.asarray((moves[..., a].conj() * moves[..., b]).real * np.where(a == b, 1.0, 2.0))
 
 
 def _real(a: NDArray, b: NDArray) -> Array:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2 import _moved
 from sus2.derivatives.elastic_tensors import ElasticTensors, SoundSpeeds, christoffel, elastic_tensors
@@ -22,13 +22,12 @@ from sus2.derivatives.local_hessian import LocalHessian, local_hessian  # noqa: 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
 from sus2.structures import to_atoms
+from sus2.types import Array
 from sus2.units import AMU_PER_A3_TO_KG_PER_M3, EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-Array = NDArray[np.float64]
-ComplexArray = NDArray[np.complex128]
 
 _Q_CHUNK_ELEMENTS = 8_000_000  # complex numbers held at once by a batch of q: 128 MB
 # An internal eigenvalue below this fraction of the largest one is no restoring force.
@@ -158,7 +157,7 @@ def second_derivatives(atoms: Atoms | Structure, potential: Potential) -> Second
     StructureError
         Coordinates or cell.
     UnknownElementError
-        An element that the potential does not know.
+        An element that the potential does not cover.
     Sus2Error
         The structure is not periodic in three directions.
     """

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, printable
+from sus2.types import Array, Index
 
-Array = NDArray[np.float64]
+_SUPERCELL = "A supercell matrix must be 3 or 3x3 whole numbers with positive determinant"
 
 
-def fold(atoms: Atoms, lattice: NDArray[np.int64], phi: Array, supercell_matrix: ArrayLike, full: bool) -> Array:
+def fold(atoms: Atoms, lattice: Index, phi: Array, supercell_matrix: ArrayLike, full: bool) -> Array:
     """Force constants of a supercell from those in real space.
 
     Parameters
@@ -52,7 +53,7 @@ def fold(atoms: Atoms, lattice: NDArray[np.int64], phi: Array, supercell_matrix:
     return out
 
 
-def supercell_matrix_of(matrix: ArrayLike) -> NDArray[np.int64]:
+def supercell_matrix_of(matrix: ArrayLike) -> Index:
     """A supercell matrix of positive volume.
 
     Parameters
@@ -70,17 +71,18 @@ def supercell_matrix_of(matrix: ArrayLike) -> NDArray[np.int64]:
     Sus2Error
         Not whole numbers, or no positive volume.
     """
-    given = np.asarray(matrix, dtype=np.float64)
+    try:
+        given = np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise Sus2Error(f"{_SUPERCELL}, found {printable(str(matrix))}.") from None
     given = np.diag(given) if given.shape == (3,) else given
     if given.shape != (3, 3) or not np.array_equal(given, np.round(given)) or np.linalg.det(given) < 0.5:
-        raise Sus2Error(
-            "A supercell matrix must be 3 or 3x3 whole numbers with positive determinant, found "
-            f"{np.array2string(given, separator=', ').replace(chr(10), '')}."
-        )
+        found = np.array2string(given, separator=", ").replace("\n", "")
+        raise Sus2Error(f"{_SUPERCELL}, found {found}.")
     return given.astype(np.int64)
 
 
-def supercell_sites(atoms: Atoms, matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def supercell_sites(atoms: Atoms, matrix: Index) -> tuple[Index, Index]:
     """Where every atom of a supercell comes from, in phonopy's order.
 
     Parameters
@@ -108,7 +110,7 @@ def supercell_sites(atoms: Atoms, matrix: NDArray[np.int64]) -> tuple[NDArray[np
 class CosetNumbers:
     """Lattice vectors (n, 3) -> 0..count-1, equal where they differ by a vector of the supercell."""
 
-    def __init__(self, matrix: NDArray[np.int64]) -> None:
+    def __init__(self, matrix: Index) -> None:
         self.count = round(float(np.linalg.det(matrix)))
         # R = M x for columns M: x = adj(M) R / det, so adj(M) R modulo det names the coset.
         self.adjugate = np.round(np.linalg.inv(matrix) * self.count).astype(np.int64)
@@ -116,10 +118,10 @@ class CosetNumbers:
         box = np.stack(np.meshgrid(*(np.arange(r) for r in reach), indexing="ij"), axis=-1).reshape(-1, 3)
         self.codes = np.unique(self._code(box))
 
-    def _code(self, lattice: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _code(self, lattice: Index) -> Index:
         a, b, c = ((lattice @ self.adjugate.T) % self.count).T
         return (a * self.count + b) * self.count + c
 
-    def __call__(self, lattice: NDArray[np.int64]) -> NDArray[np.int64]:
+    def __call__(self, lattice: Index) -> Index:
         """The number of each lattice vector."""
         return np.searchsorted(self.codes, self._code(lattice))

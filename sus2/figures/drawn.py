@@ -8,15 +8,14 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from ase.data.colors import jmol_colors
-from numpy.typing import NDArray
 
 from sus2.structures.crystal import near_pairs
-from sus2.types import Array
+from sus2.types import Array, Index
 
 NON_METALS = (1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 51, 52, 53, 54)
 
 
-def radii_a(numbers: NDArray[np.int_]) -> Array:
+def radii_a(numbers: Index) -> Array:
     """Radii at which atoms are drawn.
 
     Parameters
@@ -50,7 +49,7 @@ def colour(z: int) -> str:
     return f"rgb({r},{g},{b})"
 
 
-def bonded_pairs(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]]:
+def bonded_pairs(atoms: Atoms) -> tuple[Index, Index, Index]:
     """Pairs of atoms that are drawn as bonds.
 
     Parameters
@@ -78,8 +77,8 @@ def bonded_pairs(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_], NDAr
 
 
 def drawn_atoms(
-    block: Atoms, i: NDArray[np.int_], j: NDArray[np.int_], shifts: NDArray[np.int_], boundary: bool
-) -> tuple[NDArray[np.int_], Array, list[tuple[Array, Array, int]]]:
+    block: Atoms, i: Index, j: Index, shifts: Index, boundary: bool
+) -> tuple[Index, Array, list[tuple[Array, Array, int]]]:
     """Find what is drawn.
 
     Parameters

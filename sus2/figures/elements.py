@@ -1,4 +1,4 @@
-"""The periodic table of what a potential knows."""
+"""The periodic table of what a potential covers."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from sus2.comparison.differences import Difference
 from sus2.figures.plain import Figure, bar, scatter
 from sus2.figures.properties.elastic import surface_figure
 from sus2.figures.properties.phonons import bands_figure
-from sus2.figures.theme import BLUE, VERMILION, Mode, grid, ink, paper, style
+from sus2.figures.theme import BLUE, VERMILION, Mode, add_band, grid, ink, paper, style
 from sus2.properties.elastic.result import ElasticResult
 from sus2.properties.eos.error_band import energy_sigma_ev
 from sus2.properties.eos.result import EosResult
@@ -46,19 +46,7 @@ def energy_overview(*, result: EosResult, mode: Mode = "light", height: int = 34
     fig = Figure()
     sigma = energy_sigma_ev(result, line)
     if sigma is not None:
-        spread = 1e3 * sigma / n
-        fig.add_trace(
-            scatter(
-                x=np.concatenate([line, line[::-1]]) / n,
-                y=np.concatenate([energy + spread, (energy - spread)[::-1]]),
-                mode="lines",
-                fill="toself",
-                fillcolor="rgba(0, 114, 178, 0.22)",
-                line={"width": 0},
-                name="±1 σ",
-                hoverinfo="skip",
-            )
-        )
+        add_band(fig, line / n, energy, 1e3 * sigma / n, "± 1 σ", BLUE, lowest=0.0)
     fig.add_trace(
         scatter(
             x=line / n,

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from plotly.colors import get_colorscale
 from plotly.subplots import make_subplots
 
+from sus2.types import Array
+
 Properties = dict[str, Any]
 Maker = Callable[..., Properties]
 Grid = Any  # plotly's: for each row and column the subplots there, with their axes
@@ -292,7 +294,7 @@ def _typed(array: NDArray[Any]) -> Any:
     return spec | ({"shape": ", ".join(map(str, array.shape))} if array.ndim > 1 else {})
 
 
-def joined(lines: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+def joined(lines: Iterable[Array]) -> Array:
     """Join several lines for one trace, a gap (nan) after each.
 
     Parameters

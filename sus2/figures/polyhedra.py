@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.figures.plain import Properties, mesh3d
-from sus2.types import Array
+from sus2.types import Array, Index
 
 
-def polyhedra_mesh(points: Array, triangles: NDArray[np.int_], rgb: str, symbol: str) -> Properties:
+def polyhedra_mesh(points: Array, triangles: Index, rgb: str, symbol: str) -> Properties:
     """Draw the polyhedra of one element so that atoms are seen through them.
 
     Parameters

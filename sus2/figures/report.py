@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,10 +14,12 @@ from plotly.offline import get_plotlyjs
 import sus2
 from sus2.comparison.crystal_report import CrystalReport, KeyNumber
 from sus2.comparison.differences import Difference
+from sus2.errors import counted
 from sus2.figures.overview import bands_overview, changes_overview, energy_overview, stiffness_overview
 from sus2.figures.structure import structure_figure
 from sus2.figures.theme import Mode
 from sus2.structures import CrystalInfo
+from sus2.trust.digits import digits_of, error_text, number_text
 
 MAX_DRAWN: Final = 400
 MARKS: Final = {"good": "✓", "rough": "△", "not to be trusted": "✗", "unknown": "?"}
@@ -176,29 +177,6 @@ def verdicts_markup(words: Sequence[str], mode: Mode = "light") -> str:
     return " · ".join(verdict_markup(word, mode, count) for word, count in counts if count)
 
 
-def number_text(value: float, digits: int, sigma: float = math.nan) -> str:
-    """Write a number with its error: 88.34 ± 0.02.
-
-    Parameters
-    ----------
-    value
-        The number.
-    digits
-        Behind the point.
-    sigma
-        One standard deviation; nan where unknown.
-
-    Returns
-    -------
-    str
-        The number alone where nothing is known of its error.
-    """
-    text = f"{value:.{digits}f}".replace("-", "−")
-    if not math.isfinite(sigma):
-        return text
-    return f"{text} ± {sigma:.{digits}f}" if sigma >= 0.5 * 10**-digits else f"{text} ± {sigma:.1g}"
-
-
 def numbers_table(numbers: Sequence[KeyNumber], *, reasons: bool = False, mode: Mode = "light") -> str:
     """Key numbers as an HTML table: number ± one standard deviation, unit, verdict, and where it comes from.
 
@@ -245,8 +223,9 @@ def changes_table(rows: Sequence[Difference], labels: tuple[str, str]) -> str:
     """
     body = []
     for d in rows:
-        error = "unknown" if d.error is None else f"± {d.error:.{d.digits}f}"
-        cells = (f"{d.reference:.{d.digits}f}", f"{d.value:.{d.digits}f}", f"{d.percent or 0.0:+.1f} %", error)
+        n = digits_of(d.digits, d.error)
+        error = "unknown" if d.error is None else f"± {error_text(d.digits, d.error)}"
+        cells = (f"{d.reference:.{n}f}", f"{d.value:.{n}f}", f"{d.percent or 0.0:+.1f} %", error)
         texts = "".join(f"<td>{escape(x.replace('-', '−'))}</td>" for x in cells)
         body.append(f"<tr><td>{escape(d.label)}</td>{texts}<td class='w'>{escape(d.unit)}</td></tr>")
     head = "".join(f"<th>{escape(h)}</th>" for h in (*labels, "change", "error (1 σ)"))
@@ -276,7 +255,7 @@ def _crystal_table(report: CrystalReport) -> str:
     a, b, c = i.cell_lengths_a
     alpha, beta, gamma = i.cell_angles_deg
     rows = [
-        ("formula", f"{formula_markup(i.formula)}, {i.formula_units} in the cell, {i.n_atoms} atoms"),
+        ("formula", f"{formula_markup(i.formula)}, {i.formula_units} in the cell, {counted(i.n_atoms, 'atom')}"),
         ("space group", f"{space_group_markup(i)}, {escape(i.crystal_system)}, point group {escape(i.point_group)}"),
         ("<i>a</i>, <i>b</i>, <i>c</i> (Å)", f"{a:.4f}, {b:.4f}, {c:.4f}"),
         ("<i>α</i>, <i>β</i>, <i>γ</i> (°)", f"{alpha:.2f}, {beta:.2f}, {gamma:.2f}"),

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import product
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
 from ase import Atoms
 from ase.data import chemical_symbols
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.figures.drawn import NON_METALS, bonded_pairs, colour, drawn_atoms, radii_a
 from sus2.figures.plain import Figure, Properties, mesh3d, scatter3d
 from sus2.figures.polyhedra import polyhedra_mesh
 from sus2.figures.theme import FONT, ORANGE, VERMILION, Mode, grid, ink, paper
 from sus2.structures.polyhedra import polyhedra
-from sus2.types import Array
+from sus2.types import Array, Index
 
 Labels = Literal["symbols", "sites"]
 
 ARROW_A = 1.4
 """Length of the arrow of the largest force, angstrom."""
 SMALLEST_FORCE_EV_PER_A = 1e-3
+LETTER_A = 0.35
+"""From the surface of the largest sphere at a corner of the cell to the middle of an axis's letter, angstrom."""
 _ARROW_SIDES = 12
 # Thicker than a bond, along which forces often point.
 _ARROW_RADIUS_A = 0.14
 _MAX_NOTES = 150
 _BOND_RADIUS_A = 0.11
 _LIGHT = {"ambient": 0.5, "diffuse": 0.62, "specular": 0.22, "roughness": 0.4, "fresnel": 0.05}
+_TURNS = 24
+EYE: Final = {"x": 0.6, "y": -1.4, "z": 0.44}
 # From the upper left, over the viewer's shoulder: plotly's light moves with the camera, its z points away.
 _LIGHT_POSITION = {"x": -60_000, "y": 80_000, "z": -100_000}
 _FINE_LIMIT = 150
@@ -118,7 +122,8 @@ def structure_figure(
         for trace in _arrows(positions, radii, forces, mode):
             figure.add_trace(trace)
     if cell:
-        for trace in _cell_traces(np.asarray(atoms.cell), supercell, mode):
+        beyond = atom_scale * float(radii_a(numbers).max(initial=0.0)) + LETTER_A
+        for trace in _cell_traces(np.asarray(atoms.cell), supercell, beyond, mode):
             figure.add_trace(trace)
     hidden = {"visible": False}
     figure.update_layout(
@@ -141,7 +146,7 @@ def structure_figure(
             "zaxis": hidden,
             "aspectmode": "data",
             "bgcolor": "rgba(0,0,0,0)",
-            "camera": {"eye": {"x": 0.6, "y": -1.4, "z": 0.44}, "projection": {"type": "orthographic"}},
+            "camera": {"eye": EYE, "projection": {"type": "orthographic"}},
             "dragmode": "orbit",
             "annotations": notes or None,
         },
@@ -151,7 +156,7 @@ def structure_figure(
 
 
 @lru_cache(maxsize=4)
-def _unit_sphere(detail: int) -> tuple[Array, NDArray[np.int_]]:
+def _unit_sphere(detail: int) -> tuple[Array, Index]:
     """An icosahedron, each triangle split in four detail times, on the unit sphere."""
     g = (1 + 5**0.5) / 2
     v: list[tuple[float, float, float]] = [(-1, g, 0), (1, g, 0), (-1, -g, 0), (1, -g, 0), (0, -1, g), (0, 1, g)]
@@ -269,7 +274,7 @@ def _notes(positions: Array, texts: list[str], mode: Mode) -> list[dict[str, obj
     ]
 
 
-def _label_texts(numbers: NDArray[np.int_], sites: NDArray[np.int_], labels: Labels) -> list[str]:
+def _label_texts(numbers: Index, sites: Index, labels: Labels) -> list[str]:
     symbols = [chemical_symbols[z] for z in numbers]
     if labels == "symbols":
         return symbols
@@ -330,8 +335,8 @@ def _arrows(positions: Array, radii: Array, forces: Array, mode: Mode) -> list[P
     ]
 
 
-def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> list[Properties]:
-    """Edges of every repeated cell, the first one stronger, and the names of the axes."""
+def _cell_traces(cell: Array, supercell: tuple[int, int, int], beyond_a: float, mode: Mode) -> list[Properties]:
+    """Edges of every repeated cell, the first one stronger, and the names of the axes, that far beyond its corners."""
     corners = np.array(list(product((0, 1), repeat=3)))
     edges = [(p, q) for p in range(8) for q in range(p + 1, 8) if np.abs(corners[p] - corners[q]).sum() == 1]
     traces = []
@@ -343,8 +348,7 @@ def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> li
         x, y, z = np.array(points).T
         line = {"color": "#8794A1" if first else grid(mode), "width": 3 if first else 1.5}
         traces.append(scatter3d(x=x, y=y, z=z, mode="lines", line=line, hoverinfo="skip", showlegend=False))
-    ends = cell * (1 + 0.5 / np.linalg.norm(cell, axis=1, keepdims=True))
-    x, y, z = ends.T
+    x, y, z = _letters(cell, beyond_a).T
     traces.append(
         scatter3d(
             x=x,
@@ -358,3 +362,23 @@ def _cell_traces(cell: Array, supercell: tuple[int, int, int], mode: Mode) -> li
         )
     )
     return traces
+
+
+def _letters(cell: Array, beyond_a: float) -> Array:
+    """Places (3, 3) of the axes' names, that far from their ends and, as the cell is seen at first, from all corners.
+
+    Beside the end of its axis, outward: further along the axis a letter may cover an atom.
+    """
+    eye = np.array([EYE[k] for k in "xyz"])
+    across = np.linalg.svd(eye[None])[2][1:]
+    turns = np.linspace(0.0, 2.0 * np.pi, _TURNS, endpoint=False)
+    steps = np.column_stack([np.cos(turns), np.sin(turns)])
+    corners = np.array(list(product((0, 1), repeat=3))) @ cell @ across.T
+    outward = (cell - cell.sum(axis=0) / 2.0) @ across.T
+    places = []
+    for end, out in zip(cell, outward, strict=True):
+        seen = end @ across.T + beyond_a * steps
+        apart = np.linalg.norm(seen[:, None] - corners[None], axis=2).min(axis=1)
+        best = int(np.argmax(np.minimum(apart, beyond_a) + 0.2 * steps @ out / max(float(np.linalg.norm(out)), 1e-9)))
+        places.append(end + beyond_a * steps[best] @ across)
+    return np.array(places)

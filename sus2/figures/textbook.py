@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from sus2.validation.textbook.result import CrystalScore, Textbook
 
 LABELS: Final = {
-    "v0_a3_per_atom": "V0 (Å³/atom)", "b0_gpa": "B0 (GPa)", "k_vrh_gpa": "K (GPa)", "g_vrh_gpa": "G (GPa)",
+    "v0_a3_per_atom": "V0 (Å³/atom)",
+    "b0_gpa": "B0 (GPa)",
+    "k_vrh_gpa": "K (GPa)",
+    "g_vrh_gpa": "G (GPa)",
     "gamma_to_thz": "Γ optical (THz)",
-}  # fmt: skip
+}
 # Deviations up to which a value is good, and up to which it is rough, percent.
 _GOOD: Final = {"v0_a3_per_atom": 1.0}
 _ROUGH: Final = {"v0_a3_per_atom": 3.0}
@@ -69,9 +72,10 @@ def textbook_text(report: Textbook) -> str:
     out = [f"{'crystal':<22}" + "".join(f"{label:>27}" for label in LABELS.values()) + "  stable  minima  softening"]
     for c in report.crystals:
         out.append(
-            f"{c.crystal:<22}" + "".join(f"{_cell(c, q):>27}" for q in LABELS)
+            f"{c.crystal:<22}"
+            + "".join(f"{_cell(c, q):>27}" for q in LABELS)
             + f"  {_stability(c):<6}  {c.minima:>6}  {_number(c.softening):>9}"
-        )  # fmt: skip
+        )
         out += [f"  {problem}" for problem in c.problems]
     medians = "".join(f"{_percent(report.median_error_percent(q), sign=False):>27}" for q in LABELS)
     means = "".join(f"{_percent(report.mean_error_percent(q)):>27}" for q in LABELS)
@@ -81,7 +85,7 @@ def textbook_text(report: Textbook) -> str:
     out += [f"{c.verdict:<5} {c.name}: {c.value:.3g} {c.unit}".rstrip() for c in report.checks]
     out.append(f"{report.us_per_atom:.1f} us/atom, {report.peak_mib:.0f} MiB.")
     if report.left_out:
-        out.append(f"Left out, for elements that it does not know: {', '.join(report.left_out)}.")
+        out.append(f"Left out, for elements that it does not cover: {', '.join(report.left_out)}.")
     out.append(report.summary)
     return "\n".join(out)
 
@@ -118,7 +122,7 @@ def textbook_html(report: Textbook) -> str:
         f"<td>{c.value:.3g} {escape(c.unit)}</td></tr>"
         for c in report.checks
     )
-    left = f"<p>Left out, for elements that it does not know: {escape(', '.join(report.left_out))}.</p>"
+    left = f"<p>Left out, for elements that it does not cover: {escape(', '.join(report.left_out))}.</p>"
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(report.potential)}: textbook</title>
 <style>{_STYLE}</style>
 <h1>{escape(report.potential)} <small>{escape(report.functional)} {escape(report.version)}</small></h1>

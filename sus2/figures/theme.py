@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
+
+from sus2.types import Array
 
 Mode = Literal["light", "dark"]
 
@@ -120,13 +123,14 @@ def faint(colour: str, opacity: float = 0.2) -> str:
 
 def add_band(
     fig: go.Figure,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    sigma: NDArray[np.float64],
+    x: Array,
+    y: Array,
+    sigma: Array,
     name: str,
     colour: str,
     *,
     segments: Sequence[slice] = (slice(None),),
+    lowest: float = -np.inf,
     row: int | None = None,
     col: int | None = None,
 ) -> None:
@@ -148,19 +152,21 @@ def add_band(
         Of the band.
     segments
         Pieces of x that are drawn without a break.
+    lowest
+        What the quantity cannot fall below: there the band ends.
     row
         Of the subplot.
     col
         Of the subplot.
     """
     centre, width = (np.asarray(v, dtype=float).reshape(len(x), -1) for v in (y, sigma))
-    outline: list[NDArray[np.float64]] = []
+    outline: list[Array] = []
     for part in segments:
         for c, s in zip(centre[part].T, width[part].T, strict=True):
             known = np.isfinite(c) & np.isfinite(s)
             if known.sum() > 1:
                 across = x[part][known]
-                up, down = (c + s)[known], (c - s)[known]
+                up, down = (c + s)[known], np.maximum(c - s, lowest)[known]
                 outline.append(np.array([[*across, *across[::-1], np.nan], [*up, *down[::-1], np.nan]]))
     if not outline:
         return
@@ -225,6 +231,25 @@ def style(fig: go.Figure, *, mode: Mode = "light", height: int = 480) -> go.Figu
     return fig
 
 
+def step_below(largest: float) -> float:
+    """A step of ticks that puts one or two of them on either side of zero.
+
+    Parameters
+    ----------
+    largest
+        The largest number on the axis, by size.
+
+    Returns
+    -------
+    float
+        1, 2 or 5 times a power of ten, at most that number; 1 where it is zero.
+    """
+    if not largest > 0.0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(largest))
+    return next(k * power for k in (5.0, 2.0, 1.0) if k * power <= largest * (1.0 + 1e-9))
+
+
 def enlarged(figure: go.Figure, factor: float = 1.4) -> dict[str, Any]:
     """A copy of a figure with larger letters, lines and marks, for a projector.
 
@@ -243,6 +268,13 @@ def enlarged(figure: go.Figure, factor: float = 1.4) -> dict[str, Any]:
     found: dict[str, Any] = _enlarged(figure.to_dict(), factor)
     margin = found["layout"].get("margin", {})
     found["layout"]["margin"] = {side: factor * size if side in "lb" else size for side, size in margin.items()}
+    axes = {name: axis for name, axis in found["layout"].items() if re.fullmatch(r"[xy]axis\d*", name)}
+    # Titles of several axes would run into each other; without a distance they would cover the larger numbers.
+    size = found["layout"].get("font", {}).get("size", 12.0) * (1.0 if len(axes) == 2 else 0.8)
+    for axis in axes.values():
+        if axis.get("title"):
+            title = axis["title"] if isinstance(axis["title"], dict) else {"text": axis["title"]}
+            axis["title"] = {**title, "standoff": 8, "font": {**title.get("font", {}), "size": size}}
     return found
 
 

@@ -52,7 +52,23 @@ _ARRAY_KINDS = "biufcU"
 
 
 def pack(result: Any) -> bytes:
-    """The bytes of a result; raises StoreError where it holds something that cannot be written."""
+    """Make the bytes of a result.
+
+    Parameters
+    ----------
+    result
+        Of a public function.
+
+    Returns
+    -------
+    bytes
+        A zip archive of a tree and its arrays.
+
+    Raises
+    ------
+    StoreError
+        It holds something that cannot be written.
+    """
     arrays: list[np.ndarray] = []
     tree = _encode(result, arrays)
     out = io.BytesIO()
@@ -65,9 +81,24 @@ def pack(result: Any) -> bytes:
 
 
 def unpack(content: bytes, resolve: Resolve) -> Any:
-    """The result that pack() wrote; resolve(reference) gives back a potential by what names it.
+    """Read the result that pack wrote.
 
-    Raises StoreError for bytes that are no such result or too large, and whatever resolve raises.
+    Parameters
+    ----------
+    content
+        The bytes.
+    resolve
+        Gives back a potential by what names it; a Sus2Error that it raises comes through.
+
+    Returns
+    -------
+    Any
+        The result.
+
+    Raises
+    ------
+    StoreError
+        The bytes are no such result, or too large.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

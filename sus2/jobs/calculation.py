@@ -38,8 +38,13 @@ _NOT_PHYSICS = ("figures", "training", "studies", "cli", "server", "_app", "pret
 class Calculation:
     """One call of a public function of this package.
 
-    function: "module:name" below sus2; arguments: crystals (ase Atoms), PotentialRef, and plain values (numbers,
-    text, None, sequences and mappings of these), by the function's own names.
+    Attributes
+    ----------
+    function
+        "module:name" below sus2.
+    arguments
+        Crystals (ase Atoms), PotentialRef, and plain values (numbers, text, None, sequences and mappings of these), by
+        the function's own names.
     """
 
     function: str
@@ -47,7 +52,20 @@ class Calculation:
 
     @classmethod
     def of(cls, function: Callable[..., Any], **arguments: Any) -> Calculation:
-        """The calculation that function(**arguments) answers."""
+        """The calculation that function(**arguments) answers.
+
+        Parameters
+        ----------
+        function
+            A public function of this package.
+        **arguments
+            Its arguments.
+
+        Returns
+        -------
+        Calculation
+            The call as a value.
+        """
         return cls(f"{function.__module__}:{function.__qualname__}", arguments)
 
     @property
@@ -91,8 +109,18 @@ class Calculation:
 class StoredResult:
     """The result of a calculation and where it came from.
 
-    packed: the bytes of sus2.jobs.archive; created: seconds since 1970; seconds: of computing; machine: processor,
-    versions.
+    Attributes
+    ----------
+    key
+        Of the calculation.
+    packed
+        The bytes of sus2.jobs.archive.
+    created
+        Seconds since 1970.
+    seconds
+        Of computing.
+    machine
+        Processor and versions.
     """
 
     key: str
@@ -102,12 +130,50 @@ class StoredResult:
     machine: Mapping[str, str]
 
     def result(self, references: Sequence[PotentialRef] = ()) -> Any:
-        """The result; references: the potentials of its calculation. Raises StoreError where it is damaged."""
+        """Unpack the result.
+
+        Parameters
+        ----------
+        references
+            The potentials of its calculation.
+
+        Returns
+        -------
+        Any
+            The result.
+
+        Raises
+        ------
+        StoreError
+            It is damaged, or needs a potential that is not loaded.
+        Sus2Error
+            It needs a plug-in that cannot be loaded.
+        """
         return archive.unpack(self.packed, lambda wanted: _resolve(wanted, references))
 
 
 def compute(calculation: Calculation, progress: Progress | None = None) -> StoredResult:
-    """Compute the answer; raises Sus2Error for a function that does not exist, and all that the function raises."""
+    """Compute the answer.
+
+    Parameters
+    ----------
+    calculation
+        What to compute.
+    progress
+        Given to the function where it takes one.
+
+    Returns
+    -------
+    StoredResult
+        Packed, with the seconds that it took.
+
+    Raises
+    ------
+    Sus2Error
+        A function that does not exist; all that the function raises comes through too.
+    StoreError
+        A result that cannot be written.
+    """
     function = _function(calculation.function)
     arguments = {k: _ready(v) for k, v in calculation.arguments.items()}
     if progress is not None and "progress" in inspect.signature(function).parameters:

@@ -21,7 +21,7 @@ from typing import Any
 from sus2.errors import CancelledError, Sus2Error, WorkerLostError
 from sus2.jobs.frames import read_frame, write_frame
 from sus2.jobs.reporting import begin, end
-from sus2.progress import Stage
+from sus2.progress import Parity, Stage
 
 STOP_GRACE_S = 1.0  # a calculation that does not stop by itself within this is killed with its process
 MAX_POINTS = 500  # of a curve that is drawn while a calculation runs
@@ -31,7 +31,8 @@ _CANCELLED = "The calculation was cancelled."
 class JobFuture(Future[Any]):
     """A future that says how far it is and whose running calculation can be stopped.
 
-    stage: in words; fraction: 0 to 1; points: numbers of stages so far, in their order (sus2.progress.Stage).
+    stage: in words; fraction: 0 to 1; points: numbers of stages so far, in their order, and parity: the latest labels
+    and predictions (sus2.progress.Stage).
     """
 
     def __init__(self) -> None:
@@ -39,19 +40,36 @@ class JobFuture(Future[Any]):
         self.stage = "waiting"
         self.fraction = 0.0
         self.points: list[Mapping[str, float]] = []
+        self.parity: Parity = {}
         self.stop_reason = ""
         self._stopper: Callable[[], None] | None = None
         self._guard = threading.Lock()
 
     def report(self, stage: str, fraction: float) -> None:
-        """Take over how far it is, and the numbers of a stage that has new ones."""
+        """Take over how far it is, and the numbers of a stage that has new ones.
+
+        Parameters
+        ----------
+        stage
+            In words.
+        fraction
+            Share that is done, 0 to 1.
+        """
         self.stage, self.fraction = str(stage), fraction
         numbers = stage.numbers if isinstance(stage, Stage) else {}
         if numbers and len(self.points) < MAX_POINTS and (not self.points or self.points[-1] != numbers):
             self.points.append(numbers)
+        if isinstance(stage, Stage) and stage.parity:
+            self.parity = stage.parity
 
     def stop(self, reason: str = _CANCELLED) -> None:
-        """Stop it, whether it waits or runs; it then ends with CancelledError(reason)."""
+        """Stop it, whether it waits or runs.
+
+        Parameters
+        ----------
+        reason
+            Why, in the CancelledError of error_of; the first one counts.
+        """
         with self._guard:
             self.stop_reason = self.stop_reason or reason
             stopper = self._stopper
@@ -59,13 +77,32 @@ class JobFuture(Future[Any]):
             stopper()
 
     def bind(self, stopper: Callable[[], None] | None) -> bool:
-        """Say how to stop it while it runs; False where that was already asked for."""
+        """Say how to stop it while it runs.
+
+        Parameters
+        ----------
+        stopper
+            Called to stop it; None where it does not run.
+
+        Returns
+        -------
+        bool
+            False where to stop was already asked for.
+        """
         with self._guard:
             self._stopper = stopper
             return not self.stop_reason
 
     def finish(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Set the outcome."""
+        """Set the outcome: CancelledError where it was stopped, else the error, else the result.
+
+        Parameters
+        ----------
+        result
+            What the call returned.
+        error
+            What it raised.
+        """
         self.bind(None)
         if self.stop_reason:
             self.set_exception(CancelledError(self.stop_reason))
@@ -175,7 +212,15 @@ class LocalExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Stop taking calls; end the processes when those in the queue are done, or cancel them."""
+        """Stop taking calls.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait for the end of the processes.
+        cancel_futures
+            Whether to cancel the calls in the queue; else the processes end when these are done.
+        """
         self._closed = True
         if cancel_futures:
             while not self._queue.empty():
@@ -222,7 +267,15 @@ class InlineExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the thread after the calls in the queue."""
+        """End the thread after the calls in the queue.
+
+        Parameters
+        ----------
+        wait
+            Whether to wait for that.
+        cancel_futures
+            Nothing is cancelled in any case.
+        """
         self._queue.put(None)
         if wait:
             self._thread.join()
@@ -249,7 +302,18 @@ class InlineExecutor(Executor):
 
 
 def error_of(future: Future[Any]) -> Sus2Error | None:
-    """What went wrong in a future that is done, as one of our errors; None where it has a result."""
+    """What went wrong in a future that is done, as one of our errors.
+
+    Parameters
+    ----------
+    future
+        The future.
+
+    Returns
+    -------
+    Sus2Error or None
+        None where it has a result.
+    """
     try:
         error = future.exception()
     except FutureCancelledError:

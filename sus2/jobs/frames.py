@@ -13,14 +13,38 @@ _LENGTH = struct.Struct(">Q")
 
 
 def write_frame(pipe: BinaryIO, message: Any) -> None:
-    """Send one message."""
+    """Send one message.
+
+    Parameters
+    ----------
+    pipe
+        To the other end.
+    message
+        What can be pickled.
+    """
     content = pickle.dumps(message)
     pipe.write(_LENGTH.pack(len(content)) + content)
     pipe.flush()
 
 
 def read_frame(pipe: BinaryIO) -> Any:
-    """Receive the next message; raises EOFError where the other end has closed."""
+    """Receive the next message.
+
+    Parameters
+    ----------
+    pipe
+        From the other end.
+
+    Returns
+    -------
+    Any
+        The message.
+
+    Raises
+    ------
+    EOFError
+        The other end has closed.
+    """
     head = pipe.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         raise EOFError

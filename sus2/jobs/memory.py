@@ -11,21 +11,24 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
+from sus2.derivatives.supercell import supercell_matrix_of
 from sus2.errors import Sus2Error
 from sus2.jobs.calculation import Calculation
+from sus2.memory import allowed_mib, gib
 from sus2.potential.mtp.compact import MAGIC, SUFFIX, cutoff_of_compact
+from sus2.potential.potential import Potential
 from sus2.properties.catalogue import catalogue, property_of
 from sus2.registry.load import weights_of
+from sus2.registry.memory import stated_mib_per_atom
+from sus2.registry.others.plugins import found
 from sus2.registry.reference import PotentialRef
-from sus2.settings import settings
 from sus2.structures import standardise
+from sus2.types import Array
 
 BASE_MIB: Final = 330.0
 """A process with this package, torch and a potential loaded."""
@@ -51,11 +54,31 @@ _SEVERAL: Final[dict[str, tuple[str, ...]]] = {
 
 
 def peak_mib(
-    function: str, structures: Sequence[Atoms], cutoffs_a: Sequence[float], options: Mapping[str, Any] | None = None
+    function: str,
+    structures: Sequence[Atoms],
+    cutoffs_a: Sequence[float],
+    options: Mapping[str, Any] | None = None,
+    mib_per_atom: float = 0.0,
 ) -> float | None:
-    """Estimated peak of the process, MiB, of a public function by its name; None for one that is not estimated.
+    """Estimated peak of the process that runs a public function.
 
-    cutoffs_a: of each potential, angstrom; options: the function's settings; method, mesh and properties count.
+    Parameters
+    ----------
+    function
+        Its name.
+    structures
+        The crystals among its arguments.
+    cutoffs_a
+        Of each potential, angstrom.
+    options
+        Its settings; method, mesh, supercell, dos, cross_checks and properties count.
+    mib_per_atom
+        Of one evaluation by a potential of others, as its owner says.
+
+    Returns
+    -------
+    float or None
+        MiB; None for a function that is not estimated, or without structures.
     """
     options = options or {}
     kinds = _kinds(function, options)
@@ -64,52 +87,99 @@ def peak_mib(
     reach = max(cutoffs_a, default=_DEFAULT_CUTOFF_A)
     several = 1.0 + 0.3 * (max(len(cutoffs_a), 1) - 1)
     grown = max(_grown(kinds, atoms, reach, options) for atoms in structures)
-    return BASE_MIB + several * grown
+    others = max(_evaluated_atoms(kinds, atoms, reach, options) for atoms in structures) if mib_per_atom else 0
+    return BASE_MIB + several * grown + mib_per_atom * others
 
 
 def check_memory(
-    function: str, structures: Sequence[Atoms], cutoffs_a: Sequence[float], options: Mapping[str, Any] | None = None
+    function: str,
+    structures: Sequence[Atoms],
+    cutoffs_a: Sequence[float],
+    options: Mapping[str, Any] | None = None,
+    mib_per_atom: float = 0.0,
 ) -> None:
-    """Raise Sus2Error where the estimate exceeds what is allowed (settings) or free."""
-    needed = peak_mib(function, structures, cutoffs_a, options)
+    """Refuse a calculation that takes more memory than is allowed (settings) or free.
+
+    Parameters
+    ----------
+    function
+        Name of a public function.
+    structures
+        The crystals among its arguments.
+    cutoffs_a
+        Of each potential, angstrom.
+    options
+        Its settings, as for peak_mib.
+    mib_per_atom
+        As for peak_mib.
+
+    Raises
+    ------
+    Sus2Error
+        The estimate exceeds it.
+    """
+    needed = peak_mib(function, structures, cutoffs_a, options, mib_per_atom)
     if needed is None or needed <= (allowed := allowed_mib()):
         return
     # Symmetry is looked for only where it decides: the functions that cost most reduce the cell first.
     if _reduces(function):
-        needed = peak_mib(function, [_primitive(a) for a in structures], cutoffs_a, options) or 0.0
+        needed = peak_mib(function, [_primitive(a) for a in structures], cutoffs_a, options, mib_per_atom) or 0.0
     if needed > allowed:
         raise Sus2Error(
-            f"This calculation would take about {_gib(needed)} of memory and {_gib(allowed)} are allowed here: use the "
+            f"This calculation would take about {gib(needed)} of memory and {gib(allowed)} are allowed here: use the "
             "primitive cell or a smaller supercell, or raise max_memory_mb (SUS2_MAX_MEMORY_MB) where there is more."
         )
 
 
 def check_calculation(calculation: Calculation) -> None:
-    """The same for a calculation; raises Sus2Error."""
-    cutoffs = [cutoff_of(reference) for reference in calculation.references()]
-    check_memory(calculation.name, list(calculation.structures()), cutoffs, calculation.arguments)
+    """Refuse a calculation as check_memory does.
+
+    Parameters
+    ----------
+    calculation
+        The calculation.
+
+    Raises
+    ------
+    Sus2Error
+        The estimate exceeds what is allowed or free.
+    """
+    references = list(calculation.references())
+    cutoffs = [cutoff_of(reference) for reference in references]
+    options = _as_computed(calculation.arguments, any(r.kind != "external" for r in references))
+    check_memory(calculation.name, list(calculation.structures()), cutoffs, options, stated_of(references))
 
 
-def allowed_mib() -> float:
-    """What one calculation may take, MiB: the setting max_memory_mb, else what the computer has free."""
-    limit = settings().max_memory_mb
-    return float(limit) if limit else free_mib()
+def stated_of(references: Sequence[PotentialRef]) -> float:
+    """What the owners of plug-ins say that one evaluation takes, without making them.
 
+    Parameters
+    ----------
+    references
+        By what names the potentials.
 
-def free_mib() -> float:
-    """Memory that is free, MiB, within the limit of the container if there is one; inf where nobody says."""
-    found = [math.inf]
-    text = _read("/proc/meminfo")
-    if match := re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE):
-        found.append(int(match.group(1)) / 1024)
-    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
-    if limit.isdecimal() and used.isdecimal():
-        found.append((int(limit) - int(used)) / _MIB)
-    return max(min(found), 0.0)
+    Returns
+    -------
+    float
+        MiB for each atom, the largest of them; 0 where nobody says.
+    """
+    plugins = [found().plugins.get(r.name) for r in references if r.kind == "external"]
+    return max((p.memory_mb_per_atom for p in plugins if p is not None), default=0.0)
 
 
 def cutoff_of(reference: PotentialRef) -> float:
-    """Cutoff of a potential, angstrom, without loading it; a usual one where its file does not say."""
+    """Cutoff of a potential, without loading it.
+
+    Parameters
+    ----------
+    reference
+        By what names the potential.
+
+    Returns
+    -------
+    float
+        Angstrom; 6 where its file does not say.
+    """
     if reference.raw is not None:
         return _stated_cutoff(reference.raw)
     return _shipped_cutoff(reference.name)
@@ -165,6 +235,23 @@ def _kinds(function: str, options: Mapping[str, Any]) -> set[str] | None:
     return kinds
 
 
+def _as_computed(options: Mapping[str, Any], exact: bool) -> Mapping[str, Any]:
+    """The settings with the method that potentials without exact derivatives take."""
+    return options if exact or options.get("method") else {**options, "method": "finite"}
+
+
+def _evaluated_atoms(kinds: set[str], atoms: Atoms, reach: float, options: Mapping[str, Any]) -> int:
+    """Atoms of the largest structure that is evaluated."""
+    if "finite" not in kinds:
+        return len(atoms)
+    # Here, because it imports phonopy, which the process of the pages does without.
+    from sus2.properties.phonons.backends import supercell_of_length
+
+    given = options.get("supercell")
+    matrix = supercell_of_length(atoms, max(12.0, 2.0 * reach)) if given is None else supercell_matrix_of(given)
+    return len(atoms) * round(abs(float(np.linalg.det(matrix))))
+
+
 def _grown(kinds: set[str], atoms: Atoms, reach: float, options: Mapping[str, Any]) -> float:
     n = len(atoms)
     block = 72.0 * n * n / _MIB
@@ -196,14 +283,16 @@ def _blocks(atoms: Atoms, reach: float) -> tuple[float, float]:
     return math.prod(4.0 * s + 1.0 for s in shifts), math.prod(2.0 * s + 1.0 for s in seen)
 
 
-def _heights(atoms: Atoms) -> NDArray[np.float64]:
+def _heights(atoms: Atoms) -> Array:
     """Distances of opposite faces of the cell, (3,), angstrom."""
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0))
 
 
 def _mesh_points(atoms: Atoms, mesh: Any) -> float:
     """q-points of the mesh by time reversal alone."""
-    numbers = np.asarray(mesh, dtype=np.float64)
+    from sus2.properties.phonons.calculate import checked_mesh  # here, because it imports phonopy
+
+    numbers = np.asarray(checked_mesh(mesh), dtype=np.float64)
     if numbers.shape != (3,):
         lengths = np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0)
         numbers = np.maximum(np.round(float(numbers) * lengths), 1.0)
@@ -223,24 +312,49 @@ def _primitive(atoms: Atoms) -> Atoms:
     return found if len(found) < len(atoms) else atoms
 
 
-def _gib(mib: float) -> str:
-    return f"{mib / 1024:.1f} GiB"
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""
-
-
 def guarded(function: Callable[..., Any], atoms: Atoms, potential: Any, **options: Any) -> Any:
-    """function(atoms, potential, **options); raises Sus2Error before it where memory would not be enough."""
-    check_memory(function.__name__, [atoms], cutoffs_of(potential), options)
+    """Call function(atoms, potential, **options) where memory is enough.
+
+    Parameters
+    ----------
+    function
+        A public function.
+    atoms
+        The crystal.
+    potential
+        The potential.
+    **options
+        Its settings.
+
+    Returns
+    -------
+    Any
+        What the function returns.
+
+    Raises
+    ------
+    Sus2Error
+        Memory would not be enough, or what the function raises.
+    """
+    several = potential if isinstance(potential, list | tuple) else [potential]
+    stated = max((stated_mib_per_atom(p) for p in several), default=0.0)
+    settings = _as_computed(options, any(isinstance(p, Potential) for p in several))
+    check_memory(function.__name__, [atoms], cutoffs_of(potential), settings, stated)
     return function(atoms, potential, **options)
 
 
 def cutoffs_of(potentials: Any) -> list[float]:
-    """Cutoffs of a loaded potential or of several, angstrom."""
+    """Cutoffs of a loaded potential or of several.
+
+    Parameters
+    ----------
+    potentials
+        One, or a list or tuple of them.
+
+    Returns
+    -------
+    list of float
+        Angstrom; 6 for one that names none.
+    """
     several = potentials if isinstance(potentials, list | tuple) else [potentials]
     return [float(getattr(potential, "cutoff", _DEFAULT_CUTOFF_A)) for potential in several]

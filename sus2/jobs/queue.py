@@ -5,22 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any
 
-from sus2.errors import CancelledError, StoreError, Sus2Error
+from sus2.errors import CancelledError, StoreError, Sus2Error, counted
 from sus2.jobs import executor as jobs
 from sus2.jobs.calculation import Calculation, StoredResult, compute
+from sus2.jobs.job import Job, Status
 from sus2.jobs.memory import check_calculation
 from sus2.jobs.reporting import report
 from sus2.jobs.store import Store
 from sus2.native.build import cache_folder
 from sus2.settings import settings
-
-Status = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 MAX_KEPT_BYTES = 128 * 1024 * 1024
 MAX_ENDED = 500
@@ -28,60 +25,40 @@ HOUR_S = 3600.0
 
 
 def run(calculation: Calculation) -> StoredResult:
-    """What a worker does with a calculation."""
+    """What a worker does with a calculation.
+
+    Parameters
+    ----------
+    calculation
+        What to compute.
+
+    Returns
+    -------
+    StoredResult
+        As sus2.jobs.calculation.compute, with reports of progress.
+    """
     return compute(calculation, report)
 
 
-@dataclass(eq=False)
-class Job:
-    """A calculation on its way: who waits for it, how far it is, and how it ended. Times are of time.monotonic()."""
-
-    key: str
-    calculation: Calculation
-    owners: set[str]
-    submitted: float
-    asked_by: str = ""
-    status: Status = "waiting"
-    error: Sus2Error | None = None
-    started: float | None = None
-    overdue: bool = False
-    ended: threading.Event = field(default_factory=threading.Event)
-    future: Future[Any] | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        return self.ended.is_set()
-
-    @property
-    def stage(self) -> str:
-        """What is being done, in a few words."""
-        return str(getattr(self.future, "stage", "computing")) if self.status == "running" else "waiting"
-
-    @property
-    def fraction(self) -> float:
-        """Share that is done, 0 to 1."""
-        return min(1.0, max(0.0, float(getattr(self.future, "fraction", 0.0))))
-
-    @property
-    def points(self) -> list[Mapping[str, float]]:
-        """Numbers that it has reported so far, to be drawn (sus2.progress.Stage)."""
-        return list(getattr(self.future, "points", ()))
-
-    @property
-    def seconds_left(self) -> float | None:
-        """An estimate from the share that is done, None while there is no ground for one."""
-        if self.started is None or self.fraction < 0.03:
-            return None
-        return (time.monotonic() - self.started) * (1.0 - self.fraction) / self.fraction
-
-
 class JobQueue:
-    """Questions of many owners on one executor, in turns, so that nobody waits for all jobs of another.
+    """Calculations of many owners on one executor, in turns, so that nobody waits for all jobs of another.
 
-    executor: any concurrent.futures.Executor; slots: calculations at once; store: where answers are kept, None for
-    memory alone; max_hourly_seconds: of the calculations that one owner asked for (first), within an hour, 0 for no
-    limit. Every method may be called from any thread.
+    Every method may be called from any thread.
+
+    Parameters
+    ----------
+    executor
+        Any of concurrent.futures.
+    slots
+        Calculations at once.
+    store
+        Where answers are kept; None for memory alone.
+    max_jobs
+        Jobs of one owner that wait or run.
+    max_seconds
+        After which a calculation is stopped.
+    max_hourly_seconds
+        Of the calculations that one owner asked for (first), within an hour; 0 for no limit.
     """
 
     def __init__(
@@ -114,7 +91,18 @@ class JobQueue:
     # ---- asking
 
     def stored(self, key: str) -> StoredResult | None:
-        """The answer of that key, from memory or the store; None where there is none yet."""
+        """The answer of a key, from memory or the store.
+
+        Parameters
+        ----------
+        key
+            Of the calculation.
+
+        Returns
+        -------
+        StoredResult or None
+            None where there is none yet, or where the store cannot be read (store_problem says why).
+        """
         with self._lock:
             self.looked = time.monotonic()
             if key in self._results:
@@ -134,7 +122,22 @@ class JobQueue:
     def submit(self, calculation: Calculation, owner: str) -> Job:
         """The job of a calculation: the one under way for whoever asked first, or a new one.
 
-        Raises Sus2Error where the owner has too many under way.
+        Parameters
+        ----------
+        calculation
+            What to compute.
+        owner
+            Who asks.
+
+        Returns
+        -------
+        Job
+            The job.
+
+        Raises
+        ------
+        Sus2Error
+            The owner has too many under way or has used up an hour's seconds, or memory would not be enough.
         """
         key = calculation.key
         with self._lock:
@@ -145,7 +148,8 @@ class JobQueue:
             busy = sum(owner in j.owners and not j.over for j in self._jobs.values())
             if busy >= self.max_jobs:
                 raise Sus2Error(
-                    f"You have {busy} calculations under way, which is the limit; cancel one or wait for one to end."
+                    f"You have {counted(busy, 'calculation')} under way, which is the limit; cancel one or wait for "
+                    "one to end."
                 )
             self._check_hour(owner)
             check_calculation(calculation)
@@ -171,7 +175,18 @@ class JobQueue:
             )
 
     def find(self, key: str) -> Job | None:
-        """The latest job of that key."""
+        """The latest job of a key.
+
+        Parameters
+        ----------
+        key
+            Of the calculation.
+
+        Returns
+        -------
+        Job or None
+            None where there is none.
+        """
         with self._lock:
             return self._jobs.get(key)
 
@@ -187,14 +202,33 @@ class JobQueue:
             return not self._running and not any(self._lines.values())
 
     def place(self, job: Job) -> int:
-        """How many jobs begin before a waiting one, by the turns that are taken now."""
+        """How many jobs begin before a waiting one, by the turns that are taken now.
+
+        Parameters
+        ----------
+        job
+            The one that waits.
+
+        Returns
+        -------
+        int
+            Nought for one that does not wait.
+        """
         with self._lock:
             lines = [list(line) for line in self._lines.values()]
             order = [line[k] for k in range(max(map(len, lines), default=0)) for line in lines if k < len(line)]
             return order.index(job) if job in order else 0
 
     def leave(self, key: str, owner: str) -> None:
-        """The owner no longer waits for it; it is stopped where nobody else does."""
+        """Note that an owner no longer waits for a job; it is stopped where nobody else does.
+
+        Parameters
+        ----------
+        key
+            Of the calculation.
+        owner
+            Who waited.
+        """
         with self._lock:
             job = self._jobs.get(key)
             if job is None or job.over:
@@ -300,7 +334,7 @@ def _stop(future: Future[Any], reason: str = "The calculation was cancelled.") -
 
 @lru_cache(maxsize=1)
 def job_queue() -> JobQueue:
-    """The board of this process, made with its settings at first use."""
+    """The queue of this process, made with its settings at first use."""
     limits = settings()
     executor = jobs.LocalExecutor(limits.workers) if limits.workers else jobs.InlineExecutor()
     store, problem = None, ""

@@ -11,23 +11,59 @@ _own: ContextVar[Progress | None] = ContextVar("reporter", default=None)
 
 
 def report(stage: str, fraction: float) -> None:
-    """Report the stage and the fraction done; raises CancelledError where the calculation is to stop."""
+    """Report how far the calculation is.
+
+    Parameters
+    ----------
+    stage
+        In words.
+    fraction
+        Share that is done, 0 to 1.
+
+    Raises
+    ------
+    CancelledError
+        The calculation is to stop.
+    """
     reporter = _own.get() or _reporter
     if reporter is not None:
         reporter(stage, fraction)
 
 
 def set_reporter(reporter: Progress) -> None:
-    """Send the reports of this process to `reporter`."""
+    """Send the reports of this process to a function.
+
+    Parameters
+    ----------
+    reporter
+        The function.
+    """
     global _reporter
     _reporter = reporter
 
 
 def begin(reporter: Progress) -> Token[Progress | None]:
-    """Send the reports of this thread to `reporter`; returns what `end` needs."""
+    """Send the reports of this thread to a function.
+
+    Parameters
+    ----------
+    reporter
+        The function.
+
+    Returns
+    -------
+    Token
+        What `end` needs.
+    """
     return _own.set(reporter)
 
 
 def end(token: Token[Progress | None]) -> None:
-    """Undo `begin`."""
+    """Undo `begin`.
+
+    Parameters
+    ----------
+    token
+        What it returned.
+    """
     _own.reset(token)

@@ -71,6 +71,44 @@ class Entry:
     seconds: float | None
 
 
+@contextlib.contextmanager
+def database(path: Path, name: str, consequence: str = "", busy_s: float = _BUSY_S) -> Iterator[sqlite3.Connection]:
+    """Open an SQLite file for one transaction.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        What an error calls it.
+    consequence
+        What follows where it cannot be used, for the end of the sentence.
+    busy_s
+        How long to wait for others that write to it, seconds.
+
+    Yields
+    ------
+    sqlite3.Connection
+        Committed at the end, and closed.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be opened or used.
+    """
+    try:
+        db = sqlite3.connect(path, timeout=busy_s)
+    except sqlite3.Error as error:
+        raise StoreError(f"{name} cannot be opened ({error}).") from None
+    try:
+        with db:
+            yield db
+    except sqlite3.Error as error:
+        raise StoreError(f"{name} cannot be used ({error}){consequence}.") from None
+    finally:
+        db.close()
+
+
 class Store:
     """The results in one file, up to max_bytes of them; the ones not used for longest go first.
 
@@ -96,7 +134,23 @@ class Store:
     # ---- results
 
     def get(self, key: str) -> StoredResult | None:
-        """The answer of that key, None where there is none (or only a damaged one)."""
+        """The answer of a key.
+
+        Parameters
+        ----------
+        key
+            Of the calculation.
+
+        Returns
+        -------
+        StoredResult or None
+            None where there is none, or only a damaged one.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be read.
+        """
         with self._open() as db:
             row = db.execute(
                 "SELECT created, seconds, machine, digest, packed FROM results WHERE key = ?", (key,)
@@ -114,7 +168,20 @@ class Store:
         return StoredResult(key, packed, created, seconds, json.loads(machine))
 
     def put(self, result: StoredResult, name: str) -> None:
-        """Keep an answer under the name of its function; too large a one is not kept."""
+        """Keep an answer; too large a one is not kept.
+
+        Parameters
+        ----------
+        result
+            The answer.
+        name
+            Of its function.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be written.
+        """
         size = len(result.packed)
         if size > self.max_bytes:
             return
@@ -142,7 +209,18 @@ class Store:
                 held -= n
 
     def delete(self, key: str) -> None:
-        """Forget a result."""
+        """Forget a result.
+
+        Parameters
+        ----------
+        key
+            Of the calculation.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be written.
+        """
         with self._open() as db:
             db.execute("DELETE FROM results WHERE key = ?", (key,))
 
@@ -155,7 +233,30 @@ class Store:
     # ---- history
 
     def remember(self, owner: str, key: str, *, page: str, label: str, formula: str, model: str, address: str) -> None:
-        """Note that an owner saw a result on a page; a second time moves it to the front."""
+        """Note that an owner saw a result on a page; a second time moves it to the front.
+
+        Parameters
+        ----------
+        owner
+            Who saw it.
+        key
+            Of the calculation.
+        page
+            Name of the page.
+        label
+            Name of the crystal.
+        formula
+            Its formula.
+        model
+            Name of the potential.
+        address
+            That opens the same view.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be written.
+        """
         with self._open() as db:
             # A new row with a new id: the order is that of the ids, because the clock may have been set back.
             db.execute(
@@ -165,7 +266,27 @@ class Store:
             )
 
     def history(self, owner: str, *, search: str = "", limit: int = 200) -> list[Entry]:
-        """An owner's entries, the latest first; search: words that all occur in page, label, formula or model."""
+        """An owner's entries, the latest first.
+
+        Parameters
+        ----------
+        owner
+            Whose.
+        search
+            Words that all occur in page, label, formula or model.
+        limit
+            Entries at most.
+
+        Returns
+        -------
+        list of Entry
+            Of this owner alone.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be read.
+        """
         words = [w.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") for w in search.split()]
         where = "".join(
             " AND (h.page || ' ' || h.label || ' ' || h.formula || ' ' || h.model) LIKE ? ESCAPE '\\'" for _ in words
@@ -179,7 +300,20 @@ class Store:
         return [Entry(*row) for row in rows]
 
     def forget(self, owner: str, ids: list[int] | None = None) -> None:
-        """Delete entries of an owner's history, all of them without ids, and results that nobody's history names."""
+        """Delete entries of an owner's history, and results that nobody's history names.
+
+        Parameters
+        ----------
+        owner
+            Whose.
+        ids
+            Of the entries; by default all of them.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be written.
+        """
         with self._open() as db:
             chosen = [row[0] for row in db.execute("SELECT id FROM history WHERE owner = ?", (owner,))]
             gone = chosen if ids is None else [i for i in ids if i in set(chosen)]
@@ -194,17 +328,8 @@ class Store:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            db = sqlite3.connect(self.path, timeout=_BUSY_S)
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.path.name} cannot be opened ({error}).") from None
-        try:
-            with db:
-                yield db
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self.path.name} cannot be used ({error}); results are not kept.") from None
-        finally:
-            db.close()
+        with database(self.path, f"The store {self.path.name}", "; results are not kept") as db:
+            yield db
 
     def _prepare(self) -> None:
         with self._open() as db:

@@ -38,7 +38,7 @@ class _Reporter:
             raise CancelledError("The calculation was cancelled.")
         now = time.monotonic()
         said = (str(stage), getattr(stage, "numbers", None))
-        if said != self._last[0] or now - self._last[1] > _REPORT_EVERY_S:
+        if said != self._last[0] or getattr(stage, "parity", None) or now - self._last[1] > _REPORT_EVERY_S:
             self._last = (said, now)
             _answer(self.pipe, ("progress", stage, float(fraction)))
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sus2.errors import DataError, StoreError
+from sus2.errors import DataError
+from sus2.jobs.store import database
 
 MAX_NAME: Final = 40
 MAX_ANSWERS: Final = 5000
@@ -164,14 +165,5 @@ class Classroom:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            db = sqlite3.connect(self.path, timeout=_BUSY_S)
-        except sqlite3.Error as error:
-            raise StoreError(f"The answers of classes cannot be opened ({error}).") from None
-        try:
-            with db:
-                yield db
-        except sqlite3.Error as error:
-            raise StoreError(f"The answers of classes cannot be used ({error}).") from None
-        finally:
-            db.close()
+        with database(self.path, "The answers of classes", busy_s=_BUSY_S) as db:
+            yield db

@@ -182,7 +182,7 @@ def energy_curve(
     StructureError
         The crystal cannot be used.
     UnknownElementError
-        An element that the potential does not know.
+        An element that the potential does not cover.
     ConvergenceError
         The relaxation did not converge.
     CancelledError
@@ -250,7 +250,7 @@ def fit_ranges(
     StructureError
         The crystal cannot be used.
     UnknownElementError
-        An element that the potential does not know.
+        An element that the potential does not cover.
     ConvergenceError
         The relaxation did not converge.
     CancelledError

@@ -34,12 +34,9 @@ SIZES: Final = (1, 2, 3, 4)
 # Lesson 7: samples with known values, and the volumes that copper is squeezed to.
 TRUSTED: Final = ("cu", "al", "w", "si", "gaas", "mgo", "nacl", "lif")
 SQUEEZED: Final = tuple(round(0.3 + 0.1 * k, 1) for k in range(14))
-# Lesson 6: family of the pair of models, and sample.
-VOLUMES: Final = (
-    *(("semiconductors", k) for k in ("ge", "sic", "gaas", "gan")),
-    *(("metals", k) for k in ("al", "cu", "mo", "w")),
-    *(("ionic", k) for k in ("mgo", "caf2", "srtio3")),
-)
+# Lesson 6: samples whose volumes change with the functional.
+VOLUMES: Final = ("ge", "sic", "gaas", "gan", "al", "cu", "mo", "w", "mgo", "caf2", "srtio3")
+PAIR: Final = (UNIVERSAL_MODEL, "sus2-universal-r2scan")
 
 
 def body_centred_hafnium() -> Atoms:
@@ -96,10 +93,10 @@ def volumes_arguments(model: Any) -> dict[str, Any]:
         By name.
     """
     return {
-        "labels": [sample(k).name for _, k in VOLUMES],
-        "crystals": [sample(k).atoms() for _, k in VOLUMES],
-        "first": [model(f"sus2-{family}-pbe") for family, _ in VOLUMES],
-        "second": [model(f"sus2-{family}-r2scan") for family, _ in VOLUMES],
+        "labels": [sample(k).name for k in VOLUMES],
+        "crystals": [sample(k).atoms() for k in VOLUMES],
+        "first": [model(PAIR[0])] * len(VOLUMES),
+        "second": [model(PAIR[1])] * len(VOLUMES),
     }
 
 
@@ -152,8 +149,7 @@ def lesson_calculations() -> list[Calculation]:
     def atoms(key: str) -> Atoms:
         return sample(key).atoms()
 
-    metals, silicon = "sus2-metals-pbe", "si-mlearn-pbe"
-    pair = ("sus2-semiconductors-pbe", "sus2-semiconductors-r2scan")
+    metals, silicon = UNIVERSAL_MODEL, "si-mlearn-pbe"
     asked: list[tuple[Any, Any]] = [
         (energy_curve, lambda: {"atoms": atoms("cu"), "potential": model(metals)}),
         (fit_ranges, lambda: {"atoms": atoms("cu"), "potential": model(metals)}),
@@ -164,7 +160,7 @@ def lesson_calculations() -> list[Calculation]:
         (supercell_study, lambda: {"atoms": atoms("al"), "potential": model(metals), "sizes": list(SIZES)}),
         (soft_mode, lambda: {"atoms": body_centred_hafnium(), "potential": model(UNIVERSAL_MODEL)}),
         (functional_volumes, lambda: volumes_arguments(model)),
-        (functional_change, lambda: {"atoms": atoms("gaas"), "potentials": [model(name) for name in pair]}),
+        (functional_change, lambda: {"atoms": atoms("gaas"), "potentials": [model(name) for name in PAIR]}),
         (trust_study, lambda: trust_arguments(model)),
         (grades_when_squeezed, lambda: squeezed_arguments(model)),
     ]

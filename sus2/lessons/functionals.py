@@ -12,7 +12,7 @@ from sus2.comparison.compare import compare
 from sus2.comparison.result import Comparison
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of, silent
 from sus2.properties.phonons.calculate import phonons
 from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
@@ -238,11 +238,8 @@ def functional_change(
     if len(potentials) != 2:
         raise Sus2Error(f"Give two potentials, not {len(potentials)}.")
 
-    def part(stage: str, fraction: float) -> None:
-        if progress is not None:
-            progress(stage, 0.7 * fraction)
-
-    found = compare(atoms, potentials, properties=("eos", "phonons", "energies"), progress=part)
+    tell = progress or silent
+    found = compare(atoms, potentials, properties=("eos", "phonons", "energies"), progress=part_of(tell, "", 0.0, 0.7))
     own = np.array([_own_volume(found, k) for k in (0, 1)])
     given = to_atoms(atoms)
     measured = abs(float(given.cell.volume)) / len(given)
@@ -253,8 +250,7 @@ def functional_change(
     for k, potential in enumerate(potentials):
         rest = found.own[k].atoms
         for j, v in enumerate(volumes):
-            if progress is not None:
-                progress(f"{potential.name} at one volume after another", 0.7 + 0.15 * (k + j / n_points))
+            tell(f"{potential.name} at one volume after another", 0.7 + 0.15 * (k + j / n_points))
             scaled = rest.copy()
             scaled.set_cell(rest.cell.array * (v * len(rest) / abs(rest.cell.volume)) ** (1.0 / 3.0), scale_atoms=True)
             if len(scaled) > 1:

@@ -172,6 +172,7 @@ def pair_scaling(potential: Potential, pairs: Sequence[str], *, function: int = 
     weights = spec.radial_weights[function]
     line = np.linspace(-1.0, 1.0, 401)
     species = spec.species_count
+    amplitudes = 0 if spec.neighbour_coeffs is None else spec.neighbour_coeffs.size
     return PairScaling(
         potential_name=potential.name,
         pairs=tuple(pairs),
@@ -184,7 +185,7 @@ def pair_scaling(potential: Potential, pairs: Sequence[str], *, function: int = 
         values=np.polynomial.chebyshev.chebval(xi, weights),
         line_xi=line,
         line_values=np.polynomial.chebyshev.chebval(line, weights),
-        numbers_scaled=int(spec.alpha.size + spec.r0.size + spec.radial_weights.size + species),
+        numbers_scaled=int(spec.alpha.size + spec.r0.size + spec.radial_weights.size + species + amplitudes),
         numbers_table=int(species**2 * spec.radial_weights.size),
     )
 
@@ -215,7 +216,7 @@ def shared_scaling(atoms: Atoms, potential: Potential, *, share: float = 1.0, n_
     StructureError
         The crystal cannot be used.
     UnknownElementError
-        An element that the potential does not know.
+        An element that the potential does not cover.
     ConvergenceError
         The relaxation did not converge.
     Sus2Error

@@ -71,13 +71,6 @@ KNOWN_INSTABILITIES: Final[Mapping[str, KnownInstability]] = {
         "N and it is hexagonal close-packed.",
         "Burgers, Physica 1, 561 (1934)",
     ),
-    "zirconia": KnownInstability(
-        ("X",),
-        (137,),
-        "Zirconia is cubic above about 2640 K, then tetragonal P4₂/nmc by the mode at X, and monoclinic below about "
-        "1440 K.",
-        "Parlinski, Li, Kawazoe, Phys. Rev. Lett. 78, 4063 (1997)",
-    ),
     "molybdenum": KnownInstability(
         (),
         (229,),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.geometry import minkowski_reduce
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
@@ -18,7 +17,7 @@ from sus2.properties.elastic.calculate import elastic
 from sus2.properties.elastic.ieee_axes import crystal_axes
 from sus2.properties.phonons.calculate import phonons
 from sus2.relaxation.relax import relax
-from sus2.types import Array
+from sus2.types import Array, ComplexArray
 from sus2.units import THZ_A_TO_M_PER_S
 
 # Short enough that the bending of the branch is far below the rounding of the slope.
@@ -345,7 +344,7 @@ def _shortest_along(cell: Array, direction: Array) -> float:
     return float(size[parallel].min())
 
 
-def _by_polarisation(frequencies: Array, eigenvectors: NDArray[np.complex128], direction: Array) -> Array:
+def _by_polarisation(frequencies: Array, eigenvectors: ComplexArray, direction: Array) -> Array:
     """The three acoustic frequencies: shear waves ascending, then the one that moves most along the direction."""
     acoustic = eigenvectors[:, :3].reshape(-1, 3, 3)
     along = (np.abs(np.einsum("aib,i->ab", acoustic, direction)) ** 2).sum(axis=0)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
@@ -19,7 +19,7 @@ from sus2.properties.elastic.result import ElasticResult
 from sus2.relaxation.relax import relax
 from sus2.structures import to_atoms
 from sus2.structures.description import CrystalSystem
-from sus2.types import Array
+from sus2.types import Array, Mask
 from sus2.units import EV_PER_A3_TO_GPA
 from sus2.voigt import PAIRS
 
@@ -51,7 +51,7 @@ class ElasticSymmetry:
     system: CrystalSystem
     operations: int
     independent: int
-    nonzero: NDArray[np.bool_]
+    nonzero: Mask
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-
-Index = NDArray[np.int64]
+from sus2.types import Array, Index
 
 NO_VOLUME: Final = "The cell has no volume in its periodic directions; correct the lattice vectors."
 
@@ -45,7 +43,16 @@ class CList(ctypes.Structure):
 class Edges:
     """Edges of many atoms sorted by central atom, in the arrays that the kernels read.
 
-    first (N + 1,) first edge of each atom; vectors (E, 3) A; j (E,) neighbours; types (N,).
+    Attributes
+    ----------
+    first
+        (N + 1,), first edge of each atom.
+    vectors
+        (E, 3), A.
+    j
+        (E,), neighbours.
+    types
+        (N,).
     """
 
     first: Index
@@ -130,8 +137,18 @@ class Edges:
 class Structures:
     """S structures with N atoms one after another, in the arrays that the kernels read.
 
-    first (S + 1,) first atom of each; positions (N, 3) A; cells (S, 3, 3) A, rows are lattice vectors; periodic (S, 3)
-    0 or 1 as int64; types (N,).
+    Attributes
+    ----------
+    first
+        (S + 1,), first atom of each.
+    positions
+        (N, 3), A.
+    cells
+        (S, 3, 3), A, rows are lattice vectors.
+    periodic
+        (S, 3), 0 or 1.
+    types
+        (N,).
     """
 
     first: Index
@@ -143,9 +160,16 @@ class Structures:
 
 @dataclass(frozen=True, eq=False)
 class EdgeList:
-    """Directed edges of Structures: first (N + 1,); j (E,) int32 within the structure; shift (E, 3) int16.
+    """Directed edges of Structures; the vector of an edge is positions[j] - positions[i] + shift @ cell.
 
-    The vector of an edge is positions[j] - positions[i] + shift @ cell.
+    Attributes
+    ----------
+    first
+        (N + 1,), first edge of each atom.
+    j
+        (E,), neighbours, counted within the structure.
+    shift
+        (E, 3), lattice translations.
     """
 
     first: Index
@@ -155,7 +179,17 @@ class EdgeList:
 
 @dataclass(frozen=True, eq=False)
 class CloseEdges:
-    """Edges shorter than a distance of their pair of types: i, j (n,) atoms, vectors (n, 3) A."""
+    """Edges shorter than a distance of their pair of types.
+
+    Attributes
+    ----------
+    i
+        (n,), atoms.
+    j
+        (n,), their neighbours.
+    vectors
+        (n, 3), A.
+    """
 
     i: Index
     j: Index
@@ -164,7 +198,25 @@ class CloseEdges:
 
 @dataclass(frozen=True, eq=False)
 class ParameterGradient:
-    """Derivatives of a loss by the parameters, shapes as in ModelSpec (pair: row 0 of radial_species)."""
+    """Derivatives of a loss by the parameters of a model of C species, in the shapes of ModelSpec.
+
+    Attributes
+    ----------
+    alpha
+        (blocks, C, C).
+    r0
+        (blocks, C, C).
+    weights
+        (M, R).
+    pair
+        (C,), by row 0 of radial_species.
+    species
+        (C,).
+    theta
+        (S,), or (C, S) where each element has a readout of its own.
+    neighbour
+        (M, C), by amplitudes; None where there are none.
+    """
 
     alpha: Array
     r0: Array

@@ -27,9 +27,20 @@ from typing import Final
 FOLDER: Final = Path(__file__).resolve().parent
 SOURCE: Final = FOLDER / "source"
 _SOURCES: Final = tuple(
-    SOURCE / n for n in ("kernels.cpp", "batched.cpp", "second_order.cpp", "jacobian.cpp", "tetrahedra.cpp")
+    SOURCE / n
+    for n in (
+        "kernels.cpp",
+        "batched.cpp",
+        "second_order.cpp",
+        "directional.cpp",
+        "jacobian.cpp",
+        "scalars.cpp",
+        "tetrahedra.cpp",
+    )
 )
-_HEADERS: Final = tuple(SOURCE / n for n in ("kernels.h", "group.h", "neighbours.h"))
+_HEADERS: Final = tuple(
+    SOURCE / n for n in ("kernels.h", "tables.h", "group.h", "gradient.h", "jets.h", "neighbours.h")
+)
 _FLAGS: Final = ("-O3", "-std=c++17", "-fno-math-errno", "-shared")
 _AVX2: Final = ("-march=x86-64-v2", "-mavx2", "-mfma", "-mbmi", "-mbmi2")
 _AVX512: Final = (*_AVX2, "-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mavx512cd")
@@ -37,7 +48,7 @@ _X86: Final = {"baseline": ("-march=x86-64-v2",), "avx2": _AVX2, "avx512": _AVX5
 # The order of sus2_level() in source/kernels.cpp.
 LEVELS: Final = tuple(_X86)
 _RETURNS: Final = {
-    None: ("evaluate", "differentiate", "second_order", "response", "tetrahedra"),
+    None: ("evaluate", "differentiate", "second_order", "response", "edge_jets", "along", "scalars", "tetrahedra"),
     ctypes.c_int64: ("structures", "neighbours", "refresh", "jacobian", "level"),
 }
 _OFF: Final = ("0", "off", "torch")

@@ -14,11 +14,9 @@ from sus2 import _moved
 from sus2.errors import StructureError, Sus2Error
 from sus2.native.arrays import (
     NO_VOLUME,
-    Array,
     CloseEdges,
     EdgeList,
     Edges,
-    Index,
     ParameterGradient,
     Structures,
     c_edges,
@@ -30,12 +28,13 @@ from sus2.native.build import default_threads
 from sus2.native.build import library as _library
 from sus2.native.spec import KernelSpec
 from sus2.native.tables import CModel, monomial_table
+from sus2.types import Array, Index
 
 
 class Kernel:
     """One ModelSpec bound to the compiled kernels; raises Sus2Error where they are not available.
 
-    linear_map: xi = alpha (r - r0) / 2 without the tanh, for ablations alone (its second derivatives do not know it).
+    linear_map: xi = alpha (r - r0) / 2 without the tanh, for ablations alone (its second derivatives do not have it).
     """
 
     def __init__(
@@ -299,6 +298,25 @@ class Kernel:
             ctypes.c_int64(linear),
             ctypes.c_int64(self.threads),
             pointer(out),
+        )
+        return out
+
+    def scalars(self, edges: Edges) -> Array:
+        """The scalar basis functions B_s, of which the energies are linear functions.
+
+        Parameters
+        ----------
+        edges
+            Of one or more structures.
+
+        Returns
+        -------
+        ndarray
+            (N, S), float64 whatever the precision.
+        """
+        out = np.zeros((len(edges.types), len(self.spec.mapping)))
+        self._library.sus2_scalars(
+            ctypes.byref(self._model), ctypes.byref(c_edges(edges)), ctypes.c_int64(self.threads), pointer(out)
         )
         return out
 

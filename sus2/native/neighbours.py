@@ -14,23 +14,32 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from sus2.errors import StructureError, Sus2Error
-from sus2.native.arrays import NO_VOLUME, Array, EdgeList, Edges, Index, Structures, c_list, c_structures, pointer
+from sus2.native.arrays import NO_VOLUME, EdgeList, Edges, Structures, c_list, c_structures, pointer
 from sus2.native.build import available
 from sus2.native.build import library as _library
+from sus2.types import Array, Index, Mask
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
     """Directed edges i->j of one structure with distance below the cutoff.
 
-    index_i, index_j: (E,) int64; shift: (E, 3) int64 lattice translations, so that
-    vector = positions[j] - positions[i] + shift @ cell, (E, 3) in angstrom.
+    Attributes
+    ----------
+    index_i
+        (E,), central atoms.
+    index_j
+        (E,), neighbours.
+    shift
+        (E, 3), lattice translations.
+    vector
+        (E, 3), positions[j] - positions[i] + shift @ cell, A.
     """
 
-    index_i: NDArray[np.int64]
-    index_j: NDArray[np.int64]
-    shift: NDArray[np.int64]
-    vector: NDArray[np.float64]
+    index_i: Index
+    index_j: Index
+    shift: Index
+    vector: Array
 
 
 def neighbours(atoms: Atoms, cutoff: float) -> Neighbours:
@@ -86,9 +95,7 @@ def neighbours_of(structures: Structures, k: int, cutoff: float) -> Neighbours:
     return _neighbours(structures.positions[atoms], structures.cells[k], structures.periodic[k] != 0, cutoff)
 
 
-def _neighbours(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
-) -> Neighbours:
+def _neighbours(positions: Array, cell: Array, pbc: Mask, cutoff: float) -> Neighbours:
     if not (np.isfinite(positions).all() and np.isfinite(cell).all()):
         raise StructureError("The structure has coordinates that are not finite numbers; correct the file.")
     if pbc.any():
@@ -109,9 +116,7 @@ MAX_BOX_IN_CUTOFFS = 40.0
 """Longer boxes go to ASE: in some of those that are long and thin vesin divides by zero, which ends the process."""
 
 
-def by_vesin(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
-) -> Neighbours:
+def by_vesin(positions: Array, cell: Array, pbc: Mask, cutoff: float) -> Neighbours:
     """The same edges by vesin; the cell must have volume, also in directions that are not periodic.
 
     Parameters
@@ -149,9 +154,7 @@ def by_vesin(
     )
 
 
-def _enclosing(
-    positions: NDArray[np.float64], cell: NDArray[np.float64], pbc: NDArray[np.bool_], cutoff: float
-) -> NDArray[np.float64]:
+def _enclosing(positions: Array, cell: Array, pbc: Mask, cutoff: float) -> Array:
     """The cell, in directions that are not periodic so wide that no image is within the cutoff."""
     inverse = np.linalg.inv(cell)
     span = np.ptp(positions @ inverse, axis=0)
@@ -159,7 +162,7 @@ def _enclosing(
     return cell * np.where(pbc, 1.0, wide)[:, None]
 
 
-def _complete(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _complete(cell: Array, pbc: Mask) -> Array:
     """Give non-periodic directions without a lattice vector a unit normal, which no image ever uses."""
     cell = cell.copy()
     for k in range(3):

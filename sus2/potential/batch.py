@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2 import _moved
 from sus2.errors import StructureError
 from sus2.native.arrays import Structures
 from sus2.native.neighbours import Neighbours, neighbours
 from sus2.potential.packed import type_indices
+from sus2.types import Array, Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +147,10 @@ def batch_of(
     volume[volume < 1e-9] = np.nan
     offset = np.concatenate([n.shift @ c for n, c in zip(lists, structures.cells, strict=True)])
 
-    def floats(x: NDArray[np.float64]) -> torch.Tensor:
+    def floats(x: Array) -> torch.Tensor:
         return torch.as_tensor(x, dtype=dtype, device=device)
 
-    def ints(x: NDArray[np.int64]) -> torch.Tensor:
+    def ints(x: Index) -> torch.Tensor:
         return torch.as_tensor(x, dtype=torch.int64, device=device)
 
     return Batch(

@@ -36,7 +36,20 @@ class ComputesArrays(Protocol):
         """The compiled kernels, where they compute."""
 
     def compute(self, packed: Structures, *, edges: EdgeList | None = None) -> tuple[Array, Array, Array]:
-        """Site energies (N,) eV, forces (N, 3) eV/angstrom and virials (S, 6) eV."""
+        """Site energies, forces and virials of structures.
+
+        Parameters
+        ----------
+        packed
+            S structures of N atoms in all.
+        edges
+            Their neighbours, where they are known.
+
+        Returns
+        -------
+        tuple of ndarray
+            (N,) eV, (N, 3) eV/angstrom and (S, 6) eV.
+        """
 
 
 class EvaluationCalculator(Calculator):

@@ -13,7 +13,7 @@ from pathlib import Path
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from sus2.errors import PotentialFileError, printable
+from sus2.errors import PotentialFileError, Sus2Error, printable
 
 MAX_CARD_BYTES = 4 * 1024 * 1024
 
@@ -184,6 +184,39 @@ def parse_card(raw: bytes, *, source: str = "card") -> Card:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(k) for k in first["loc"]) or "the card"
         raise PotentialFileError(f"{source}: key '{printable(key)}': {printable(first['msg'])}.") from None
+
+
+def write_weights(folder: str | Path, text: str, card: Card) -> Path:
+    """Write weights as NAME.mtp and their card as NAME.json.
+
+    Parameters
+    ----------
+    folder
+        Where; made if it is not there.
+    text
+        The weights, as an .mtp file has them.
+    card
+        Its name is that of the files.
+
+    Returns
+    -------
+    Path
+        The file of weights, which sus2.load takes.
+
+    Raises
+    ------
+    Sus2Error
+        The folder cannot be written to.
+    """
+    target = Path(folder)
+    path = target / f"{card.name}.mtp"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        write_card(card, path.with_suffix(".json"))
+    except OSError as error:
+        raise Sus2Error(f"The potential cannot be written to {target} ({error.strerror}).") from None
+    return path
 
 
 def write_card(card: Card, path: str | Path) -> None:

@@ -54,10 +54,21 @@ class Calculates(Protocol):
 
     @property
     def elements(self) -> tuple[str, ...]:
-        """Chemical symbols that it knows."""
+        """Chemical symbols that it covers."""
 
     def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
-        """Energy, forces and stress of each structure."""
+        """Energy, forces and stress of each structure.
+
+        Parameters
+        ----------
+        structures
+            ASE Atoms or pymatgen Structures.
+
+        Returns
+        -------
+        list of Evaluation
+            In their order.
+        """
 
     def calculator(self) -> Calculator:
         """An ASE calculator that gives the same numbers."""

@@ -230,7 +230,24 @@ class HasSiteEnergies(Protocol):
     """Site energies (N,) of edge vectors (E, 3), of this package's model or of others."""
 
     def site_energies(self, edge_vectors: Tensor, edge_i: Tensor, edge_j: Tensor, species: Tensor) -> Tensor:
-        """Site energies (N,) in eV from the vectors (E, 3) of edges, in angstrom."""
+        """Site energies from the vectors of edges.
+
+        Parameters
+        ----------
+        edge_vectors
+            (E, 3) angstrom.
+        edge_i
+            (E,) central atoms.
+        edge_j
+            (E,) neighbours.
+        species
+            (N,) types of the atoms.
+
+        Returns
+        -------
+        Tensor
+            (N,) eV.
+        """
 
 
 def energy_forces_virial(model: HasSiteEnergies, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import UnknownElementError
 from sus2.native.arrays import Structures
 from sus2.structures.crystal import LEAST_THICKNESS_A, MAX_ATOMS_PER_A3, to_atoms
+from sus2.types import Array, Index
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -85,7 +85,7 @@ def pack_structures(structures: Sequence[Atoms | Structure], elements: Sequence[
     return Structures(first, np.ascontiguousarray(positions), cells, periodic, types)
 
 
-def type_indices(atoms: Atoms, elements: Sequence[str]) -> NDArray[np.int64]:
+def type_indices(atoms: Atoms, elements: Sequence[str]) -> Index:
     """Look up the type of each atom.
 
     Parameters
@@ -108,14 +108,14 @@ def type_indices(atoms: Atoms, elements: Sequence[str]) -> NDArray[np.int64]:
     order = {symbol: k for k, symbol in enumerate(elements)}
     unknown = sorted(set(atoms.get_chemical_symbols()) - set(order))
     if unknown:
+        wanted = ", ".join(sorted(set(atoms.get_chemical_symbols())))
         raise UnknownElementError(
-            f"The potential does not know {', '.join(unknown)}; choose one that covers "
-            f"{atoms.get_chemical_formula('reduce') if len(atoms) < 200 else 'all elements of the structure'}."
+            f"The potential does not cover {', '.join(unknown)}; choose one that covers {wanted}."
         )
     return np.array([order[s] for s in atoms.get_chemical_symbols()], dtype=np.int64)
 
 
-def determinants(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+def determinants(cells: Array) -> Array:
     """Signed volumes of cells.
 
     Parameters
@@ -140,7 +140,7 @@ def determinants(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.einsum("sx,sx->s", a, cross), dtype=np.float64)
 
 
-def _numbers_of(elements: Sequence[str]) -> NDArray[np.int64]:
+def _numbers_of(elements: Sequence[str]) -> Index:
     from ase.data import atomic_numbers
 
     return np.array([atomic_numbers[e] for e in elements], dtype=np.int64)

@@ -186,7 +186,7 @@ class Potential(OfCard):
         StructureError
             Bad coordinates, or no atoms.
         UnknownElementError
-            An element that the potential does not know.
+            An element that the potential does not cover.
         """
         packed = pack_structures(structures, self.elements)
         return split(packed, *self.compute(packed, max_edges=max_edges))
@@ -279,13 +279,13 @@ def _add_repulsion(
 
 
 def _check_device(device: str) -> None:
-    """Raises Sus2Error for a device that torch does not know or this machine does not have."""
+    """Raises Sus2Error for a device that torch does not support or this machine does not have."""
     import torch
 
     try:
         kind = torch.device(device).type
     except RuntimeError:
-        raise Sus2Error(f"torch knows no device '{device}'; use 'cpu' or 'cuda'.") from None
+        raise Sus2Error(f"torch has no device '{device}'; use 'cpu' or 'cuda'.") from None
     if kind == "cuda" and not torch.cuda.is_available():
         raise Sus2Error("This torch build finds no CUDA device; use device='cpu' or install a CUDA build.")
 

@@ -23,12 +23,9 @@ from typing import Final
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
-from numpy.typing import NDArray
 
+from sus2.types import Array, Index
 from sus2.units import COULOMB_EV_A
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 _WEIGHTS: Final = np.array([0.18175, 0.50986, 0.28022, 0.02817])
 _DECAYS: Final = np.array([3.19980, 0.94229, 0.40290, 0.20162])

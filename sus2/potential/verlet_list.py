@@ -12,12 +12,10 @@ distance). While the right side is at least rc no edge is missing, and those lon
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.native.arrays import EdgeList, Structures
 from sus2.native.neighbours import find_edges
-
-Array = NDArray[np.float64]
+from sus2.types import Array, Mask
 
 SKIN_A = 0.5
 # A shift does not fit 16 bits where atoms drifted this many cells away.
@@ -104,7 +102,7 @@ class SkinList:
         return smallest * (self.cutoff + self.skin) - 2.0 * furthest >= self.cutoff * (1.0 + 1e-12)
 
 
-def _deformation(before: Array, after: Array, periodic: NDArray[np.bool_]) -> Array | None:
+def _deformation(before: Array, after: Array, periodic: Mask) -> Array | None:
     """F (3, 3) with before @ F = after for the periodic lattice vectors, the normal directions kept as they are."""
     old, new = before[periodic], after[periodic]
     if len(old) == 3:

@@ -34,7 +34,18 @@ def _entries(folders: tuple[str, ...]) -> dict[str, Property]:
 
 
 def property_of(function: str) -> Property | None:
-    """Find the property that a function belongs to, by the function's name."""
+    """Find the property that a function belongs to, by the function's name.
+
+    Parameters
+    ----------
+    function
+        Name without its module: the property's own function, one of its `commands` or a name in its `memory`.
+
+    Returns
+    -------
+    Property or None
+        None where no property has such a function.
+    """
     for entry in catalogue().values():
         if function == entry.function.partition(":")[2] or function in entry.commands or function in entry.memory:
             return entry

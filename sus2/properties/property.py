@@ -14,12 +14,34 @@ if TYPE_CHECKING:
 
 
 def always(result: Any) -> bool:
-    """Compare this quantity for every result."""
+    """Compare this quantity for every result.
+
+    Parameters
+    ----------
+    result
+        Of the property.
+
+    Returns
+    -------
+    bool
+        True.
+    """
     return True
 
 
 def never(result: Any) -> bool:
-    """Compare this quantity for no result."""
+    """Compare this quantity for no result.
+
+    Parameters
+    ----------
+    result
+        Of the property.
+
+    Returns
+    -------
+    bool
+        False.
+    """
     return False
 
 
@@ -71,7 +93,18 @@ class Quantity:
         return f"{self.symbol} ({self.unit})" if self.unit else self.symbol
 
     def of(self, result: Any) -> float:
-        """Read the number from a result."""
+        """Read the number from a result.
+
+        Parameters
+        ----------
+        result
+            Of the property that the quantity belongs to.
+
+        Returns
+        -------
+        float
+            In the unit of the quantity.
+        """
         return float(getattr(result, self.key) if self.read is None else self.read(result))
 
 
@@ -112,6 +145,8 @@ class Option:
         A second, shorter name of the option.
     shown
         Whether it is no argument of the function, but of the text that is printed.
+    least
+        Smallest value that makes sense; None where there is none.
     """
 
     name: str
@@ -120,6 +155,7 @@ class Option:
     help: str
     short: str = ""
     shown: bool = False
+    least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +265,8 @@ class Property:
         ``show(result, **options)`` gives all lines of text, in place of the quantities.
     write_files
         ``write_files(result, folder)`` writes the files of other programs; the command's ``--output`` is a folder then.
+    before
+        ``before(settings, **options)`` raises the error of options of `show` that cannot be answered.
     check
         ``check(result)`` raises the error of a result that is not to be used.
     downloads
@@ -262,6 +300,7 @@ class Property:
     lines: Callable[[Any], list[str]] = _nothing
     show: Callable[..., list[str]] | None = None
     write_files: Callable[[Any, Any], object] | None = None
+    before: Callable[..., object] | None = None
     check: Callable[[Any], object] | None = None
     downloads: tuple[Download, ...] = ()
     seen: str = "result"
@@ -279,15 +318,48 @@ class Property:
         return _found(self.together) if self.together else None
 
     def numbers(self, result: Any) -> dict[str, float]:
-        """Read the numbers of tables, by key."""
+        """Read the numbers of tables, by key.
+
+        Parameters
+        ----------
+        result
+            Of this property.
+
+        Returns
+        -------
+        dict
+            Key of each tabulated quantity -> its number.
+        """
         return {q.key: q.of(result) for q in self.quantities if q.tabulated}
 
     def words(self, result: Any) -> dict[str, str]:
-        """Read the words of tables, by key."""
+        """Read the words of tables, by key.
+
+        Parameters
+        ----------
+        result
+            Of this property.
+
+        Returns
+        -------
+        dict
+            Key of each category -> its word.
+        """
         return {c.key: c.read(result) for c in self.categories}
 
     def compared(self, result: Any) -> dict[Quantity, float]:
-        """Read the finite numbers by which potentials are compared."""
+        """Read the finite numbers by which potentials are compared.
+
+        Parameters
+        ----------
+        result
+            Of this property.
+
+        Returns
+        -------
+        dict
+            Quantity -> its number, with those of `more`; numbers that are not finite are left out.
+        """
         found = {q: q.of(result) for q in self.quantities if q.compared(result)}
         if self.more is not None:
             found |= self.more(result)

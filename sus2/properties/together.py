@@ -32,13 +32,68 @@ _RELAX_NAMES = ("fmax", "stress_gpa", "symmetry", "max_steps")
 
 
 def relaxations(crystals: Sequence[Atoms], potential: Any, progress: Progress, **settings: Any) -> Calls:
-    """Relax crystals as sus2.relax does each."""
+    """Relax crystals as sus2.relax does each.
+
+    Parameters
+    ----------
+    crystals
+        The crystals.
+    potential
+        The potential.
+    progress
+        Called with the stage and the fraction that is done.
+    **settings
+        Arguments of `relax_many`.
+
+    Returns
+    -------
+    list of callables
+        One for each crystal, in their order: gives its RelaxResult or raises ConvergenceError.
+
+    Raises
+    ------
+    ConvergenceError
+        Arguments that cannot be used.
+    CancelledError
+        From `progress`.
+    Sus2Error
+        The potential fails in a step that all share.
+    """
     found = relax_many(list(crystals), potential, progress=progress, **settings)
     return [r.require_converged for r in found]
 
 
 def equations_of_state(crystals: Sequence[Atoms], potential: Any, progress: Progress, **settings: Any) -> Calls:
-    """Compute equations of state as sus2.eos does each."""
+    """Compute equations of state as sus2.eos does each.
+
+    Parameters
+    ----------
+    crystals
+        The crystals.
+    potential
+        The potential.
+    progress
+        Called with the stage and the fraction that is done.
+    **settings
+        Arguments of `sus2.eos` but its old name `model`; with ``relaxed=True`` each crystal is computed alone, in
+        its call.
+
+    Returns
+    -------
+    list of callables
+        One for each crystal, in their order: gives its EosResult or raises its error.
+
+    Raises
+    ------
+    ConvergenceError
+        Arguments of the relaxation that cannot be used.
+    FitError
+        An unknown equation, too few points or a range of volumes that cannot be used.
+    CancelledError
+        From `progress`.
+    Sus2Error
+        The potential fails in a step that all share.
+    """
     rest = dict(settings)
     if rest.pop("relaxed", False):
         return [partial(eos, atoms, potential, **settings) for atoms in crystals]
@@ -48,7 +103,31 @@ def equations_of_state(crystals: Sequence[Atoms], potential: Any, progress: Prog
 
 
 def elastic_tensors(crystals: Sequence[Atoms], potential: Any, progress: Progress, **settings: Any) -> Calls:
-    """Relax crystals together and prepare the elastic constants of each."""
+    """Relax crystals together and prepare the elastic constants of each.
+
+    Parameters
+    ----------
+    crystals
+        The crystals.
+    potential
+        The potential.
+    progress
+        Of the relaxation; called with the stage and the fraction that is done.
+    **settings
+        Arguments of `sus2.elastic`; with ``relaxed=True`` nothing is relaxed.
+
+    Returns
+    -------
+    list of callables
+        One for each crystal, in their order: gives its ElasticResult or raises its error.
+
+    Raises
+    ------
+    CancelledError
+        From `progress`.
+    Sus2Error
+        The potential fails in a step that all share.
+    """
     starts = [_or_error(lambda a: primitive_cell(to_atoms(a), SYMPREC_A), atoms) for atoms in crystals]
     rest = dict(settings)
     if not rest.pop("relaxed", False):
@@ -59,7 +138,31 @@ def elastic_tensors(crystals: Sequence[Atoms], potential: Any, progress: Progres
 
 
 def phonon_reports(crystals: Sequence[Atoms], potential: Any, progress: Progress, **settings: Any) -> Calls:
-    """Relax crystals together and prepare the phonons of each."""
+    """Relax crystals together and prepare the phonons of each.
+
+    Parameters
+    ----------
+    crystals
+        The crystals.
+    potential
+        The potential.
+    progress
+        Of the relaxation; called with the stage and the fraction that is done.
+    **settings
+        Arguments of `phonon_report`; with ``relaxed=True`` nothing is relaxed.
+
+    Returns
+    -------
+    list of callables
+        One for each crystal, in their order: gives its PhononReport or raises its error.
+
+    Raises
+    ------
+    CancelledError
+        From `progress`.
+    Sus2Error
+        The potential fails in a step that all share.
+    """
     starts: list[Atoms | Sus2Error] = list(crystals)
     rest = dict(settings)
     if not rest.pop("relaxed", False):

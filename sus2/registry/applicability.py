@@ -17,26 +17,21 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.checks import Check, Verdict
 from sus2.errors import Sus2Error
-from sus2.native.neighbours import neighbours
-from sus2.potential.batch import build_batch, pack
 from sus2.potential.evaluation import Calculates
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
+from sus2.potential.scalars import scalars
 from sus2.registry.load import beside_weights, pretrained_folder
-from sus2.types import Array
+from sus2.types import Array, Index
 
 WARN: Final = 1.0
 FAIL: Final = 3.0
 # The arrays of a file, besides weights_sha256 and rest.
 STORED: Final = ("centre", "spread", "directions", "variance", "scale")
-# Edges whose radial functions are held at once.
-_EDGES: Final = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +138,23 @@ def extrapolation_grade(potential: Calculates, structures: Sequence[Atoms]) -> E
     return ExtrapolationGrade(tuple(grades), "")
 
 
-def grade_of(known: Information, values: Array, types: NDArray[np.int64]) -> Array:
-    """Grades (N,) of descriptors (N, S) of atoms of these types (N,)."""
+def grade_of(known: Information, values: Array, types: Index) -> Array:
+    """Grade atoms by their descriptors.
+
+    Parameters
+    ----------
+    known
+        What is kept of the training set, of C elements and S scalars.
+    values
+        (N, S) descriptors, eV.
+    types
+        (N,) types of the atoms, below C.
+
+    Returns
+    -------
+    ndarray
+        (N,) grades; nan for an element without enough training atoms.
+    """
     own = (values - known.centre[types]) / known.spread
     along = own @ known.directions
     beside = own - along @ known.directions.T
@@ -154,34 +164,65 @@ def grade_of(known: Information, values: Array, types: NDArray[np.int64]) -> Arr
 
 
 def descriptors(potential: Potential, structures: Sequence[Atoms]) -> Array:
-    """species[Z] B_s of every atom, (N, S) eV, one structure after the other."""
-    model = potential.model
-    out = [np.zeros((0, len(potential.spec.mapping)))]
-    lists = (neighbours(a, potential.cutoff) for a in structures)
-    for part, chunk in pack(lists, _EDGES):
-        batch = build_batch(
-            list(structures[part]),
-            potential.elements,
-            potential.cutoff,
-            device=potential.device,
-            dtype=potential.dtype,
-            lists=chunk,
-        )
-        z = batch.species
-        with torch.no_grad():
-            basic = model.basic_moments(batch.edge_vectors, batch.edge_i, z[batch.edge_i], z[batch.edge_j], len(z))
-            values = model.scalars(basic) * model.species_coeffs[z][:, None]
-        out.append(values.double().cpu().numpy())
-    return np.concatenate(out)
+    """Compute species[Z] B_s of every atom.
+
+    Parameters
+    ----------
+    potential
+        With S scalars.
+    structures
+        Of N atoms in all.
+
+    Returns
+    -------
+    ndarray
+        (N, S) eV, one structure after the other.
+
+    Raises
+    ------
+    UnknownElementError
+        An element that the potential does not cover.
+    """
+    types = np.concatenate([np.zeros(0, dtype=np.int64), *(type_indices(a, potential.elements) for a in structures)])
+    coeffs = np.asarray(potential.spec.species_coeffs, dtype=np.float64)
+    out: Array = scalars(potential, structures) * coeffs[types, None]
+    return out
 
 
 def information_path(name: str) -> Path:
-    """Where the summary of a potential's training data is, beside its weights."""
+    """Where the summary of a potential's training data is, beside its weights.
+
+    Parameters
+    ----------
+    name
+        Name of the potential.
+
+    Returns
+    -------
+    Path
+        Where no folder has the file, the place among the shipped potentials.
+    """
     return beside_weights(name, ".info.npz") or pretrained_folder() / f"{name}.info.npz"
 
 
 def information(potential: Potential) -> Information | None:
-    """The summary that belongs to these weights, or None; raises Sus2Error for a damaged file."""
+    """Read the summary of the training data that belongs to the weights of a potential.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+
+    Returns
+    -------
+    Information or None
+        None where there is no file that belongs to these weights.
+
+    Raises
+    ------
+    Sus2Error
+        The file is damaged.
+    """
     path = information_path(potential.name)
     if not potential.card.sha256 or not path.is_file():
         return None

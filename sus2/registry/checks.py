@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -49,16 +50,29 @@ def check_applicability(atoms: Atoms, potential: Calculates) -> tuple[Check, ...
 
 
 def check_elements(atoms: Atoms, elements: Iterable[str]) -> Check:
-    """Number of elements of the crystal that the potential does not know."""
+    """Count the elements of a crystal that a potential does not cover.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    elements
+        Chemical symbols that the potential covers.
+
+    Returns
+    -------
+    Check
+        Their number; "fail" from one on.
+    """
     missing = sorted(set(elements_of(atoms)) - set(elements))
     return Check(
         "Elements covered",
         float(len(missing)),
         "missing",
         "fail" if missing else "pass",
-        f"The potential does not know {', '.join(missing)}; choose another."
+        f"The potential does not cover {', '.join(missing)}; choose another."
         if missing
-        else f"The potential knows {', '.join(elements_of(atoms))}.",
+        else f"The potential covers {', '.join(elements_of(atoms))}.",
     )
 
 
@@ -80,17 +94,38 @@ def untrained_pairs(spec: ModelSpec, elements: Iterable[str]) -> tuple[tuple[str
     tuple of (str, str)
         The pairs; none where the model has no tables of scaling.
     """
+    symbols = tuple(elements)
+    return tuple((symbols[i], symbols[j]) for i, j in _untrained(spec))
+
+
+@lru_cache(maxsize=4)
+def _untrained(spec: ModelSpec) -> tuple[tuple[int, int], ...]:
+    """Places of the elements of pairs that have their initial scaling."""
     if spec.alpha is None or spec.r0 is None:
         return ()
-    symbols = tuple(elements)
     alpha = 6.6 / (spec.max_dist - spec.min_dist)
     r0 = 0.5 * (spec.max_dist + spec.min_dist)
     same = np.isclose(spec.alpha, alpha, rtol=1e-9, atol=0) & np.isclose(spec.r0, r0, rtol=1e-9, atol=0)
-    return tuple((symbols[i], symbols[j]) for i, j in np.argwhere(same.all(axis=0)))
+    return tuple((int(i), int(j)) for i, j in np.argwhere(same.all(axis=0)))
 
 
 def check_pairs(atoms: Atoms, spec: ModelSpec, elements: Iterable[str]) -> Check:
-    """Number of ordered pairs of elements, neighbours in this crystal, that were never trained."""
+    """Count the ordered pairs of elements, neighbours in a crystal, that were never trained.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    spec
+        The model.
+    elements
+        Its elements in type order.
+
+    Returns
+    -------
+    Check
+        Their number; "fail" from one on.
+    """
     found = neighbours(atoms, spec.max_dist)
     symbols = np.array(atoms.get_chemical_symbols())
     present = set(zip(symbols[found.index_i].tolist(), symbols[found.index_j].tolist(), strict=True))
@@ -143,7 +178,20 @@ def shells_near_cutoff(
 
 
 def check_shells(atoms: Atoms, cutoff: float) -> Check:
-    """Number of neighbour shells within SHELL_WIDTH_A of the cutoff."""
+    """Count the shells of neighbours within SHELL_WIDTH_A of the cutoff.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    cutoff
+        Of the potential, angstrom.
+
+    Returns
+    -------
+    Check
+        Their number; "warn" from one on.
+    """
     shells = shells_near_cutoff(atoms, cutoff)
     listed = ", ".join(f"{a}-{b} at {d:.3f} Å" for a, b, d in shells[:4]) + (", ..." if len(shells) > 4 else "")
     return Check(
@@ -159,7 +207,20 @@ def check_shells(atoms: Atoms, cutoff: float) -> Check:
 
 
 def check_distances(atoms: Atoms, card: Card) -> Check:
-    """Smallest ratio of a distance in the crystal to the shortest one of that pair in the training data."""
+    """Compare the distances in a crystal with the shortest ones of the training data.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    card
+        The card of the potential.
+
+    Returns
+    -------
+    Check
+        Smallest ratio of a pair's shortest distance to that in the training data; nan and "warn" where there is none.
+    """
     name, unit = "Shortest distance", "of the shortest in training"
     known = trained_distances(card)
     if not known:

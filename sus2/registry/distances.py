@@ -51,12 +51,34 @@ class PairDistance:
 
 
 def distance_verdict(ratio: float) -> Verdict:
-    """Of a distance in units of the shortest in the training data."""
+    """Judge a distance.
+
+    Parameters
+    ----------
+    ratio
+        Of the distance to the shortest one in the training data.
+
+    Returns
+    -------
+    str
+        "pass" from 1 on, "warn" from 0.9 on, else "fail".
+    """
     return "pass" if ratio >= 1.0 else "warn" if ratio >= 0.9 else "fail"
 
 
 def trained_distances(card: Card) -> dict[Pair, float]:
-    """The shortest distance of each pair (alphabetical) in the training data of a potential, angstrom."""
+    """Read how close the training data of a potential go.
+
+    Parameters
+    ----------
+    card
+        The card of the potential.
+
+    Returns
+    -------
+    dict
+        Alphabetical pair of elements -> shortest distance, angstrom; empty where the card does not say.
+    """
     return dict(card.shortest_by_pair)
 
 

@@ -14,6 +14,7 @@ from ase.data import atomic_numbers
 from sus2.errors import Sus2Error, UnknownElementError
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Evaluation
+from sus2.registry.memory import check_structure
 from sus2.structures import elements_of, to_atoms
 
 if TYPE_CHECKING:
@@ -24,9 +25,22 @@ __all__ = ["WrappedCalculator", "wrap_calculator"]
 
 @dataclass(frozen=True, eq=False)
 class WrappedCalculator:
-    """An ASE calculator that meets sus2.potential.potential.Calculates; make one with wrap_calculator.
+    """An ASE calculator that meets sus2.potential.evaluation.Calculates; make one with wrap_calculator.
 
-    card: errors and reference energies of the model, where somebody states them.
+    Attributes
+    ----------
+    name
+        What it is called.
+    functional
+        The density functional whose energies it gives.
+    elements
+        Chemical symbols that it covers.
+    ase
+        The calculator.
+    card
+        Errors and reference energies of the model, where somebody states them.
+    memory_mb_per_atom
+        What one evaluation takes for each atom of a dense crystal, MiB; 0 where it is not known.
     """
 
     name: str
@@ -34,6 +48,7 @@ class WrappedCalculator:
     elements: tuple[str, ...]
     ase: Calculator
     card: Card | None = None
+    memory_mb_per_atom: float = 0.0
 
     def __repr__(self) -> str:
         return f"WrappedCalculator({self.name!r}, {len(self.elements)} elements, {self.functional})"
@@ -45,15 +60,33 @@ class WrappedCalculator:
     def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
         """Energy, forces and stress of each structure, one after the other.
 
-        Site energies are the calculator's, or equal shares of the energy where it has none; the stress is nan without
-        a three-dimensional cell. Raises StructureError, UnknownElementError and Sus2Error (the calculator failed).
+        Parameters
+        ----------
+        structures
+            ASE Atoms or pymatgen Structures.
+
+        Returns
+        -------
+        list of Evaluation
+            Site energies are the calculator's, or equal shares of the energy where it has none; the stress is nan
+            without a three-dimensional cell.
+
+        Raises
+        ------
+        StructureError
+            A structure that cannot be used.
+        UnknownElementError
+            An element that the calculator does not cover.
+        Sus2Error
+            The calculator failed, gave numbers that are not finite, or would take more memory than is allowed.
         """
         return [self._one(to_atoms(s)) for s in structures]
 
     def _one(self, atoms: Atoms) -> Evaluation:
         missing = sorted(set(elements_of(atoms)) - set(self.elements))
         if missing:
-            raise UnknownElementError(f"{self.name} does not know {', '.join(missing)}; choose another potential.")
+            raise UnknownElementError(f"{self.name} does not cover {', '.join(missing)}; choose another potential.")
+        check_structure(self, atoms)
         atoms.calc = self.ase
         try:
             energy = float(atoms.get_potential_energy())
@@ -77,16 +110,42 @@ def wrap_calculator(
     elements: Sequence[str],
     functional: str = "not stated",
     card: Card | None = None,
+    memory_mb_per_atom: float = 0.0,
 ) -> WrappedCalculator:
-    """Any ASE calculator (or a function that makes one) as a potential for every property and comparison.
+    """Any ASE calculator as a potential for every property and comparison.
 
-    elements: symbols that it knows. Elastic constants and phonons then take method="finite", which compare chooses.
-    Raises Sus2Error where the elements are none or unknown, or where no calculator was given.
+    Elastic constants and phonons then take method="finite", which compare chooses.
+
+    Parameters
+    ----------
+    calculator
+        The calculator, or a function that makes one.
+    name
+        What it is to be called.
+    elements
+        Chemical symbols that it covers.
+    functional
+        The density functional whose energies it gives.
+    card
+        Errors and reference energies of the model, if they are known.
+    memory_mb_per_atom
+        What one evaluation takes for each atom of a dense crystal, MiB. Without it that is measured on small cells
+        before phonons are computed in a large supercell.
+
+    Returns
+    -------
+    WrappedCalculator
+        The potential.
+
+    Raises
+    ------
+    Sus2Error
+        The elements are none or unknown, or no calculator was given.
     """
     made: Any = calculator if isinstance(calculator, Calculator) else calculator()
     if not hasattr(made, "get_potential_energy") or not hasattr(made, "implemented_properties"):
         raise Sus2Error(f"{name}: {type(made).__name__} is not an ASE calculator.")
     unknown = [e for e in elements if atomic_numbers.get(e, 0) < 1]
     if unknown or not elements:
-        raise Sus2Error(f"{name}: name the chemical elements that it knows, not {', '.join(unknown) or 'none'}.")
-    return WrappedCalculator(name, functional, tuple(elements), made, card)
+        raise Sus2Error(f"{name}: name the chemical elements that it covers, not {', '.join(unknown) or 'none'}.")
+    return WrappedCalculator(name, functional, tuple(elements), made, card, memory_mb_per_atom)

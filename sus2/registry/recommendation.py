@@ -33,7 +33,7 @@ def recommend_for(atoms: Atoms, cards: Sequence[Card] | None = None) -> Recommen
     -------
     Recommendation or None
         The first by sus2.registry.load.ranking whose training data hold surroundings like the crystal's (a potential
-        without a summary of its data counts as one), the first of all where none does, None where none knows the
+        without a summary of its data counts as one), the first of all where none does, None where none covers the
         elements.
     """
     ranked = ranking(elements_of(atoms), cards)

@@ -42,14 +42,45 @@ class PotentialRef:
 
     @classmethod
     def of(cls, card: Card, raw: bytes | None = None, *, precision: str = "float64") -> PotentialRef:
-        """The reference to a shipped potential or a plug-in by its card, or to a user's own by its card and file."""
+        """The reference to a shipped potential or a plug-in by its card, or to a user's own by its card and file.
+
+        Parameters
+        ----------
+        card
+            The card.
+        raw
+            The file of a user's own potential; None for the others.
+        precision
+            "float64" or "float32".
+
+        Returns
+        -------
+        PotentialRef
+            The reference.
+        """
         if card.plugin and raw is None:
             return cls(card.name, f"{_EXTERNAL}{card.identity}", precision=precision)
         return cls(card.name, card.identity, raw, card.model_dump_json() if raw is not None else "", precision)
 
     @classmethod
     def external(cls, name: str) -> PotentialRef:
-        """The reference to a plug-in by its name; raises Sus2Error where there is none of that name."""
+        """The reference to a plug-in by its name.
+
+        Parameters
+        ----------
+        name
+            Name of the plug-in.
+
+        Returns
+        -------
+        PotentialRef
+            The reference.
+
+        Raises
+        ------
+        Sus2Error
+            There is none of that name.
+        """
         card = next((c for c in plugins.found().cards if c.name == name), None)
         if card is None:
             raise Sus2Error(missing(name) or f"There is no potential '{printable(name)}' of others here.")

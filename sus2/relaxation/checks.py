@@ -85,7 +85,7 @@ def check_relaxation(result: RelaxResult) -> tuple[Check, ...]:
                 meaning="The volume is within 5 % of that of the structure that was given."
                 if abs(result.volume_change_percent) <= 5.0
                 else "The volume changed by more than 5 % from the structure that was given: another pressure, another "
-                "functional, or a potential that does not know this crystal.",
+                "functional, or a potential that does not describe this crystal.",
             )
         )
     return tuple(checks)

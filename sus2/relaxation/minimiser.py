@@ -19,9 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
-from numpy.typing import NDArray
 
-from sus2.errors import ConvergenceError
+from sus2.errors import ConvergenceError, StructureError
 from sus2.native.build import available
 from sus2.native.neighbours import find_edges
 from sus2.potential.evaluation import Calculates, Evaluation
@@ -31,7 +30,8 @@ from sus2.progress import Progress
 from sus2.relaxation.criteria import CLOSEST_FRACTION, check_sane, stress_deviation_gpa
 from sus2.relaxation.result import RelaxResult
 from sus2.relaxation.symmetry import KeepSymmetry, spacegroup, spacegroup_and_constraint
-from sus2.types import Array
+from sus2.structures.crystal import to_atoms
+from sus2.types import Array, Mask
 from sus2.units import GPA_TO_EV_PER_A3
 from sus2.voigt import INDEX
 
@@ -113,7 +113,13 @@ class Run:
         self.atoms.positions[:] = y
 
     def step(self, slope: Array) -> None:
-        """One step of BFGS down the gradient (p + c,), as in ase.optimize.BFGS."""
+        """One step of BFGS down the gradient, as in ase.optimize.BFGS.
+
+        Parameters
+        ----------
+        slope
+            (p + c,), dE/dq.
+        """
         if self.previous is not None:
             moved, change = self.q - self.previous[0], slope - self.previous[1]
             if np.abs(moved).max(initial=0.0) >= 1e-7:
@@ -174,7 +180,22 @@ def relax_one(
 
 
 def start(atoms: Atoms, symmetry: bool, options: Options) -> Run:
-    """A run of a checked crystal, which it moves."""
+    """Make a run of a checked crystal.
+
+    Parameters
+    ----------
+    atoms
+        The crystal, which the run moves.
+    symmetry
+        Keep its space group.
+    options
+        The arguments of sus2.relax.
+
+    Returns
+    -------
+    Run
+        Before its first step.
+    """
     before, constraint = spacegroup_and_constraint(atoms, constraint=symmetry)
     start_volume = abs(float(atoms.cell.volume))
     if constraint is not None:
@@ -263,7 +284,12 @@ def advance(runs: list[Run], potential: Calculates, options: Options) -> list[Ru
             run.failure = f"{run.atoms.get_chemical_formula('metal')}: the steps of the relaxation became infinite."
         sound.append(not run.failure)
     kept = [k for k, good in enumerate(sound) if good]
-    found = potential.evaluate([runs[k].atoms for k in kept])
+    try:
+        found = potential.evaluate([runs[k].atoms for k in kept])
+    except StructureError:
+        # One step can take a cell to where nothing can be computed any more; the others go on.
+        kept = [k for k in kept if _is_computable(runs[k])]
+        found = potential.evaluate([runs[k].atoms for k in kept])
     suspects = _suspects([runs[k].atoms for k in kept])
     onward = []
     for k, result, suspect in zip(kept, found, suspects, strict=True):
@@ -274,6 +300,20 @@ def advance(runs: list[Run], potential: Calculates, options: Options) -> list[Ru
         run.step(_slope(run, result, deformation[k], (spectrum[k], growth[k], frames[k]), options))
         onward.append(run)
     return onward
+
+
+def _is_computable(run: Run) -> bool:
+    """Whether the run is at a crystal; if not, its failure says so."""
+    try:
+        to_atoms(run.atoms)
+        return True
+    except StructureError as error:
+        run.failure = f"{run.atoms.get_chemical_formula('metal')}: the relaxation left all sense. {error}"
+    try:
+        check_sane(run.atoms, 0.0, np.zeros((len(run.atoms), 3)), run.start_volume)
+    except ConvergenceError as error:
+        run.failure = str(error)
+    return False
 
 
 def _judge(run: Run, result: Evaluation, suspect: bool, options: Options) -> None:
@@ -312,7 +352,7 @@ def _slope(run: Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array,
     return np.concatenate(parts)
 
 
-def _suspects(structures: Sequence[Atoms]) -> NDArray[np.bool_]:
+def _suspects(structures: Sequence[Atoms]) -> Mask:
     """Which structures have atoms closer than a fraction of their covalent radii."""
     if not structures or not available():
         return np.ones(len(structures), dtype=bool)
@@ -329,7 +369,7 @@ def _suspects(structures: Sequence[Atoms]) -> NDArray[np.bool_]:
 
 
 def result_of(run: Run, options: Options, potential: Calculates) -> RelaxResult:
-    """What a run has come to."""
+    """What a run has come to, with a copy of its atoms."""
     final = run.atoms.copy()
     return RelaxResult(
         potential=potential if isinstance(potential, Potential) else None,

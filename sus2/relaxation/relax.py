@@ -16,6 +16,7 @@ from sus2.errors import ConvergenceError
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
+from sus2.registry.memory import check_structure
 from sus2.relaxation.criteria import check_sane, stress_deviation_gpa
 from sus2.relaxation.minimiser import CURVATURE_EV_PER_A2, MAX_DENSE_ATOMS, MIN_CELL_FACTOR, Options, relax_one
 from sus2.relaxation.result import RelaxResult
@@ -82,15 +83,18 @@ def relax(
     StructureError
         No crystal where the cell is to be relaxed.
     UnknownElementError
-        The potential does not know an element.
+        The potential does not cover an element.
     ConvergenceError
         Arguments that exclude each other, or the structure collapsed or flew apart.
+    Sus2Error
+        A potential of others would take more memory than is allowed.
     CancelledError
         From `progress`.
     """
-    if max_steps < 0 or not fmax > 0 or not stress_gpa > 0:
+    if max_steps < 0 or not 0 < fmax < math.inf or not 0 < stress_gpa < math.inf:
         raise ConvergenceError(
-            f"fmax ({fmax}), stress_gpa ({stress_gpa}) must be positive and max_steps ({max_steps}) not negative."
+            f"fmax ({fmax}), stress_gpa ({stress_gpa}) must be positive and finite and max_steps ({max_steps}) not "
+            "negative."
         )
     if fixed_volume and pressure_gpa:
         raise ConvergenceError("A fixed volume and a target pressure exclude each other; give one of them.")
@@ -105,6 +109,7 @@ def relax(
         # A batch of one: the same minimiser without the detour through ASE, whose bookkeeping outweighs small cells.
         options = Options(positions, cell, fmax, stress_gpa, pressure_gpa, fixed_volume, max_steps)
         return relax_one(work, potential, symmetry, options, progress)
+    check_structure(potential, work)
     start_volume = abs(float(work.cell.volume))
     before, constraint = spacegroup_and_constraint(work, constraint=symmetry)
     if constraint is not None:

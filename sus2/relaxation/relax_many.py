@@ -79,9 +79,10 @@ def relax_many(
     CancelledError
         From `progress`.
     """
-    if max_steps < 0 or not fmax > 0 or not stress_gpa > 0:
+    if max_steps < 0 or not 0 < fmax < math.inf or not 0 < stress_gpa < math.inf:
         raise ConvergenceError(
-            f"fmax ({fmax}), stress_gpa ({stress_gpa}) must be positive and max_steps ({max_steps}) not negative."
+            f"fmax ({fmax}), stress_gpa ({stress_gpa}) must be positive and finite and max_steps ({max_steps}) not "
+            "negative."
         )
     if fixed_volume and pressure_gpa:
         raise ConvergenceError("A fixed volume and a target pressure exclude each other; give one of them.")

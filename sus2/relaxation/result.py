@@ -18,14 +18,47 @@ from sus2.units import EV_PER_A3_TO_GPA
 class RelaxResult(HasTrust):
     """A relaxed crystal and how well it is relaxed.
 
-    atoms: the final structure (no calculator, no constraints); converged: the largest force is at most
-    force_tolerance_ev_per_a (where positions were free) and the largest stress component at most
-    stress_tolerance_gpa (where the cell was free); max_stress_gpa: largest deviation, over the six Voigt components,
-    of the stress from that of the target pressure (at fixed volume: of the deviatoric stress from zero);
-    energies_ev: energy at each step, the last is energy_ev; spacegroup_*: for example "Fd-3m (227)";
-    symmetry_constrained: whether the steps were projected on the symmetry of the start; failure: why the relaxation was
-    given up (it collapsed, say; atoms are then the last ones), empty otherwise. relax raises such a failure;
-    sus2.relaxation.relax_many.relax_many marks it.
+    Attributes
+    ----------
+    atoms
+        The final structure (no calculator, no constraints).
+    converged
+        Whether force and stress are within their tolerances, each where positions or the cell were free.
+    steps
+        How many were taken.
+    max_force_ev_per_a
+        Largest force on an atom.
+    max_stress_gpa
+        Largest component of the stress less that of the target pressure; at fixed volume, of the deviatoric stress.
+    energy_ev
+        The last of energies_ev.
+    energies_ev
+        Energy at each step.
+    volume_a3
+        Of the final cell.
+    start_volume_a3
+        Of the cell at the start.
+    pressure_gpa
+        Target pressure, positive in compression.
+    spacegroup_before
+        For example "Fd-3m (227)".
+    spacegroup_after
+        That of the final structure.
+    symmetry_constrained
+        Whether the steps kept the symmetry of the start.
+    positions_free
+        Whether atoms could move.
+    cell_free
+        Whether the cell could change.
+    force_tolerance_ev_per_a
+        Largest force that was wanted.
+    stress_tolerance_gpa
+        Largest deviation of the stress that was wanted.
+    failure
+        Why the relaxation was given up (it collapsed, say; atoms are then the last ones), empty otherwise. relax raises
+        such a failure; sus2.relaxation.relax_many.relax_many marks it.
+    potential
+        Where it is one of this package, else None.
     """
 
     atoms: Atoms

@@ -12,7 +12,7 @@ from scipy.linalg import sqrtm
 
 from sus2.structures.crystal import SYMPREC_A
 from sus2.structures.symmetry import dataset, right_handed
-from sus2.types import Array
+from sus2.types import Array, Index
 
 # Above this number of operations times atoms (large supercells) the projection costs more than the model.
 MAX_PROJECTED = 100_000
@@ -126,7 +126,7 @@ class KeepSymmetry:
         (n, N): operation k takes atom source[k, a] to atom a.
     """
 
-    def __init__(self, rotations: Array, translations: Array, source: NDArray[np.int64]) -> None:
+    def __init__(self, rotations: Array, translations: Array, source: Index) -> None:
         self.rotations = rotations
         self.translations = translations
         self.source = source
@@ -165,25 +165,68 @@ class KeepSymmetry:
         return inverse @ (turned / len(self.rotations)) @ inverse.T
 
     def adjust_positions(self, atoms: Atoms, new: Array) -> None:
-        """Project new positions (N, 3), in place."""
+        """Project new positions.
+
+        Parameters
+        ----------
+        atoms
+            The structure before the change.
+        new
+            (N, 3), changed in place.
+        """
         new[:] = atoms.positions + self._rank1(atoms, new - atoms.positions)
 
     def adjust_forces(self, atoms: Atoms, forces: Array) -> None:
-        """Project forces (N, 3), in place."""
+        """Project forces.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+        forces
+            (N, 3), changed in place.
+        """
         forces[:] = self._rank1(atoms, forces)
 
     def adjust_cell(self, atoms: Atoms, cell: Array) -> None:
-        """Project a new cell (3, 3), in place."""
+        """Project a new cell.
+
+        Parameters
+        ----------
+        atoms
+            The structure before the change.
+        cell
+            (3, 3), changed in place.
+        """
         lattice = np.asarray(atoms.cell)
         strain = np.linalg.solve(lattice, np.asarray(cell)).T - np.eye(3)
         cell[:] = lattice @ (np.eye(3) + self._rank2(atoms, strain)).T
 
     def adjust_stress(self, atoms: Atoms, stress: Array) -> None:
-        """Project a stress (6,), in place."""
+        """Project a stress.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+        stress
+            (6,), Voigt, changed in place.
+        """
         stress[:] = full_3x3_to_voigt_6_stress(self._rank2(atoms, voigt_6_to_full_3x3_stress(stress)))
 
     def get_removed_dof(self, atoms: Atoms) -> int:
-        """Count none: ASE asks for temperatures alone."""
+        """Count none: ASE asks for temperatures alone.
+
+        Parameters
+        ----------
+        atoms
+            The structure.
+
+        Returns
+        -------
+        int
+            0.
+        """
         return 0
 
     def todict(self) -> dict[str, Any]:

@@ -34,7 +34,19 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedErro
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A structure that is still to be read: its name and the bytes of its file, or a crystal, or a problem."""
+    """A structure that is still to be read: the bytes of its file, or a crystal, or a problem.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    data
+        The bytes of its file.
+    atoms
+        The crystal.
+    problem
+        Why it cannot be read.
+    """
 
     name: str
     data: bytes = b""
@@ -58,11 +70,23 @@ class Item:
 
 
 def items_of(structures: Any) -> tuple[Iterable[Item], int | None]:
-    """The structures one by one, and how many there are where that is cheap to know.
+    """The structures one by one, and how many there are.
 
-    structures: paths (files, folders, patterns with * or ?, keys of samples), one of them or many; crystals (ASE Atoms
-    or pymatgen Structure), by name in a mapping or as any iterable. Raises StructureError for a path that does not
-    exist, before anything is read.
+    Parameters
+    ----------
+    structures
+        Paths (files, folders, patterns with * or ?, keys of samples), one of them or many; or crystals (ASE Atoms or
+        pymatgen Structure), by name in a mapping or as any iterable.
+
+    Returns
+    -------
+    tuple of iterable of Item and int or None
+        None where the number is not cheap to know.
+
+    Raises
+    ------
+    StructureError
+        A path that does not exist, or a folder without structures, before anything is read.
     """
     if isinstance(structures, str | os.PathLike):
         structures = [structures]

@@ -46,7 +46,18 @@ class Plan:
         self._known = store.known()
 
     def chunks(self, run: str) -> Iterator[tuple[list[Task], list[Outcome]]]:
-        """Tasks that this run has claimed, and outcomes of structures that no potential is for."""
+        """Read the structures, a chunk at a time.
+
+        Parameters
+        ----------
+        run
+            Identity of the run.
+
+        Yields
+        ------
+        tuple[list[Task], list[Outcome]]
+            Tasks that this run has claimed, and outcomes of structures that no potential is for.
+        """
         while items := list(islice(self.items, CHUNK)):
             yield self._chunk(run, items)
 
@@ -79,7 +90,7 @@ class Plan:
                 if keys:
                     (tasks if references else refused).append(task)
         mine = self._claimed(run, tasks)
-        why = "No shipped model knows all of {}; name a potential that does."
+        why = "No shipped model covers all of {}; name a potential that does."
         outcomes = [
             t.outcome(p, reason=why.format(", ".join(elements_of(t.atoms))))
             for t in self._claimed(run, refused)
@@ -117,6 +128,19 @@ class Plan:
         return mine
 
     def returned(self, run: str, void: Iterable[str]) -> list[Task]:
-        """Look again at what other runs were at: what they gave up is this run's now."""
+        """Look again at what other runs were at.
+
+        Parameters
+        ----------
+        run
+            Identity of the run.
+        void
+            Runs that are known to be dead.
+
+        Returns
+        -------
+        list of Task
+            What they gave up, which is this run's now.
+        """
         waiting, self.elsewhere = self.elsewhere, []
         return self._claimed(run, waiting, void, first=False)

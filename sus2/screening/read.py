@@ -15,12 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import StoreError
 from sus2.screening.columns import screen_columns
 from sus2.screening.tables import TABLES, VERSION, atoms_of
 from sus2.structures.crystal import check_crystal, to_atoms
+from sus2.types import Array
 
 FOLDER_VARIABLE: Final = "SUS2_SCREENS"
 ENDING: Final = ".db"
@@ -35,8 +35,26 @@ _ALLOWED: Final = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ)
 class ScreenRow:
     """One structure in one potential.
 
-    name: of its first source; numbers: column -> number with the unit in the name; words: column -> text; problems:
-    property -> one sentence that says why its numbers are missing.
+    Attributes
+    ----------
+    structure
+        Its key.
+    name
+        Of its first source.
+    formula
+        Of the structure.
+    elements
+        Chemical symbols.
+    n_atoms
+        Number of atoms.
+    potential
+        Name of the potential.
+    numbers
+        Column -> number, with the unit in the name.
+    words
+        Column -> text.
+    problems
+        Property -> one sentence that says why its numbers are missing.
     """
 
     structure: str
@@ -85,8 +103,21 @@ class ScreenTable:
         return tuple(sorted({row.potential for row in self.rows}))
 
 
-def column_of(rows: Iterable[ScreenRow], name: str) -> NDArray[np.float64]:
-    """(n,) numbers of a column, nan where a row has none."""
+def column_of(rows: Iterable[ScreenRow], name: str) -> Array:
+    """The numbers of a column.
+
+    Parameters
+    ----------
+    rows
+        n rows.
+    name
+        Of the column.
+
+    Returns
+    -------
+    ndarray
+        (n,), nan where a row has none.
+    """
     return np.array([row.numbers.get(name, math.nan) for row in rows], dtype=np.float64)
 
 
@@ -107,9 +138,22 @@ def screens() -> dict[str, Path]:
 
 
 def read_screening(source: Path | bytes) -> ScreenTable:
-    """The results in a database file, or in the bytes of one; of several results of a property the latest counts.
+    """The results in a database; of several results of a property the latest counts.
 
-    Raises StoreError with one sentence: no database, damaged, of another program, too slow to read.
+    Parameters
+    ----------
+    source
+        The file, or the bytes of one.
+
+    Returns
+    -------
+    ScreenTable
+        At most MAX_RESULTS results.
+
+    Raises
+    ------
+    StoreError
+        No database, damaged, of another program or release, or too slow to read.
     """
     with _opened(source) as db:
         structures: dict[str, tuple[str, tuple[str, ...], int]] = {}
@@ -148,7 +192,27 @@ def read_screening(source: Path | bytes) -> ScreenTable:
 
 
 def read_atoms(source: Path | bytes, key: str) -> Atoms:
-    """The crystal of that key; raises StoreError, and StructureError where it is no crystal that can be computed."""
+    """Read one crystal of a database.
+
+    Parameters
+    ----------
+    source
+        The file, or the bytes of one.
+    key
+        Of the structure.
+
+    Returns
+    -------
+    Atoms
+        The crystal.
+
+    Raises
+    ------
+    StoreError
+        As read_screening does, or there is no structure of that key.
+    StructureError
+        It is no crystal that can be computed.
+    """
     with _opened(source) as db:
         row = db.execute("SELECT atoms FROM structures WHERE key = ?", (key,)).fetchone()
     if row is None:
@@ -258,7 +322,22 @@ def _check(db: sqlite3.Connection) -> None:
 
 
 def as_table(table: Iterable[ScreenRow], columns: Iterable[str], words: Iterable[str]) -> list[dict[str, Any]]:
-    """One flat dict for each row, None where a number is missing."""
+    """Make one flat dict of each row.
+
+    Parameters
+    ----------
+    table
+        The rows.
+    columns
+        Names of the columns of numbers.
+    words
+        Names of the columns of text.
+
+    Returns
+    -------
+    list of dict
+        None where a number is missing.
+    """
     numbers, texts = list(columns), list(words)
     return [
         {

@@ -42,20 +42,47 @@ def screen(
 ) -> ScreenSummary:
     """Compute properties of every structure and keep each result in a database; go on where an earlier run stopped.
 
-    structures: paths of files, folders and patterns, or crystals, as items_of takes them; potentials: a name, a
-    potential, a PotentialRef, or a sequence of these, by default for each structure the shipped one that fits best.
-    properties: of relax, eos, elastic, phonons, thermal; settings: for a property the arguments of its function.
-    out: an SQLite file or the URL of a database. executor: any concurrent.futures.Executor, or what makes one where it
-    may break for good (ProcessPoolExecutor); by default `workers` processes of this computer. batch: structures for
-    each task, by default as many as take TARGET_S. retry_failed: compute again what failed before. on_outcome: called
-    with each outcome once it is kept, and the names of its structure.
-
     A structure that cannot be read or computed is recorded with its reason. A batch that kills its worker is split and
     tried again; a property of a structure that kills its worker twice is recorded as failed. Several runs may share a
     database. A result counts as the same where structure, weights, settings and code are.
 
-    Raises Sus2Error: unknown property or setting, no such path or potential, a database that cannot be used, an
-    executor that is lost. What was finished is kept, also on KeyboardInterrupt.
+    Parameters
+    ----------
+    structures
+        Paths of files, folders and patterns, or crystals, as items_of takes them.
+    potentials
+        A name, a potential, a PotentialRef, or a sequence of these; by default for each structure the one that
+        recommend_for finds.
+    properties
+        Names of the catalogue.
+    out
+        An SQLite file or the URL of a database.
+    settings
+        For a property the arguments of its function.
+    executor
+        Any concurrent.futures.Executor, or what makes one where it may break for good (ProcessPoolExecutor); by default
+        `workers` processes of this computer.
+    workers
+        How many, without an executor.
+    batch
+        Structures for each task, by default as many as take TARGET_S.
+    retry_failed
+        Whether to compute again what failed before.
+    progress
+        Called with how far it is, in words and as a fraction.
+    on_outcome
+        Called with each outcome once it is kept, and the names of its structure.
+
+    Returns
+    -------
+    ScreenSummary
+        How it went, in numbers.
+
+    Raises
+    ------
+    Sus2Error
+        Unknown property or setting, no such path or potential, a database that cannot be used, an executor that is
+        lost. What was finished is kept, also on KeyboardInterrupt.
     """
     known = catalogue()
     wanted = tuple(p for p in known if p in properties)
@@ -110,7 +137,23 @@ def _reference(potential: Any) -> PotentialRef:
 
 
 def reference_of(potential: Any) -> PotentialRef:
-    """How a calculation names a loaded potential."""
+    """How a calculation names a loaded potential.
+
+    Parameters
+    ----------
+    potential
+        With a card.
+
+    Returns
+    -------
+    PotentialRef
+        Its reference, with its precision.
+
+    Raises
+    ------
+    Sus2Error
+        It is not found by name.
+    """
     if any(card.identity == potential.card.identity for card in models()):
         return PotentialRef.of(potential.card, precision=getattr(potential, "precision", "float64"))
     raise Sus2Error(f"{potential.name} has no name here: give PotentialRef.of(card, its file's bytes).")

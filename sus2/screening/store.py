@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import Connection, create_engine, inspect, select
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from sus2.errors import StoreError
 from sus2.screening.tables import (
@@ -35,18 +35,32 @@ from sus2.screening.tables import (
     Source,
     atoms_of,
     host_name,
+    keep,
     process_name,
+    sentence,
     structure_row,
+    tune_sqlite,
 )
 
-BUSY_S = 60.0
 _MANY = 400  # keys in one statement; SQLite allows 999 variables in old releases
 _TRIES = 4
 
 
 @dataclass(frozen=True)
 class Claimed:
-    """What became of keys: done before, with those that failed among them; mine to compute now; taken by others."""
+    """What became of keys.
+
+    Attributes
+    ----------
+    done
+        Done before, failed ones among them.
+    failed
+        Of these, those that failed.
+    mine
+        To be computed now.
+    others
+        Taken by another run: key -> that run.
+    """
 
     done: frozenset[str]
     failed: frozenset[str]
@@ -55,10 +69,18 @@ class Claimed:
 
 
 class ScreenStore:
-    """A database by the path of an SQLite file, or by a URL of SQLAlchemy (postgresql+psycopg://user@host/name).
+    """A database of a screening.
 
-    Raises StoreError, one sentence, here and in every method: no such database, damaged, not of this program, read-only
-    or full. A damaged file is left as it is.
+    Parameters
+    ----------
+    out
+        Path of an SQLite file, or a URL of SQLAlchemy (postgresql+psycopg://user@host/name).
+
+    Raises
+    ------
+    StoreError
+        Here and in every method, one sentence: no such database, damaged, not of this program, read-only or full. A
+        damaged file is left as it is.
     """
 
     def __init__(self, out: str | Path) -> None:
@@ -73,7 +95,7 @@ class ScreenStore:
                 self.shown = self.engine.url.render_as_string(hide_password=True)
             else:
                 path = Path(text)
-                if not path.resolve().parent.is_dir():
+                if not os.path.isdir(path.resolve().parent):  # unlike Path.is_dir, False where it may not look
                     raise StoreError(f"There is no folder '{path.parent}' for the database {path.name}; make it first.")
                 self.engine = create_engine(f"sqlite:///{path.resolve()}")
         except (ArgumentError, NoSuchModuleError, ValueError):
@@ -85,7 +107,7 @@ class ScreenStore:
                 f"This kind of database needs the package {error.name}: pip install 'sus2[postgresql]'."
             ) from None
         if self.engine.dialect.name == "sqlite":
-            _tune_sqlite(self.engine)
+            tune_sqlite(self.engine)
         self._prepare()
 
     def close(self) -> None:
@@ -100,7 +122,7 @@ class ScreenStore:
                     if found and "about" not in found:
                         raise StoreError(f"{self.shown} is another program's database; choose another file with --out.")
                     METADATA.create_all(db)
-                    _keep(db, ABOUT, [{"name": "sus2 screening", "value": VERSION}])
+                    keep(db, ABOUT, [{"name": "sus2 screening", "value": VERSION}])
                     rows = {str(row[0]): str(row[1]) for row in db.execute(select(ABOUT.c.name, ABOUT.c.value))}
                 break
             except StoreError as error:
@@ -118,12 +140,23 @@ class ScreenStore:
             with self.engine.begin() as db:
                 yield db
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise StoreError(_sentence(self.shown, error)) from None
+            raise StoreError(sentence(self.shown, error)) from None
 
     # ---- runs
 
     def begin_run(self, machine: Mapping[str, str]) -> str:
-        """A new run of this process; claims of dead runs of this computer become void."""
+        """Begin a run of this process; claims of dead runs of this computer become void.
+
+        Parameters
+        ----------
+        machine
+            What to keep of the computer, as versions and processor.
+
+        Returns
+        -------
+        str
+            Identity of the run.
+        """
         run = uuid.uuid4().hex
         host, process = host_name(), process_name(os.getpid())
         with self._begin() as db:
@@ -158,7 +191,18 @@ class ScreenStore:
             db.execute(RUNS.update().where(RUNS.c.id == run).values(beat=RUNS.c.beat + 1))
 
     def beats(self, runs: Iterable[str]) -> dict[str, int]:
-        """The beats of those runs that have not ended; one that does not change any more is dead."""
+        """Signs of life of runs; a run whose number does not change any more is dead.
+
+        Parameters
+        ----------
+        runs
+            Identities.
+
+        Returns
+        -------
+        dict
+            Identity -> number of signs, of those that have not ended.
+        """
         wanted = list(runs)
         with self._begin() as db:
             rows = db.execute(select(RUNS.c.id, RUNS.c.beat).where(RUNS.c.id.in_(wanted), RUNS.c.ended.is_(None)))
@@ -177,16 +221,33 @@ class ScreenStore:
             return {str(d): str(k) for d, k in rows}
 
     def add_sources(self, sources: Sequence[Source]) -> None:
-        """Keep structures and where they came from."""
+        """Keep structures and where they came from, or why they could not be read.
+
+        Parameters
+        ----------
+        sources
+            One for each file or frame.
+        """
         new = {s.key: s.atoms for s in sources if s.key is not None and s.atoms is not None}
         with self._begin() as db:
             if new:
-                _keep(db, STRUCTURES, [structure_row(str(k), a) for k, a in new.items()])
+                keep(db, STRUCTURES, [structure_row(str(k), a) for k, a in new.items()])
             rows = [{"name": s.name, "digest": s.digest, "structure": s.key, "problem": s.problem} for s in sources]
-            _keep(db, SOURCES, list({r["name"]: r for r in rows}.values()), replace=("digest", "structure", "problem"))
+            keep(db, SOURCES, list({r["name"]: r for r in rows}.values()), replace=("digest", "structure", "problem"))
 
     def atoms(self, keys: Sequence[str]) -> dict[str, Atoms]:
-        """The structures of those keys that are there."""
+        """The structures of keys.
+
+        Parameters
+        ----------
+        keys
+            Of structures.
+
+        Returns
+        -------
+        dict
+            Key -> structure, of those that are there.
+        """
         found: dict[str, Atoms] = {}
         with self._begin() as db:
             for part in _parts(keys):
@@ -197,7 +258,24 @@ class ScreenStore:
     # ---- results
 
     def claim(self, run: str, keys: Sequence[str], *, void: Iterable[str] = (), retry_failed: bool = False) -> Claimed:
-        """Take what is neither done nor claimed by another run; void: runs that are known to be dead."""
+        """Take what is neither done nor claimed by another run.
+
+        Parameters
+        ----------
+        run
+            Identity of the run.
+        keys
+            Of calculations.
+        void
+            Runs that are known to be dead; their claims are given up.
+        retry_failed
+            Whether to forget failed results first.
+
+        Returns
+        -------
+        Claimed
+            What became of each key.
+        """
         done: set[str] = set()
         failed: set[str] = set()
         owners: dict[str, str] = {}
@@ -211,7 +289,7 @@ class ScreenStore:
                 left = [k for k in part if k not in done]
                 if not left:
                     continue
-                _keep(db, CLAIMS, [{"key": k, "run": run} for k in left])
+                keep(db, CLAIMS, [{"key": k, "run": run} for k in left])
                 # Another run may have brought a result and dropped its claim since the first look (not on SQLite,
                 # where one transaction writes at a time).
                 _note_done(db, left, done, failed)
@@ -226,7 +304,24 @@ class ScreenStore:
         return Claimed(frozenset(done), frozenset(failed), frozenset(mine), others)
 
     def put(self, run: str, outcomes: Sequence[Outcome], settings: Mapping[str, Any], code: str) -> int:
-        """Keep outcomes in one transaction; returns how many were there already (and stay as they were)."""
+        """Keep outcomes in one transaction.
+
+        Parameters
+        ----------
+        run
+            Identity of the run.
+        outcomes
+            What to keep.
+        settings
+            Property -> arguments of its function.
+        code
+            Version of the code.
+
+        Returns
+        -------
+        int
+            How many were there already (and stay as they were).
+        """
         rows = [
             {
                 "key": o.key,
@@ -260,7 +355,7 @@ class ScreenStore:
 
     def _put(self, run: str, rows: Sequence[dict[str, Any]]) -> int:
         with self._begin() as db:
-            kept = _keep(db, RESULTS, rows)
+            kept = keep(db, RESULTS, rows)
             for part in _parts([r["key"] for r in rows]):
                 db.execute(CLAIMS.delete().where(CLAIMS.c.key.in_(part)))
             db.execute(
@@ -274,33 +369,6 @@ class ScreenStore:
                 )
             )
         return len(rows) - kept
-
-
-def _keep(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]], replace: Sequence[str] = ()) -> int:
-    """Insert rows, those that are there already excepted (or with `replace`: with these columns made new)."""
-    if not rows:
-        return 0
-    if db.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-
-        insert: Any = postgresql_insert(table)
-    else:
-        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
-        insert = sqlite_insert(table)
-    keys = [c.name for c in table.primary_key]
-    if replace:
-        statement = insert.on_conflict_do_update(
-            index_elements=keys, set_={name: getattr(insert.excluded, name) for name in replace}
-        )
-        db.execute(statement, list(rows))
-        return len(rows)
-    # One by one in one transaction: what executemany says of the number of rows is not to be relied on.
-    statement = insert.on_conflict_do_nothing(index_elements=keys)
-    if table is not RESULTS:
-        db.execute(statement, list(rows))
-        return len(rows)
-    return sum(max(0, db.execute(statement, row).rowcount) for row in rows)
 
 
 def _note_done(db: Connection, keys: Sequence[str], done: set[str], failed: set[str]) -> None:
@@ -318,41 +386,3 @@ def _end(db: Connection, run: str) -> None:
 def _parts(keys: Sequence[str]) -> Iterator[list[str]]:
     for start in range(0, len(keys), _MANY):
         yield list(keys[start : start + _MANY])
-
-
-# SQLite -------------------------------------------------------------------------------------------------------------
-
-
-def _tune_sqlite(engine: Engine) -> None:
-    """Transactions that take the lock for writing at their start, and that are on disk at their end."""
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_S)}")
-        # No write-ahead log: the file alone is whole at any moment, so that it can be copied, on any file system.
-        cursor.execute("PRAGMA journal_mode = DELETE")
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def began(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _sentence(shown: str, error: Exception) -> str:
-    original = getattr(error, "orig", None) if isinstance(error, DBAPIError) else None
-    text = " ".join(str(original or error).split())[:160].rstrip(".")
-    advice = "what was finished before is kept"
-    if "readonly" in text or "read-only" in text or "permission" in text.lower():
-        advice = "choose a file that you may write with --out"
-    elif "not a database" in text or "malformed" in text:
-        advice = "choose another file with --out, or restore it from a copy"
-    elif "full" in text:
-        advice = "what was finished is kept; make room and run the same command again"
-    elif "unable to open" in text:
-        advice = "check its folder and your rights to it"
-    elif "locked" in text:
-        advice = "another program holds it; run the same command again later"
-    return f"The database {shown} cannot be used ({text}): {advice}."

@@ -10,10 +10,32 @@ from typing import Any
 class ScreenSummary:
     """How a screening went.
 
-    structures: that were read, unreadable: that were not; results: structure x potential x property that were asked
-    for; reused: of these, found in the database; computed, failed: by this run (failed of these); failed_before: among
-    those reused; wall_s: of the run; busy_s: of all workers together in calculations; workers: how many; own_cpu_s:
-    processor time of this process, which reads, sends and keeps.
+    Attributes
+    ----------
+    out
+        The database.
+    structures
+        That were read.
+    unreadable
+        That were not.
+    results
+        Structure x potential x property that were asked for.
+    reused
+        Of these, found in the database.
+    computed
+        By this run.
+    failed
+        Of those computed.
+    failed_before
+        Of those reused.
+    wall_s
+        Of the run.
+    busy_s
+        Of all workers together in calculations.
+    workers
+        How many.
+    own_cpu_s
+        Processor time of this process, which reads, sends and keeps.
     """
 
     out: str

@@ -6,19 +6,21 @@ import json
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from sqlalchemy import JSON, Boolean, Column, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Connection, Engine, Float, Integer, MetaData, String, Table, Text, event
+from sqlalchemy.exc import DBAPIError
 
 from sus2.errors import StoreError
 from sus2.structures.crystal import elements_of
 
 VERSION = "1"
+BUSY_S = 60.0
 
 METADATA = MetaData()
 ABOUT = Table("about", METADATA, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False))
@@ -86,7 +88,32 @@ TABLES: Mapping[str, Table] = dict(METADATA.tables)
 class Outcome:
     """One property of one structure in one potential: its numbers, or the reason why there are none.
 
-    key: of its calculation; numbers: column -> number with the unit in the name; seconds: of computing.
+    Attributes
+    ----------
+    key
+        Of its calculation.
+    structure
+        Key of the structure.
+    potential
+        Name of the potential.
+    identity
+        Of the potential.
+    property
+        Name of the property.
+    ok
+        Whether it was computed.
+    reason
+        Why there are no numbers.
+    numbers
+        Column -> number, with the unit in the name.
+    words
+        Column -> text.
+    seconds
+        Of computing.
+    worker
+        Computer and process that computed it.
+    attempt
+        Differs for each outcome.
     """
 
     key: str
@@ -132,7 +159,20 @@ class Source:
 
 
 def structure_row(key: str, atoms: Atoms) -> dict[str, Any]:
-    """A row of the table of structures."""
+    """A row of the table of structures.
+
+    Parameters
+    ----------
+    key
+        Of the structure.
+    atoms
+        The structure.
+
+    Returns
+    -------
+    dict
+        Column -> value.
+    """
     plain = {
         "numbers": atoms.numbers.tolist(),
         "cell": np.asarray(atoms.cell).tolist(),
@@ -152,7 +192,23 @@ def structure_row(key: str, atoms: Atoms) -> dict[str, Any]:
 
 
 def atoms_of(plain: Any) -> Atoms:
-    """The crystal in a row of the table of structures; raises StoreError where it is none."""
+    """The crystal in a row of the table of structures.
+
+    Parameters
+    ----------
+    plain
+        The column of atoms, as JSON or parsed.
+
+    Returns
+    -------
+    Atoms
+        The crystal.
+
+    Raises
+    ------
+    StoreError
+        It is none.
+    """
     try:
         content = json.loads(plain) if isinstance(plain, str) else plain
         return Atoms(
@@ -180,10 +236,114 @@ def host_name() -> str:
 
 
 def process_name(pid: int) -> str:
-    """The number of a process and when it began; the number alone where it is gone or the system does not say."""
+    """The number of a process and when it began.
+
+    Parameters
+    ----------
+    pid
+        The number.
+
+    Returns
+    -------
+    str
+        The number alone where the process is gone or the system does not say.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         words = stat.rpartition(")")[2].split()
         return f"{pid} {words[19]}" if words[0] != "Z" else f"{pid}"
     except (OSError, IndexError):
         return f"{pid}"
+
+
+def tune_sqlite(engine: Engine) -> None:
+    """Make transactions take the lock for writing at their start, and be on disk at their end."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_S)}")
+        # No write-ahead log: the file alone is whole at any moment, so that it can be copied, on any file system.
+        cursor.execute("PRAGMA journal_mode = DELETE")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def sentence(shown: str, error: Exception) -> str:
+    """One sentence for what went wrong with a database, and what to do.
+
+    Parameters
+    ----------
+    shown
+        Name of the database.
+    error
+        What was raised.
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
+    original = getattr(error, "orig", None) if isinstance(error, DBAPIError) else None
+    text = " ".join(str(original or error).split())[:160].rstrip(".")
+    advice = "what was finished before is kept"
+    if "readonly" in text or "read-only" in text or "permission" in text.lower():
+        advice = "choose a file that you may write with --out"
+    elif "not a database" in text or "malformed" in text:
+        advice = "choose another file with --out, or restore it from a copy"
+    elif "full" in text:
+        advice = "what was finished is kept; make room and run the same command again"
+    elif "unable to open" in text:
+        advice = "check its folder and your rights to it"
+    elif "locked" in text:
+        advice = "another program holds it; run the same command again later"
+    return f"The database {shown} cannot be used ({text}): {advice}."
+
+
+def keep(db: Connection, table: Table, rows: Sequence[Mapping[str, Any]], replace: Sequence[str] = ()) -> int:
+    """Insert rows, those that are there already excepted.
+
+    Parameters
+    ----------
+    db
+        In a transaction.
+    table
+        The table.
+    rows
+        With all its columns.
+    replace
+        Columns that are made new where a row is there already.
+
+    Returns
+    -------
+    int
+        Number of rows that were written, or that were given where the table is not that of results.
+    """
+    if not rows:
+        return 0
+    if db.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        insert: Any = postgresql_insert(table)
+    else:
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        insert = sqlite_insert(table)
+    keys = [c.name for c in table.primary_key]
+    if replace:
+        statement = insert.on_conflict_do_update(
+            index_elements=keys, set_={name: getattr(insert.excluded, name) for name in replace}
+        )
+        db.execute(statement, list(rows))
+        return len(rows)
+    # One by one in one transaction: what executemany says of the number of rows is not to be relied on.
+    statement = insert.on_conflict_do_nothing(index_elements=keys)
+    if table is not RESULTS:
+        db.execute(statement, list(rows))
+        return len(rows)
+    return sum(max(0, db.execute(statement, row).rowcount) for row in rows)

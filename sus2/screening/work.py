@@ -34,7 +34,19 @@ class OtherCodeError(Sus2Error):
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One structure in one potential; wanted: property -> key of its calculation."""
+    """One structure in one potential.
+
+    Attributes
+    ----------
+    structure
+        Its key.
+    atoms
+        The crystal.
+    potential
+        By what names it.
+    wanted
+        Property -> key of its calculation.
+    """
 
     structure: str
     atoms: Atoms
@@ -42,24 +54,79 @@ class Task:
     wanted: Mapping[str, str]
 
     def outcome(self, name: str, *, ok: bool = False, **rest: Any) -> Outcome:
-        """The outcome of one of its properties."""
+        """The outcome of one of its properties.
+
+        Parameters
+        ----------
+        name
+            Of the property.
+        ok
+            Whether it was computed.
+        **rest
+            Other fields of Outcome.
+
+        Returns
+        -------
+        Outcome
+            The outcome.
+
+        Raises
+        ------
+        KeyError
+            A property that is not wanted.
+        """
         ref = self.potential
         return Outcome(self.wanted[name], self.structure, ref.name, ref.identity, name, ok, **rest)
 
 
 def calculation(name: str, atoms: Atoms, potential: PotentialRef, settings: Mapping[str, Any]) -> Calculation:
-    """Describe the calculation of a property of a structure."""
+    """Describe the calculation of a property of a structure.
+
+    Parameters
+    ----------
+    name
+        Of the property.
+    atoms
+        The crystal.
+    potential
+        By what names it.
+    settings
+        Arguments of the property's function.
+
+    Returns
+    -------
+    Calculation
+        Its key names the result.
+    """
     return Calculation.of(catalogue()[name].compute, atoms=atoms, potential=potential, **settings)
 
 
 def compute(
     tasks: Sequence[Task], settings: Mapping[str, Mapping[str, Any]], code: str
 ) -> tuple[list[Outcome], float, float]:
-    """All that is wanted of a batch, and the seconds that it took by the clock and of the processor.
+    """Compute all that is wanted of a batch.
 
-    settings: by property; code: of who asks.
+    Parameters
+    ----------
+    tasks
+        The batch.
+    settings
+        Property -> arguments of its function.
+    code
+        Version of the code of who asks.
 
-    A structure that fails has an outcome that says why. Raises OtherCodeError, and CancelledError (from progress).
+    Returns
+    -------
+    tuple of (list of Outcome, float, float)
+        With the seconds that it took by the clock and of the processor. A structure that fails has an outcome that says
+        why.
+
+    Raises
+    ------
+    OtherCodeError
+        The worker has other code.
+    CancelledError
+        From the progress.
     """
     if code != code_version():
         raise OtherCodeError(
@@ -86,7 +153,7 @@ def _with(reference: PotentialRef, tasks: Sequence[Task], settings: Mapping[str,
     for t in tasks:
         missing = [e for e in elements_of(t.atoms) if e not in potential.elements]
         if missing:
-            why = f"{reference.name} does not know {', '.join(missing)}."
+            why = f"{reference.name} does not cover {', '.join(missing)}."
             outcomes += [t.outcome(name, reason=why) for name in t.wanted]
         else:
             able.append(t)

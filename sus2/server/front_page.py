@@ -1,7 +1,8 @@
 """The page that loads streamlit's front end, with what makes the first plot of a visit come sooner.
 
-Two things, and two more: on phones, where the menu covers the page, it closes once something in it is chosen; and our
-own style is there from the start, so that nothing moves when the page has come.
+Two things, and three more: on phones, where the menu covers the page, it closes once something in it is chosen; our own
+style is there from the start, so that nothing moves when the page has come; and the menu's lists and wide formulas get
+what screen readers and keys need.
 Streamlit's front end does not know where its server is: at `/eos` it asks `/eos/_stcore/health`, is refused, and asks
 `/_stcore/health` some time later; here the page says where its own scripts lie, which is there. And the script that
 draws plots, the largest of all, is asked for only when the first plot arrives; here the browser fetches and compiles
@@ -34,6 +35,14 @@ _MENU: Final = """<script>(() => {
     history[name] = function (...given) { const done = own.apply(this, given); look(); return done; };
   }
 })()</script>"""
+# The menu's sections stand between its list and their items, which makes no list to a screen reader; and a formula that
+# is wider than a phone is to be moved with keys, too.
+_ROLES: Final = """<script>new MutationObserver(() => {
+  const menu = "[data-testid=stSidebarNavItems]";
+  for (const e of document.querySelectorAll(`${menu}:not([role]), ${menu} li:not([role])`))
+    e.setAttribute("role", e.tagName === "LI" ? "none" : "group");
+  for (const e of document.querySelectorAll(".katex-display:not([tabindex])")) e.tabIndex = 0;
+}).observe(document, {childList: true, subtree: true})</script>"""
 # Low screens leave less room above the first plot; phones have none for tool bars. "body" makes these rules stronger
 # than those of the front end, which come later. Streamlit's captions are too pale to be read by everybody, as is white
 # on the light blue of the dark theme.
@@ -53,19 +62,53 @@ body .st-key-gallery_samples button p {font-size: .8rem; line-height: 1.15; whit
   overflow-wrap: anywhere;}
 body [data-testid="stLayoutWrapper"]:has(> .st-key-overview_progress) {position: sticky; bottom: 0; z-index: 5;
   background: Canvas;}
+body [data-testid="stSidebarContent"]:not(:has([data-testid="stSidebarNav"])) [data-testid="stSidebarUserContent"] {
+  visibility: hidden;}
+body [class*="st-key-room_160"] {min-height: 160px;}
+body [class*="st-key-room_400"] {min-height: 400px;}
+body [class*="st-key-room_480"] {min-height: 480px;}
+body .st-key-lesson_body {min-height: 27rem;}
+body :is(.st-key-batch_properties, .st-key-batch_potential) {min-height: 3.75rem;}
+body .st-key-lesson_plot {min-height: 430px;}
+body :is(.st-key-lesson_body, .st-key-lesson_plot) > [data-testid="stElementContainer"]:first-child {height: 0;
+  overflow: hidden;}
+body .st-key-pick_l4_crystal {min-width: 22.5rem;}
+body :is(.st-key-lesson, [class*="st-key-pick_"]) {min-height: 2.5rem;}
+body:not(:has(.st-key-lesson_body .js-plotly-plot))
+  [data-testid="stLayoutWrapper"]:has(> .st-key-lesson_foot) {position: sticky; bottom: 0; z-index: 5;
+  background: Canvas;}
 body .st-key-l2_formulas {min-height: 5.5rem;}
 body [class*="st-key-batch_upload"], body .st-key-screen_upload {min-height: 6.2rem;}
+body [data-testid="stMultiSelect"] input[type="text"], body [data-testid="stMultiSelect"] input::placeholder {
+  color: light-dark(#1B2530, #E6EBF0);}
+body .answers {display: flex; flex-wrap: wrap; align-items: center; gap: .1rem .8rem; min-height: 2.6rem;
+  line-height: 1.35;}
+body .st-key-header, body .st-key-header_judged {min-height: 2.6rem;}
+body .answers .formula {font-size: 1.15rem; font-weight: 600;}
+body .answers > i {display: none;}
+body .answers .verdict:empty {display: none;}
 body [data-testid="stCaptionContainer"] {color: inherit; opacity: .75;}
 @media (max-width: 640px), (max-height: 800px) {
   body [data-testid="stMainBlockContainer"] {padding-top: 2.4rem;}
   body [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] {gap: .6rem;}
   body [data-testid="stMainBlockContainer"] h1 {font-size: 1.7rem; padding: .3rem 0;}
+  body :is(.st-key-lesson, [class*="st-key-pick_"]) [role="radiogroup"] {flex-wrap: nowrap; overflow-x: auto;
+    scrollbar-width: thin;}
+  body :is(.st-key-lesson, [class*="st-key-pick_"]) [role="radiogroup"] > * {flex: none;}
 }
 @media (max-width: 640px) {
   body [data-testid="stMainBlockContainer"] {padding: 3.8rem .8rem 2rem;}
+  body .st-key-header {min-height: 4.1rem;}
+  body .st-key-header_judged {min-height: 5.5rem;}
+  body .answers > i, body .answers .verdict {display: block; flex-basis: 100%;}
   body .modebar-container {display: none;}
-  body .st-key-lesson [role="radiogroup"] {flex-wrap: nowrap; overflow-x: auto;}
-  body .st-key-lesson {min-height: 2.5rem;}
+  body [class*="st-key-wide_"] {overflow-x: auto;}
+  body [class*="st-key-wide_2"] > * {min-width: 560px;}
+  body [class*="st-key-wide_3"] > * {min-width: 800px;}
+  body .st-key-l4_choices {min-height: 6rem;}
+  body .st-key-batch_properties {min-height: 8.25rem;}
+  body .st-key-pick_l4_crystal {min-width: 100%;}
+  body .st-key-lesson_body {min-height: 32rem;}
   body .st-key-l2_formulas {min-height: 18rem;}
   body [class*="st-key-drop_box"] {min-height: 6rem;}
   body [data-testid="stMain"] [data-testid="stFileUploaderDropzone"] {flex-direction: row; align-items: center;}
@@ -92,7 +135,7 @@ def prepared(front_page: str, static: Path) -> str:
     scripts = [path for name in _EARLY for path in sorted((static / "static" / "js").glob(f"{name}.*.js"))]
     links = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{path.name}">' for path in scripts)
     # Ours comes before the scripts that look for it, and before the first thing that is drawn.
-    return front_page.replace("</title>", f"</title>{_SERVER}{_MENU}{STYLE}", 1).replace(
+    return front_page.replace("</title>", f"</title>{_SERVER}{_MENU}{_ROLES}{STYLE}", 1).replace(
         "</head>", f"{links}</head>", 1
     )
 

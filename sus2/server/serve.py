@@ -16,14 +16,17 @@ from typing import Any, Final
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit.runtime import runtime
 from streamlit.runtime.pages_manager import PagesManager
 
 from sus2.errors import Sus2Error
+from sus2.server.downloads import PatientFiles
 from sus2.server.front_page import FrontPage, prepared
 from sus2.server.headers import Headers, UploadLimit, security_headers
 from sus2.settings import settings
 
 PagesManager.uses_pages_directory = False
+runtime.MediaFileManager = PatientFiles
 
 MODEL_FILE_MB: Final = 64  # the largest potential that the Models page takes
 UNUSED_S: Final = 10.0  # without anybody who opens a page, after which the server computes for itself

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from numpy.typing import NDArray
 
 from sus2 import _moved
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures.symmetry import has_isotopes
+from sus2.types import Array, Index
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -75,7 +75,7 @@ def to_atoms(structure: Atoms | Structure) -> Atoms:
     return atoms
 
 
-def _check_images(atoms: Atoms, vectors: NDArray[np.float64]) -> None:
+def _check_images(atoms: Atoms, vectors: Array) -> None:
     """Refuse cells in which each atom would have more neighbours than memory holds; vectors: the periodic ones."""
     if not len(vectors):
         return
@@ -131,7 +131,7 @@ def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:
         )
 
 
-def check_cell(cell: NDArray[np.float64]) -> None:
+def check_cell(cell: Array) -> None:
     """Refuse a cell so long or so flat that searches for neighbours break down.
 
     Parameters
@@ -175,9 +175,7 @@ def elements_of(atoms: Atoms) -> tuple[str, ...]:
     return tuple(chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist())))
 
 
-def near_pairs(
-    atoms: Atoms, reach_a: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+def near_pairs(atoms: Atoms, reach_a: float) -> tuple[Index, Index, Array, Index]:
     """Pairs of atoms closer than a distance.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ase import Atoms
 
-from sus2.errors import StructureError
+from sus2.errors import StructureError, counted
 from sus2.structures.description import standardise
 from sus2.types import Array
 
@@ -96,7 +96,7 @@ def powder_pattern(
     cell = standardise(atoms, "conventional", symprec=1e-3)
     if len(cell) > MAX_ATOMS:
         raise StructureError(
-            f"The pattern of a cell of {len(cell)} atoms takes too long; at most {MAX_ATOMS} are allowed."
+            f"The pattern of a cell of {counted(len(cell), 'atom')} takes too long; at most {MAX_ATOMS} are allowed."
         )
     calculator = XRDCalculator(wavelength=radiation, symprec=0)
     found = calculator.get_pattern(AseAtomsAdaptor.get_structure(cell), two_theta_range=(0.0, largest_two_theta_deg))

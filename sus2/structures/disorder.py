@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 from ase.geometry import get_distances
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures.choices import Choice, OpenChoiceError
 from sus2.structures.formula import written
+from sus2.types import Array, Index
 
 Kind = tuple[str, float | None]
 VACANCY: Final[Kind] = ("", None)
@@ -41,11 +41,11 @@ class Mixed:
         Element and mass (None: the natural one) -> occupancy.
     """
 
-    fractional: NDArray[np.float64]
+    fractional: Array
     content: dict[Kind, float]
 
 
-def ordered(sites: Sequence[Mixed], cell: NDArray[np.float64]) -> tuple[Atoms, str]:
+def ordered(sites: Sequence[Mixed], cell: Array) -> tuple[Atoms, str]:
     """The smallest supercell in which the occupancies are nearly whole numbers of atoms, with equal atoms far apart.
 
     The cost of a decoration is the sum of 1/r over pairs of equal atoms (or vacancies) on disordered sites; atoms do
@@ -78,7 +78,7 @@ def ordered(sites: Sequence[Mixed], cell: NDArray[np.float64]) -> tuple[Atoms, s
     points = np.concatenate([(np.array([s.fractional for s in sites]) + t) / repeats for t in shifts])
     large = cell * np.array(repeats)[:, None]
     kinds: list[Kind] = [VACANCY] * len(points)
-    groups: list[NDArray[np.int64]] = []
+    groups: list[Index] = []
     for share, members in classes.items():
         where = np.concatenate([np.array(members) + c * len(sites) for c in range(copies)])
         counts = _counts(dict(share), len(where))
@@ -118,7 +118,7 @@ def _shares(content: dict[Kind, float]) -> dict[Kind, float]:
 
 
 def _repeats(
-    classes: dict[tuple[tuple[Kind, float], ...], list[int]], cell: NDArray[np.float64], n_sites: int
+    classes: dict[tuple[tuple[Kind, float], ...], list[int]], cell: Array, n_sites: int
 ) -> tuple[int, int, int]:
     limit = min(MAX_ORDERED, settings().max_atoms)
     best, least = (1, 1, 1), math.inf
@@ -136,14 +136,16 @@ def _repeats(
     return best
 
 
-def _shape(copies: int, cell: NDArray[np.float64]) -> tuple[int, int, int]:
+def _shape(copies: int, cell: Array) -> tuple[int, int, int]:
     """The factors of a number that make the most even supercell."""
     lengths = np.linalg.norm(cell, axis=1)
     shapes = [
         (i, j, copies // (i * j))
-        for i in range(1, copies + 1) if copies % i == 0
-        for j in range(1, copies // i + 1) if (copies // i) % j == 0
-    ]  # fmt: skip
+        for i in range(1, copies + 1)
+        if copies % i == 0
+        for j in range(1, copies // i + 1)
+        if (copies // i) % j == 0
+    ]
     return min(shapes, key=lambda s: (round(float((lengths * s).max()), 6), s[::-1]))
 
 
@@ -162,9 +164,7 @@ def _interleaved(counts: dict[Kind, int]) -> list[Kind]:
     return [kind for _, _, kind in sorted(places, key=lambda p: p[:2])]
 
 
-def _spread(
-    kinds: list[Kind], groups: list[NDArray[np.int64]], points: NDArray[np.float64], cell: NDArray[np.float64]
-) -> None:
+def _spread(kinds: list[Kind], groups: list[Index], points: Array, cell: Array) -> None:
     """Exchange kinds within the groups while that lowers the cost."""
     if not groups:
         return
@@ -199,7 +199,7 @@ def _spread(
 
 
 def assembled(
-    sites: Sequence[Mixed], cell: NDArray[np.float64], *, order: bool, notices: Sequence[str] = (), what: str = ""
+    sites: Sequence[Mixed], cell: Array, *, order: bool, notices: Sequence[str] = (), what: str = ""
 ) -> Atoms:
     """The crystal of sites, where these are whole atoms; else an ordered one near it, if that was asked for.
 

@@ -17,13 +17,14 @@ from ase.build import make_supercell
 from ase.data import atomic_numbers
 from ase.spacegroup.symmetrize import refine_symmetry
 from ase.stress import voigt_6_to_full_3x3_strain
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.errors import StructureError
 from sus2.settings import settings
 from sus2.structures.crystal import SYMPREC_A, check_crystal, elements_of, to_atoms
 from sus2.structures.description import describe
 from sus2.structures.symmetry import dataset, has_isotopes, right_handed
+from sus2.types import Array, Index
 from sus2.voigt import NAMES
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ def _checked(atoms: Atoms) -> Atoms:
     return atoms
 
 
-def _numbers(values: ArrayLike, wanted: str) -> NDArray[np.float64]:
+def _numbers(values: ArrayLike, wanted: str) -> Array:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -296,7 +297,7 @@ def _numbers(values: ArrayLike, wanted: str) -> NDArray[np.float64]:
     return array
 
 
-def _whole(repeats: ArrayLike) -> NDArray[np.int_]:
+def _whole(repeats: ArrayLike) -> Index:
     wanted = "A supercell needs three whole numbers or a 3 x 3 matrix of them"
     array = _numbers(repeats, wanted)
     if array.shape not in ((3,), (3, 3)):

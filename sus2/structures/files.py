@@ -24,10 +24,17 @@ from sus2.structures.formats import espresso, json_text, keywords, phonopy_yaml,
 from sus2.structures.symmetry import right_handed
 
 FORMATS: Final = (
-    "CIF and mCIF", "POSCAR, CONTCAR, XDATCAR, OUTCAR and vasprun.xml of VASP", "extended XYZ",
-    "JSON of pymatgen, the Materials Project and ASE", "Quantum ESPRESSO input and output", "CASTEP .cell",
-    "ABINIT input", "SHELX .res", ".cssr", "phonopy.yaml",
-)  # fmt: skip
+    "CIF and mCIF",
+    "POSCAR, CONTCAR, XDATCAR, OUTCAR and vasprun.xml of VASP",
+    "extended XYZ",
+    "JSON of pymatgen, the Materials Project and ASE",
+    "Quantum ESPRESSO input and output",
+    "CASTEP .cell",
+    "ABINIT input",
+    "SHELX .res",
+    ".cssr",
+    "phonopy.yaml",
+)
 WRITTEN: Final = ("cif", "cif-symmetric", "poscar", "extxyz")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, KDTree, QhullError
 
-from sus2.types import Array
+from sus2.types import Array, Index, Mask
 
 LEAST_CORNERS = 4
 _SAME_A = 1e-3
@@ -15,11 +14,11 @@ _SAME_A = 1e-3
 
 def polyhedra(
     block: Atoms,
-    sites: NDArray[np.int_],
+    sites: Index,
     positions: Array,
-    pairs: tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.int_]],
-    corners: NDArray[np.bool_],
-) -> dict[int, tuple[Array, NDArray[np.int_]]]:
+    pairs: tuple[Index, Index, Index],
+    corners: Mask,
+) -> dict[int, tuple[Array, Index]]:
     """Find the convex hulls of bonded atoms around drawn ones, by the element in the middle.
 
     Parameters
@@ -45,7 +44,7 @@ def polyhedra(
     bonds = block.positions[j] + shifts @ np.asarray(block.cell) - block.positions[i]
     mine = ~corners[i] & corners[j]
     drawn = KDTree(positions)
-    found: dict[int, tuple[list[Array], list[NDArray[np.int_]]]] = {}
+    found: dict[int, tuple[list[Array], list[Index]]] = {}
     for site, middle in zip(sites.tolist(), positions, strict=True):
         ends = middle + bonds[mine & (i == site)]
         if len(ends) < LEAST_CORNERS or (drawn.query(ends)[0] > _SAME_A).any():

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError
 from sus2.native.neighbours import neighbours
 from sus2.structures.crystal import check_crystal, shortest_distance, to_atoms
+from sus2.types import Array, Index, StrArray
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -185,7 +185,7 @@ def shortest_by_pair(atoms: Atoms, reach_a: float) -> dict[Pair, float]:
     }
 
 
-def _neighbours(atoms: Atoms, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def _neighbours(atoms: Atoms, reach: float) -> tuple[Index, Index, Array]:
     expected = len(atoms) ** 2
     if atoms.pbc.all():
         expected = int(len(atoms) ** 2 * 4.19 * reach**3 / abs(float(atoms.cell.volume)))
@@ -211,7 +211,7 @@ def _default_reach(atoms: Atoms) -> float:
     return min(reach, MAX_REACH_A)
 
 
-def _shells(symbols: NDArray[np.str_], distances: NDArray[np.float64], tolerance: float) -> tuple[NeighbourShell, ...]:
+def _shells(symbols: StrArray, distances: Array, tolerance: float) -> tuple[NeighbourShell, ...]:
     """Shells of ascending distances (n,) by element."""
     shells = []
     for element in np.unique(symbols):

@@ -10,13 +10,14 @@ import numpy as np
 import spglib
 from ase import Atoms
 from ase.data import atomic_masses
-from numpy.typing import NDArray
+
+from sus2.types import Array, Index
 
 MAX_KEPT = 256
 KIND = 1000
 """Added to the atomic number for a second isotope of an element."""
 
-Cell = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]
+Cell = tuple[Array, Array, Index]
 """Lattice vectors (3, 3) in rows, angstrom; fractional coordinates (n, 3); atomic numbers (n,)."""
 
 

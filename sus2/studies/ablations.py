@@ -13,19 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 from ase.data import chemical_symbols
-from numpy.typing import NDArray
 
-from sus2.studies.study import (
-    Array,
-    Effort,
-    Material,
-    load_material,
-    study_config,
-    train,
-)
-from sus2.studies.tables import Report, run_rows, table_path
+from sus2.progress import Report
+from sus2.studies.study import Effort, Material, load_material, study_config, train
+from sus2.studies.tables import run_rows, table_path
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.data.families import METALS
+from sus2.types import Array, Mask
 
 # Training sees these volumes, over that of the relaxed crystal; "outside" is what lies beyond.
 VOLUMES: Final = (0.85, 1.15)
@@ -95,7 +89,7 @@ def _volumes(variant: str, effort: Effort) -> Mapping[str, Any]:
     scaling_map = variant.removeprefix("map-") if variant.startswith("map-") else "LK"
     config = study_config(scaling_map=scaling_map, element_rank=_RANKS[scaling_map])
 
-    def near(data: TrainingSet) -> NDArray[np.bool_]:
+    def near(data: TrainingSet) -> Mask:
         return (data.volume_ratio >= VOLUMES[0]) & (data.volume_ratio <= VOLUMES[1])
 
     material = load_material(config, "PBE", effort.seed, near, linear_map=variant == "linear-map")
@@ -119,7 +113,7 @@ def _pairs(variant: str, effort: Effort) -> Mapping[str, Any]:
     pairs = list(combinations(METALS, 2))
     held = {frozenset(pairs[k]) for k in rng.choice(len(pairs), HELD_PAIRS, replace=False)}
 
-    def without(data: TrainingSet) -> NDArray[np.bool_]:
+    def without(data: TrainingSet) -> Mask:
         return ~np.array([_has(data, i, held) for i in range(len(data))])
 
     material = load_material(study_config(element_space=variant), "PBE", effort.seed, without)
@@ -142,11 +136,11 @@ def _size(variant: str, effort: Effort) -> Mapping[str, Any]:
     return {"parameters": space.size, **_entries("inside", material, space.unpack(x), everything)}
 
 
-def _two(material: Material, spec: Any, inside: NDArray[np.bool_]) -> dict[str, Any]:
+def _two(material: Material, spec: Any, inside: Mask) -> dict[str, Any]:
     return _entries("inside", material, spec, inside) | _entries("outside", material, spec, ~inside)
 
 
-def _entries(where: str, material: Material, spec: Any, mask: NDArray[np.bool_]) -> dict[str, Any]:
+def _entries(where: str, material: Material, spec: Any, mask: Mask) -> dict[str, Any]:
     test = material.objective(material.test.subset(np.flatnonzero(mask)))
     found = material.measure(spec, test)
     values: dict[str, Array | float | int] = {

@@ -14,16 +14,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sus2.studies.study import Array, Effort, load_material, ordinary, study_config, train
-from sus2.studies.tables import Report, run_rows, table_path
+from sus2.progress import Report
+from sus2.studies.study import Effort, load_material, ordinary, study_config, train
+from sus2.studies.tables import run_rows, table_path
 from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.data.generate import Made, arrays_of
 from sus2.training.data.sets import set_folder
 from sus2.training.fit.config import Source, TrainConfig
 from sus2.training.fit.sources import read_source
 from sus2.training.teachers.build import run_second_opinion
+from sus2.types import Array, Mask
 
 GRAPHS: Final = ("l2k2", "l3k3", "l3k5")
 SHARES: Final = (0.0625, 0.25, 1.0)
@@ -83,7 +84,7 @@ def run_limits(updates: int = 6000, seeds: int = 1, report: Report = print) -> N
     run_rows(table_path("limits.csv"), planned(seeds), work, report)
 
 
-def near_equilibrium(data: TrainingSet) -> NDArray[np.bool_]:
+def near_equilibrium(data: TrainingSet) -> Mask:
     """Structures within 10 % of their relaxed volume.
 
     Parameters
@@ -99,7 +100,7 @@ def near_equilibrium(data: TrainingSet) -> NDArray[np.bool_]:
     return np.asarray(np.abs(data.volume_ratio - 1.0) <= 0.1)
 
 
-def some_compositions(data: TrainingSet, share: float, seed: int) -> NDArray[np.bool_]:
+def some_compositions(data: TrainingSet, share: float, seed: int) -> Mask:
     """Structures of a random share of the compositions and of all elements; a smaller share is part of a larger one.
 
     Parameters
@@ -192,7 +193,7 @@ def second_teacher(seed: int) -> dict[str, Any]:
     shard = f"{seed:04d}"
     made = [Made(data.to_atoms(i), str(data.kind[i]), str(data.base[i]), 1.0) for i in range(len(data))]
     with (folder / f"structures-{shard}.npz").open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays_of(made))
+        np.savez(file, **arrays_of(made))  # type: ignore[arg-type]
     (folder / f"second-{shard}.npz").unlink(missing_ok=True)
     run_second_opinion(folder, shard, labels=True)
     with np.load(folder / f"second-{shard}.npz", allow_pickle=False) as stored:

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.potential.mtp import ModelSpec
 from sus2.training.data.dataset import TrainingSet, fit_references
@@ -22,7 +21,7 @@ from sus2.training.fit.optimise import Prior, adam_update
 from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.sources import read_source
 from sus2.training.fit.start import initial_spec
-from sus2.types import Array
+from sus2.types import Array, Mask
 
 CHUNK: Final = 100
 EXTREME: Final = ("dimer", "wall", "atom")
@@ -187,7 +186,7 @@ def load_material(
     config: TrainConfig,
     functional: str,
     seed: int,
-    keep: Callable[[TrainingSet], NDArray[np.bool_]] | None = None,
+    keep: Callable[[TrainingSet], Mask] | None = None,
     *,
     linear_map: bool = False,
 ) -> Material:
@@ -241,7 +240,7 @@ def descend(
     parts: int,
     steps: Array,
     effort: Effort,
-    trainable: NDArray[np.bool_] | None = None,
+    trainable: Mask | None = None,
 ) -> Array:
     """Descend by Adam on minibatches, taken in random order again and again.
 
@@ -285,7 +284,7 @@ def train(
     effort: Effort,
     *,
     chunks: int | None = None,
-    trainable: NDArray[np.bool_] | None = None,
+    trainable: Mask | None = None,
     steps: Array | None = None,
 ) -> Array:
     """Descend on the first chunks of a material.

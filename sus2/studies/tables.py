@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-Report: TypeAlias = Callable[[str], None]
+from sus2.progress import Report
 
 
 def table_path(name: str) -> Path:

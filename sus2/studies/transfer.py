@@ -14,23 +14,14 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sus2.comparison.references import agreement, regress_shifts
-from sus2.studies.study import (
-    Array,
-    Effort,
-    Material,
-    descend,
-    load_material,
-    measured,
-    steps_of,
-    study_config,
-    train,
-)
-from sus2.studies.tables import Report, append_row, read_table, run_rows, table_path
+from sus2.comparison.agreement import agreement, regress_shifts
+from sus2.progress import Report
+from sus2.studies.study import Effort, Material, descend, load_material, measured, steps_of, study_config, train
+from sus2.studies.tables import append_row, read_table, run_rows, table_path
 from sus2.training.fit.objective import Objective
 from sus2.training.fit.parameters import ParameterSpace
+from sus2.types import Array
 
 METHODS: Final[Mapping[int, str]] = {
     1: "from scratch",
@@ -199,7 +190,7 @@ class TransferStudy:
         return dict(regression.shifts_ev), rows, summary
 
 
-def _gradient(space: ParameterSpace, part: Objective, x: Array) -> NDArray[np.float64]:
+def _gradient(space: ParameterSpace, part: Objective, x: Array) -> Array:
     _, tables, shift = part.value_and_gradient(space.unpack(x))
     return space.gradient(x, tables, shift)
 

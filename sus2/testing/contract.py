@@ -30,7 +30,7 @@ _TAKES: Final = """
     Parameters
     ----------
     atoms
-        A crystal that the potential knows.
+        A crystal that the potential covers.
     potential
         The potential.
     tolerances
@@ -155,7 +155,7 @@ def assert_calculator_agrees(measured: Measures, tolerances: Tolerances) -> None
 
 @_law
 def assert_unknown_element_refused(measured: Measures, tolerances: Tolerances) -> None:
-    """Require an element that the potential does not know to be refused in one sentence."""
+    """Require an element that the potential does not cover to be refused in one sentence."""
     unknown = [s for s in chemical_symbols[1:] if s not in measured.potential.elements]
     if not unknown:
         return

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
@@ -27,7 +25,8 @@ from sus2.trust.crystal_class import crystal_class
 from sus2.trust.estimate import ROUGH, Estimate, unknown
 from sus2.trust.known_values import Reference, known_values, references
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    from sus2.derivatives.second_order import SecondDerivatives
 
 # Known values themselves are no surer than this, relative.
 _LEAST: Final[dict[str, float]] = {"v0_a3_per_atom": 0.01}
@@ -78,6 +77,26 @@ class Assessor:
         return extrapolation_grade(self.potential, [self.atoms]).largest
 
     @cached_property
+    def second(self) -> SecondDerivatives | None:
+        """Second derivatives of the crystal; None where the potential has none."""
+        if not isinstance(self.potential, Potential):
+            return None
+        # Here, because it imports torch.
+        from sus2.derivatives.second_order import second_derivatives
+
+        return second_derivatives(self.atoms, self.potential)
+
+    @cached_property
+    def moduli_spreads(self) -> dict[str, float]:
+        """Relative spreads of the moduli, on which the calibrations of other quantities build."""
+        if self.committee is None or self.second is None:
+            return {}
+        try:
+            return self.committee.moduli_shares(self.second)
+        except Sus2Error:  # a soft mode that strains excite
+            return {}
+
+    @cached_property
     def references(self) -> dict[str, Reference]:
         """What is known of this crystal, one value of each quantity."""
         functional = getattr(self.potential, "functional", "PBE")
@@ -89,14 +108,14 @@ class Assessor:
         p = self.potential
         name = getattr(p, "name", "the potential")
         if not isinstance(p, Potential):
-            return f"{name} has no committee and no calibration, so the error of its numbers is unknown."
+            return f"{name} has no calibration: errors are known only where values of this very crystal are."
         if check_elements(self.atoms, p.elements).verdict == "fail":
-            return f"{name} does not know all the elements."
+            return f"{name} does not cover all the elements."
         pairs = check_pairs(self.atoms, p.spec, p.elements)
         if pairs.verdict == "fail":
             return pairs.meaning
         if self.calibration is None:
-            return f"These weights of {name} are not calibrated, so the error of its numbers is unknown."
+            return f"{name} is not calibrated: errors are known only where values of this very crystal are."
         for near in pair_distances(self.atoms, p.card):
             if near.trained_a is None and near.shortest_a < p.cutoff and p.card.shortest_distances_a:
                 return f"The training data of {name} have no {near.name} neighbours."
@@ -135,7 +154,7 @@ class Assessor:
             The quantity to look up among what is known of the crystal, in the unit of the number; by default the same.
             Empty: none.
         spreads
-            Relative spreads of other quantities that the calibration uses.
+            Relative spreads of other quantities that the calibration builds on, where they are there already.
 
         Returns
         -------
@@ -150,12 +169,15 @@ class Assessor:
         if blocked:
             return self._by_reference(unknown(blocked), quantity, value, size, reference)
         assert self.calibration is not None
+        given = {**(spreads or {}), quantity: spread / size}
+        needed = self.calibration.needed(quantity)
+        if needed - given.keys():
+            given = {**self.moduli_spreads, **given}
+        if self.committee is not None and needed - given.keys():
+            nothing = unknown("The crystal has no elastic constants at rest, on whose spread this error builds.")
+            return self._by_reference(nothing, quantity, value, size, reference)
         relative = self.calibration.relative_sigma(
-            quantity,
-            self.crystal_class,
-            elements_of(self.atoms),
-            self.grade,
-            {**(spreads or {}), quantity: spread / size},
+            quantity, self.crystal_class, elements_of(self.atoms), self.grade, given
         )
         if not math.isfinite(relative):
             kind = _WORDS[self.crystal_class]

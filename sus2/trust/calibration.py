@@ -30,30 +30,58 @@ FAR_GRADE: Final = 3.0
 
 
 class QuantityCalibration(BaseModel):
-    """The noise model of one quantity; see relative_sigma."""
+    """The noise model of one quantity; see relative_sigma.
+
+    Attributes
+    ----------
+    model_config
+        Of pydantic.
+    classes
+        Class -> intercept, the logarithm of a relative standard deviation.
+    spread
+        Coefficient of the logarithm of the members' relative spread.
+    grade
+        Coefficient of the logarithm of the extrapolation grade.
+    elements
+        Element -> what it adds, averaged over the elements of the crystal.
+    base
+        Other quantities whose log sigma enters, with weights: for quantities with few known values.
+    crystals
+        Class -> number of crystals it was fitted on.
+    references
+        What it was fitted against.
+    teacher
+        Relative error of what it was fitted against, where that is a teacher: added in quadrature.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     classes: dict[str, float]
-    """Class -> intercept, the logarithm of a relative standard deviation."""
     spread: float = 0.0
     grade: float = 0.0
     elements: dict[str, float] = Field(default_factory=dict)
     base: dict[str, float] = Field(default_factory=dict)
-    """Other quantities whose log sigma enters, with weights: for quantities with few known values."""
     crystals: dict[str, int] = Field(default_factory=dict)
-    """Class -> number of crystals it was fitted on."""
     references: str = ""
-    """What it was fitted against."""
     teacher: float = 0.0
-    """Relative error of what it was fitted against, where that is a teacher: added in quadrature."""
 
 
 class Calibration(BaseModel):
     """The noise models of a potential, by quantity.
 
-    `differences` are those of the difference from another potential (its weights: `against_sha256`), relative to the
-    value in that potential; their spreads are those of differences of paired members.
+    Attributes
+    ----------
+    model_config
+        Of pydantic.
+    weights_sha256
+        Of the weights that it belongs to.
+    quantities
+        Quantity -> its noise model.
+    differences
+        Of the difference from another potential, relative to the value in that potential; their spreads are those of
+        differences of paired members.
+    against_sha256
+        Weights of that other potential; empty without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +122,22 @@ class Calibration(BaseModel):
             return math.nan
         found = self._log_sigma(quantity, crystal_class, elements, grade, spreads)
         return math.hypot(math.exp(found), self.quantities[quantity].teacher) if math.isfinite(found) else math.nan
+
+    def needed(self, quantity: str) -> set[str]:
+        """Other quantities whose spreads enter the standard deviation of one.
+
+        Parameters
+        ----------
+        quantity
+            Its name.
+
+        Returns
+        -------
+        set of str
+            Empty for a quantity without calibration.
+        """
+        model = self.quantities.get(quantity)
+        return set() if model is None else set(model.base).union(*(self.needed(other) for other in model.base))
 
     def _log_sigma(
         self, quantity: str, crystal_class: str, elements: Sequence[str], grade: float, spreads: Mapping[str, float]

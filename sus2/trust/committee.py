@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
-from sus2.derivatives.lattice_dynamics import Modes
+from sus2.derivatives.moduli import hill_moduli_gpa, invertible
 from sus2.derivatives.readout import ReadoutBasis, readout_basis, strain_moves, wave_moves
-from sus2.derivatives.second_order import SecondDerivatives
 from sus2.potential.potential import Potential
 from sus2.trust.members import Members, members_of
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA, SQRT_EV_PER_AMU_A2_TO_THZ
 
-Array = NDArray[np.float64]
+if TYPE_CHECKING:
+    from sus2.derivatives.lattice_dynamics import Modes
+    from sus2.derivatives.second_order import SecondDerivatives
+
 
 # Relative change of the volume for the derivatives of the energy with it.
 _STEP: Final = 0.01
@@ -35,7 +37,19 @@ _FLOOR_THZ: Final = 0.05
 
 @dataclass(frozen=True, eq=False)
 class EosSpread:
-    """Deviations of the members (M,) from the fitted V0 (A^3), B0 (GPa), B0' and E0 (eV)."""
+    """Deviations of the M members from a fitted equation of state.
+
+    Attributes
+    ----------
+    v0_a3
+        (M,), A^3.
+    b0_gpa
+        (M,), GPa.
+    b0_prime
+        (M,).
+    e0_ev
+        (M,), eV.
+    """
 
     v0_a3: Array
     b0_gpa: Array
@@ -124,7 +138,7 @@ class Committee:
         added = np.polynomial.polynomial.polyfit(volumes_a3[chosen] / scale - 1.0, known.T, 3)
         found = np.polynomial.polynomial.polyval(volumes_a3 / scale - 1.0, added)
         middle = birch_murnaghan(volumes_a3, energies_ev)
-        moved = np.array([birch_murnaghan(volumes_a3, energies_ev + _SHARE * row) for row in found])
+        moved = birch_murnaghan(volumes_a3, energies_ev + _SHARE * found)
         v0, b0, prime, e0 = ((moved - middle) / _SHARE).T
         return EosSpread(v0, b0 * EV_PER_A3_TO_GPA, prime, e0)
 
@@ -156,6 +170,32 @@ class Committee:
         for k, (a, b) in enumerate(pairs):
             out[:, a, b] = out[:, b, a] = 0.5 * (found[:, 6 + k] - found[:, a] - found[:, b])
         return out
+
+    def moduli_shares(self, second: SecondDerivatives) -> dict[str, float]:
+        """How far the members part in Hill's moduli, over the moduli.
+
+        Parameters
+        ----------
+        second
+            Of the relaxed crystal.
+
+        Returns
+        -------
+        dict
+            k_vrh_gpa and g_vrh_gpa; empty where the crystal is at the limit of its stability.
+
+        Raises
+        ------
+        Sus2Error
+            The crystal has no relaxed-ion elastic constants.
+        """
+        tensor = second.relaxed_elastic.stress_strain_gpa
+        if not invertible(tensor):
+            return {}
+        own = hill_moduli_gpa(tensor)
+        moved = hill_moduli_gpa(tensor + _SHARE * self.elastic_gpa(second))
+        names = ("k_vrh_gpa", "g_vrh_gpa")
+        return {n: float(np.std(m - x) / _SHARE / abs(x)) for n, x, m in zip(names, own, moved, strict=True)}
 
     def frequencies_thz(self, atoms: Atoms, q_fractional: Array, modes: Modes) -> Array:
         """Deviations of the frequencies of these modes.
@@ -248,22 +288,25 @@ def birch_murnaghan(volumes: Array, energies: Array) -> Array:
     """
     scale = float(np.mean(volumes))
     x = (volumes / scale) ** (-2.0 / 3.0)
-    p = np.polynomial.Polynomial.fit(x, energies, 3).convert().coef
-    c1, c2, c3 = (float(c) for c in (p[1], p[2], p[3]))
-    root = c2**2 - 3.0 * c1 * c3
-    if root < 0.0:
-        return np.full(4, np.nan)
-    # The root at which the second derivative, 2 c2 + 6 c3 x, is positive.
-    x0 = (-c2 + np.sqrt(root)) / (3.0 * c3) if abs(c3) > 1e-12 else -c1 / (2.0 * c2)
-    if not x0 > 0.0:
-        return np.full(4, np.nan)
-    v0 = x0**-1.5
-    d2, d3 = 2.0 * c2 + 6.0 * c3 * x0, 6.0 * c3
-    # dx/dV = -(2/3) x^(5/2); P = -dE/dV.
-    b0 = (4.0 / 9.0) * x0**5.0 * d2 * v0
-    prime = 4.0 + (2.0 / 3.0) * x0 * d3 / d2
-    e0 = float(np.polynomial.polynomial.polyval(x0, p))
-    return np.array([v0 * scale, b0 / scale, prime, e0])
+    # In t from -1 to 1 the fit is well conditioned.
+    middle, half = 0.5 * (x.max() + x.min()), 0.5 * (x.max() - x.min())
+    rows = np.atleast_2d(energies).reshape(-1, len(x))
+    fits = np.polynomial.polynomial.polyfit((x - middle) / half, rows.T, 3)
+    _, c1, c2, c3 = fits
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = np.sqrt(c2**2 - 3.0 * c1 * c3)
+        # The root at which the second derivative, 2 c2 + 6 c3 t, is positive.
+        t0 = np.where(np.abs(c3) > 1e-12, (root - c2) / (3.0 * c3), -c1 / (2.0 * c2))
+        x0 = middle + half * t0
+        v0 = x0**-1.5
+        d2, d3 = (2.0 * c2 + 6.0 * c3 * t0) / half**2, 6.0 * c3 / half**3
+        # dx/dV = -(2/3) x^(5/2); P = -dE/dV.
+        b0 = (4.0 / 9.0) * x0**5.0 * d2 * v0
+        prime = 4.0 + (2.0 / 3.0) * x0 * d3 / d2
+    e0 = np.polynomial.polynomial.polyval(t0, fits, tensor=False)
+    out = np.array([v0 * scale, b0 / scale, prime, e0]).T
+    out[~(np.isfinite(root) & (x0 > 0.0))] = np.nan
+    return np.asarray(out.reshape(*energies.shape[:-1], 4))
 
 
 def _scaled(atoms: Atoms, ratio: float) -> Atoms:

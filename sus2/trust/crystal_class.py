@@ -7,10 +7,10 @@ from typing import Final, Literal, get_args
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from sus2.native.neighbours import neighbours
+from sus2.types import Index
 
 CrystalClass = Literal["metal", "semiconductor", "ionic", "molecular or layered", "other"]
 CLASSES: Final[tuple[CrystalClass, ...]] = get_args(CrystalClass)
@@ -85,7 +85,7 @@ def _dimensions(atoms: Atoms) -> int:
     bonded = length < _BOND * (radii[edges.index_i] + radii[edges.index_j])
     i, j, shift = edges.index_i[bonded], edges.index_j[bonded], edges.shift[bonded]
     # Cell of each atom as seen along a tree of bonds; what closes a ring with another cell is a period of the piece.
-    place: dict[int, NDArray[np.int64]] = {}
+    place: dict[int, Index] = {}
     least = 3
     for start in range(len(atoms)):
         if start in place:

@@ -9,11 +9,10 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
+from sus2.types import Array
 
-Array = NDArray[np.float64]
 R = TypeVar("R")
 Word = Literal["good", "rough", "not to be trusted", "unknown"]
 
@@ -191,7 +190,7 @@ def safely(find: Callable[[R], Trust]) -> Callable[[R], Trust]:
 
 
 class HasTrust:
-    """What every result has that knows how far to trust its numbers; `trust` is made at its first use."""
+    """What every result has whose numbers carry an estimate of trust; `trust` is made at its first use."""
 
     if TYPE_CHECKING:
 

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
 from sus2.registry.load import beside_weights, pretrained_folder
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 SUFFIX: Final = ".members.npz"
 
@@ -47,7 +45,18 @@ class Members:
     pair_sha256: str = ""
 
     def in_pairs_with(self, other: Members) -> bool:
-        """Whether member m of one belongs to member m of the other."""
+        """Whether member m of one belongs to member m of the other.
+
+        Parameters
+        ----------
+        other
+            Members of another potential.
+
+        Returns
+        -------
+        bool
+            Whether one names the weights of the other, and both have as many members.
+        """
         ours = {(self.pair_sha256, other.weights_sha256), (other.pair_sha256, self.weights_sha256)}
         return self.count == other.count and any(a and a == b for a, b in ours)
 

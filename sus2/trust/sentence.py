@@ -14,10 +14,10 @@ LABELS: Final[dict[str, str]] = {
     "volume_a3": "volume",
     "v0_a3_per_atom": "volume",
     "b0_gpa": "bulk modulus",
-    "b0_prime": "its pressure derivative",
+    "b0_prime": "B₀′",
     "k_vrh_gpa": "bulk modulus",
     "g_vrh_gpa": "shear modulus",
-    "c44_gpa": "C44",
+    "c44_gpa": "C₄₄",
     "gamma_frequencies_thz": "optical frequencies",
     "max_frequency_thz": "highest frequency",
     "volumes_t_a3": "volume",
@@ -64,18 +64,19 @@ def summary_sentence(result: Trusted, names: Sequence[str] = ()) -> str:
         estimate = trust.estimates[name]
         share = f" (±{_percent(estimate.relative)})" if math.isfinite(estimate.relative) else ""
         by_word.setdefault(_word(str(estimate.verdict)), []).append(f"{LABELS[name]}{share}")
-    parts = [f"{_SAID[word]} {_listed(by_word[word])}" for word in reversed(WORST_FIRST) if word in by_word]
+    parts = [_said(word, by_word[word]) for word in reversed(WORST_FIRST) if word in by_word]
     worst = min(spoken, key=lambda n: WORST_FIRST.index(_word(str(trust.estimates[n].verdict))))
     reason = trust.limits[0] if trust.limits else trust.estimates[worst].reason
     return f"{where}: {'; '.join(parts)}. {reason}"
 
 
-_SAID: Final[dict[Word, str]] = {
-    "good": "trust",
-    "rough": "rough are",
-    "not to be trusted": "not to be trusted:",
-    "unknown": "unknown is the error of",
-}
+def _said(word: Word, items: Sequence[str]) -> str:
+    named = items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+    if word == "good":
+        return f"trust {named}"
+    if word == "unknown":
+        return f"the error of {named} is unknown"
+    return f"{named} {'are' if len(items) > 1 or 'frequencies' in named else 'is'} {word}"
 
 
 def _word(text: str) -> Word:
@@ -85,7 +86,3 @@ def _word(text: str) -> Word:
 def _percent(relative: float) -> str:
     value = 100.0 * relative
     return f"{value:.1f} %" if value < 9.95 else f"{value:.0f} %"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

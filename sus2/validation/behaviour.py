@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase import units as ase_units
 from ase.data import atomic_numbers, covalent_radii
-from ase.md.velocitydistribution import Stationary, thermalize_momenta
+from ase.md.velocitydistribution import Stationary
 from ase.md.verlet import VelocityVerlet
 
 from sus2.checks import Check, Verdict, graded
@@ -30,7 +30,22 @@ _DYNAMICS_K: Final = 300.0
 
 
 def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
-    """Forces and stress against fourth-order differences of the energy of a rattled crystal."""
+    """Forces and stress against fourth-order differences of the energy of a rattled crystal.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    seed
+        Of the displacements and of the coordinates that are moved.
+
+    Returns
+    -------
+    list of Check
+        Forces (eV/angstrom) and stress (GPa).
+    """
     # One atom alone in its cell has no force, whatever the potential.
     crystal = structures.rattled(atoms if len(atoms) > 1 else atoms.repeat((2, 1, 1)), seed)
     measures = Measures(crystal, potential)
@@ -55,7 +70,22 @@ def derivative_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
 
 
 def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> list[Check]:
-    """Rotation and permutation invariance, size extensivity, and two atoms far apart."""
+    """Rotation and permutation invariance, size extensivity, and two atoms far apart, of a rattled crystal.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    seed
+        Of the displacements and of the rotation.
+
+    Returns
+    -------
+    list of Check
+        Four, in this order.
+    """
     crystal = structures.rattled(atoms, seed)
     measures = Measures(crystal, potential)
     rotated = measures.rotation(seed)
@@ -100,7 +130,24 @@ def invariance_checks(atoms: Atoms, potential: Calculates, seed: int = 0) -> lis
 
 
 def smoothness_checks(atoms: Atoms, potential: Calculates, points: int = 121, seed: int = 0) -> list[Check]:
-    """Kinks of the first and jumps of the second derivative of E: strained by +-3 %, and as atoms move by 0.2 A."""
+    """Kinks of the first and jumps of the second derivative of E: strained by +-3 %, and as atoms move by 0.2 A.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    points
+        Of each of the two paths.
+    seed
+        Of the direction in which the atoms move.
+
+    Returns
+    -------
+    list of Check
+        The larger kink (eV/atom) and the larger jump (percent of the typical second derivative) of the two paths.
+    """
     paths = (_strained_path(atoms, potential, points), _moved_path(atoms, potential, points, seed))
     kink, jump = (max(values) for values in zip(*paths, strict=True))
     return [
@@ -161,7 +208,22 @@ def _roughness(at: Array, energy: Array, slope: Array, n_atoms: int) -> tuple[fl
 
 
 def dimer_curves(potential: Calculates, elements: tuple[str, ...], points: int = 61) -> dict[str, Curve]:
-    """Energy of two atoms against their distance, from half the sum of covalent radii to the cutoff, by pair."""
+    """Energy of two atoms against their distance, from half the sum of covalent radii to the cutoff, by pair.
+
+    Parameters
+    ----------
+    potential
+        The potential; without a cutoff 6 angstrom are taken.
+    elements
+        Chemical symbols.
+    points
+        About how many distances.
+
+    Returns
+    -------
+    dict
+        Pair, such as "Al-Cu" -> its curve, to 1.8 times the sum of the radii at least.
+    """
     out = {}
     for x, y in combinations_with_replacement(sorted(elements), 2):
         reach = _reach(x, y)
@@ -179,7 +241,20 @@ def _reach(x: str, y: str) -> float:
 
 
 def wall_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], dict[str, Curve]]:
-    """Whether every pair of the crystal's elements repels at short distances, and the curves of the dimers."""
+    """Whether every pair of a crystal's elements repels at short distances.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+
+    Returns
+    -------
+    tuple of list of Check and dict
+        One check, and the curves of dimer_curves.
+    """
     curves = dimer_curves(potential, elements_of(atoms))
     bad = []
     for pair, curve in curves.items():
@@ -196,7 +271,20 @@ def wall_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], dict[
 
 
 def wide_volume_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check], Curve]:
-    """Whether E(V) of the uniformly scaled crystal has one minimum over a wide range, and the curve."""
+    """Whether E(V) of the uniformly scaled crystal has one minimum over a wide range.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+
+    Returns
+    -------
+    tuple of list of Check and Curve
+        One check, and E(V) of the cell.
+    """
     ratio = np.linspace(*VOLUMES, 81)
     found = potential.evaluate([structures.deformed(atoms, np.eye(3) * x ** (1 / 3)) for x in ratio])
     energy = np.array([r.energy_ev for r in found]) / len(atoms)
@@ -220,7 +308,24 @@ def wide_volume_checks(atoms: Atoms, potential: Calculates) -> tuple[list[Check]
 def dynamics_checks(
     atoms: Atoms, potential: Calculates, length_ps: float, seed: int = 0
 ) -> tuple[list[Check], Curve | None]:
-    """Drift of the total energy at constant energy, by Verlet steps of 1 fs (0.5 fs with hydrogen)."""
+    """Drift of the total energy at constant energy, by Verlet steps of 1 fs (0.5 fs with hydrogen).
+
+    Parameters
+    ----------
+    atoms
+        The crystal, which is repeated to 32 atoms or more.
+    potential
+        The potential.
+    length_ps
+        Of the run; nothing is computed where it is not positive.
+    seed
+        Of the velocities.
+
+    Returns
+    -------
+    tuple of list of Check and Curve or None
+        One check, and the total energy of the repeated crystal against time, ps; no check and None without a run.
+    """
     if length_ps <= 0.0:
         return [], None
     cell = atoms.copy()
@@ -229,7 +334,10 @@ def dynamics_checks(
         cell = cell.repeat([2 if k == shortest else 1 for k in range(3)])
     cell.calc = potential.calculator()
     rng = np.random.default_rng((seed, 3))
-    thermalize_momenta(cell, 2 * _DYNAMICS_K, rng=rng)  # half of it goes into the potential
+    # Maxwell and Boltzmann's, of twice the temperature: half of it goes into the potential. Written out, since ASE's
+    # function has another name in each of the versions that are allowed.
+    widths = np.sqrt(cell.get_masses() * ase_units.kB * 2 * _DYNAMICS_K)
+    cell.set_momenta(widths[:, None] * rng.standard_normal((len(cell), 3)))
     Stationary(cell)
     step_fs = 0.5 if cell.get_masses().min() < 4.0 else 1.0
     run = VelocityVerlet(cell, timestep=step_fs * ase_units.fs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from ase import Atoms
 
 from sus2.potential.potential import Potential
+from sus2.progress import Report
 from sus2.registry.load import load_moments, models
 from sus2.structures import elements_of
 from sus2.trust.calibration import Calibration, calibration_path
@@ -19,6 +20,7 @@ from sus2.trust.members import members_of
 from sus2.validation.differences import Changes, fit_differences, with_changes
 from sus2.validation.fit_calibration import Coverage, fit_calibration
 from sus2.validation.records import Record, read_records, record_of, write_records
+from sus2.validation.teacher_frequencies import teacher_frequencies
 
 Binary = tuple[str, Atoms, float, float]
 """Name, crystal at its PBE volume, K and G of the Materials Project in GPa."""
@@ -26,8 +28,8 @@ Binary = tuple[str, Atoms, float, float]
 MAX_ATOMS: Final = 12
 
 
-def textbook_records(potential: Potential, report: Callable[[str], None] = print) -> list[Record]:
-    """Records of the textbook crystals that a potential knows the elements of.
+def textbook_records(potential: Potential, report: Report = print) -> list[Record]:
+    """Records of the textbook crystals that a potential covers the elements of.
 
     Parameters
     ----------
@@ -42,16 +44,17 @@ def textbook_records(potential: Potential, report: Callable[[str], None] = print
         In the order of known_crystals.
     """
     out = []
+    of_metals = teacher_frequencies()
     for name, atoms in known_crystals().items():
         if set(elements_of(atoms)) <= set(potential.elements):
-            out.append(record_of(name, atoms, potential))
+            out.append(record_of(name, atoms, potential, extra=of_metals.get(name)))
             if len(out) % 25 == 0:
                 report(f"{len(out)} textbook crystals")
     return out
 
 
 def binary_records(
-    potential: Potential, binaries: Sequence[Binary], count: int, report: Callable[[str], None] = print
+    potential: Potential, binaries: Sequence[Binary], count: int, report: Report = print
 ) -> list[Record]:
     """Records of Materials Project binaries, which come with PBE volumes and moduli.
 
@@ -113,7 +116,7 @@ def calibrate(
     records: Path | None = None,
     changes: Changes | None = None,
     held_out: Collection[str] = (),
-    report: Callable[[str], None] = print,
+    report: Report = print,
 ) -> Calibrated:
     """Calibrate a potential that is found by name and write the calibration beside its weights.
 

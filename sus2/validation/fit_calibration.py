@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from sus2.trust.calibration import (
@@ -29,9 +28,9 @@ from sus2.trust.calibration import (
 )
 from sus2.trust.crystal_class import CLASSES
 from sus2.trust.estimate import GOOD, ROUGH
+from sus2.types import Array, Index, Mask
 from sus2.validation.records import Record
-
-Array = NDArray[np.float64]
+from sus2.validation.teacher_frequencies import BY_TEACHER, TEACHERS_ERROR
 
 FOLDS: Final = 5
 LEVELS: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
@@ -68,9 +67,34 @@ ORDER: Final = ("v0_a3_per_atom", "k_vrh_gpa", "g_vrh_gpa", "b0_gpa", "b0_prime"
 class Coverage:
     """How often the truth lies within one and two sigma, over crystals left out of the fit.
 
-    median_error, median_sigma: relative; far_off: share off by more than 30 % of the reference. good, rough: how many
-    have these verdicts by their sigma alone, and of those how many are off by more than 30 %. curve: share of crystals
-    within each multiple of sigma in LEVELS.
+    Attributes
+    ----------
+    quantity
+        Its name.
+    crystal_class
+        One of CLASSES, or "all".
+    crystals
+        How many.
+    one_sigma
+        Share within one sigma.
+    two_sigma
+        Share within two sigma.
+    median_error
+        Relative.
+    median_sigma
+        Relative.
+    far_off
+        Share off by more than 30 % of the reference.
+    good
+        How many have this verdict by their sigma alone.
+    good_wrong
+        Of these, how many are off by more than 30 %.
+    rough
+        How many have this verdict by their sigma alone.
+    rough_wrong
+        Of these, how many are off by more than 30 %.
+    curve
+        Share of crystals within each multiple of sigma in LEVELS.
     """
 
     quantity: str
@@ -94,14 +118,14 @@ class _Rows:
     values: Array
     references: Array
     spreads: Array
-    classes: NDArray[np.int64]
+    classes: Index
     grades: Array
 
     @property
     def errors(self) -> Array:
         return (self.values - self.references) / np.abs(self.values)
 
-    def part(self, keep: NDArray[np.bool_]) -> _Rows:
+    def part(self, keep: Mask) -> _Rows:
         kept = [r for r, k in zip(self.records, keep, strict=True) if k]
         return _Rows(
             kept, self.values[keep], self.references[keep], self.spreads[keep], self.classes[keep], self.grades[keep]
@@ -157,7 +181,20 @@ def fit_calibration(
 
 
 def reference_of(record: Record, quantity: str) -> tuple[float, str]:
-    """The known value of a quantity of a record and its functional; nan where there is none."""
+    """The known value of a quantity of a record and its functional.
+
+    Parameters
+    ----------
+    record
+        Of one crystal.
+    quantity
+        Its name.
+
+    Returns
+    -------
+    tuple of (float, str)
+        Of the quantity or of one that stands for it; nan and an empty text where there is none.
+    """
     for name in (quantity, *STANDS_FOR.get(quantity, ())):
         if name in record.references:
             return record.references[name], record.functionals[name]
@@ -168,7 +205,11 @@ def _rows(quantity: str, records: Sequence[Record]) -> _Rows:
     kept, values, references, spreads, sizes = [], [], [], [], []
     for r in records:
         value = r.values.get(quantity, math.nan)
-        reference, _ = reference_of(r, quantity)
+        reference, functional = reference_of(r, quantity)
+        if functional == BY_TEACHER:
+            # The errors of the potential against the teacher and of the teacher against PBE add up.
+            off = value - reference
+            reference = value - math.copysign(math.hypot(off, TEACHERS_ERROR * reference), off)
         size = size_of(quantity, r.values)
         if not (math.isfinite(value) and math.isfinite(reference) and size > 1e-6) or r.grade > 3.0:
             continue
@@ -315,7 +356,7 @@ def _coverage(quantity: str, rows: _Rows, sigma: Array) -> list[Coverage]:
     return out
 
 
-def _verdicts(sigma: Array, wrong: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+def _verdicts(sigma: Array, wrong: Mask) -> tuple[int, int, int, int]:
     """Crystals called good and, of these, wrong ones; the same of rough ones."""
     good, rough = sigma < GOOD, (sigma >= GOOD) & (sigma < ROUGH)
     return int(good.sum()), int((good & wrong).sum()), int(rough.sum()), int((rough & wrong).sum())

@@ -70,7 +70,7 @@ def _row(name: str, atoms: Atoms, functional: str, wanted: Sequence[str]) -> Pro
     except Sus2Error as error:
         return PropertyRow(name, "", "", 0, {}, {}, {"structure": str(error)}, None, None)
     if choice is None:
-        why = f"No potential knows all of {', '.join(elements_of(atoms))}."
+        why = f"No potential covers all of {', '.join(elements_of(atoms))}."
         return PropertyRow(name, "", "", 0, {}, {}, {"structure": why}, atoms, None)
     (row,) = evaluate_many({name: atoms}, PotentialRef.of(choice.card).load(), properties=wanted).rows
     return replace(row, texts={**row.texts, "why_this_potential": choice.reason})

@@ -18,7 +18,7 @@ from sus2.checks import Check
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, silent
 from sus2.properties.elastic.calculate import elastic
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.checks import check_eos
@@ -93,7 +93,7 @@ def check(
     if hasattr(atoms, "evaluate"):
         raise Sus2Error("sus2.check takes the structure first: sus2.check(atoms, potential).")
     start = to_atoms(atoms)
-    tell = progress or (lambda stage, fraction: None)
+    tell = progress or silent
     report = ModelCheck(
         potential.name, potential.functional, start.get_chemical_formula("metal"), start, (), {}, None, None
     )

@@ -38,7 +38,7 @@ _STEPS: Final = 120
 _WEIGHTS: Final[dict[str, float]] = {"v0_a3_per_atom": 3.0, "k_vrh_gpa": 1.0, "g_vrh_gpa": 1.0}
 _UNKNOWN: Final = 1.0
 _LARGEST: Final = 2.0
-# The error of a crystal of which no potential knows anything: volume, bulk and shear modulus all unknown.
+# The error of a crystal that no potential says anything of: volume, bulk and shear modulus all unknown.
 _NOTHING_KNOWN: Final = 1.6
 
 
@@ -77,7 +77,7 @@ def recommend(atoms: Atoms | Structure, functional: str = "PBE", cards: Sequence
     Returns
     -------
     Choice or None
-        None where no potential knows the elements. Errors are those of the calibration, or, where the volume or a
+        None where no potential covers the elements. Errors are those of the calibration, or, where the volume or a
         modulus of this very crystal is known, the difference from it. Large crystals are chosen for by elements alone.
 
     Raises
@@ -98,7 +98,15 @@ def recommend(atoms: Atoms | Structure, functional: str = "PBE", cards: Sequence
         if found is not None:
             return found
     error = math.nan if len(covering) > 1 or not crystal.pbc.all() else predicted_error(crystal, first.card)
-    return Choice(first.card, first.reason, error)
+    if not math.isfinite(error):
+        return Choice(first.card, first.reason, error)
+    words = f"{first.reason.rstrip('.')}; its predicted error for this crystal is {_percent(error)}."
+    return Choice(first.card, words, error)
+
+
+def _percent(error: float) -> str:
+    size = f"{100.0 * error:.0f} %" if error >= 0.005 else "less than 1 %"
+    return f"{size} in the mean of volume (times three), bulk and shear modulus"
 
 
 def _by_error(crystal: Atoms, cards: Sequence[Card]) -> Choice | None:
@@ -107,10 +115,7 @@ def _by_error(crystal: Atoms, cards: Sequence[Card]) -> Choice | None:
     if not order or errors[order[0].name] >= _NOTHING_KNOWN:
         return None
     best = order[0]
-    words = (
-        f"{best.name} has the smallest predicted error for this crystal, {100.0 * errors[best.name]:.0f} % in the mean "
-        "of volume (times three), bulk and shear modulus"
-    )
+    words = f"{best.name} has the smallest predicted error for this crystal, {_percent(errors[best.name])}"
     others = [f"{100.0 * errors[c.name]:.0f} % with {c.name}" for c in order[1:3]]
     return Choice(best, f"{words}; {' and '.join(others)}." if others else f"{words}.", errors[best.name])
 

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 
+from sus2.derivatives.lattice_dynamics import Modes
 from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
@@ -33,14 +34,19 @@ from sus2.types import Array
 
 FMAX_EV_PER_A: Final = 1e-4
 CONSTANTS: Final = {
-    "c11_gpa": (0, 0), "c12_gpa": (0, 1), "c13_gpa": (0, 2), "c33_gpa": (2, 2), "c44_gpa": (3, 3), "c66_gpa": (5, 5)
-}  # fmt: skip
+    "c11_gpa": (0, 0),
+    "c12_gpa": (0, 1),
+    "c13_gpa": (0, 2),
+    "c33_gpa": (2, 2),
+    "c44_gpa": (3, 3),
+    "c66_gpa": (5, 5),
+}
 """Elastic constants of a record and their places in the tensor."""
 EXPANSION: Final = "linear_expansion_1e6_per_k"
 _ROOM_K: Final = 298.0
 _TEMPERATURES_K: Final = [10.0 * k for k in range(41)]
 # Wave vectors of the highest and of the mean frequency.
-_Q: Final = [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 0.5, 0.0]]
+WAVE_VECTORS: Final = [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.5, 0.5, 0.0]]
 # A crystal that changes its volume by more than this is another one; its numbers say nothing about those of the table.
 FAR_PERCENT: Final = 40.0
 
@@ -49,10 +55,38 @@ FAR_PERCENT: Final = 40.0
 class Record:
     """One crystal in one potential.
 
-    values, spreads: quantity -> number and standard deviation of the members, in the quantity's unit;
-    references: quantity -> known value; functionals: quantity -> its functional; failure: why nothing was computed;
-    members: quantity -> deviation of each member, in its unit; weights_sha256: of the potential; kind: as
-    sus2.trust.known_values.structure_type names it.
+    Attributes
+    ----------
+    name
+        For people.
+    potential
+        Name of the potential.
+    formula
+        Reduced formula.
+    composition
+        Reduced formula; crystals of one composition are left out of a fit together.
+    crystal_class
+        One of CLASSES of sus2.trust.crystal_class.
+    elements
+        Chemical symbols.
+    grade
+        Largest extrapolation grade of its atoms.
+    values
+        Quantity -> number, in the quantity's unit.
+    spreads
+        Quantity -> standard deviation of the members.
+    references
+        Quantity -> known value.
+    functionals
+        Quantity -> functional of the known value.
+    failure
+        What went wrong; empty where nothing did.
+    members
+        Quantity -> deviation of each member.
+    weights_sha256
+        Of the potential.
+    kind
+        As sus2.trust.known_values.structure_type names it.
     """
 
     name: str
@@ -197,33 +231,71 @@ def _harmonic(
     values |= {n: float(tensor.c_gpa[p]) for n, p in CONSTANTS.items()}
     values["k_vrh_gpa"], values["g_vrh_gpa"] = tensor.k_vrh_gpa, tensor.g_vrh_gpa
     second = second_derivatives(tensor.atoms, potential)
-    modes = second.modes(_Q)
-    own = modes.frequencies_thz
-    # Without LO-TO splitting the optical modes of cubic binary crystals are one.
-    optical = np.sort(np.argsort(np.abs(own[0]))[3:])
-    if len(optical):
-        values["gamma_to_thz"] = float(own[0][optical[0]])
-    values["max_frequency_thz"] = float(own.max())
-    values["mean_frequency_thz"] = float(np.abs(own).mean())
+    modes = second.modes(WAVE_VECTORS)
+    values |= frequencies_of(modes)
     if committee is None:
         return
     found = elastic_spread(committee, tensor, second)
     moved |= {n: found.c_gpa[:, p[0], p[1]] for n, p in CONSTANTS.items()}
     moved["k_vrh_gpa"], moved["g_vrh_gpa"] = found.k_vrh_gpa, found.g_vrh_gpa
-    frequencies = frequency_spread(committee, tensor.atoms, np.array(_Q), modes)
-    if len(optical):
-        moved["gamma_to_thz"] = frequencies[:, 0, optical[0]]
+    frequencies = frequency_spread(committee, tensor.atoms, np.array(WAVE_VECTORS), modes)
+    own = modes.frequencies_thz
+    if "gamma_to_thz" in values:
+        moved["gamma_to_thz"] = frequencies[:, 0, _lowest_optical(own[0])]
     k = np.unravel_index(int(own.argmax()), own.shape)
     moved["max_frequency_thz"] = frequencies[:, k[0], k[1]]
     moved["mean_frequency_thz"] = frequencies.mean(axis=(1, 2))
 
 
+def frequencies_of(modes: Modes) -> dict[str, float]:
+    """The frequencies that a record holds.
+
+    Parameters
+    ----------
+    modes
+        At WAVE_VECTORS.
+
+    Returns
+    -------
+    dict
+        max_frequency_thz, mean_frequency_thz and, where there is an optical mode, gamma_to_thz: the lowest at the zone
+        centre. Without LO-TO splitting the optical modes of cubic binary crystals are one.
+    """
+    own = modes.frequencies_thz
+    out = {"max_frequency_thz": float(own.max()), "mean_frequency_thz": float(np.abs(own).mean())}
+    return {"gamma_to_thz": float(own[0][_lowest_optical(own[0])]), **out} if own.shape[1] > 3 else out
+
+
+def _lowest_optical(frequencies_thz: Array) -> int:
+    """Place of the lowest optical mode among the frequencies (3N,) at the zone centre."""
+    return int(np.min(np.argsort(np.abs(frequencies_thz))[3:]))
+
+
 def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Write records, one JSON object a line."""
+    """Write records, one JSON object a line.
+
+    Parameters
+    ----------
+    path
+        The file, which is overwritten.
+    records
+        What to write.
+    """
     path.write_text("".join(json.dumps(asdict(r)) + "\n" for r in records), encoding="utf-8")
 
 
 def read_records(path: Path) -> list[Record]:
-    """Records as write_records wrote them."""
+    """Read records as write_records wrote them.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    list of Record
+        In the order of the file.
+    """
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [Record(**{**row, "elements": tuple(row["elements"])}) for row in rows]

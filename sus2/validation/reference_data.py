@@ -68,10 +68,19 @@ SCORE_WORDS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a file holds: kind and, by kind, its arrays.
+    """What a file holds.
 
-    bands: q_fractional (n, 3), distance (n,), frequencies_thz (n, 3N), atoms; energies: volumes_a3, energies_ev (n,);
-    elastic: c_gpa (6, 6); structure: atoms.
+    Attributes
+    ----------
+    kind
+        "bands", "energies", "elastic" or "structure".
+    name
+        Of the file.
+    atoms
+        The crystal, of bands and structures alone.
+    arrays
+        Bands: q_fractional (n, 3), distance (n,), frequencies_thz (n, 3N). Energies: volumes_a3, energies_ev (n,).
+        Elastic: c_gpa (6, 6). Structure: none.
     """
 
     kind: Kind
@@ -84,8 +93,22 @@ class Reference:
 class Score:
     """How a potential does against a reference.
 
-    quantities: name -> value, units in the names; reference and found: the curves or tables that were compared, of
-    equal shape, over x where there is an axis; note: a sentence on what was compared.
+    Attributes
+    ----------
+    kind
+        Of the reference.
+    potential
+        Name of the potential.
+    quantities
+        Name with its unit -> value; SCORE_WORDS says what they are.
+    reference
+        The curve or table that was compared.
+    found
+        The potential's, of the same shape.
+    x
+        Their axis; places from nought where they have none.
+    note
+        A sentence on what was compared.
     """
 
     kind: Kind
@@ -111,7 +134,27 @@ class Score:
 
 
 def read_reference(raw: bytes, name: str = "reference") -> Reference:
-    """Recognise and read a file; raises DataError (what is wrong with it) or StructureError."""
+    """Recognise a file by its content and read it.
+
+    Parameters
+    ----------
+    raw
+        The content of the file.
+    name
+        Its name.
+
+    Returns
+    -------
+    Reference
+        What it holds.
+
+    Raises
+    ------
+    DataError
+        It is too large, or the sentence says what is wrong with it.
+    StructureError
+        A structure that cannot be read or used.
+    """
     if len(raw) > MAX_BYTES:
         raise DataError(f"{name}: larger than {MAX_BYTES // 2**20} MiB; give a smaller file.")
     try:
@@ -193,9 +236,28 @@ def _bands(text: str, name: str) -> Reference:
 
 
 def score(reference: Reference, potential: Calculates, atoms: Atoms | Structure) -> Score:
-    """The potential against the reference for this crystal (bands and structures bring their own).
+    """Compare a potential with a reference.
 
-    Raises what the property functions raise, and DataError where reference and crystal do not fit.
+    Parameters
+    ----------
+    reference
+        What read_reference returned.
+    potential
+        The potential.
+    atoms
+        The crystal; bands and structures bring their own.
+
+    Returns
+    -------
+    Score
+        The numbers and what was compared.
+
+    Raises
+    ------
+    DataError
+        Reference and crystal do not fit.
+    Sus2Error
+        What the property functions raise.
     """
     crystal = to_atoms(atoms)
     work = {

@@ -10,12 +10,21 @@ from typing import Any
 from ase import Atoms
 
 from sus2.checks import Check, Verdict, worst
+from sus2.structures.formula import formula_units
 from sus2.types import Array
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Energies (n,) eV along x (n,): a distance (A) for a dimer, a volume (A^3) for a crystal."""
+    """Energies along a line.
+
+    Attributes
+    ----------
+    x
+        (n,) distance (angstrom) of a dimer, volume (angstrom^3) of a crystal, or time (ps).
+    energies_ev
+        (n,) eV.
+    """
 
     x: Array
     energies_ev: Array
@@ -25,8 +34,24 @@ class Curve:
 class ModelCheck:
     """The checks in the order of the report, and the curves behind them.
 
-    atoms: the relaxed crystal; dimers by pair, "Al-Cu"; wide: E(V) with the atoms carried along; dynamics: total energy
-    (x in ps) of the run at constant energy, None where it was left out.
+    Attributes
+    ----------
+    potential
+        Name of the potential.
+    functional
+        Of the potential.
+    formula
+        Of the crystal.
+    atoms
+        The relaxed crystal.
+    checks
+        In the order of the report.
+    dimers
+        Pair, "Al-Cu" -> its curve.
+    wide
+        E(V) with the atoms carried along.
+    dynamics
+        Total energy (x in ps) of the run at constant energy, None where it was left out.
     """
 
     potential: str
@@ -47,7 +72,7 @@ class ModelCheck:
     def summary(self) -> str:
         """One sentence."""
         count = {v: sum(c.verdict == v for c in self.checks) for v in ("pass", "warn", "fail")}
-        text = f"{self.potential} for {self.formula}: {count['pass']} checks pass"
+        text = f"{self.potential} for {formula_units(self.atoms).formula}: {count['pass']} checks pass"
         if count["warn"]:
             text += f", {count['warn']} warn"
         if count["fail"]:

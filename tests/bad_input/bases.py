@@ -21,6 +21,7 @@ from sus2.potential.mtp import format_mtp
 from sus2.properties.eos.equations import fit_eos
 from sus2.structures import sample, write_structure
 from tests.helpers_formats import CSCL
+from tests.helpers_programs import WHOLE
 from tests.helpers_spec import random_spec
 
 MINIMAL_CIF = """data_nacl
@@ -147,6 +148,7 @@ def structures() -> Mapping[str, tuple[str, bytes]]:
         "pdb": ("si.pdb", _ase(si, "proteindatabank")),
     }
     texts |= {f"of others: {kind}": (f"{kind}.txt", text) for kind, text in CSCL.items()}
+    texts |= {f"of others: {name}": (name, text) for name, text in WHOLE.items()}
     return {kind: (name, text.encode()) for kind, (name, text) in texts.items()}
 
 

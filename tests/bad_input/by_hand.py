@@ -9,6 +9,7 @@ from tests.bad_input.bases import structures
 from tests.bad_input.cells_by_hand import cells, extended_xyz
 from tests.bad_input.tables_by_hand import cif_files, json_files
 from tests.bad_input.texts import MARKUP, cif, poscar, xyz
+from tests.helpers_programs import outcar
 
 Make = Callable[[], bytes]
 
@@ -129,8 +130,20 @@ def by_hand() -> Iterator[tuple[str, str, Make]]:
     )
     yield "ten thousand atoms", "big.vasp", lambda: poscar("99 0 0\n0 99 0\n0 0 99", _grid(22), counts=str(22**3))
     yield "a thousand atoms", "big.vasp", lambda: poscar("30 0 0\n0 30 0\n0 0 30", _grid(10), counts="1000")
+    yield (
+        "OUTCAR: a thousand million atoms",
+        "OUTCAR",
+        lambda: outcar().replace("   1   1\n", "   1   999999999\n").encode(),
+    )
+    yield "OUTCAR: less than no atoms", "OUTCAR", lambda: outcar().replace("   1   1\n", "   3   -1\n").encode()
+    yield "OUTCAR: thousands of steps", "OUTCAR", _outcar_of_many_steps
     yield "hundred megabytes", "big.cif", lambda: bytes(100 * 2**20)
     yield "hundred megabytes of text", "big.cif", lambda: b"data_x\n" * (100 * 2**20 // 7)
+
+
+def _outcar_of_many_steps() -> bytes:
+    head, step = outcar().split("\n--", 1)
+    return (head + ("\n--" + step) * 1500).encode()
 
 
 def _million() -> bytes:

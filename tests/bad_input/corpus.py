@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bad_input import bases
+from tests.bad_input import bases, potentials_by_hand
 from tests.bad_input.archives import archives
 from tests.bad_input.by_hand import HOSTILE_YAML, Make, by_hand, pickles
 from tests.bad_input.mutations import mutated
 from tests.bad_input.texts import MARKUP
 from tests.helpers_formats import CSCL
+from tests.helpers_programs import WHOLE
 
 FINDS = Path(__file__).parent / "finds"
 """Files that fuzzing found to break a parser, one folder for each kind."""
 TOGETHER = (
     ("structure",),
-    ("archive", "potential", "card", "config", "training", "reference", "born", "result"),
+    ("archive", "potential", "foreign potential", "card", "config", "training", "reference", "born", "result"),
 )
 """Kinds, as they share a process of readers."""
 KINDS = tuple(kind for kinds in TOGETHER for kind in kinds)
@@ -31,8 +32,9 @@ PER_STRUCTURE, PER_POTENTIAL, PER_CARD, PER_CONFIG, PER_TRAINING, PER_REFERENCE,
     40,
     150,
 )
-OTHERS = frozenset(f"of others: {kind}" for kind in CSCL)
+OTHERS = frozenset(f"of others: {kind}" for kind in (*CSCL, *WHOLE))
 PER_OTHER = 25
+PER_FOREIGN = 40
 BORN = """14.4
 11.7 0 0 0 11.7 0 0 0 11.7
 2.1 0 0 0 2.1 0 0 0 2.1
@@ -60,6 +62,11 @@ def corpus() -> Iterator[Case]:
     for name, filename, make in archives():
         yield Case("archive", name, filename, make)
     yield from _potentials()
+    for kind, (filename, data) in potentials_by_hand.whole().items():
+        yield Case("foreign potential", f"{kind}: whole", filename, lambda data=data: data)
+        yield from _damaged("foreign potential", filename, data, PER_FOREIGN, kind)
+    for name, filename, make in potentials_by_hand.by_hand():
+        yield Case("foreign potential", f"by hand: {name}", filename, make)
     yield from _cards()
     yield from _plain("config", "mine.yaml", bases.CONFIG.encode(), PER_CONFIG)
     yield from _yaml("config", "mine.yaml")

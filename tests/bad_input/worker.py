@@ -38,7 +38,7 @@ from sus2.structures.archives import read_structures
 from sus2.training.data.readers import read_training_set
 from sus2.training.fit.config import read_config
 from sus2.validation.reference_data import read_reference
-from tests.bad_input import bases
+from tests.bad_input import bases, potentials_by_hand
 from tests.bad_input.corpus import BORN, Case, corpus
 
 CASE_SECONDS = 10.0
@@ -110,7 +110,7 @@ def _compute(atoms: Atoms) -> str:
     card = recommend_for(atoms)
     try:
         if card is None:
-            raise Sus2Error("No model knows all of these elements.")
+            raise Sus2Error("No model covers all of these elements.")
         result = sus2.relax(atoms, _loaded(card.card.name), max_steps=2)
         assert np.isfinite(result.energy_ev)
         assert np.isfinite(result.atoms.positions).all()
@@ -194,6 +194,20 @@ def _potential(case: Case, data: bytes) -> str:
     return "computed"
 
 
+def _foreign(case: Case, data: bytes) -> str:
+    potential = load_bytes(data, name="mine", elements=["Ga", "As"] if case.filename.endswith(".mtp") else None)
+    names = (potential.elements * 2)[:2]
+    crystal = bulk("GaAs", "zincblende", 5.6)
+    crystal.symbols[:] = names
+    try:
+        relaxed = sus2.relax(crystal, potential, max_steps=1)
+    except Sus2Error as error:
+        _sentence(error)
+        return "computation refused"
+    assert np.isfinite(relaxed.energy_ev)
+    return "computed"
+
+
 def _card(case: Case, data: bytes) -> str:
     card = parse_card(data, source=case.filename)
     assert parse_card(card.model_dump_json().encode()).identity == card.identity
@@ -236,6 +250,7 @@ READERS: dict[str, Callable[[Case, bytes], str]] = {
     "structure": _structure,
     "archive": _archive,
     "potential": _potential,
+    "foreign potential": _foreign,
     "card": _card,
     "config": _config,
     "training": _training,
@@ -264,6 +279,9 @@ def _warm(kind: str) -> None:
         for filename, data in bases.structures().values():
             _read(Case(kind, "", filename, lambda: b""), data)
         _loaded("sus2-universal-pbe")
+    elif kind == "foreign potential":
+        for filename, data in potentials_by_hand.whole().values():
+            _read(Case(kind, "", filename, lambda: b""), data)
     elif kind in ("config", "training", "reference", "born", "potential"):
         whole = {"config": bases.CONFIG.encode(), "born": BORN.encode(), "potential": bases.potential()}
         for filename, data in {**bases.training(), **bases.references()}.values():

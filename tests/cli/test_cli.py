@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +15,7 @@ from ase.build import bulk
 
 import sus2
 from sus2.cli.main import main
+from sus2.native.build import available
 from sus2.structures import sample, write_structure
 
 
@@ -101,8 +103,17 @@ def test_models_are_listed() -> None:
     [
         (("eos", "missing.cif"), "no file"),
         (("eos", "si", "--model", "nothing"), "no potential"),
-        (("eos", "cu", "--model", "si-mlearn-pbe"), "does not know Cu"),
+        (("eos", "cu", "--model", "si-mlearn-pbe"), "does not cover Cu"),
         (("train", "missing.yaml"), "cannot be read"),
+        (("eos", "si", "--set", "relaxed=nonsense"), "relaxed takes true or false"),
+        (("relax", "si", "--set", "max_steps=many"), "max_steps takes a whole number"),
+        (("relax", "si", "--model", "si-mlearn-pbe", "--fmax", "inf"), "positive and finite"),
+        (("eos", "si", "--model", "si-mlearn-pbe", "--points", "1000000000"), "at most 10,000 points"),
+        (("elastic", "si", "--pressure-gpa", "nan"), "--pressure-gpa is not a number"),
+        (("relax", "si", "--output", "nowhere/si.cif"), "there is no folder 'nowhere'"),
+        (("report", "si", "--out", "nowhere/si.html"), "there is no folder 'nowhere'"),
+        (("compare", "si", "--csv", "nowhere/si.csv"), "there is no folder 'nowhere'"),
+        (("check", "si", "--html", "nowhere/si.html"), "there is no folder 'nowhere'"),
     ],
 )
 def test_errors_are_one_sentence(arguments: tuple[str, ...], words: str) -> None:
@@ -119,6 +130,18 @@ def test_the_program_ends_with_the_sentence_alone(root: Path) -> None:
     assert done.stderr == run("eos", "missing.cif").stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_one_sentence(root: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sus2.cli", "samples"], cwd=root, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "The output cannot be written: no space is left on the device; make room and try again."
+    )
+
+
 def test_training_from_the_command_line(tmp_path: Path) -> None:
     from tests.training.fit.small_sets import config_file
 
@@ -133,6 +156,18 @@ def test_import_is_light(root: Path) -> None:
     """The command line answers --help without torch."""
     script = "import sys, sus2.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=root, check=False).returncode == 0
+
+
+def test_a_result_with_its_estimates_does_without_torch(root: Path) -> None:
+    """torch takes over a second of a processor to import, more than all else that an equation of state needs."""
+    if not available():
+        pytest.skip("without compiled kernels torch computes")
+    script = "import sys; from sus2.cli.main import app; sys.argv[0] = 'sus2'; app(standalone_mode=False)"
+    script += "; sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", script, "eos", "si", "--model", "sus2-universal-pbe"]
+    done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "calibrated" in done.stdout + done.stderr
 
 
 def test_many_structures_give_a_line_each(silicon: str) -> None:
@@ -152,3 +187,47 @@ def test_settings_by_name() -> None:
     done = run("eos", "si", "--set", "n_pints=7")
     assert done.returncode == 2
     assert "n_points" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("thermal", "--temperature", "1e9"), "1e+09 K lies outside the computed temperatures, 0 to 1000 K"),
+        (("thermal", "--temperature", "inf"), "inf K lies outside"),
+        (("thermal", "--temperature", "900", "--set", "temperatures_k=[0,100,200,300]"), "900 K lies outside"),
+        (("thermal", "--set", "temperatures_k=[0,1e300,2e300,3e300]"), "four temperatures between 0 and 100,000 K"),
+        (("thermal", "--set", "temperatures_k=hot"), "four temperatures between 0 and 100,000 K"),
+        (("thermal", "--set", "volume_range=3"), "The range of volumes is 3; give two fractions"),
+        (("thermal", "--set", "n_volumes=1000000"), "Use 7 to 101 volumes, not 1000000"),
+        (("thermal", "--set", "mesh=1e9"), "a length between 1 and 1000 Å, found 1000000000.0"),
+        (("thermal", "--set", "mesh=[1,2]"), "The mesh must be three whole numbers"),
+        (("phonons", "--set", "mesh=fine"), "The mesh must be three whole numbers"),
+        (("phonons", "--set", "supercell=large"), "A supercell matrix must be 3 or 3x3 whole numbers"),
+    ],
+)
+def test_what_can_be_judged_is_judged_before_anything_is_computed(
+    arguments: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def computed(*_: object, **__: object) -> None:
+        raise AssertionError("the crystal is relaxed")
+
+    for module in ("thermal", "phonons"):
+        monkeypatch.setattr(f"sus2.properties.{module}.calculate.relax", computed)
+    command, *rest = arguments
+    done = run(command, "si", "--model", "si-mlearn-pbe", *rest)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("command", [("models",), ("eos", "si"), ("eos", "si", "-m", "si-mlearn-pbe"), ("app",)])
+def test_a_missing_folder_of_potentials_is_one_sentence(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("the server starts"))
+    monkeypatch.setenv("SUS2_MODELS", str(tmp_path / "gone"))
+    done = run(*command)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"SUS2_MODELS names '{tmp_path / 'gone'}', where there is no folder" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from sus2.trust.digits import number_text
 from tests.cli.test_cli import run
 
 
@@ -16,7 +17,8 @@ def test_a_page_and_json_of_one_crystal(tmp_path: Path) -> None:
     assert told["crystal"]["formula"] == "Si"
     assert {n["key"] for n in told["numbers"]} >= {"b0_gpa", "g_vrh_gpa", "highest_frequency_thz"}
     text = page.read_text(encoding="utf-8")
-    assert f"{next(n['value'] for n in told['numbers'] if n['key'] == 'b0_gpa'):.2f}" in text
+    b0 = next(n for n in told["numbers"] if n["key"] == "b0_gpa")
+    assert number_text(b0["value"], 2, b0["sigma"]) in text
     assert "Young" in text
 
 

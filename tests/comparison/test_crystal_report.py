@@ -14,6 +14,7 @@ from sus2.comparison.crystal_report import CrystalReport, key_numbers, largest_c
 from sus2.errors import StructureError
 from sus2.figures.report import report_html
 from sus2.structures import sample
+from sus2.trust.digits import number_text
 
 MODEL = "si-mlearn-pbe"
 
@@ -51,7 +52,7 @@ def test_the_page_needs_no_network_and_holds_markup_as_text(silicon: CrystalRepo
     assert "&lt;b&gt;mine" in shown
     assert not re.search(r"<(script|link|img|iframe)[^>]*\s(src|href)=", page)
     for n in silicon.numbers:
-        assert f"{n.value:.{n.digits}f}".replace("-", "−") in shown
+        assert number_text(n.value, n.digits, n.sigma) in shown
     assert page.count('class="plotly-graph-div"') == 4
     assert "@media print" in page
 
@@ -69,7 +70,7 @@ def test_what_fails_is_said_and_the_rest_is_there() -> None:
 
 
 def test_the_largest_change_of_another_functional_comes_first() -> None:
-    pair = [sus2.load("sus2-metals-pbe"), sus2.load("sus2-metals-r2scan")]
+    pair = [sus2.load("sus2-universal-pbe"), sus2.load("sus2-universal-r2scan")]
     comparison = sus2.compare(sample("cu").atoms(), pair, properties=("elastic",))
     rows = largest_changes(comparison)
     sizes = [abs(d.percent or 0.0) for d in rows]

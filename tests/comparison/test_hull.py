@@ -50,5 +50,5 @@ def test_energies_and_the_hull() -> None:
 def test_what_makes_no_hull_is_refused() -> None:
     with pytest.raises(DataError, match="two or more elements"):
         convex_hull({"cu": bulk("Cu")}, emt())
-    with pytest.raises(DataError, match="does not know Si"):
+    with pytest.raises(DataError, match="does not cover Si"):
         convex_hull({"x": bulk("Si"), "cu": bulk("Cu")}, emt())

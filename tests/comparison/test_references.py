@@ -120,7 +120,7 @@ def test_cohesive_energies_against_dft(shared: Path) -> None:
     with gzip.open(shared / "data" / "reference_tables.json.gz", "rt") as file:
         rows = [r for r in json.load(file) if r["quantity"] == "cohesive_energy" and "MatPES" in r["source"]]
     dft = {(r["material"], r["functional"]): r["value"] for r in rows}
-    for name in ("sus2-metals-pbe", "sus2-metals-r2scan"):
+    for name in ("sus2-universal-pbe", "sus2-universal-r2scan"):
         p = sus2.load(name)
         for symbol in ("Cu", "Al", "Au", "Pd"):
             r = sus2.relax(bulk(symbol), p)

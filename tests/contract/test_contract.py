@@ -10,7 +10,6 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from numpy.typing import NDArray
 
 from sus2.native.build import available
 from sus2.potential.batch import build_batch
@@ -21,10 +20,10 @@ from sus2.potential.moments.graph import graph
 from sus2.potential.mtp import ModelSpec
 from sus2.potential.potential import Potential
 from sus2.testing import CONTRACT, SINGLE_PRECISION, Tolerances
+from sus2.types import Array
 from tests.conftest import require
 from tests.helpers_spec import extended, random_spec
 
-Array = NDArray[np.float64]
 ELEMENTS = ("Ga", "As")
 
 

@@ -38,8 +38,8 @@ def moving(atoms: Atoms, kelvin: float, seed: int = 3) -> Atoms:
     ("name", "atoms"),
     [
         ("si-mlearn-pbe", bulk("Si", a=5.47, cubic=True) * (2, 2, 2)),
-        ("sus2-ionic-pbe", bulk("NaCl", "rocksalt", a=5.68, cubic=True) * (2, 2, 2)),
-        ("sus2-metals-pbe", bulk("Al", a=4.06) * (4, 4, 4)),
+        ("sus2-universal-pbe", bulk("NaCl", "rocksalt", a=5.68, cubic=True) * (2, 2, 2)),
+        ("sus2-universal-pbe", bulk("Al", a=4.06) * (4, 4, 4)),
     ],
 )
 def test_energy_through_ase(name: str, atoms: Atoms) -> None:

@@ -14,6 +14,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from sus2.derivatives.elastic_tensors import voigt_to_matrix
 from sus2.native.neighbours import neighbours
 from sus2.potential.potential import Potential
+from sus2.types import Array
 from tests.helpers_spec import random_potential
 
 
@@ -58,7 +59,7 @@ SYNTHETIC: dict[str, Callable[[], tuple[Atoms, Potential, list[list[int]]]]] = {
 }
 
 
-def energy_gradient(atoms: Atoms, potential: Potential, f: NDArray[np.float64]) -> NDArray[np.float64]:
+def energy_gradient(atoms: Atoms, potential: Potential, f: Array) -> Array:
     """dE/dF (3, 3), eV, of the crystal deformed by r -> F r."""
     strained = atoms.copy()
     strained.set_cell(atoms.cell.array @ f.T, scale_atoms=True)
@@ -71,7 +72,7 @@ def slope(function: Callable[[float], NDArray], h: float) -> NDArray:
     return sum(c * (function(k * h) - function(-k * h)) for k, c in ((1, 0.75), (2, -0.15), (3, 1 / 60))) / h
 
 
-def strain_of(voigt: int) -> NDArray[np.float64]:
+def strain_of(voigt: int) -> Array:
     unit = np.zeros(6)
     unit[voigt] = 1.0 if voigt < 3 else 0.5
     return voigt_to_matrix(unit)

@@ -22,6 +22,7 @@ from sus2.errors import Sus2Error, UnknownElementError
 from sus2.potential.batch import build_batch
 from sus2.potential.potential import Potential
 from sus2.registry.load import load
+from sus2.types import Array, ComplexArray
 from sus2.units import EV_PER_A3_TO_GPA
 from tests.derivatives.crystals import (
     SYNTHETIC,
@@ -50,7 +51,7 @@ def supercell_of(atoms: Atoms, matrix: list[list[int]]) -> Atoms:
     return Atoms(big.symbols, cell=big.cell, positions=big.positions, pbc=True)
 
 
-def autograd_hessian(atoms: Atoms, potential: Potential) -> NDArray[np.float64]:
+def autograd_hessian(atoms: Atoms, potential: Potential) -> Array:
     """(M, M, 3, 3) by reverse-over-reverse differentiation of the model: nothing shared with the code under test."""
     batch = build_batch([atoms], potential.elements, potential.cutoff)
 
@@ -86,7 +87,7 @@ def test_dynamical_matrix_is_that_of_phonopy_at_commensurate_q(case):
     assert np.abs(second.dynamical_matrix(q) - theirs).max() < 1e-10 * np.abs(theirs).max()
 
 
-def phonopy_matrix(ph: Phonopy, q: NDArray[np.float64]) -> NDArray[np.complex128]:
+def phonopy_matrix(ph: Phonopy, q: Array) -> ComplexArray:
     return ph.run_qpoints([q], with_dynamical_matrices=True).dynamical_matrices[0]
 
 

@@ -154,7 +154,7 @@ def test_a_property_has_columns_in_tables_and_screening(package: dict[str, str],
 
 
 def test_a_property_has_rows_in_a_comparison(package: dict[str, str]) -> None:
-    other = sus2.load("sus2-semiconductors-pbe")
+    other = sus2.load("sus2-universal-pbe")
     found = sus2.compare(bulk("Si"), [sus2.load(SILICON), other], properties=["einstein"])
     rows = {d.key: d for d in found.differences[other.name]}
     d = rows["einstein_highest_thz"]
@@ -213,12 +213,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.mtp").write_bytes((pretrained_folder() / "si-mlearn-pbe.mtp").read_bytes())
     card = read_card(pretrained_folder() / "si-mlearn-pbe.json")
     write_card(card.model_copy(update={"name": "mine"}), tmp_path / "mine.json")
-    monkeypatch.setenv("SUS2_MODELS", f"{tmp_path}{os.pathsep}{tmp_path / 'missing'}")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("SUS2_MODELS", f"{tmp_path}{os.pathsep}{tmp_path / 'empty'}{os.pathsep}")
     return tmp_path
 
 
 def test_it_is_found_by_name_among_the_shipped(folder: Path) -> None:
-    assert model_folders() == [pretrained_folder(), folder, folder / "missing"]
+    assert model_folders() == [pretrained_folder(), folder, folder / "empty"]
     names = [card.name for card in models()]
     assert names == sorted(names)
     assert {"mine", "si-mlearn-pbe"} <= set(names)
@@ -230,6 +231,13 @@ def test_a_shipped_name_cannot_be_taken(folder: Path) -> None:
     (folder / "si-mlearn-pbe.mtp").write_bytes(b"nonsense")
     (folder / "si-mlearn-pbe.json").write_bytes((pretrained_folder() / "si-mlearn-pbe.json").read_bytes())
     assert sus2.load("si-mlearn-pbe").card == next(c for c in models() if c.name == "si-mlearn-pbe")
+
+
+def test_a_folder_that_is_missing_is_said(folder: Path) -> None:
+    (folder / "empty").rmdir()
+    for ask in (models, lambda: sus2.load("mine"), lambda: sus2.load("si-mlearn-pbe")):
+        with pytest.raises(PotentialFileError, match=r"SUS2_MODELS names '.*empty', where there is no folder: make it"):
+            ask()
 
 
 def test_what_is_wrong_with_a_folder_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

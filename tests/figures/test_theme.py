@@ -14,6 +14,7 @@ def test_letters_lines_and_marks_grow_and_the_data_stay() -> None:
     )
     style(figure, height=400)
     figure.update_xaxes(tickfont={"size": 10})
+    figure.update_yaxes(title_text="energy")
     before = figure.to_dict()
     found = enlarged(figure, 1.5)
     trace = found["data"][0]
@@ -22,6 +23,10 @@ def test_letters_lines_and_marks_grow_and_the_data_stay() -> None:
     assert trace["marker"]["line"]["width"] == 1.5
     assert found["layout"]["font"]["size"] == 1.5 * before["layout"]["font"]["size"]
     assert found["layout"]["xaxis"]["tickfont"]["size"] == 15.0
+    title = found["layout"]["yaxis"]["title"]
+    assert title["text"] == "energy"
+    assert title["standoff"] > 0, "it stands beside the larger numbers of the axis, not on them"
+    assert before["layout"]["font"]["size"] < title["font"]["size"] <= found["layout"]["font"]["size"]
     assert found["layout"]["height"] == 400
     assert trace["x"] == before["data"][0]["x"]
     assert figure.to_dict() == before

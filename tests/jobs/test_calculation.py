@@ -40,7 +40,7 @@ def test_the_key_names_what_the_answer_depends_on() -> None:
     moved.positions[0, 0] += 1e-3
     heavy = sample("si").atoms()
     heavy.set_masses([30.0] * len(heavy))
-    other = PotentialRef.of(CARDS["sus2-semiconductors-pbe"])
+    other = PotentialRef.of(CARDS["sus2-universal-pbe"])
     single = PotentialRef.of(CARDS["si-mlearn-pbe"], precision="float32")
     keys = [
         q.key

@@ -71,13 +71,16 @@ def test_what_a_calculation_prints_does_no_harm(local: LocalExecutor) -> None:
 
 def test_progress_arrives(executor: Executor) -> None:
     errors = [{"meV/Å": 50.0}, {"meV/Å": 20.0}]
-    said = [("first", 0.1), *((Stage("fit", e), 0.5) for e in (errors[0], errors[0], errors[1])), ("second", 0.7)]
+    told = [Stage("fit", errors[0]), Stage("fit", errors[0]), Stage("fit", errors[1], {"Force (eV/Å)": ([1.0], [1.1])})]
+    said = [("first", 0.1), *((s, 0.5) for s in told), ("second", 0.7)]
     future = executor.submit(calls.tell, said)
     assert isinstance(future, JobFuture)
     assert future.result(LONG_S) == "told"
     assert (future.stage, future.fraction) == ("second", 0.7)
     # Numbers of a stage are kept once each, for a curve that is drawn while it runs.
     assert future.points == errors
+    # Labels and predictions are those of the last stage that had any.
+    assert future.parity == {"Force (eV/Å)": ([1.0], [1.1])}
 
 
 def test_a_running_calculation_is_stopped_and_its_process_kept(local: LocalExecutor) -> None:

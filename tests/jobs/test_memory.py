@@ -17,6 +17,7 @@ from ase.build import bulk
 from typer.testing import CliRunner
 
 import sus2
+from sus2 import memory
 from sus2.cli.main import app as command_line
 from sus2.errors import Sus2Error
 from sus2.jobs import executor as jobs
@@ -46,7 +47,7 @@ elif name == "eos":
 elif method:
     options["method"] = method
 if name == "compare":
-    sus2.compare(atoms, [potential, sus2.load("sus2-semiconductors-r2scan")])
+    sus2.compare(atoms, [potential, sus2.load("sus2-universal-r2scan")])
 else:
     {"phonon_report": phonon_report}.get(name, getattr(sus2, name, None))(atoms, potential, **options)
 with open("/proc/self/status") as file:
@@ -132,28 +133,28 @@ def test_a_supercell_of_a_small_crystal_is_not_refused(limit: pytest.MonkeyPatch
 
 
 def test_without_a_limit_the_free_memory_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "free_mib", lambda: 500.0)
+    monkeypatch.setattr(memory, "free_mib", lambda: 500.0)
     with pytest.raises(Sus2Error, match="memory"):
         limits.check_memory("elastic", [silicon(3, 3, 3)], [5.0])
 
 
 def test_free_memory_is_that_of_the_computer_or_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"/proc/meminfo": "MemTotal: 9 kB\nMemAvailable:   8388608 kB\n"}
-    monkeypatch.setattr(limits, "_read", lambda path: files.get(path, ""))
-    assert limits.free_mib() == 8192.0
+    monkeypatch.setattr(memory, "_read", lambda path: files.get(path, ""))
+    assert memory.free_mib() == 8192.0
     files |= {"/sys/fs/cgroup/memory.max": f"{4 * 2**30}\n", "/sys/fs/cgroup/memory.current": f"{2**30}\n"}
-    assert limits.free_mib() == 3072.0
+    assert memory.free_mib() == 3072.0
     files["/sys/fs/cgroup/memory.max"] = "max\n"
-    assert limits.free_mib() == 8192.0
+    assert memory.free_mib() == 8192.0
     files.clear()
-    assert limits.free_mib() == float("inf")
+    assert memory.free_mib() == float("inf")
 
 
 def test_the_cutoff_is_read_without_loading_the_potential() -> None:
     card = read_card(pretrained_folder() / "si-mlearn-pbe.json")
     assert limits.cutoff_of(PotentialRef.of(card)) == sus2.load("si-mlearn-pbe").cutoff
-    raw = (pretrained_folder() / "sus2-ionic-pbe.mtp").read_bytes()
-    assert limits.cutoff_of(PotentialRef.of(card, raw)) == sus2.load("sus2-ionic-pbe").cutoff
+    raw = (pretrained_folder() / "c-diamond-dft.mtp").read_bytes()
+    assert limits.cutoff_of(PotentialRef.of(card, raw)) == sus2.load("c-diamond-dft").cutoff
     for text in (b"", b"max_dist = nan", b"max_dist = -1", b"max_dist = 1e9", b"max_dist = e"):
         assert limits.cutoff_of(PotentialRef.of(card, text)) == 6.0
 

@@ -6,6 +6,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,31 +85,28 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         Store(tmp_path / "file" / "r.db", max_bytes=10_000)
 
 
+def limited(path: Path, pragma: str, max_bytes: int) -> Store:
+    """The store of a file whose connections all have a limit."""
+
+    class Limited(Store):
+        def _prepare(self) -> None: ...
+
+        @contextmanager
+        def _open(self) -> Iterator[sqlite3.Connection]:
+            with super()._open() as db:
+                db.execute(f"PRAGMA {pragma}")
+                yield db
+
+    return Limited(path, max_bytes=max_bytes)
+
+
 def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
     store = Store(tmp_path / "r.db", max_bytes=10_000_000)
     first = an_answer("first")
     store.put(first, "eos")
 
-    class Full(Store):
-        """SQLite itself refuses to grow the file, as it does on a full disk."""
-
-        def _prepare(self) -> None: ...
-
-        def _open(self):  # type: ignore[no-untyped-def]
-            opened = super()._open()
-
-            class Limited:
-                def __enter__(self):  # type: ignore[no-untyped-def]
-                    db = opened.__enter__()
-                    db.execute("PRAGMA max_page_count = 1")
-                    return db
-
-                def __exit__(self, *error):  # type: ignore[no-untyped-def]
-                    return opened.__exit__(*error)
-
-            return Limited()
-
-    full = Full(store.path, max_bytes=10_000_000)
+    # SQLite itself refuses to grow the file, as it does on a full disk.
+    full = limited(store.path, "max_page_count = 1", max_bytes=10_000_000)
     with pytest.raises(StoreError, match="full"):
         full.put(an_answer("second", 1_000_000), "eos")
     assert store.get("first") == first
@@ -118,24 +118,7 @@ def test_a_store_that_can_only_be_read_still_answers(tmp_path: Path) -> None:
     kept = an_answer("k")
     store.put(kept, "eos")
 
-    class ReadOnly(Store):
-        def _prepare(self) -> None: ...
-
-        def _open(self):  # type: ignore[no-untyped-def]
-            opened = super()._open()
-
-            class Limited:
-                def __enter__(self):  # type: ignore[no-untyped-def]
-                    db = opened.__enter__()
-                    db.execute("PRAGMA query_only = 1")
-                    return db
-
-                def __exit__(self, *error):  # type: ignore[no-untyped-def]
-                    return opened.__exit__(*error)
-
-            return Limited()
-
-    locked = ReadOnly(store.path, max_bytes=10_000)
+    locked = limited(store.path, "query_only = 1", max_bytes=10_000)
     assert locked.get("k") == kept
     with pytest.raises(StoreError, match="readonly"):
         locked.put(an_answer("other"), "eos")
@@ -212,7 +195,7 @@ def test_a_killed_writer_leaves_a_store_that_works(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", _WRITER.replace("range(60)", "range(10**9)"), str(path), "a"])
     store = Store(path, max_bytes=10_000_000)
     while store.size()[0] < 5 and writer.poll() is None:
-        os.sched_yield()
+        time.sleep(0.02)
     writer.kill()
     writer.wait()
     n, held = store.size()

@@ -32,7 +32,7 @@ def silicon() -> Potential:
 
 @pytest.fixture(scope="module")
 def metals() -> Potential:
-    return sus2.load("sus2-metals-pbe")
+    return sus2.load("sus2-universal-pbe")
 
 
 # Precision and curves ---------------------------------------------------------------------------------------------
@@ -107,7 +107,8 @@ def test_the_shared_function_is_the_one_of_the_model(metals: Potential) -> None:
         values = metals.model.radial(torch.tensor(r), torch.full((len(r),), i), torch.full((len(r),), j))
     assert spec.radial_species is not None
     c = spec.radial_species[0]
-    expected = spec.scaling * c[i] * c[j] * (r - spec.max_dist) ** 2 * s.values[0, :-1]
+    assert spec.neighbour_coeffs is not None
+    expected = spec.scaling * c[i] * c[j] * spec.neighbour_coeffs[3, j] * (r - spec.max_dist) ** 2 * s.values[0, :-1]
     np.testing.assert_allclose(values[:, 3].numpy(), expected, rtol=1e-10, atol=1e-12)
 
 
@@ -294,7 +295,7 @@ def test_a_cell_that_is_not_relaxed_has_other_frequencies(silicon: Potential) ->
 
 
 def test_the_change_of_functional_in_parts(metals: Potential) -> None:
-    other = sus2.load("sus2-metals-r2scan")
+    other = sus2.load("sus2-universal-r2scan")
     atoms = sample("al").atoms()
     f = functional_change(atoms, [metals, other], n_points=7)
     assert f.functionals == ("PBE", "r2SCAN")
@@ -316,7 +317,7 @@ def test_the_change_of_functional_in_parts(metals: Potential) -> None:
 
 
 def test_volumes_of_two_functionals(metals: Potential) -> None:
-    other = sus2.load("sus2-metals-r2scan")
+    other = sus2.load("sus2-universal-r2scan")
     crystals = [sample("al").atoms(), sample("cu").atoms()]
     v = functional_volumes(["Al", "Cu"], crystals, [metals] * 2, [other] * 2)
     assert v.functionals == ("PBE", "r2SCAN")

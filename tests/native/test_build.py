@@ -132,7 +132,9 @@ def test_nothing_but_the_standard_library_is_needed_to_build(root: Path) -> None
 def test_the_first_result_does_not_wait_for_torch(root: Path) -> None:
     if not build.available():
         pytest.skip("without compiled kernels torch computes")
-    code = "import sys, sus2; p = sus2.load('sus2-ionic-pbe'); p.evaluate([sus2.structures.sample('nacl').atoms()]);"
+    code = (
+        "import sys, sus2; p = sus2.load('sus2-universal-pbe'); p.evaluate([sus2.structures.sample('nacl').atoms()]);"
+    )
     code += "print(*sorted({'torch', 'pymatgen', 'phonopy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

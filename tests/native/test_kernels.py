@@ -20,6 +20,7 @@ from sus2.potential.batch import build_batch
 from sus2.potential.card import Card
 from sus2.potential.model import Sus2Model
 from sus2.potential.potential import Potential
+from sus2.potential.scalars import scalars
 from tests.conftest import require
 from tests.contract.test_contract import ELEMENTS, SPECS, crystal
 from tests.helpers_spec import random_spec
@@ -166,3 +167,16 @@ def test_second_derivatives_are_those_of_the_torch_path(name: str, threads: int)
     for quantity in ("gamma_hessian_ev_per_a2", "internal_strain_ev_per_a", "stress_ev_per_a3", "_response"):
         a, b = getattr(found, quantity), getattr(expected, quantity)
         assert np.abs(a - b).max() < 1e-11 * max(1.0, np.abs(b).max()), quantity
+
+
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_scalars_are_those_of_the_torch_path(name: str, threads: int) -> None:
+    card = Card(name="random", functional="none", elements=ELEMENTS)
+    spec, structures = SPECS[name](), [crystal() * (2, 2, 1), crystal(1)]
+    fast = Potential(spec, card)
+    fast.__dict__["kernel"] = Kernel(spec, threads=threads)
+    found, expected = scalars(fast, structures), scalars(TorchOnly(spec, card), structures)
+    assert found.shape == (sum(map(len, structures)), len(spec.mapping))
+    assert np.abs(found - expected).max() < 1e-12 * max(1.0, np.abs(expected).max())
+    assert scalars(fast, []).shape == (0, len(spec.mapping))

@@ -9,11 +9,11 @@ from ase.build import bulk, fcc111, molecule
 from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError, UnknownElementError
 from sus2.native.neighbours import neighbours
 from sus2.potential.batch import build_batch, pack
+from sus2.types import Array, Index
 
 TWO = [[0, 0, 0], [0.3, 0.6, 0.1]]
 LEFT_HANDED = Atoms("NaCl", scaled_positions=TWO, cell=[[0, 4, 0], [4, 0, 0], [0, 0, 4]], pbc=True)
@@ -34,7 +34,7 @@ CASES = {
 Edge = tuple[int, int, tuple[float, ...]]
 
 
-def ordered(i: NDArray[np.int64], j: NDArray[np.int64], vector: NDArray[np.float64]) -> list[Edge]:
+def ordered(i: Index, j: Index, vector: Array) -> list[Edge]:
     return sorted((int(a), int(b), tuple(v.round(6) + 0.0)) for a, b, v in zip(i, j, vector, strict=True))
 
 

@@ -84,7 +84,7 @@ def test_a_failure_does_not_stop_the_rest() -> None:
     assert found.properties == ("energy", "relax", "eos")
     assert "overlap" in by_name["overlap"].problems["structure"]
     assert "molecule" in by_name["molecule"].problems["structure"]
-    assert by_name["unknown"].problems["structure"] == "test does not know Si."
+    assert by_name["unknown"].problems["structure"] == "test does not cover Si."
     assert by_name["unknown"].formula == "Si"
     assert "no atoms" in by_name["nothing"].problems["structure"]
     assert set(by_name["squeezed"].problems) == {"relax", "eos"}
@@ -100,7 +100,7 @@ def test_export_is_read_back() -> None:
     assert [r["name"] for r in rows] == ["'=cmd()", "si"]
     assert float(rows[0]["b0_gpa"]) == found.rows[0].values["b0_gpa"]
     assert rows[1]["b0_gpa"] == ""
-    assert "does not know Si" in rows[1]["problems"]
+    assert "does not cover Si" in rows[1]["problems"]
     content = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert content["rows"][0]["values"]["b0_gpa"] == found.rows[0].values["b0_gpa"]
     assert content["rows"][1]["problems"]["structure"] == rows[1]["problems"]

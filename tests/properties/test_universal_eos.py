@@ -66,7 +66,7 @@ def test_a_curve_of_another_shape_shows_in_the_spread() -> None:
 
 
 def test_real_crystals_collapse() -> None:
-    potential = sus2.load("sus2-metals-pbe")
+    potential = sus2.load("sus2-universal-pbe")
     chosen = {e: bulk(e) for e in ("Al", "Cu", "Ag", "Mo", "W", "Pd")}
     u = universal_eos(potential, crystals=chosen)
     assert [m.label for m in u.materials] == list(chosen)
@@ -82,7 +82,7 @@ def test_real_crystals_collapse() -> None:
 
 def test_the_fitted_length_and_depth_are_those_of_the_points() -> None:
     # l^2 = dE/(12 pi B r0) from numbers that the equation of state gives by itself.
-    potential = sus2.load("sus2-metals-pbe")
+    potential = sus2.load("sus2-universal-pbe")
     m = universal_eos(potential, crystals={"Cu": bulk("Cu")}, stretch=1.1).materials[0]
     e = sus2.eos(bulk("Cu"), potential)
     assert m.v0_a3_per_atom == pytest.approx(e.v0_a3_per_atom, rel=0.01)
@@ -98,7 +98,7 @@ def test_crystals_beyond_the_cutoff_are_told_apart() -> None:
 
 
 def test_a_crystal_without_a_curve_is_left_out_with_a_reason() -> None:
-    potential = sus2.load("sus2-metals-pbe")
+    potential = sus2.load("sus2-universal-pbe")
     u = universal_eos(potential, crystals={"Cu": bulk("Cu"), "Rn": bulk("Rn", "fcc", a=6.6)}, n_points=15)
     assert [m.label for m in u.materials] == ["Cu"]
     assert "Rn" in u.left_out["Rn"]
@@ -107,7 +107,7 @@ def test_a_crystal_without_a_curve_is_left_out_with_a_reason() -> None:
 @pytest.mark.parametrize("stretch", [1.0, 2.5, float("nan")])
 def test_stretches_that_make_no_sense(stretch: float) -> None:
     with pytest.raises(Sus2Error, match="stretch"):
-        universal_eos(sus2.load("sus2-metals-pbe"), crystals={"Cu": bulk("Cu")}, stretch=stretch)
+        universal_eos(sus2.load("sus2-universal-pbe"), crystals={"Cu": bulk("Cu")}, stretch=stretch)
 
 
 def test_no_crystal_at_all() -> None:
@@ -120,7 +120,7 @@ def test_it_can_be_stopped() -> None:
         raise CancelledError("stopped")
 
     with pytest.raises(CancelledError):
-        universal_eos(sus2.load("sus2-metals-pbe"), crystals={"Cu": bulk("Cu")}, progress=stop)
+        universal_eos(sus2.load("sus2-universal-pbe"), crystals={"Cu": bulk("Cu")}, progress=stop)
 
 
 def test_the_crystals_that_are_known() -> None:

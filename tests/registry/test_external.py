@@ -62,7 +62,7 @@ def test_properties_take_it(emt: WrappedCalculator) -> None:
 
 
 def test_unknown_elements_and_failures_are_named(emt: WrappedCalculator) -> None:
-    with pytest.raises(UnknownElementError, match="EMT does not know Si"):
+    with pytest.raises(UnknownElementError, match="EMT does not cover Si"):
         emt.evaluate([bulk("Si")])
 
     class Broken(EMT):

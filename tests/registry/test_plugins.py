@@ -10,13 +10,14 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
 import sus2
 from sus2.errors import Sus2Error
 from sus2.jobs.calculation import Calculation, compute
-from sus2.registry.external import WrappedCalculator
+from sus2.registry.external import WrappedCalculator, wrap_calculator
 from sus2.registry.others import adapters, known, plugins
 from sus2.registry.reference import PotentialRef
 from sus2.settings import potential_tables, read_settings
@@ -213,6 +214,58 @@ def test_adapters_call_the_packages_as_they_want(name: str, monkeypatch: pytest.
     assert calls == [expected]
 
 
+def test_chgnet_computes_what_has_no_cell_in_a_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Atoms] = []
+
+    class CrystalsAlone(EMT):
+        def __init__(self, model: str, use_device: str, on_isolated_atoms: str) -> None:
+            assert (model, use_device, on_isolated_atoms) == ("0.3.0", "cpu", "ignore")
+            super().__init__()
+
+        def calculate(self, atoms: Any, *arguments: Any, **options: Any) -> None:
+            seen.append(atoms)
+            assert atoms.cell.rank == 3
+            super().calculate(atoms, *arguments, **options)
+
+    def imported(name: str) -> Any:
+        if name == "chgnet.model.model":
+            return SimpleNamespace(CHGNet=SimpleNamespace(load=lambda model_name, use_device, verbose: model_name))
+        return SimpleNamespace(CHGNetCalculator=CrystalsAlone)
+
+    monkeypatch.setattr(adapters, "import_module", imported)
+    potential = wrap_calculator(adapters.chgnet(), name="x", elements=["Cu"])
+    pair = Atoms("Cu2", [[0, 0, 0], [0, 0, 2.5]])
+    found = potential.evaluate([pair])[0]
+    direct = wrap_calculator(EMT, name="emt", elements=["Cu"]).evaluate([pair])[0]
+    assert found.energy_ev == pytest.approx(direct.energy_ev)
+    assert seen[0].cell.lengths() == pytest.approx([12.0, 12.0, 14.5])
+    assert len(seen) == 1, "energy and forces come from one evaluation"
+    slab = Atoms("Cu", cell=[[2.0, 0.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 0.0]], pbc=[True, True, False])
+    potential.evaluate([slab, bulk("Cu")])
+    assert seen[1].cell.lengths() == pytest.approx([2.0, 5**0.5, 12.0])
+    assert seen[2].cell == pytest.approx(bulk("Cu").cell)
+
+
+def test_what_a_factory_prints_does_not_go_into_the_output(
+    offered: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def chatty() -> Any:
+        print("412,525 parameters")
+        return {"name": "chatty", "factory": "offering:Chatty", "elements": ["Cu"]}
+
+    class Chatty(EMT):
+        def __init__(self) -> None:
+            print("on cpu")
+            super().__init__()
+
+    offered(chatty=chatty)
+    monkeypatch.setattr(sys.modules["offering"], "Chatty", Chatty, raising=False)
+    sus2.load("chatty")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-2:] == ["412,525 parameters", "on cpu"]
+
+
 @pytest.mark.parametrize("pair", [False, True])
 def test_orb_with_and_without_its_adapter_of_graphs(pair: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
@@ -236,12 +289,3 @@ def test_orb_with_and_without_its_adapter_of_graphs(pair: bool, monkeypatch: pyt
     assert seen["calculator"] == (("net",), {"device": "cpu"} | ({"atoms_adapter": "graphs"} if pair else {}))
     with pytest.raises(Sus2Error, match="no architecture"):
         adapters.orb(weights="w", model="orb_v9")
-
-
-# Where the packages are installed (pip install 'sus2[chgnet,sevenn]'); lattice constants of NaCl, PBE 5.70, r2SCAN 5.6.
-@pytest.mark.parametrize("name", [n for n, m in known.KNOWN.items() if m.package in ("chgnet", "sevenn")])
-def test_known_models_where_they_are_installed(name: str) -> None:
-    pytest.importorskip(known.KNOWN[name].package, reason=f"the optional package of {name} is not installed")
-    potential = sus2.load(name)
-    found = sus2.relax(bulk("NaCl", "rocksalt", a=5.6), potential, fmax=0.01, stress_gpa=0.1)
-    assert 5.45 < (4 * found.volume_a3) ** (1 / 3) < 5.8

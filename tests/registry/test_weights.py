@@ -11,7 +11,7 @@ import pytest
 import sus2
 from sus2.errors import PotentialFileError, Sus2Error
 from sus2.potential.card import parse_card, read_card
-from sus2.registry.load import load_bytes, models, pretrained_folder, weights_of
+from sus2.registry.load import load, load_bytes, models, pretrained_folder, weights_of
 from sus2.registry.reference import PotentialRef
 
 NAME = "si-mlearn-pbe"
@@ -107,3 +107,10 @@ def test_every_shipped_card_names_the_weights_beside_it() -> None:
         raw = path.read_bytes()
         assert hashlib.sha256(raw).hexdigest() == card.sha256, card.name
         assert parse_card(card.model_dump_json().encode()).identity == card.identity
+
+
+def test_the_name_of_a_potential_that_was_replaced_loads_its_successor_and_says_so() -> None:
+    with pytest.warns(FutureWarning, match="sus2-universal-r2scan, which is better for its crystals"):
+        found = load("sus2-ionic-r2scan")
+    assert found.name == "sus2-universal-r2scan"
+    assert "sus2-ionic-r2scan" not in {c.name for c in models()}

@@ -13,16 +13,18 @@ from ase.calculators.lj import LennardJones
 import sus2
 from sus2.errors import CancelledError, ConvergenceError
 from sus2.potential.potential import Potential
+from sus2.relaxation import minimiser
 from sus2.relaxation.relax import relax
 from sus2.relaxation.relax_many import relax_many
 from sus2.relaxation.result import RelaxResult
+from sus2.types import Array
 from tests.helpers_potential import AsePotential, argon, emt
 from tests.helpers_spec import random_potential
 
 
 @pytest.fixture(scope="module")
 def potential() -> Potential:
-    return sus2.load("sus2-semiconductors-pbe")
+    return sus2.load("sus2-universal-pbe")
 
 
 class ThroughAse:
@@ -143,10 +145,11 @@ def test_failures_are_marked_and_stop_nobody(potential: Potential) -> None:
     good = bulk("Si", a=5.6)
     overlap = bulk("Si", cubic=True)
     overlap.positions[1] = overlap.positions[0] + [0.75, 0, 0]
-    structures = [good, bulk("Cu"), molecule("CH4"), Atoms(), overlap, Atoms("Si", [[np.nan] * 3], cell=[3] * 3), good]
+    foreign = bulk("Po", "sc", a=3.35)
+    structures = [good, foreign, molecule("CH4"), Atoms(), overlap, Atoms("Si", [[np.nan] * 3], cell=[3] * 3), good]
     found = relax_many(structures, potential)
     assert [r.converged for r in found] == [True, False, False, False, False, False, True]
-    for result, words in zip(found[1:6], ("Cu", "H|molecule", "no atoms", "collapsed|apart", "finite"), strict=True):
+    for result, words in zip(found[1:6], ("Po", "H|molecule", "no atoms", "collapsed|apart", "finite"), strict=True):
         with pytest.raises(ConvergenceError, match=words):
             result.require_converged()
         assert result.failure
@@ -162,6 +165,21 @@ def test_a_collapse_on_the_way_is_a_failure() -> None:
     assert "collapsed" in result.failure
     with pytest.raises(ConvergenceError, match="collapsed"):
         relax(bulk("Ar", a=5.0), soft)
+
+
+def test_a_cell_that_one_step_crushes_stops_nobody_else(potential: Potential, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = minimiser.Run.step
+
+    def crush(run: minimiser.Run, slope: Array) -> None:
+        step(run, slope)
+        if len(run.atoms) == 1:
+            run.q[-1] = -100.0 * np.sign(np.trace(run.cell_directions[:, -1].reshape(3, 3)))
+
+    monkeypatch.setattr(minimiser.Run, "step", crush)
+    crushed, good = relax_many([bulk("Cu", a=3.9), bulk("Si", a=5.6)], potential)
+    assert good.converged
+    assert not crushed.converged
+    assert "collapsed: its volume became 0.00 times" in crushed.failure
 
 
 def test_too_few_steps_are_not_converged(potential: Potential) -> None:

@@ -79,7 +79,7 @@ def test_structures_that_fail_are_recorded_and_do_not_stop_the_rest(inline: Exec
     kept = results(out)
     assert kept["good", "elastic"][0]
     assert kept["good too", "relax"][0]
-    assert "does not know Cu" in kept["unknown", "relax"][1]
+    assert "does not cover Cu" in kept["unknown", "relax"][1]
     assert "collapsed" in kept["squeezed", "elastic"][1]
     problems = dict(rows(out, "SELECT name, problem FROM sources WHERE structure IS NULL"))
     assert "molecule" in problems["molecule"]
@@ -93,7 +93,7 @@ def test_by_default_the_model_that_fits_each_best(inline: Executor, out: Path) -
     models = dict(rows(out, "SELECT s.name, r.potential FROM results r JOIN sources s ON s.structure = r.structure"))
     assert models["si"] == MODEL
     assert "Cl" in sus2.load(models["nacl"]).elements
-    assert "No shipped model knows all of Rn" in results(out)["rn", "relax"][1]
+    assert "No shipped model covers all of Rn" in results(out)["rn", "relax"][1]
 
 
 def test_a_potential_of_ones_own_goes_along_with_its_bytes(inline: Executor, out: Path, root: Path) -> None:

@@ -85,13 +85,25 @@ def cif(
 @pytest.mark.parametrize(
     ("label", "formula", "symbol"),
     [
-        ("HO1", "H O", "H"), ("HO1", "Ho O", "Ho"), ("Ho1", "", "Ho"), ("OH1", "", "O"), ("Ow", "", "O"),
+        ("HO1", "H O", "H"),
+        ("HO1", "Ho O", "Ho"),
+        ("Ho1", "", "Ho"),
+        ("OH1", "", "O"),
+        ("Ow", "", "O"),
         ("Wat", "", "O"),
-        ("Ca2+", "", "Ca"), ("CA1", "", "Ca"), ("CA1", "C H", "C"), ("D1", "", "H"), ("Fe(1)", "", "Fe"),
+        ("Ca2+", "", "Ca"),
+        ("CA1", "", "Ca"),
+        ("CA1", "C H", "C"),
+        ("D1", "", "H"),
+        ("Fe(1)", "", "Fe"),
         ("C1A", "", "C"),
-        ("NH4", "N H4", "N"), ("si1", "", "Si"), ("Nb2_1", "", "Nb"), ("CL1", "", "Cl"), ("Hw1", "", "H"),
+        ("NH4", "N H4", "N"),
+        ("si1", "", "Si"),
+        ("Nb2_1", "", "Nb"),
+        ("CL1", "", "Cl"),
+        ("Hw1", "", "H"),
     ],
-)  # fmt: skip
+)
 def test_labels(label: str, formula: str, symbol: str) -> None:
     head = f"_chemical_formula_sum '{formula}'" if formula else ""
     others = {"Ho O": "O1 .5 .5 .5", "H O": "O1 .5 .5 .5", "C H": "H1 .5 .5 .5"}.get(formula, "")

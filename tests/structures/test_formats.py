@@ -51,9 +51,10 @@ def test_json_of_the_materials_project(wrap: Callable[[dict], object]) -> None:
 
 def test_json_of_optimade() -> None:
     attributes = {
-        "lattice_vectors": (3.3 * np.eye(3)).tolist(), "cartesian_site_positions": [[0, 0, 0], [1.65] * 3],
+        "lattice_vectors": (3.3 * np.eye(3)).tolist(),
+        "cartesian_site_positions": [[0, 0, 0], [1.65] * 3],
         "species_at_sites": ["Cs", "Cl"],
-    }  # fmt: skip
+    }
     assert is_cscl(read_structure("x", json.dumps({"data": [{"attributes": attributes}]}).encode()))
 
 
@@ -94,7 +95,7 @@ def test_lattices_of_espresso_have_the_right_volume() -> None:
         (f"x\n1 -1 1\n{CELL}Cs\n1\nDirect\n0 0 0\n", "positive"),
         (f'2\n{LATTICE} pbc="F F F"\nCs 0 0 0\nCl 1.65 1.65 1.65\n', "has a cell but says pbc F F F"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said(text: str, words: str) -> None:
     with pytest.raises(sus2.StructureError, match=words) as caught:
         sus2.read_structure("x", text.encode())
@@ -136,8 +137,10 @@ def test_others_read_what_is_written(key: str, fmt: str) -> None:
     for other in found:
         theirs = describe(Atoms(other.numbers, positions=other.positions, cell=other.cell, pbc=True))
         assert (theirs.formula, theirs.n_atoms, theirs.space_group_number) == (
-            ours.formula, ours.n_atoms, ours.space_group_number,
-        )  # fmt: skip
+            ours.formula,
+            ours.n_atoms,
+            ours.space_group_number,
+        )
         assert theirs.volume_a3 == pytest.approx(ours.volume_a3, rel=1e-6)
         assert theirs.shortest_distance_a == pytest.approx(ours.shortest_distance_a, rel=1e-5)
 

@@ -46,9 +46,16 @@ def test_a_hydrogen_is_named_after_its_oxygen() -> None:
 
 @pytest.mark.parametrize(
     ("label", "mass", "symbol"),
-    [("HO", 1.008, "H"), ("Ho", 164.9, "Ho"), ("CO", 12.011, "C"), ("Co", 58.93, "Co"), ("CO", 58.93, "Co"),
-     ("Cs_1", 132.9, "Cs"), ("NI", 1.0, "Ni")],
-)  # fmt: skip
+    [
+        ("HO", 1.008, "H"),
+        ("Ho", 164.9, "Ho"),
+        ("CO", 12.011, "C"),
+        ("Co", 58.93, "Co"),
+        ("CO", 58.93, "Co"),
+        ("Cs_1", 132.9, "Cs"),
+        ("NI", 1.0, "Ni"),
+    ],
+)
 def test_the_mass_decides_what_a_label_of_espresso_means(label: str, mass: float, symbol: str) -> None:
     text = ESPRESSO.format(label=label, mass=mass)
     assert read_structure("x", text.encode()).get_chemical_symbols()[0] == symbol

@@ -27,7 +27,7 @@ ARGON = bulk("Ar", a=5.3, cubic=True)
 class TestShipped(PotentialContract):
     """The class, as a user's tests take it."""
 
-    @pytest.fixture(params=["si-mlearn-pbe", "sus2-ionic-pbe"])
+    @pytest.fixture(params=["si-mlearn-pbe", "sus2-universal-pbe"])
     def potential(self, request: pytest.FixtureRequest) -> Potential:
         return sus2.load(request.param)
 

@@ -133,10 +133,20 @@ def test_differences_of_a_comparison_have_the_calibrated_spread(
 
 def _record(name: str, value: float, reference: dict[str, tuple[float, str]], members: list[float]) -> Record:
     return Record(
-        name, "p", "Li", "Li", "metal", ("Li",), 0.5, {"k_vrh_gpa": value}, {"k_vrh_gpa": 1.0},
-        {q: v for q, (v, _) in reference.items()}, {q: f for q, (_, f) in reference.items()},
-        members={"k_vrh_gpa": members}, kind="229",
-    )  # fmt: skip
+        name=name,
+        potential="p",
+        formula="Li",
+        composition="Li",
+        crystal_class="metal",
+        elements=("Li",),
+        grade=0.5,
+        values={"k_vrh_gpa": value},
+        spreads={"k_vrh_gpa": 1.0},
+        references={q: v for q, (v, _) in reference.items()},
+        functionals={q: f for q, (_, f) in reference.items()},
+        members={"k_vrh_gpa": members},
+        kind="229",
+    )
 
 
 def test_references_of_another_functional_and_of_differences() -> None:
@@ -221,9 +231,15 @@ def test_calibration_of_the_second_of_a_pair(
             row = _record(f"mp-{k}", value, reference, members)
             sha = lithium.card.sha256 if name == lithium.name else "second"
             rows[name].append(
-                replace(row, formula=formula, composition=formula, potential=name, weights_sha256=sha, spreads={
-                    "k_vrh_gpa": spread_of(np.array(members))})
-            )  # fmt: skip
+                replace(
+                    row,
+                    formula=formula,
+                    composition=formula,
+                    potential=name,
+                    weights_sha256=sha,
+                    spreads={"k_vrh_gpa": spread_of(np.array(members))},
+                )
+            )
         changes[(rows["second"][-1].formula_hill, "229")] = {"k_vrh_gpa": 1.10}
     for name, found in rows.items():
         write_records(tmp_path / f"{name}.jsonl", found)

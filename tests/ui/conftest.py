@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from sus2.jobs import queue as jobs_queue
 from sus2.native.build import available, cache_folder
 from sus2.settings import settings
+from sus2.trust.digits import number_text
 from tests.conftest import require
 
 
@@ -64,6 +65,11 @@ def kept(app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     jobs_queue.job_queue.cache_clear()
 
 
+# The defaults, five seconds to wait for what is expected and thirty for an action, are short on a machine that runs
+# other tests too.
+expect.set_options(timeout=60_000)
+ACTION_MS = 120_000
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -99,7 +105,7 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
                 ready = answer.status == 200
         except (urllib.error.URLError, OSError):
-            os.sched_yield()
+            time.sleep(0.1)  # not a busy loop: the server needs the core
     assert ready, "the app did not start"
     yield address
     process.terminate()
@@ -116,8 +122,25 @@ def browser() -> Iterator[Browser]:
         raise AssertionError
     with sync_playwright() as play:
         started = play.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        started.on("context", lambda context: context.set_default_timeout(ACTION_MS))
         yield started
         started.close()
+
+
+def saved(page: Page, button: Locator) -> Path:
+    """Click on a download; where the file is.
+
+    Streamlit names a download anew whenever the page is drawn, and a click on the one before comes to nothing.
+    """
+    settled(page)
+    with page.expect_download() as caught:
+        button.click()
+    return Path(caught.value.path())
+
+
+def in_frame(result: Any, key: str, value: float, digits: int) -> str:
+    """A number as its frame on a page has it: it ends where its error begins."""
+    return number_text(value, digits, result.uncertainty[key]).partition(" ± ")[0]
 
 
 def settled(page: Page) -> None:

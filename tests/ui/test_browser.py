@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 import sus2
 from sus2.structures import write_structure
 from tests.helpers_server import serving
+from tests.ui.conftest import in_frame
 
 pytestmark = pytest.mark.browser
 
@@ -48,11 +49,11 @@ def test_upload_compute_and_read_the_numbers(server: str, browser: Browser, tmp_
     # The caption comes before the numbers and the plots below it: read when the script has ended and they are drawn.
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
     page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
-    page.get_by_text(f"{expected.v0_a3 / 8:.3f}").first.wait_for(timeout=60_000)
+    page.get_by_text(in_frame(expected, "v0_a3_per_atom", expected.v0_a3 / 8, 3)).first.wait_for(timeout=60_000)
     text = page.inner_text("[data-testid=stMain]")
-    assert f"{expected.v0_a3 / 8:.3f}" in text
-    assert f"{expected.b0_gpa:.2f}" in text
-    assert f"{expected.b0_prime:.2f}" in text
+    assert in_frame(expected, "v0_a3_per_atom", expected.v0_a3 / 8, 3) in text
+    assert in_frame(expected, "b0_gpa", expected.b0_gpa, 2) in text
+    assert in_frame(expected, "b0_prime", expected.b0_prime, 2) in text
     assert "Traceback" not in text
     assert problems == []
 

@@ -29,7 +29,7 @@ def test_a_lesson_answers_and_leads_on(server: str, browser: Browser) -> None:
     page.goto(f"{server}/learn?lesson=4")
     page.get_by_role("heading", name=LAST).wait_for(timeout=180_000)
     settled(page)
-    right = sound(sample("al").atoms(), sus2.load("sus2-metals-pbe"))
+    right = sound(sample("al").atoms(), sus2.load("sus2-universal-pbe"))
     springs = page.locator(".st-key-l4_springs input[type=range]")
     springs.focus()
     springs.press("End")
@@ -41,7 +41,7 @@ def test_a_lesson_answers_and_leads_on(server: str, browser: Browser) -> None:
     live = opened.value
     live.get_by_role("heading", name="Phonons").first.wait_for(timeout=60_000)
     live.wait_for_url("**/phonons?*crystal=al*", timeout=60_000)
-    assert "model=sus2-metals-pbe" in live.url
+    assert "model=sus2-universal-pbe" in live.url
     live.get_by_text("Aluminium").first.wait_for(timeout=60_000)
     assert problems == []
     page.close()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 import sus2
 from sus2.structures import write_structure
-from tests.ui.conftest import settled
+from tests.ui.conftest import saved, settled
 
 pytestmark = pytest.mark.browser
 
@@ -36,11 +36,9 @@ def test_a_dropped_file_fills_the_page_and_leaves_as_a_report(server: str, brows
     page.wait_for_url(lambda address: "crystal=si&" not in address)
     settled(page)
     page.get_by_role("button", name="Report (JSON)").wait_for()
-    expect(plots).to_have_count(5)
-    settled(page)
-    with page.expect_download() as caught:
-        page.get_by_role("button", name="Report (JSON)").click()
-    told = json.loads(Path(caught.value.path()).read_text(encoding="utf-8"))
+    expect(plots).to_have_count(6)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    told = json.loads(saved(page, page.get_by_role("button", name="Report (JSON)")).read_text(encoding="utf-8"))
     assert told["crystal"]["label"] == "tungsten.cif"
     potential = sus2.load(told["potential"]["name"])
     found = {n["key"]: n["value"] for n in told["numbers"]}
@@ -52,7 +50,7 @@ def test_a_dropped_file_fills_the_page_and_leaves_as_a_report(server: str, brows
 def test_the_menu_of_a_phone_closes_after_a_choice(server: str, browser: Browser) -> None:
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.set_default_timeout(120_000)
-    page.goto(f"{server}/structure?crystal=cu&model=sus2-metals-pbe&present=true")
+    page.goto(f"{server}/structure?crystal=cu&model=sus2-universal-pbe&present=true")
     menu = page.locator("[data-testid=stSidebar]")
     page.wait_for_function("getComputedStyle(document.documentElement).fontSize === '21px'")
     settled(page)
@@ -63,7 +61,7 @@ def test_the_menu_of_a_phone_closes_after_a_choice(server: str, browser: Browser
     box.fill("Tungsten")
     page.get_by_role("option", name="Tungsten").first.click()
     expect(menu).to_have_attribute("data-collapsed", "true")
-    assert "crystal=w" in page.url
+    page.wait_for_url(lambda address: "crystal=w&" in address)
     settled(page)
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
     page.close()

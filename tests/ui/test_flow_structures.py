@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 import sus2
 from sus2.structures import content_key, sample, write_structure
 from sus2.structures.edits import supercell
-from tests.ui.conftest import settled
+from tests.ui.conftest import saved, settled
 
 pytestmark = pytest.mark.browser
 
@@ -68,9 +68,7 @@ def test_an_archive_becomes_a_table_that_reads_back(server: str, browser: Browse
     settled(page)
     files = {}
     for label in ("Table (CSV)", "Everything (JSON)"):
-        with page.expect_download() as waiting:
-            page.get_by_role("button", name=label).click()
-        files[label] = Path(waiting.value.path()).read_text(encoding="utf-8")
+        files[label] = saved(page, page.get_by_role("button", name=label)).read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(files["Table (CSV)"])))
     assert [row["name"] for row in rows] == list(crystals)
     content = json.loads(files["Everything (JSON)"])

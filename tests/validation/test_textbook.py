@@ -15,7 +15,7 @@ from ase.calculators.emt import EMT
 from typer.testing import CliRunner
 
 import sus2
-from sus2.errors import Sus2Error
+from sus2.errors import CancelledError, Sus2Error
 from sus2.figures.textbook import grade, textbook_html, textbook_text
 from sus2.registry.external import wrap_calculator
 from sus2.trust.known_values.lookup import known_crystals
@@ -75,6 +75,37 @@ def test_a_run_goes_on_where_it_was(silicon: tuple[Textbook, Path], monkeypatch:
     assert again.crystals == report.crystals
     with pytest.raises(Sus2Error, match="another potential"):
         textbook(sus2.load("ge-mlearn-pbe"), path=path)
+
+
+def test_a_plug_in_says_how_far_it_is_and_stops_within_a_step(tmp_path: Path) -> None:
+    class Counted(EMT):
+        large = 0
+
+        def calculate(self, atoms: Atoms, *arguments: object) -> None:  # type: ignore[override]
+            Counted.large += len(atoms) > 100
+            super().calculate(atoms, *arguments)
+
+    potential = wrap_calculator(Counted(), name="counted", elements=["Al", "Cu"])
+    told: list[tuple[str, float]] = []
+
+    def progress(stage: str, fraction: float) -> None:
+        told.append((str(stage), fraction))
+        if stage == "Cu fcc: phonons: displacements":
+            raise CancelledError("Enough.")
+
+    path = tmp_path / "emt.jsonl"
+    with pytest.raises(CancelledError):
+        textbook(potential, path=path, dynamics_ps=0.0, progress=progress)
+    stages = [stage for stage, _ in told]
+    for part in ("relaxation: relaxing", "elastic constants: straining the cell", "phonons: displacements"):
+        assert f"Al fcc: {part}" in stages
+    fractions = [fraction for _, fraction in told]
+    assert fractions == sorted(fractions)
+    computed, Counted.large = Counted.large, 0
+    assert computed == 1, "aluminium's one displacement; copper's was not begun"
+    report = textbook(potential, path=path, dynamics_ps=0.0)
+    assert [c.crystal for c in report.crystals] == ["Al fcc", "Cu fcc"]
+    assert Counted.large == 1, "aluminium was kept"
 
 
 def test_text_html_and_json(silicon: tuple[Textbook, Path]) -> None:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from sus2.figures.plain import Figure, bar, joined, scatter, subplots
-from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit
+from sus2.figures.properties.phonons import FREQUENCY_UNITS, FrequencyUnit, bands_axes
 from sus2.figures.theme import BLUE, DASHES, ORANGE, PALETTE, Mode, grid, ink, paper, style
 
 # Percent at which the colour of a difference is full.
@@ -159,16 +159,7 @@ def bands_overlay(
                 col=2,
             )
     style(fig, mode=mode, height=height)
-    fig.update_xaxes(
-        tickvals=[place for place, _ in ticks],
-        ticktext=[label for _, label in ticks],
-        showgrid=False,
-        range=[x.min(), x.max()],
-        row=1,
-        col=1,
-    )
-    fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, row=1, col=2)
-    fig.update_yaxes(title_text=f"Frequency ({unit})", row=1, col=1)
+    bands_axes(fig, x, ticks, unit)
     fig.update_layout(hovermode="closest")
     return fig
 

@@ -71,7 +71,7 @@ def minimum_figure(
     slope_ev_per_a3: float,
     highest_ev: float,
     mode: Mode = "light",
-    height: int = 560,
+    height: int = 460,
 ) -> go.Figure:
     """E(V) per atom with its tangent at one volume (above) and the pressure, minus that slope (below).
 
@@ -159,9 +159,9 @@ def minimum_figure(
             fig.add_vrect(x0=low, x1=high, fillcolor=wash(colour, mode), line_width=0, layer="below", row=row, col=1)
     fig.add_hline(y=0.0, line={"color": ink(mode), "width": 1}, row=2, col=1)
     style(fig, mode=mode, height=height)
-    for x, y, text, anchor, colour in (
-        (v.min(), 0.02, "pushed apart", "left", VERMILION),
-        (v.max(), 0.98, "drawn together", "right", BLUE),
+    for x, y, text, anchor in (
+        (v.min(), 0.02, "pushed apart", "left"),
+        (v.max(), 0.98, "drawn together", "right"),
     ):
         fig.add_annotation(
             x=x,
@@ -171,7 +171,7 @@ def minimum_figure(
             showarrow=False,
             xanchor=anchor,
             yanchor="bottom" if y < 0.5 else "top",
-            font={"color": colour},
+            font={"color": ink(mode)},
             xshift=6 if anchor == "left" else -6,
         )
     low, high = float(p.min()), float(np.interp(0.8 * v0_a3, v, p))

@@ -18,10 +18,26 @@ _LEAST = 0.1
 def learning_figure(
     *, counts: ArrayLike, curves: Mapping[str, ArrayLike], at_count: float, mode: Mode = "light", height: int = 360
 ) -> go.Figure:
-    """Errors of forces (n,) against the number of structures (n,), both logarithmic.
+    """Errors of forces against the number of structures, both logarithmic.
 
-    curves: on the structures that were fitted, then on others; errors below 0.1 meV/A are drawn at it. at_count: the
-    number that is marked.
+    Parameters
+    ----------
+    counts
+        (n,), numbers of structures.
+    curves
+        Name -> errors (n,), meV/A: on the structures that were fitted, then on others. Those below 0.1 are drawn at
+        it.
+    at_count
+        The number that is marked.
+    mode
+        Light or dark.
+    height
+        Pixels.
+
+    Returns
+    -------
+    go.Figure
+        The figure.
     """
     fig = Figure()
     for (name, values), colour, symbol in zip(curves.items(), (BLUE, VERMILION), ("circle", "square"), strict=True):
@@ -40,7 +56,7 @@ def learning_figure(
     style(fig, mode=mode, height=height)
     ticks = [int(n) for n in np.asarray(counts)]
     fig.update_xaxes(type="log", title_text="structures", tickvals=ticks, ticktext=[str(n) for n in ticks])
-    fig.update_yaxes(type="log", title_text="error of forces (meV/Å)")
+    fig.update_yaxes(type="log", title_text="error of forces (meV/Å)", dtick="D2")
     return fig
 
 
@@ -52,7 +68,26 @@ def reach_figure(
     mode: Mode = "light",
     height: int = 360,
 ) -> go.Figure:
-    """E(V) per atom (n,) of the teacher and the student (first and second of curves), labelled volumes shaded."""
+    """E(V) of the teacher and the student, labelled volumes shaded.
+
+    Parameters
+    ----------
+    volumes_a3
+        (n,), A^3 per atom.
+    curves
+        Name -> energies above the minimum (n,), eV per atom: the teacher's, then the student's.
+    labelled_a3
+        Smallest and largest labelled volume, A^3 per atom.
+    mode
+        Light or dark.
+    height
+        Pixels.
+
+    Returns
+    -------
+    go.Figure
+        The figure.
+    """
     v = np.asarray(volumes_a3, dtype=float)
     fig = Figure()
     fig.add_vrect(x0=labelled_a3[0], x1=labelled_a3[1], fillcolor=faint(GREEN, 0.2), line={"width": 0}, layer="below")

@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.figures.theme import PALETTE, as_light
+from sus2.types import Array
 
 Format = Literal["pdf", "svg", "png"]
 _KINDS: Final = frozenset({"scatter", "scattergl", "bar", "heatmap", "scatterpolar"})
@@ -265,7 +265,7 @@ def _items(trace: Mapping[str, Any], colour: str) -> list[dict[str, Any]]:
     ]
 
 
-def _bands(x: NDArray[np.float64], y: NDArray[np.float64], fill: str, name: str) -> list[dict[str, Any]]:
+def _bands(x: Array, y: Array, fill: str, name: str) -> list[dict[str, Any]]:
     """Each closed outline apart; the first has the name."""
     found = re.fullmatch(r"rgba\((\d+),(\d+),(\d+),([\d.]+)\)", fill)
     r, g, b, alpha = (float(v) for v in found.groups()) if found else (0.0, 0.0, 0.0, 0.2)
@@ -302,7 +302,7 @@ def _add_note(panels: dict[str, dict[str, Any]], note: Mapping[str, Any]) -> Non
         panel["items"].append({"kind": "text", "text": _words(note["text"]), "x": places[0], "y": places[1]})
 
 
-def _array(values: Any) -> NDArray[np.float64]:
+def _array(values: Any) -> Array:
     """Numbers of a list or of one of plotly's typed arrays."""
     if isinstance(values, Mapping):
         found = np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"])
@@ -315,7 +315,7 @@ def _numbers(values: Any) -> list[float]:
     return [float(v) for v in _array(values)]
 
 
-def _listed(values: NDArray[np.float64]) -> list[float | None]:
+def _listed(values: Array) -> list[float | None]:
     """For JSON, which has no nan."""
     return [float(v) if np.isfinite(v) else None for v in values]
 

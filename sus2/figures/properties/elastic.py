@@ -38,7 +38,7 @@ _PLANES: Final = (("xy", (0, 1)), ("xz", (0, 2)), ("yz", (1, 2)))
 
 
 def tensor_figure(
-    *, c_gpa: ArrayLike, difference_from_gpa: ArrayLike | None = None, mode: Mode = "light", height: int = 460
+    *, c_gpa: ArrayLike, difference_from_gpa: ArrayLike | None = None, mode: Mode = "light", height: int = 400
 ) -> go.Figure:
     """Heat map of an elastic tensor with its numbers, or of its difference from another.
 
@@ -71,6 +71,7 @@ def tensor_figure(
             y=NAMES,
             text=text,
             texttemplate="%{text}",
+            textfont={"size": 14},
             zmin=-largest,
             zmax=largest,
             colorscale=[[0.0, VERMILION], [0.5, paper(mode)], [1.0, BLUE]],
@@ -81,6 +82,7 @@ def tensor_figure(
         )
     )
     style(fig, mode=mode, height=height)
+    fig.update_layout(margin_b=10)  # nothing stands below it
     fig.update_yaxes(autorange="reversed", scaleanchor="x", constrain="domain", showgrid=False)
     fig.update_xaxes(side="top", constrain="domain", showgrid=False)
     return fig

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.figures.plain import Figure, scatter, subplots
-from sus2.figures.theme import BLUE, DASHES, PALETTE, Mode, add_band, grid, ink, paper, style
+from sus2.figures.theme import BLUE, DASHES, PALETTE, Mode, add_band, grid, ink, paper, step_below, style
 from sus2.properties.eos.equations import MODELS, EosFit
+from sus2.types import Array
 
 
 def eos_figure(
@@ -21,9 +22,9 @@ def eos_figure(
     chosen: str,
     n_atoms: int,
     shown: Sequence[str] | None = None,
-    sigma_ev: Callable[[NDArray[np.float64]], NDArray[np.float64] | None] | None = None,
+    sigma_ev: Callable[[Array], Array | None] | None = None,
     mode: Mode = "light",
-    height: int = 480,
+    height: int = 410,
 ) -> go.Figure:
     """E(V) points and fitted curves above, residuals of the same fits below, all per atom.
 
@@ -42,7 +43,8 @@ def eos_figure(
     shown
         The fits that are drawn; by default `chosen` alone.
     sigma_ev
-        One standard deviation of E - E0 of the chosen fit at volumes (n,), None where unknown; drawn as a band.
+        One standard deviation of E - E0 of the chosen fit at volumes (n,), None where unknown; drawn as a band, which
+        ends at zero, since E0 is the lowest energy whatever V0 is.
     mode
         Colours for a light or a dark page.
     height
@@ -67,7 +69,7 @@ def eos_figure(
     spread = None if sigma_ev is None else sigma_ev(line)
     if spread is not None:
         middle = 1e3 * (best.energy_ev(line) - best.e0_ev) / n_atoms
-        add_band(fig, line / n_atoms, middle, 1e3 * spread / n_atoms, "± 1 σ", BLUE, row=1, col=1)
+        add_band(fig, line / n_atoms, middle, 1e3 * spread / n_atoms, "± 1 σ", BLUE, lowest=0.0, row=1, col=1)
     for k, name in enumerate(names):
         fit, colour = fits[name], PALETTE[k % len(PALETTE)]
         fig.add_trace(
@@ -121,7 +123,16 @@ def eos_figure(
         font={"color": ink(mode)},
     )
     fig.update_yaxes(title_text="E − E<sub>0</sub> (meV/atom)", row=1, col=1)
-    fig.update_yaxes(title_text="residual<br>(meV/atom)", row=2, col=1, zeroline=True, zerolinewidth=2, nticks=4)
+    largest = max(float(np.abs(1e3 * (e - fits[name].energy_ev(v)) / n_atoms).max()) for name in names)
+    fig.update_yaxes(
+        title_text="residual<br>(meV/atom)",
+        row=2,
+        col=1,
+        zeroline=True,
+        zerolinewidth=2,
+        dtick=step_below(largest),
+        exponentformat="power",  # not 200µ beside a unit that has a prefix of its own
+    )
     fig.update_xaxes(title_text="volume (Å³/atom)", row=2, col=1)
     fig.update_layout(hovermode="closest")
     return fig

@@ -11,13 +11,13 @@ import plotly.graph_objects as go
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.utils import rotate
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.figures.drawn import bonded_pairs, colour, radii_a
 from sus2.figures.plain import Figure, Properties
-from sus2.figures.structure import _arrows, _cell_traces, _cylinders, _spheres
+from sus2.figures.structure import EYE, LETTER_A, _arrows, _cell_traces, _cylinders, _spheres
 from sus2.figures.theme import FONT, Mode, ink
-from sus2.types import Array
+from sus2.types import Array, ComplexArray, Index
 
 PERIOD_S = 1.5
 """Of one oscillation at speed 1."""
@@ -28,7 +28,7 @@ _ZOOM = 1.6
 _HIDDEN = {"visible": False, "showspikes": False}
 
 
-def scaled_motion(displacements: ArrayLike, amplitude_a: float) -> NDArray[np.complex128]:
+def scaled_motion(displacements: ArrayLike, amplitude_a: float) -> ComplexArray:
     """Scale a mode, with the phase that shows most at the start.
 
     Parameters
@@ -106,7 +106,8 @@ def mode_figure(
         return _traces(atoms.numbers, rest + (u * np.exp(1j * phase)).real, pairs, detail)
 
     first = moving(0.0)
-    still = _cell_traces(np.asarray(atoms.cell) / np.array(cells)[:, None], cells, mode) if cell else []
+    beyond = float(radii_a(atoms.numbers).max(initial=0.0)) + LETTER_A
+    still = _cell_traces(np.asarray(atoms.cell) / np.array(cells)[:, None], cells, beyond, mode) if cell else []
     if arrows:
         told = {"name": "motion", "hovertemplate": "direction of motion<extra></extra>"}
         still += [{**trace, **told} for trace in _arrows(rest, radii_a(atoms.numbers), u.real, mode)]
@@ -143,7 +144,7 @@ def mode_figure(
             "aspectmode": "manual",
             "aspectratio": {name: float(_ZOOM * s / span.max()) for name, s in zip("xyz", span, strict=True)},
             "bgcolor": "rgba(0,0,0,0)",
-            "camera": {"eye": {"x": 0.6, "y": -1.4, "z": 0.44}, "projection": {"type": "orthographic"}},
+            "camera": {"eye": EYE, "projection": {"type": "orthographic"}},
             "dragmode": "orbit",
         },
         uirevision="motion",
@@ -173,16 +174,14 @@ def mode_figure(
     return made
 
 
-def _pairs(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+def _pairs(atoms: Atoms) -> tuple[Index, Index]:
     """Bonded atoms of the block itself: those across its faces would have to move with another phase."""
     i, j, shifts = bonded_pairs(atoms)
     inside = ~shifts.any(axis=1)
     return i[inside], j[inside]
 
 
-def _traces(
-    numbers: NDArray[np.int_], places: Array, pairs: tuple[NDArray[np.int_], NDArray[np.int_]], detail: int
-) -> list[Properties]:
+def _traces(numbers: Index, places: Array, pairs: tuple[Index, Index], detail: int) -> list[Properties]:
     """Spheres and half-bonds of each element, always in the same order."""
     i, j = pairs
     middle = 0.5 * (places[i] + places[j])

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2 import _moved
 from sus2.figures.plain import joined, scatter, subplots
@@ -26,6 +26,7 @@ from sus2.figures.theme import (
     ink,
     style,
 )
+from sus2.types import Array
 from sus2.units import THZ_TO_INV_CM, THZ_TO_MEV
 
 MAX_PICKS: Final = 4000  # points that can be clicked: more of them make the browser slow
@@ -47,7 +48,7 @@ def bands_figure(
     unit: FrequencyUnit = "THz",
     pick: bool = False,
     mode: Mode = "light",
-    height: int = 440,
+    height: int = 400,
 ) -> go.Figure:
     """Bands on a path (left) and density of states (right) on one axis of frequency.
 
@@ -132,6 +133,24 @@ def bands_figure(
             col=2,
         )
     style(fig, mode=mode, height=height)
+    bands_axes(fig, x, ticks, unit)
+    return fig
+
+
+def bands_axes(fig: go.Figure, x: Array, ticks: Sequence[tuple[float, str]], unit: FrequencyUnit) -> None:
+    """Axes of bands at the left and of a density of states at the right, in place.
+
+    Parameters
+    ----------
+    fig
+        With these two plots.
+    x
+        (n,) along the path.
+    ticks
+        Place and label of the special points.
+    unit
+        Of the frequencies.
+    """
     fig.update_xaxes(
         tickvals=[place for place, _ in ticks],
         ticktext=[label for _, label in ticks],
@@ -140,12 +159,12 @@ def bands_figure(
         row=1,
         col=1,
     )
-    fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, row=1, col=2)
+    # Its zero stands where the path ends: both labels would overlap on a phone.
+    fig.update_xaxes(title_text=f"DOS (1/{unit})", showgrid=False, nticks=4, labelalias={"0": ""}, row=1, col=2)
     fig.update_yaxes(title_text=f"Frequency ({unit})", row=1, col=1)
-    return fig
 
 
-def _add_picks(fig: go.Figure, x: NDArray[np.float64], y: NDArray[np.float64], unit: str, mode: Mode) -> None:
+def _add_picks(fig: go.Figure, x: Array, y: Array, unit: str, mode: Mode) -> None:
     """Points on the bands that show only once they are clicked; lines alone cannot be selected in plotly."""
     step = -(-y.size // MAX_PICKS)
     q, branch = (a.ravel() for a in np.meshgrid(np.arange(0, len(x), step), np.arange(y.shape[1]), indexing="ij"))
@@ -174,6 +193,7 @@ def thermal_figure(
     helmholtz_kj_per_mol: ArrayLike,
     entropy_j_per_k_mol: ArrayLike,
     heat_capacity_j_per_k_mol: ArrayLike,
+    sigma: Mapping[str, ArrayLike] | None = None,
     chosen_k: float | None = None,
     per: str = "cell",
     mode: Mode = "light",
@@ -191,6 +211,8 @@ def thermal_figure(
         (nt,).
     heat_capacity_j_per_k_mol
         (nt,).
+    sigma
+        One standard deviation of a function, by its name, (nt,); drawn as a band where it is finite.
     chosen_k
         Temperature that is marked.
     per
@@ -207,20 +229,24 @@ def thermal_figure(
     """
     t = np.asarray(temperatures_k, dtype=float)
     fig = subplots(rows=1, cols=3, horizontal_spacing=0.09)
-    for column, (title, values) in enumerate(
+    for column, (title, name, given) in enumerate(
         (
-            (f"Free energy (kJ/mol {per})", helmholtz_kj_per_mol),
-            (f"Entropy (J/K/mol {per})", entropy_j_per_k_mol),
-            (f"Heat capacity (J/K/mol {per})", heat_capacity_j_per_k_mol),
+            (f"Free energy (kJ/mol {per})", "helmholtz_kj_per_mol", helmholtz_kj_per_mol),
+            (f"Entropy (J/K/mol {per})", "entropy_j_per_k_mol", entropy_j_per_k_mol),
+            (f"Heat capacity (J/K/mol {per})", "heat_capacity_j_per_k_mol", heat_capacity_j_per_k_mol),
         ),
         1,
     ):
+        values, colour = np.asarray(given, dtype=float), PALETTE[column - 1]
+        if sigma is not None and name in sigma:
+            spread = np.asarray(sigma[name], dtype=float)
+            add_band(fig, t, values, spread, "± 1 σ", colour, row=1, col=column)
         fig.add_trace(
             scatter(
                 x=t,
-                y=np.asarray(values, dtype=float),
+                y=values,
                 mode="lines",
-                line={"color": PALETTE[column - 1], "width": 2.5},
+                line={"color": colour, "width": 2.5},
                 showlegend=False,
                 hovertemplate="%{y:.3f} at %{x:.0f} K<extra></extra>",
             ),

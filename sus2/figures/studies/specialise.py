@@ -47,8 +47,8 @@ def errors_figure(
             hovertemplate=f"%{{x:.3g}}: %{{y:.3g}}<extra>{name}</extra>",
         )
     style(fig, mode=mode, height=height)
-    fig.update_xaxes(type="log", title_text=label)
-    fig.update_yaxes(type="log", title_text="Error on held-out structures")
+    fig.update_xaxes(type="log", title_text=label, dtick="D2")
+    fig.update_yaxes(type="log", title_text="Error on held-out structures", dtick="D2")
     return fig
 
 
@@ -91,6 +91,6 @@ def parity_figure(
     )
     style(fig, mode=mode, height=height)
     fig.update_layout(showlegend=False)
-    fig.update_xaxes(title_text=f"{quantity}, label ({unit})")
-    fig.update_yaxes(title_text=f"{quantity}, predicted ({unit})")
+    fig.update_xaxes(title_text=f"Label ({unit})")
+    fig.update_yaxes(title_text=f"{quantity}, predicted")
     return fig

@@ -101,7 +101,7 @@ def scaling_figure(
         )
     style(fig, mode=mode, height=height)
     fig.update_xaxes(type="log", title_text="r2SCAN structures trained on", dtick=1)
-    fig.update_yaxes(type="log", title_text=label)
+    fig.update_yaxes(type="log", title_text=label, dtick="D2")
     return fig
 
 
@@ -380,6 +380,7 @@ def limits_figure(
             line={"color": ink(mode), "width": 1.5, "dash": "dash"},
         )
     style(fig, mode=mode, height=height)
-    fig.update_xaxes(type="log", title_text="Compositions trained on")
-    fig.update_yaxes(type="log", title_text=label)
+    # At 1, 2 and 5 alone: all digits of a decade run into one another.
+    fig.update_xaxes(type="log", title_text="Compositions trained on", dtick="D2")
+    fig.update_yaxes(type="log", title_text=label, dtick="D2")
     return fig

@@ -65,7 +65,7 @@ bool evaluate(const Sus2Model &m, const Sus2Structures &s, const Sus2List *list,
   constexpr int W = Simd<T>::lanes;
   constexpr int64_t BLOCK = 128;
   const int64_t atoms = s.first[s.count], blocks = (atoms + BLOCK - 1) / BLOCK;
-  const Tables<T> tables(m);
+  const Tables<T> tables(m, s.types, atoms);
   std::vector<std::vector<double>> others(threads);
   std::vector<char> good(threads, 1);
   close.resize(threads);

@@ -1,13 +1,13 @@
 // Fused SUS2 kernels for the CPU over edges that are given: LANES atoms per group, threads over groups. Compiled by
 // kernels.py.
-#include "group.h"
+#include "gradient.h"
 
 namespace {
 
 template <class T>
 void evaluate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, double *site, double *forces, double *virial) {
   constexpr int W = Simd<T>::lanes;
-  const Tables<T> tables(m);
+  const Tables<T> tables(m, e.types, e.atoms);
   const int64_t groups = (e.atoms + W - 1) / W;
   std::vector<int64_t> order;
   sort_by_type(m, e.types, 0, e.atoms, order);
@@ -27,7 +27,7 @@ void differentiate(const Sus2Model &m, const Sus2Edges &e, int64_t threads, cons
                    const double *velocity, const double *strain, double *alpha, double *r0, double *weights,
                    double *pair, double *species, double *theta, double *neighbour) {
   constexpr int W = Simd<T>::lanes;
-  const Tables<T> tables(m);
+  const Tables<T> tables(m, e.types, e.atoms);
   const int64_t groups = (e.atoms + W - 1) / W;
   std::vector<int64_t> order;
   sort_by_type(m, e.types, 0, e.atoms, order);

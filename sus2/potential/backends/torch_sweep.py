@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sus2.errors import GraphError
@@ -24,8 +23,7 @@ from sus2.native.tables import monomial_table
 from sus2.potential.model import product_levels
 from sus2.potential.moments.quadratic_form import two_level
 from sus2.potential.mtp import ModelSpec
-
-Array = NDArray[np.float64]
+from sus2.types import Array, Index
 
 # On a CPU a block should stay in its cache; a GPU wants work for all of its processors.
 EDGES_PER_BLOCK_CPU = 8_000
@@ -295,7 +293,7 @@ class Sweep:
         return value, back[:, : basic.shape[1]]
 
 
-def blocks(counts: NDArray[np.int64], limit: int) -> list[tuple[int, int]]:
+def blocks(counts: Index, limit: int) -> list[tuple[int, int]]:
     """Divide consecutive atoms into blocks.
 
     Parameters

@@ -19,14 +19,13 @@ import numpy as np
 import torch
 import triton
 import triton.language as tl
-from numpy.typing import NDArray
 from torch import Tensor
+from triton.language import constexpr  # old interpreters of Triton know it by this name alone
 
 from sus2.native.arrays import Edges
 from sus2.potential.backends.torch_sweep import Sweep
 from sus2.potential.mtp import ModelSpec
-
-Array = NDArray[np.float64]
+from sus2.types import Array, Index
 
 ATOMS_PER_PROGRAM = 64
 EDGES_PER_PROGRAM = 128
@@ -45,9 +44,9 @@ def _radial(
     pair_p,
     size_p,
     scalar_p,
-    species: tl.constexpr,
-    size: tl.constexpr,
-    power: tl.constexpr,
+    species: constexpr,
+    size: constexpr,
+    power: constexpr,
 ):
     """R_mu(r) and its derivative for one mu."""
     scaling = tl.load(scalar_p)
@@ -79,7 +78,7 @@ def _radial(
 
 
 @triton.jit
-def _power(x, exponent, rank: tl.constexpr):
+def _power(x, exponent, rank: constexpr):
     """x (n, 1) to the whole powers (1, w)."""
     out = x * 0.0 + tl.where(exponent >= 0, 1.0, 0.0)
     for step in tl.static_range(rank):
@@ -103,13 +102,13 @@ def _moments_kernel(
     scalar_p,
     powers_p,
     out_p,
-    species: tl.constexpr,
-    size: tl.constexpr,
-    rank: tl.constexpr,
-    width: tl.constexpr,
-    radial_count: tl.constexpr,
-    block: tl.constexpr,
-    power: tl.constexpr,
+    species: constexpr,
+    size: constexpr,
+    rank: constexpr,
+    width: constexpr,
+    radial_count: constexpr,
+    block: constexpr,
+    power: constexpr,
 ):
     """out[i, mu, w] = sum_j R_mu(r_ij) x^a y^b z^c for the w-th monomial of mu; a program: a block of atoms, one mu."""
     mu = tl.program_id(1)
@@ -160,13 +159,13 @@ def _forces_kernel(
     adjoint_p,
     forces_p,
     virial_p,
-    species: tl.constexpr,
-    size: tl.constexpr,
-    rank: tl.constexpr,
-    width: tl.constexpr,
-    radial_count: tl.constexpr,
-    block: tl.constexpr,
-    power: tl.constexpr,
+    species: constexpr,
+    size: constexpr,
+    rank: constexpr,
+    width: constexpr,
+    radial_count: constexpr,
+    block: constexpr,
+    power: constexpr,
 ):
     """Adds dE/dr_vec of a block of edges to the forces of both atoms and the virial of the centre, in float64."""
     edge = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
@@ -274,7 +273,7 @@ class TritonSweep(Sweep):
         """
         n, count = len(edges.types), len(edges.j)
 
-        def index(values: NDArray[np.int64]) -> Tensor:
+        def index(values: Index) -> Tensor:
             return torch.as_tensor(values, device=self.device)
 
         first, j, types = index(edges.first), index(edges.j), index(edges.types)

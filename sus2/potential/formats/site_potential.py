@@ -103,7 +103,7 @@ class SitePotential(OfCard):
         StructureError
             Bad coordinates, or no atoms.
         UnknownElementError
-            An element that the potential does not know.
+            An element that the potential does not cover.
         Sus2Error
             The energies or forces are not finite.
         """

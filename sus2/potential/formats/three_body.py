@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from io import StringIO
 from itertools import product
 from typing import Final
 
@@ -231,7 +232,12 @@ def entry_length(text: str) -> int:
     int
         0 where there is no such entry.
     """
-    words = [w for line in text.splitlines() for w in line.partition("#")[0].split()]
+    wanted = 4 + len(TERSOFF)
+    words: list[str] = []
+    for line in StringIO(text, newline=None):
+        words += line.partition("#")[0].split()[: wanted - len(words)]
+        if len(words) >= wanted:
+            break
     for k, word in enumerate(words[3 : 4 + len(TERSOFF)]):
         try:
             float(word)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from array import array
+from io import StringIO
 from typing import Final
 
 import numpy as np
@@ -11,8 +13,9 @@ from ase.data import atomic_numbers
 from sus2.errors import PotentialFileError
 from sus2.types import Array
 
-# Far above any published potential; it keeps a hostile header from asking for terabytes.
-MAX_NUMBERS: Final = 20_000_000
+# Above any published potential; it keeps a hostile header from asking for terabytes and a long file from filling the
+# memory.
+MAX_NUMBERS: Final = 4_000_000
 _SHOWN: Final = 40
 
 
@@ -34,14 +37,17 @@ class Words:
     def __init__(self, text: str, source: str, *, comment: str = "", skipped: int = 0) -> None:
         self.source = source
         self._words: list[str] = []
-        self._lines: list[int] = []
-        for number, line in enumerate(text.splitlines(), 1):
+        self._lines = array("L")
+        self._at = 0
+        # Line by line: a list of all of them would take more memory than the words.
+        for number, line in enumerate(StringIO(text, newline=None), 1):
             if number <= skipped:
                 continue
             found = (line.partition(comment)[0] if comment else line).split()
+            if len(self._words) + len(found) > MAX_NUMBERS:
+                raise self.fail(f"more than {MAX_NUMBERS:,} numbers, too many for a potential.", number)
             self._words += found
-            self._lines += [number] * len(found)
-        self._at = 0
+            self._lines.extend([number] * len(found))
 
     def __len__(self) -> int:
         return len(self._words) - self._at

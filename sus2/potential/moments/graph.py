@@ -21,7 +21,6 @@ from math import factorial, gcd, prod
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from sus2.errors import GraphError
 from sus2.potential.moments.contractions import (
@@ -31,7 +30,9 @@ from sus2.potential.moments.contractions import (
     independent,
     same_channel_contractions,
 )
-from sus2.potential.moments.quadratic_form import GraphArrays, QuadraticHead, graph_levels, two_level
+from sus2.potential.moments.evaluation import basic_moments, evaluate_graph, multiplications
+from sus2.potential.moments.quadratic_form import QuadraticHead, graph_levels, two_level
+from sus2.types import Index
 
 __all__ = [
     "PRESETS",
@@ -53,8 +54,6 @@ MAX_RANK: Final = 5
 MAX_CHANNELS: Final = 6
 _SWEEPS: Final = 8
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Powers = tuple[int, int, int]
 Feature = tuple[tuple[int, int, int], ...]  # rows (p, q, m), p <= q; a basic moment p is ((p, -1, 1),)
 Terms = dict[tuple[Feature, Feature], int]
@@ -352,47 +351,3 @@ def _regroup(terms: Terms, side: int) -> Terms:
         feature, factor = _normalise(rows)
         out[(feature, other) if side == 0 else (other, feature)] += factor
     return out
-
-
-# ---------------------------------------------------------------------------------------------- evaluation
-
-
-def basic_moments(basic: ArrayLike, directions: ArrayLike, radial: ArrayLike) -> Array:
-    """Basic moments M_i = sum_j R_mu(j) nx^a ny^b nz^c.
-
-    Parameters
-    ----------
-    basic
-        (nb, 4) rows mu, a, b, c.
-    directions
-        (E, N, 3) unit vectors to N neighbours in E environments.
-    radial
-        (E, N, M) values of the radial functions.
-
-    Returns
-    -------
-    ndarray
-        (E, nb).
-    """
-    table = np.asarray(basic)
-    n = np.asarray(directions, dtype=np.float64)
-    values = np.asarray(radial, dtype=np.float64)
-    out = np.empty((len(n), len(table)))
-    for i, (mu, *powers) in enumerate(table):
-        out[:, i] = np.sum(values[:, :, mu] * np.prod(n ** np.array(powers), axis=-1), axis=1)
-    return out
-
-
-def evaluate_graph(graph: GraphArrays, basic: ArrayLike) -> Array:
-    """All scalars B_s (..., S) from basic moments (..., nb), row by row in the order of the table."""
-    start = np.asarray(basic, dtype=np.float64)
-    m = np.zeros((graph.moments_count, *start.shape[:-1]))
-    m[: start.shape[-1]] = np.moveaxis(start, -1, 0)
-    for p, q, factor, t in graph.times:
-        m[t] += factor * m[p] * m[q]
-    return np.moveaxis(m[graph.mapping], 0, -1)
-
-
-def multiplications(graph: GraphArrays) -> int:
-    """Multiplications of one atom's sum_s theta_s B_s by rows: 1 a row, 2 where its multiplier is not 1, 1 a scalar."""
-    return len(graph.times) + int(np.count_nonzero(graph.times[:, 2] != 1)) + len(graph.mapping)

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.errors import GraphError
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
+from sus2.types import Array, Index
 
 
 class GraphArrays(Protocol):
@@ -50,6 +48,25 @@ class QuadraticHead:
     nb basic moments, n1 first-level moments, nf = nb + n1 features F, np distinct pairs of features, S
     scalars. Feature i < nb is basic moment i; feature nb + t is the sum of m * F[p] * F[q] over the rows
     (p, q, m) of `products[product_offsets[t] : product_offsets[t + 1]]`, where p <= q < nb.
+
+    Attributes
+    ----------
+    basic_count
+        nb.
+    scalar_count
+        S.
+    products
+        (nr, 3) p, q, m, ordered by target.
+    product_offsets
+        (n1 + 1,).
+    moment_of_feature
+        (nf,) place of each feature in the graph's list of moments.
+    linear
+        (nl, 2) scalar s, feature i: B_s += F_i.
+    pairs
+        (np, 2) features i <= j, each pair once, in lexical order.
+    quadratic
+        (nq, 3) scalar s, pair c, multiplier m: B_s += m * F_i * F_j; ordered by scalar.
     """
 
     basic_count: int  # nb

@@ -110,7 +110,8 @@ def format_compact(spec: ModelSpec) -> bytes:
         if value is not None:
             arrays[name] = np.asarray(value, dtype=np.float64 if name in _DOUBLE else np.float32)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    # Without allow_pickle, which numpy 2.0 stores as one more array; these hold numbers and text alone.
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -143,7 +144,7 @@ def read_compact(path: str | Path) -> ModelSpec:
     Raises
     ------
     PotentialFileError
-        The file cannot be read or is not a potential that this release knows.
+        The file cannot be read or is not a potential that this release supports.
     """
     path = Path(path)
     try:
@@ -271,7 +272,7 @@ def _arrays(raw: bytes, source: str, only: tuple[str, ...] | None = None) -> dic
     version = int(_scalar(arrays, "version", "iu", source))
     if version != VERSION:
         raise PotentialFileError(
-            f"{source}: version {version} of the binary form is not supported, this release knows version {VERSION}; "
+            f"{source}: version {version} of the binary form is not supported, this release reads version {VERSION}; "
             "a newer release may read the file."
         )
     return arrays

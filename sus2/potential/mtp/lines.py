@@ -7,13 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import PotentialFileError
 from sus2.potential.mtp.spec import MAX_COUNT
+from sus2.types import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 T = TypeVar("T")
 
 
@@ -34,7 +32,20 @@ class Lines:
         self.at = 0
 
     def fail(self, message: str, line: int | None = None) -> PotentialFileError:
-        """An error that names the file and, if given, the line."""
+        """Make an error that names the file.
+
+        Parameters
+        ----------
+        message
+            What is wrong.
+        line
+            Number of the line, which is named too.
+
+        Returns
+        -------
+        PotentialFileError
+            To be raised.
+        """
         where = f", line {line}" if line is not None else ""
         return PotentialFileError(f"{self.source}{where}: {message}")
 
@@ -49,7 +60,23 @@ class Lines:
         return self.peek()[1].split("=")[0].strip()
 
     def take(self, key: str) -> tuple[int, str]:
-        """The value text of the next line, which must be ``key = value``."""
+        """Take the next line, which must be ``key = value``.
+
+        Parameters
+        ----------
+        key
+            Its key.
+
+        Returns
+        -------
+        tuple of (int, str)
+            Number of the line and text of the value.
+
+        Raises
+        ------
+        PotentialFileError
+            The file ends, or the line has another key.
+        """
         line, text = self.peek()
         if not text:
             raise self.fail(f"the file ends before '{key}'; it is truncated, get a complete copy.", line)
@@ -63,16 +90,71 @@ class Lines:
         return line, value.strip()
 
     def optional(self, key: str) -> tuple[int, str] | None:
-        """As take, where the next line has this key; else None."""
+        """Take the next line where it has this key.
+
+        Parameters
+        ----------
+        key
+            The key.
+
+        Returns
+        -------
+        tuple of (int, str) or None
+            As take; None for a line of another key.
+        """
         return self.take(key) if self.key() == key and "=" in self.peek()[1] else None
 
     def scalar(self, key: str, convert: Callable[[str], T], kind: str) -> T:
-        """One number, of the next line."""
+        """Take the next line, of one number.
+
+        Parameters
+        ----------
+        key
+            Its key.
+        convert
+            int or float.
+        kind
+            What errors call the number.
+
+        Returns
+        -------
+        int or float
+            What `convert` made of it.
+
+        Raises
+        ------
+        PotentialFileError
+            As take and convert do.
+        """
         line, value = self.take(key)
         return self.convert(line, key, value, convert, kind)
 
     def convert(self, line: int, key: str, value: str, convert: Callable[[str], T], kind: str) -> T:
-        """One finite number, of a text in a line."""
+        """Convert a text to one finite number.
+
+        Parameters
+        ----------
+        line
+            Number of its line.
+        key
+            Its key.
+        value
+            The text.
+        convert
+            int or float.
+        kind
+            What errors call the number.
+
+        Returns
+        -------
+        int or float
+            What `convert` made of it.
+
+        Raises
+        ------
+        PotentialFileError
+            It is no such number, or not finite.
+        """
         try:
             number = convert(_plain(value))
         except (ValueError, OverflowError):
@@ -82,7 +164,27 @@ class Lines:
         return number
 
     def count(self, key: str, low: int, high: int) -> int:
-        """A whole number between two bounds, of the next line."""
+        """Take the next line, of a whole number between two bounds.
+
+        Parameters
+        ----------
+        key
+            Its key.
+        low
+            The smallest that is allowed.
+        high
+            The largest that is allowed.
+
+        Returns
+        -------
+        int
+            The number.
+
+        Raises
+        ------
+        PotentialFileError
+            As take does, or it is no such number.
+        """
         line = self.peek()[0]
         value = self.scalar(key, int, "a whole number")
         if not low <= value <= high:
@@ -90,7 +192,29 @@ class Lines:
         return value
 
     def floats(self, key: str, text: str, size: int, line: int) -> Array:
-        """`{a, b, ...}` as float64, checked for its length and for finite values."""
+        """Convert `{a, b, ...}` to numbers.
+
+        Parameters
+        ----------
+        key
+            Its key.
+        text
+            The list.
+        size
+            How many numbers it must have.
+        line
+            Number of its line.
+
+        Returns
+        -------
+        ndarray
+            (size,).
+
+        Raises
+        ------
+        PotentialFileError
+            No such list, another length, or a number that is not finite.
+        """
         body = text.strip()
         if not (body.startswith("{") and body.endswith("}")):
             raise self.fail(f"'{key}' must be a list in braces; the line is cut or damaged.", line)
@@ -107,7 +231,25 @@ class Lines:
         return values
 
     def rows(self, key: str, count: int) -> Index:
-        """`{{a, b, c, d}, ...}` as (count, 4) integers."""
+        """Take the next line, `{{a, b, c, d}, ...}`.
+
+        Parameters
+        ----------
+        key
+            Its key.
+        count
+            How many rows it must have.
+
+        Returns
+        -------
+        ndarray
+            (count, 4) integers.
+
+        Raises
+        ------
+        PotentialFileError
+            As take does, or the rows are not such.
+        """
         line, text = self.take(key)
         if not (text.startswith("{") and text.endswith("}")):
             raise self.fail(f"'{key}' must be a list in braces; the line is cut or damaged.", line)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import PotentialFileError
 from sus2.potential.mtp.lines import Lines, shortened
@@ -24,8 +23,7 @@ from sus2.potential.mtp.spec import (
     check_graph,
     scaling_block,
 )
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 
 def read_mtp(path: str | Path) -> ModelSpec:
@@ -91,7 +89,7 @@ def parse_mtp(text: str, *, source: str = "potential") -> ModelSpec:
     if version not in (PUBLISHED_VERSION, EXTENDED_VERSION):
         raise r.fail(
             f"version {shortened(version)} is not supported: SUS2-MLIP writes version {PUBLISHED_VERSION}, and version "
-            f"{EXTENDED_VERSION} is the newest that this release knows; a newer release may read the file.",
+            f"{EXTENDED_VERSION} is the newest that this release reads; a newer release may read the file.",
             line,
         )
     extended = version == EXTENDED_VERSION

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import PotentialFileError
+from sus2.types import Array, Index
 
 ScalingMap = Literal["K", "L", "LK"]
 PUBLISHED_VERSION: Final = "1.1.0"
@@ -26,9 +26,6 @@ MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 # Far above any published potential; it keeps a hostile header from asking for terabytes.
 MAX_COUNT: Final = 1_000_000
 MAX_SPECIES: Final = 1024
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

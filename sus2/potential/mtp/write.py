@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.potential.mtp.spec import EXTENDED_VERSION, PUBLISHED_VERSION, ModelSpec
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
+from sus2.types import Array, Index
 
 
 def format_mtp(spec: ModelSpec) -> str:

@@ -81,7 +81,7 @@ def elastic(
     StructureError
         The structure is no crystal.
     UnknownElementError
-        The potential does not know an element.
+        The potential does not cover an element.
     ConvergenceError
         A relaxation did not end.
     CancelledError

@@ -65,7 +65,7 @@ def elastic_checks(
         *check_applicability(result.atoms, potential),
         *(check_relaxation(result.relaxation) if result.relaxation is not None else ()),
         graded(
-            "Cij − Cji",
+            "Cᵢⱼ − Cⱼᵢ",
             100.0 * result.asymmetry_gpa / largest,
             "% of the largest constant",
             pass_limit=0.01 if result.method == "exact" else 1.0,
@@ -99,7 +99,7 @@ def elastic_checks(
                 "Its equations hold for this crystal system."
                 if sound
                 else f"For {result.crystal_system} crystals version 5.2 of the package leaves out or misses constants "
-                "(C44 of tetragonal, C14 of trigonal ones): trust the exact result.",
+                "(C₄₄ of tetragonal, C₁₄ of trigonal ones): trust the exact result.",
             )
         )
     if second is not None and cross_checks:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 
 from sus2.derivatives.elastic_tensors import unit_vectors, voigt_to_tensor
+from sus2.derivatives.moduli import hill_moduli_gpa, reuss_moduli_gpa, voigt_moduli_gpa
 from sus2.errors import Sus2Error
 from sus2.types import Array
 
@@ -23,7 +24,15 @@ _ENGINEERING = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
 
 @dataclass(frozen=True)
 class Averages:
-    """Moduli of a polycrystal: bulk k, shear g, Young e (GPa) and Poisson's ratio nu."""
+    """Moduli of a polycrystal.
+
+    Attributes
+    ----------
+    k_gpa
+        Bulk modulus.
+    g_gpa
+        Shear modulus.
+    """
 
     k_gpa: float
     g_gpa: float
@@ -41,7 +50,19 @@ class Averages:
 
 @dataclass(frozen=True)
 class Extremes:
-    """Smallest and largest value over all directions, and where they are (unit vectors)."""
+    """Smallest and largest value over all directions.
+
+    Attributes
+    ----------
+    minimum
+        The smallest.
+    maximum
+        The largest.
+    at_minimum
+        Unit vector of the smallest.
+    at_maximum
+        Unit vector of the largest.
+    """
 
     minimum: float
     maximum: float
@@ -50,12 +71,39 @@ class Extremes:
 
 
 def kelvin(c_gpa: ArrayLike) -> Array:
-    """The stiffness in Kelvin's orthonormal basis, whose eigenvalues do not depend on the axes, (6, 6)."""
+    """The stiffness in Kelvin's orthonormal basis, whose eigenvalues do not depend on the axes.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+
+    Returns
+    -------
+    ndarray
+        (6, 6) GPa.
+    """
     return _KELVIN @ np.asarray(c_gpa, dtype=float) @ _KELVIN
 
 
 def compliance(c_gpa: ArrayLike) -> Array:
-    """(3, 3, 3, 3), 1/GPa; raises Sus2Error for a stiffness that has no inverse."""
+    """The compliance tensor of a stiffness.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+
+    Returns
+    -------
+    ndarray
+        (3, 3, 3, 3), 1/GPa.
+
+    Raises
+    ------
+    Sus2Error
+        A stiffness that has no inverse.
+    """
     c = np.asarray(c_gpa, dtype=float)
     if not np.isfinite(c).all() or np.linalg.cond(kelvin(c)) > 1e12:
         raise Sus2Error(
@@ -65,41 +113,135 @@ def compliance(c_gpa: ArrayLike) -> Array:
 
 
 def voigt_average(c_gpa: Array) -> Averages:
-    """Uniform strain (Voigt 1928): the upper bounds."""
-    c = np.asarray(c_gpa)
-    a, b, d = np.trace(c[:3, :3]), c[0, 1] + c[0, 2] + c[1, 2], np.trace(c[3:, 3:])
-    return Averages(float(a + 2 * b) / 9.0, float(a - b + 3 * d) / 15.0)
+    """Moduli at uniform strain (Voigt 1928): the upper bounds.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+
+    Returns
+    -------
+    Averages
+        Of a polycrystal.
+    """
+    k, g = voigt_moduli_gpa(c_gpa)
+    return Averages(float(k), float(g))
 
 
 def reuss_average(c_gpa: Array) -> Averages:
-    """Uniform stress (Reuss 1929): the lower bounds."""
-    s = np.linalg.inv(np.asarray(c_gpa))
-    a, b, d = np.trace(s[:3, :3]), s[0, 1] + s[0, 2] + s[1, 2], np.trace(s[3:, 3:])
-    return Averages(float(1.0 / (a + 2 * b)), float(15.0 / (4 * a - 4 * b + 3 * d)))
+    """Moduli at uniform stress (Reuss 1929): the lower bounds.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+
+    Returns
+    -------
+    Averages
+        Of a polycrystal.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        A stiffness that has no inverse.
+    """
+    k, g = reuss_moduli_gpa(c_gpa)
+    return Averages(float(k), float(g))
 
 
 def hill_average(c_gpa: Array) -> Averages:
-    """Mean of both (Hill 1952)."""
-    v, r = voigt_average(c_gpa), reuss_average(c_gpa)
-    return Averages(0.5 * (v.k_gpa + r.k_gpa), 0.5 * (v.g_gpa + r.g_gpa))
+    """Mean of the moduli of Voigt and Reuss (Hill 1952).
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+
+    Returns
+    -------
+    Averages
+        Of a polycrystal.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        A stiffness that has no inverse.
+    """
+    k, g = hill_moduli_gpa(c_gpa)
+    return Averages(float(k), float(g))
 
 
 def youngs_modulus_gpa(c_gpa: ArrayLike, directions: ArrayLike) -> Array:
-    """E(n) = 1/(S_ijkl n_i n_j n_k n_l), (nd,)."""
+    """Young's modulus E(n) = 1/(S_ijkl n_i n_j n_k n_l).
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+    directions
+        (nd, 3), of any length.
+
+    Returns
+    -------
+    ndarray
+        (nd,) GPa.
+
+    Raises
+    ------
+    Sus2Error
+        A stiffness that has no inverse, or a direction without length.
+    """
     n = unit_vectors(directions)
     return 1.0 / np.einsum("ijkl,di,dj,dk,dl->d", compliance(c_gpa), n, n, n, n, optimize=True)
 
 
 def linear_compressibility_per_tpa(c_gpa: ArrayLike, directions: ArrayLike) -> Array:
-    """beta(n) = S_ijkk n_i n_j under hydrostatic pressure, 1/TPa, (nd,)."""
+    """Linear compressibility under hydrostatic pressure, beta(n) = S_ijkk n_i n_j.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+    directions
+        (nd, 3), of any length.
+
+    Returns
+    -------
+    ndarray
+        (nd,) 1/TPa.
+
+    Raises
+    ------
+    Sus2Error
+        A stiffness that has no inverse, or a direction without length.
+    """
     n = unit_vectors(directions)
     return 1e3 * np.einsum("ijkk,di,dj->d", compliance(c_gpa), n, n)
 
 
 def shear_modulus_gpa(c_gpa: ArrayLike, directions: ArrayLike) -> Array:
-    """Smallest and largest G(n, m) = 1/(4 S_ijkl n_i m_j n_k m_l) over m normal to n, (nd, 2).
+    """Smallest and largest G(n, m) = 1/(4 S_ijkl n_i m_j n_k m_l) over m normal to n.
 
     The form is quadratic in m, so its extremes are eigenvalues in the plane normal to n.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+    directions
+        (nd, 3), of any length.
+
+    Returns
+    -------
+    ndarray
+        (nd, 2) GPa.
+
+    Raises
+    ------
+    Sus2Error
+        A stiffness that has no inverse, or a direction without length.
     """
     n = unit_vectors(directions)
     values = _in_plane(np.einsum("ijkl,di,dk->djl", compliance(c_gpa), n, n, optimize=True), n)
@@ -107,14 +249,43 @@ def shear_modulus_gpa(c_gpa: ArrayLike, directions: ArrayLike) -> Array:
 
 
 def poissons_ratio(c_gpa: ArrayLike, directions: ArrayLike) -> Array:
-    """Smallest and largest nu(n, m) = -S_ijkl n_i n_j m_k m_l E(n) over m normal to n, (nd, 2)."""
+    """Smallest and largest nu(n, m) = -S_ijkl n_i n_j m_k m_l E(n) over m normal to n.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6).
+    directions
+        (nd, 3), of any length.
+
+    Returns
+    -------
+    ndarray
+        (nd, 2).
+
+    Raises
+    ------
+    Sus2Error
+        A stiffness that has no inverse, or a direction without length.
+    """
     n = unit_vectors(directions)
     form = np.einsum("ijkl,di,dj->dkl", compliance(c_gpa), n, n, optimize=True)
     return -_in_plane(form, n)[:, ::-1] * youngs_modulus_gpa(c_gpa, n)[:, None]
 
 
 def sphere(count: int = 4000) -> Array:
-    """Nearly uniform unit vectors (count, 3), by the golden spiral."""
+    """Nearly uniform unit vectors, by the golden spiral.
+
+    Parameters
+    ----------
+    count
+        Number of them.
+
+    Returns
+    -------
+    ndarray
+        (count, 3).
+    """
     k = np.arange(count) + 0.5
     z, angle = 1.0 - 2.0 * k / count, np.pi * (1.0 + np.sqrt(5.0)) * k
     r = np.sqrt(1.0 - z * z)
@@ -122,7 +293,18 @@ def sphere(count: int = 4000) -> Array:
 
 
 def extremes(value: Callable[[Array], Array]) -> Extremes:
-    """Extremes over the sphere of value(n (nd, 3)) -> (nd,) or (nd, 2) (lower and upper sheet)."""
+    """Extremes of a function over the sphere.
+
+    Parameters
+    ----------
+    value
+        Of unit vectors (nd, 3): (nd,), or (nd, 2) with a lower and an upper sheet.
+
+    Returns
+    -------
+    Extremes
+        Refined from the best of the vectors of sphere().
+    """
     n = sphere()
     found = value(n).reshape(len(n), -1)
 

@@ -22,10 +22,22 @@ INDEPENDENT: Final[dict[str, tuple[str, ...]]] = {
     "tetragonal": ("11", "12", "13", "33", "44", "66"),
     "orthorhombic": ("11", "12", "13", "22", "23", "33", "44", "55", "66"),
 }
+_SMALL: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def tensor_csv(result: ElasticResult) -> str:
-    """Write the relaxed-ion and the clamped-ion tensor as CSV, GPa, and the standard deviations of the first."""
+    """Write elastic tensors as CSV.
+
+    Parameters
+    ----------
+    result
+        The elastic constants.
+
+    Returns
+    -------
+    str
+        The relaxed-ion and the clamped-ion tensor, GPa, and the standard deviations of the first, empty where unknown.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["ions", "row", *NAMES])
@@ -37,13 +49,24 @@ def tensor_csv(result: ElasticResult) -> str:
 
 
 def constants(result: ElasticResult) -> dict[Quantity, float]:
-    """Read the independent constants of the crystal system."""
+    """Read the independent constants of the crystal system.
+
+    Parameters
+    ----------
+    result
+        The elastic constants.
+
+    Returns
+    -------
+    dict of Quantity to float
+        GPa; all 21 of a crystal system that INDEPENDENT does not have.
+    """
     every = tuple(f"{i + 1}{j + 1}" for i in range(6) for j in range(i, 6))
     names = INDEPENDENT.get(result.crystal_system, every)
     return {
-        Quantity(f"c{n}_gpa", f"C{n}", f"C{n}", "GPa", 1, "Elastic constant in the IEEE axes."): float(
-            result.c_gpa[int(n[0]) - 1, int(n[1]) - 1]
-        )
+        Quantity(
+            f"c{n}_gpa", f"C{n}", f"C{n.translate(_SMALL)}", "GPa", 1, "Elastic constant in the IEEE axes."
+        ): float(result.c_gpa[int(n[0]) - 1, int(n[1]) - 1])
         for n in names
     }
 

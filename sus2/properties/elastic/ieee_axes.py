@@ -57,7 +57,25 @@ class CrystalAxes:
 
 
 def primitive_cell(atoms: Atoms, symprec: float) -> Atoms:
-    """A primitive cell in the orientation of atoms, coordinates as they are; raises StructureError."""
+    """A primitive cell in the orientation of a crystal, coordinates as they are.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    symprec
+        Tolerance of spglib, angstrom.
+
+    Returns
+    -------
+    Atoms
+        The cell.
+
+    Raises
+    ------
+    StructureError
+        spglib finds no symmetry.
+    """
     found = standard_cell(right_handed(atoms)[0], symprec, primitive=True, idealise=False)
     if found is None:
         raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
@@ -66,14 +84,32 @@ def primitive_cell(atoms: Atoms, symprec: float) -> Atoms:
 
 
 def crystal_axes(atoms: Atoms, symprec: float) -> CrystalAxes:
-    """Point group and IEEE axes of a crystal; raises StructureError where spglib finds no symmetry."""
+    """Point group and IEEE axes of a crystal.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    symprec
+        Tolerance of spglib, angstrom.
+
+    Returns
+    -------
+    CrystalAxes
+        In the Cartesian frame of the cell.
+
+    Raises
+    ------
+    StructureError
+        spglib finds no symmetry, or a monoclinic crystal has no two-fold axis.
+    """
     cell, _ = right_handed(atoms)
     data = dataset(cell, symprec)
     if data is None:
         raise StructureError(f"spglib finds no symmetry within {symprec:g} Å; check the coordinates.")
     lattice = np.asarray(cell[0])
     columns = lattice.T
-    rotations = np.array([_orthogonal(columns @ w @ np.linalg.inv(columns)) for w in data.rotations])
+    rotations = _orthogonal(columns @ data.rotations @ np.linalg.inv(columns))
     conventional = (columns @ np.linalg.inv(data.transformation_matrix)).T
     system = crystal_system(data.number)
     frames = _frames(system, conventional, lattice, rotations, rhombohedral=data.international.startswith("R"))
@@ -81,22 +117,61 @@ def crystal_axes(atoms: Atoms, symprec: float) -> CrystalAxes:
 
 
 def symmetrised(c: Array, rotations: Array) -> Array:
-    """Mean of a (6, 6) stiffness over the point group (n, 3, 3), and over the exchange of its index pairs."""
-    tensor = voigt_to_tensor(0.5 * (c + c.T))
-    mean = np.zeros((3, 3, 3, 3))
-    for r in rotations:
-        mean += _turn(tensor, r)
-    voigt = tensor_to_voigt(mean / len(rotations))
-    return 0.5 * (voigt + voigt.T)
+    """Mean of a stiffness over the point group, and over the exchange of its index pairs.
+
+    Parameters
+    ----------
+    c
+        (..., 6, 6).
+    rotations
+        (n, 3, 3), the point group.
+
+    Returns
+    -------
+    ndarray
+        (..., 6, 6), in the unit of c.
+    """
+    tensor = voigt_to_tensor(0.5 * (c + np.swapaxes(c, -1, -2)))
+    each = rotations.reshape(-1, *(1 for _ in c.shape[:-2]), 3, 3)
+    voigt = tensor_to_voigt(_turn(tensor, each).mean(axis=0))
+    return np.asarray(0.5 * (voigt + np.swapaxes(voigt, -1, -2)))
 
 
 def rotated(c: Array, frame: Array) -> Array:
-    """A (6, 6) stiffness in the axes that are the rows of frame (3, 3)."""
+    """A stiffness in other axes.
+
+    Parameters
+    ----------
+    c
+        (..., 6, 6).
+    frame
+        (3, 3), the axes, one per row.
+
+    Returns
+    -------
+    ndarray
+        (..., 6, 6), in the unit of c.
+    """
     return tensor_to_voigt(_turn(voigt_to_tensor(c), frame))
 
 
 def choose_frame(c: Array, frames: Array, *, like: Array | None = None) -> Array:
-    """Of equivalent frames (k, 3, 3), that with the larger deciding constants, or with the tensor nearest to like."""
+    """Choose one of equivalent frames.
+
+    Parameters
+    ----------
+    c
+        (6, 6), the stiffness in the frame of the cell.
+    frames
+        (k, 3, 3), the axes of each, one per row.
+    like
+        (6, 6), a tensor; by default the larger deciding constants decide.
+
+    Returns
+    -------
+    ndarray
+        (3, 3), the frame with the larger deciding constants, or with the tensor nearest to `like`.
+    """
     tensors = [rotated(c, f) for f in frames]
     if like is not None:
         return frames[int(np.argmin([np.abs(t - like).max() for t in tensors]))]
@@ -109,9 +184,11 @@ def choose_frame(c: Array, frames: Array, *, like: Array | None = None) -> Array
 
 
 def _turn(tensor: Array, r: Array) -> Array:
-    """A (3, 3, 3, 3) tensor in axes turned by r (3, 3): both pairs of indices turn by the product of r with itself."""
-    both = np.einsum("ac,bd->abcd", r, r).reshape(9, 9)
-    return (both @ tensor.reshape(9, 9) @ both.T).reshape(3, 3, 3, 3)
+    """Tensors (..., 3, 3, 3, 3) in axes turned by r (..., 3, 3): pairs of indices turn by the product of r with r."""
+    both = np.einsum("...ac,...bd->...abcd", r, r)
+    both = both.reshape(*both.shape[:-4], 9, 9)
+    out = both @ tensor.reshape(*tensor.shape[:-4], 9, 9) @ np.swapaxes(both, -1, -2)
+    return np.asarray(out.reshape(*out.shape[:-2], 3, 3, 3, 3))
 
 
 def _frames(system: str, conventional: Array, lattice: Array, rotations: Array, *, rhombohedral: bool) -> Array:
@@ -227,6 +304,6 @@ def _unit(v: Array) -> Array:
 
 
 def _orthogonal(m: Array) -> Array:
-    """The nearest orthogonal matrix."""
+    """The nearest orthogonal matrices."""
     u, _, vt = np.linalg.svd(m)
     return u @ vt

@@ -22,7 +22,15 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 @dataclass(frozen=True, eq=False)
 class OtherMethods:
-    """results of the methods that could be used; problems: method -> the sentence that says why it could not."""
+    """Elastic constants by several methods.
+
+    Attributes
+    ----------
+    results
+        Of the methods that could be used.
+    problems
+        Method -> the sentence that says why it could not.
+    """
 
     results: tuple[ElasticResult, ...]
     problems: dict[str, str]
@@ -36,9 +44,30 @@ def other_methods(
     pressure_gpa: float = 0.0,
     progress: Progress | None = None,
 ) -> OtherMethods:
-    """Elastic constants of a relaxed crystal by all METHODS but one (by default the one that elastic takes).
+    """Elastic constants of a relaxed crystal by all METHODS but one.
 
-    Raises StructureError and CancelledError.
+    Parameters
+    ----------
+    atoms
+        The crystal, relaxed at the pressure.
+    potential
+        The potential.
+    but
+        The method that is left out; by default the one that elastic takes.
+    pressure_gpa
+        Hydrostatic pressure, GPa, positive in compression.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    OtherMethods
+        The results, and why a method gave none.
+
+    Raises
+    ------
+    CancelledError
+        From `progress`.
     """
     results: list[ElasticResult] = []
     problems: dict[str, str] = {}

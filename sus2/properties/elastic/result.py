@@ -51,11 +51,41 @@ METHOD_LABELS: dict[str, str] = {
 class ElasticResult(HasTrust):
     """Elastic constants in the IEEE setting, Voigt order xx yy zz yz xz xy, engineering shear.
 
-    c_gpa, clamped_c_gpa (6, 6): with the atoms at rest under strain and carried along by it; at a pressure they are
-    the stress-strain (Birch) coefficients. Both are symmetrised with the point group of the actual cell;
-    symmetrisation_removed_gpa: largest change of a constant by that; asymmetry_gpa: largest Cij - Cji before it.
-    atoms: the primitive cell that was strained; axes (3, 3): the IEEE axes in its Cartesian frame, one per row.
-    stress_gpa (6,): of that cell, positive in tension, in the IEEE axes.
+    Both tensors are symmetrised with the point group of the actual cell. At a pressure they are the stress-strain
+    (Birch) coefficients.
+
+    Attributes
+    ----------
+    potential_name
+        Of the potential.
+    method
+        A name of METHOD_LABELS.
+    atoms
+        The cell that was strained: primitive, but conventional by the elastic package.
+    relaxation
+        How the crystal was relaxed; None where it was given relaxed.
+    space_group
+        For example "Fd-3m (227)".
+    crystal_system
+        Of the space group.
+    pressure_gpa
+        Target pressure, positive in compression.
+    axes
+        (3, 3), the IEEE axes in the Cartesian frame of `atoms`, one per row.
+    c_gpa
+        (6, 6), with the atoms at rest under strain.
+    clamped_c_gpa
+        (6, 6), with the atoms carried along by the strain.
+    symmetrisation_removed_gpa
+        Largest change of a constant by the symmetrisation.
+    asymmetry_gpa
+        Largest Cij - Cji before it.
+    stress_gpa
+        (6,) of that cell, positive in tension, in the IEEE axes.
+    checks
+        What was checked.
+    potential
+        Where it is one of this package, else None.
     """
 
     potential_name: str
@@ -181,7 +211,23 @@ class ElasticResult(HasTrust):
         return float(self.atoms.get_masses().sum() / abs(self.atoms.cell.volume) * AMU_PER_A3_TO_KG_PER_M3)
 
     def sound_speeds_m_per_s(self, directions: Any) -> Array:
-        """Christoffel's speeds along directions (nd, 3) in the IEEE axes, ascending, (nd, 3); nan where unstable."""
+        """Speeds of sound by Christoffel's equation.
+
+        Parameters
+        ----------
+        directions
+            (nd, 3) in the IEEE axes, of any length.
+
+        Returns
+        -------
+        ndarray
+            (nd, 3) m/s, ascending; nan where unstable.
+
+        Raises
+        ------
+        Sus2Error
+            A direction without length.
+        """
         # Under hydrostatic pressure the Birch coefficients alone give the waves (Barron & Klein 1965).
         return christoffel(self.c_gpa, np.zeros(6), self.density_kg_per_m3, directions).speeds_m_per_s
 
@@ -229,11 +275,33 @@ class ElasticResult(HasTrust):
     # ---- comparison and export
 
     def difference_gpa(self, other: ElasticResult) -> float:
-        """Largest difference of a constant from that of another result."""
+        """Largest difference of a constant from that of another result.
+
+        Parameters
+        ----------
+        other
+            The other result.
+
+        Returns
+        -------
+        float
+            GPa, with relaxed ions.
+        """
         return float(np.abs(self.c_gpa - other.c_gpa).max())
 
     def check_against(self, other: ElasticResult) -> Check:
-        """Another method against this one."""
+        """Check another method against this one.
+
+        Parameters
+        ----------
+        other
+            By the other method.
+
+        Returns
+        -------
+        Check
+            The largest difference, percent of this result's largest constant.
+        """
         return graded(
             f"{METHOD_LABELS[self.method]} against {METHOD_LABELS[other.method]}".capitalize(),
             100.0 * self.difference_gpa(other) / float(np.abs(self.c_gpa).max()),

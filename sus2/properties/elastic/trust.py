@@ -7,18 +7,16 @@ from typing import Final, Protocol
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
+from sus2.derivatives.moduli import hill_moduli_gpa
 from sus2.derivatives.second_order import SecondDerivatives, second_derivatives
 from sus2.potential.potential import Potential
-from sus2.properties.elastic.directions import hill_average
 from sus2.properties.elastic.ieee_axes import crystal_axes, rotated, symmetrised
 from sus2.trust.assess import Assessor, assessor
 from sus2.trust.calibration import relative_spreads, size_of
 from sus2.trust.committee import Committee
 from sus2.trust.estimate import Estimate, Trust, safely, unknown
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 
 class Tensor(Protocol):
@@ -60,7 +58,17 @@ class Tensor(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ElasticSpread:
-    """Deviations of the members: c_gpa (M, 6, 6) in the result's axes; k_vrh_gpa, g_vrh_gpa (M,)."""
+    """Deviations of the M members from elastic constants.
+
+    Attributes
+    ----------
+    c_gpa
+        (M, 6, 6), in the axes of the result.
+    k_vrh_gpa
+        (M,), of Hill's bulk modulus.
+    g_vrh_gpa
+        (M,), of Hill's shear modulus.
+    """
 
     c_gpa: Array
     k_vrh_gpa: Array
@@ -92,12 +100,9 @@ def elastic_spread(committee: Committee, result: Tensor, second: SecondDerivativ
         Averages to first order.
     """
     rotations = crystal_axes(result.atoms, _SYMPREC_A).rotations
-    raw = committee.elastic_gpa(second)
-    c = np.array([rotated(symmetrised(m, rotations), result.axes) for m in raw])
-    means = [hill_average(result.c_gpa + _SHARE * m) for m in c]
-    k = np.array([(m.k_gpa - result.k_vrh_gpa) / _SHARE for m in means])
-    g = np.array([(m.g_gpa - result.g_vrh_gpa) / _SHARE for m in means])
-    return ElasticSpread(c, k, g)
+    c = rotated(symmetrised(committee.elastic_gpa(second), rotations), result.axes)
+    k, g = hill_moduli_gpa(result.c_gpa + _SHARE * c)
+    return ElasticSpread(c, (k - result.k_vrh_gpa) / _SHARE, (g - result.g_vrh_gpa) / _SHARE)
 
 
 @safely

@@ -13,7 +13,7 @@ from sus2.errors import FitError
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.properties.eos.equations import MIN_POINTS, MODELS, energy_model, fit_eos
+from sus2.properties.eos.equations import MAX_POINTS, MIN_POINTS, MODELS, energy_model, fit_eos
 from sus2.properties.eos.result import EosResult
 from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
 from sus2.relaxation.relax import relax
@@ -43,15 +43,59 @@ def eos(
     progress: Progress | None = None,
     model: str | None = None,
 ) -> EosResult:
-    """E(V) at n_points volumes within +-volume_range (a fraction of the VOLUME, 0.06 is 6 %) of the relaxed one.
+    """E(V) at some volumes around the relaxed one, fitted with four equations of state.
 
-    relaxed: take atoms as it is for the centre, without relaxing it first; relax_ions, relax_shape: minimise the
-    energy at each fixed volume over the positions and over the shape of the cell (c/a, angles), as E(V) of a crystal
-    under hydrostatic pressure needs; equation: a name of MODELS (model: its old name); symmetry, fmax (eV/A),
-    stress_gpa, max_steps: as in relax.
+    At each fixed volume the energy is minimised over the positions and over the shape of the cell (c/a, angles), as
+    E(V) of a crystal under hydrostatic pressure needs.
 
-    Raises StructureError, UnknownElementError, ConvergenceError (a relaxation did not converge or collapsed), FitError
-    (unknown equation, too few points, no minimum in the range), CancelledError (from progress).
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    potential
+        The potential.
+    equation
+        A name of MODELS: the equation of the result.
+    n_points
+        Number of volumes.
+    volume_range
+        Largest change of the VOLUME, as a fraction of it: 0.06 is 6 %.
+    relaxed
+        Take the crystal as it is for the centre, without relaxing it first.
+    relax_ions
+        Relax the positions at each volume.
+    relax_shape
+        Relax the shape of the cell at each volume.
+    symmetry
+        Keep the space group, as in relax.
+    fmax
+        Largest force left on an atom, eV/angstrom.
+    stress_gpa
+        Largest deviation left in a component of the stress, GPa.
+    max_steps
+        Most steps of each relaxation.
+    progress
+        Called with the stage and the fraction that is done.
+    model
+        The old name of `equation`.
+
+    Returns
+    -------
+    EosResult
+        The points and the fits of all equations that could be fitted.
+
+    Raises
+    ------
+    StructureError
+        The structure is no crystal.
+    UnknownElementError
+        The potential does not cover an element.
+    ConvergenceError
+        A relaxation did not converge, or collapsed.
+    FitError
+        An unknown equation, too few points, a range that is not within 0 to 0.5, no minimum in the range.
+    CancelledError
+        From `progress`.
     """
     if model is not None:
         warnings.warn(
@@ -134,9 +178,36 @@ def fitted_eos(
     relaxed_points: int,
     potential: object = None,
 ) -> EosResult:
-    """The result of an equation of state from its volumes (n,), the crystals there, their energies and stresses.
+    """The result of an equation of state from its points.
 
-    Raises FitError where the model does not fit or has no minimum in the range.
+    Parameters
+    ----------
+    model
+        A name of MODELS.
+    centre
+        The crystal that the volumes were scaled from.
+    volumes_a3
+        (n,) of the cell, A^3.
+    structures
+        The crystals at these volumes.
+    results
+        Their energies and stresses.
+    relaxation
+        How the centre was relaxed; None where it was not.
+    relaxed_points
+        At how many volumes ions or shape were relaxed.
+    potential
+        Kept in the result where it is one of this package.
+
+    Returns
+    -------
+    EosResult
+        With the fits of the other models that could be fitted.
+
+    Raises
+    ------
+    FitError
+        The model does not fit, or has no minimum in the range.
     """
     energies = np.array([r.energy_ev for r in results])
     pressures = np.array([-r.stress_ev_per_a3[:3].mean() for r in results]) * EV_PER_A3_TO_GPA
@@ -166,9 +237,24 @@ def fitted_eos(
 
 
 def check_points(n_points: int, volume_range: float) -> None:
-    """Raise FitError unless an equation of state can be made of so many points in that range."""
+    """Refuse points of which no equation of state can be made.
+
+    Parameters
+    ----------
+    n_points
+        Number of volumes.
+    volume_range
+        Largest change of the volume, as a fraction of it.
+
+    Raises
+    ------
+    FitError
+        Fewer than MIN_POINTS or more than MAX_POINTS points, or a range that is not above 0 and at most 0.5.
+    """
     if n_points < MIN_POINTS:
         raise FitError(f"An equation of state has four parameters: use at least {MIN_POINTS} points, not {n_points}.")
+    if n_points > MAX_POINTS:
+        raise FitError(f"An equation of state takes at most {MAX_POINTS:,} points, not {n_points:,}.")
     if not 0.0 < volume_range <= 0.5:
         raise FitError(
             f"The range of volumes is {volume_range:g}; give a fraction of the volume between 0 and 0.5, such as 0.06."

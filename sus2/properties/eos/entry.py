@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 
 def points_csv(result: EosResult) -> str:
-    """Write volumes, energies, pressures, residuals and the standard deviation of E - E0 of the points as CSV."""
+    """Write the points of an equation of state as CSV.
+
+    Parameters
+    ----------
+    result
+        The equation of state.
+
+    Returns
+    -------
+    str
+        One row a volume: volume, energy, pressure, residual and standard deviation of E - E0, empty where unknown.
+    """
     from sus2.properties.eos.error_band import energy_sigma_ev
 
     out = io.StringIO()

@@ -49,10 +49,46 @@ def eos_many(
     max_steps: int = 500,
     progress: Progress | None = None,
 ) -> list[EosResult | Sus2Error]:
-    """What sus2.eos gives for each crystal that relax_many has relaxed, or the error that it raises there.
+    """What sus2.eos gives for each crystal that relax_many has relaxed.
 
-    Arguments as in sus2.eos. Raises FitError for arguments that no crystal can be computed with, and CancelledError
-    (from progress).
+    Parameters
+    ----------
+    relaxations
+        Of the crystals.
+    potential
+        The potential.
+    equation
+        A name of MODELS: the equation of the results.
+    n_points
+        Number of volumes.
+    volume_range
+        Largest change of the volume, as a fraction of it.
+    relax_ions
+        Relax the positions at each volume.
+    relax_shape
+        Relax the shape of the cell at each volume.
+    symmetry
+        Keep the space groups.
+    fmax
+        Largest force left on an atom, eV/angstrom.
+    stress_gpa
+        Largest deviation left in a component of the stress, GPa.
+    max_steps
+        Most steps of each relaxation.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    list of EosResult or Sus2Error
+        In the order of the relaxations; for a crystal that has no result, the error that says why.
+
+    Raises
+    ------
+    FitError
+        Arguments that no crystal can be computed with.
+    CancelledError
+        From `progress`.
     """
     chosen = energy_model(equation)
     check_points(n_points, volume_range)

@@ -23,11 +23,32 @@ from sus2.types import Array
 class EosResult(HasTrust):
     """The equation of state of a crystal; all volumes and energies are per cell unless the name says otherwise.
 
-    fit: the chosen model's; fits: of every model that could be fitted, by name; volumes_a3, energies_ev,
-    pressures_gpa (n,): the points, the pressure from the stress of the potential, -tr(sigma)/3; structures: the
-    relaxed structure at each volume; atoms: the crystal at zero pressure that the volumes were scaled from;
-    relaxation: how that crystal was relaxed, None where it was given relaxed; relaxed_points: at how many volumes
-    ions or shape had to be relaxed (0 where symmetry leaves them no freedom).
+    Attributes
+    ----------
+    fit
+        The chosen model's.
+    fits
+        Of every model that could be fitted, by name.
+    volumes_a3
+        (n,), A^3.
+    energies_ev
+        (n,), eV.
+    pressures_gpa
+        (n,), from the stress of the potential, -tr(sigma)/3.
+    structures
+        The n structures at these volumes, relaxed there where they had to be.
+    atoms
+        The crystal that the volumes were scaled from.
+    relaxation
+        How that crystal was relaxed; None where it was given relaxed.
+    relaxed_points
+        At how many volumes ions or shape had to be relaxed; 0 where symmetry leaves them no freedom.
+    formula
+        Of the formula unit.
+    formula_units
+        Number of them in the cell.
+    potential
+        Where it is one of this package, else None.
     """
 
     fit: EosFit

@@ -95,10 +95,30 @@ COHESIVE_EV: Final[Mapping[str, float]] = MappingProxyType(
 class UniversalMaterial:
     """One crystal, stretched uniformly, and the length and energy that scale it.
 
-    radii_a (n,): Wigner-Seitz radius of the volume of an atom; energies_ev_per_atom (n,): above the minimum.
-    depth_ev_per_atom, length_a: dE and l of the universal form fitted to these points; cohesive_ev_per_atom: what was
-    measured for an element, None elsewhere; bonded: its nearest neighbours stay within reach of the cutoff
-    at the largest volume.
+    Attributes
+    ----------
+    label
+        Its name.
+    elements
+        Chemical symbols.
+    v0_a3_per_atom
+        Volume at the minimum of the fitted form, A^3.
+    b0_gpa
+        Its bulk modulus there.
+    b0_prime
+        dB/dP there.
+    depth_ev_per_atom
+        dE of the fitted form.
+    length_a
+        l of the fitted form, A.
+    radii_a
+        (n,) Wigner-Seitz radius of the volume of an atom, A.
+    energies_ev_per_atom
+        (n,) above the minimum.
+    cohesive_ev_per_atom
+        Measured for an element, None elsewhere.
+    bonded
+        Whether its nearest neighbours stay within reach of the cutoff at the largest volume.
     """
 
     label: str
@@ -136,9 +156,18 @@ class UniversalMaterial:
 
 @dataclass(frozen=True, eq=False)
 class UniversalEos:
-    """Many crystals in one potential; stretch: the largest length, in units of that at rest.
+    """Many crystals in one potential.
 
-    left_out: label -> one sentence on why there is no curve.
+    Attributes
+    ----------
+    potential_name
+        Of the potential.
+    stretch
+        The largest length, in units of that at rest.
+    materials
+        Those that have a curve.
+    left_out
+        Label -> one sentence on why there is no curve.
     """
 
     potential_name: str
@@ -156,10 +185,23 @@ class UniversalEos:
         )
 
     def curve(self, material: UniversalMaterial, length_share: float, energy_share: float) -> tuple[Array, Array]:
-        """(n,) lengths beyond the minimum and energies of a material, both without unit.
+        """Lengths and energies of a material, divided by common^(1 - share) own^share.
 
-        Divided by common^(1 - share) own^share: with shares 0 all materials have one scale, with 1 each has its own,
-        which gives a* and E*.
+        With shares 0 all materials have one scale, with 1 each has its own, which gives a* and E*.
+
+        Parameters
+        ----------
+        material
+            One of them.
+        length_share
+            Share of its own length in the scale of lengths.
+        energy_share
+            Share of its own energy in the scale of energies.
+
+        Returns
+        -------
+        tuple of ndarray
+            (n,) lengths beyond the minimum and (n,) energies, -1 at the minimum, both without unit.
         """
         length, depth = self.common
         x = (material.radii_a - material.r0_a) / (length ** (1.0 - length_share) * material.length_a**length_share)
@@ -171,7 +213,24 @@ class UniversalEos:
     ) -> float:
         """How far the curves lie apart: their standard deviation, rms over GRID, in percent of the mean's rise on it.
 
-        A point of the grid counts where at least three materials reach it.
+        Parameters
+        ----------
+        length_share
+            As in curve.
+        energy_share
+            As in curve.
+        include_unbonded
+            Whether materials that are not bonded count too.
+
+        Returns
+        -------
+        float
+            Percent; of the points of the grid that at least three materials reach.
+
+        Raises
+        ------
+        FitError
+            Fewer than two points of the grid are reached so.
         """
         grid = np.linspace(*GRID)
         rows = []
@@ -203,7 +262,18 @@ class UniversalEos:
 
 
 def universal_energy(scaled_lengths: ArrayLike) -> Array:
-    """E*(a*) = -(1 + a* + 0.05 a*^3) exp(-a*) (Rose et al. 1984)."""
+    """E*(a*) = -(1 + a* + 0.05 a*^3) exp(-a*) (Rose et al. 1984).
+
+    Parameters
+    ----------
+    scaled_lengths
+        a*, any shape.
+
+    Returns
+    -------
+    ndarray
+        E* in that shape.
+    """
     a = np.asarray(scaled_lengths, dtype=np.float64)
     return -(1.0 + a + ROSE_CUBIC * a**3) * np.exp(-a)
 
@@ -237,12 +307,35 @@ def universal_eos(
     n_points: int = 41,
     progress: Progress | None = None,
 ) -> UniversalEos:
-    """Relax each crystal, stretch it uniformly up to `stretch` times its lengths, and fit the universal form.
+    """Relax each crystal, stretch it uniformly, and fit the universal form.
 
-    crystals: by label (default: known_crystals of the potential's elements). The fit finds dE, l, V0 and E0 of each
-    material; that the scaled curves then agree with one another is what is measured. A crystal whose relaxation or fit
-    fails is in left_out. Raises Sus2Error (stretch not within 1.02..2, no crystal left) and CancelledError (from
-    progress).
+    The fit finds dE, l, V0 and E0 of each material; that the scaled curves then agree with one another is what is
+    measured.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+    crystals
+        By label; by default known_crystals of the potential's elements.
+    stretch
+        Up to which lengths, in units of those at rest.
+    n_points
+        Number of lengths, from COMPRESSED on.
+    progress
+        Called with the label and the fraction that is done.
+
+    Returns
+    -------
+    UniversalEos
+        A crystal whose relaxation or fit fails is in left_out.
+
+    Raises
+    ------
+    Sus2Error
+        A stretch that is not within 1.02 to 2, or no crystal with a curve that stays bonded.
+    CancelledError
+        From `progress`.
     """
     if not 1.02 <= stretch <= 2.0:
         raise Sus2Error(f"The stretch is {stretch:g}; give a factor between 1.02 and 2 on lengths, such as 1.3.")

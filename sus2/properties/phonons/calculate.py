@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from sus2.derivatives.second_order import second_derivatives
 from sus2.derivatives.supercell import supercell_matrix_of
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, printable
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of
 from sus2.properties.phonons.backends import (
     SYMPREC_A,
     finite_differences,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 RELAX_FMAX_EV_PER_A = 1e-4
 MESH_LENGTH_A = 60.0
 MIN_SUPERCELL_A = 12.0
+_RELAX_SHARE = 0.3
 
 
 def phonons(
@@ -82,7 +83,7 @@ def phonons(
     StructureError
         The structure is no crystal.
     UnknownElementError
-        The potential does not know an element.
+        The potential does not cover an element.
     ConvergenceError
         The relaxation did not end.
     CancelledError
@@ -98,16 +99,18 @@ def phonons(
         raise Sus2Error(f"The method must be 'exact' or 'finite', not '{method}'.")
     if method == "exact" and not isinstance(potential, Potential):
         raise Sus2Error(f"Exact phonons need a SUS2 potential, which {potential.name} is not; use method='finite'.")
-    checked_mesh = _checked_mesh(mesh)
+    points = checked_mesh(mesh)
+    given = None if supercell is None else supercell_matrix_of(supercell)
     relaxation = None
     if not relaxed:
-        relaxation = relax(start, potential, fmax=RELAX_FMAX_EV_PER_A, progress=progress).require_converged()
+        # Displacements take longer than the relaxation; exact derivatives take no time beside it.
+        first = part_of(progress, "", 0.0, _RELAX_SHARE) if progress is not None and method == "finite" else progress
+        relaxation = relax(start, potential, fmax=RELAX_FMAX_EV_PER_A, progress=first).require_converged()
         start = relaxation.atoms
     primitive = standardise(start, "primitive", symprec=max(SYMPREC_A, 1e-3))
     reach = float(getattr(potential, "cutoff", 0.5 * MIN_SUPERCELL_A))
-    if supercell is not None:
-        matrix = supercell_matrix_of(supercell)
-    else:
+    matrix = given
+    if matrix is None:
         matrix = supercell_of_length(
             primitive, 4 * reach if method == "exact" and born is None else max(MIN_SUPERCELL_A, 2 * reach)
         )
@@ -116,7 +119,9 @@ def phonons(
         assert isinstance(potential, Potential)
         second = second_derivatives(primitive, potential)
     else:
-        finite = finite_differences(primitive, potential, matrix, displacement_a, progress)
+        done = _RELAX_SHARE if relaxation is not None else 0.0
+        second_part = None if progress is None else part_of(progress, "", done, 1.0 - done)
+        finite = finite_differences(primitive, potential, matrix, displacement_a, second_part)
     result = PhononResult(
         potential=potential,
         atoms=primitive,
@@ -124,7 +129,7 @@ def phonons(
         relaxation=relaxation,
         second=second,
         supercell_matrix=matrix,
-        mesh=checked_mesh,
+        mesh=points,
         born=born,
         _finite=finite,
     )
@@ -134,14 +139,47 @@ def phonons(
 
 
 def best_method(potential: Calculates) -> Method:
-    """The method that the properties take by default: exact derivatives where the potential has them."""
+    """The method that the properties take by default: exact derivatives where the potential has them.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+
+    Returns
+    -------
+    str
+        "exact" for a potential of this package, else "finite".
+    """
     return "exact" if isinstance(potential, Potential) else "finite"
 
 
-def _checked_mesh(mesh: float | Sequence[int]) -> float | tuple[int, int, int]:
-    numbers = np.asarray(mesh, dtype=np.float64)
+def checked_mesh(mesh: float | Sequence[int]) -> float | tuple[int, int, int]:
+    """A mesh of q points as it was given.
+
+    Parameters
+    ----------
+    mesh
+        Three numbers, or a length in angstrom.
+
+    Returns
+    -------
+    float or tuple of int
+        The same.
+
+    Raises
+    ------
+    Sus2Error
+        It is neither, or out of range.
+    """
+    try:
+        numbers = np.asarray(mesh, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
     if numbers.shape == () and np.isfinite(numbers) and 1.0 <= numbers <= 1000.0:
         return float(numbers)
     if numbers.shape == (3,) and (numbers >= 1).all() and (numbers <= 500).all() and (numbers % 1 == 0).all():
         return three_numbers(numbers)
-    raise Sus2Error(f"The mesh must be three whole numbers or a length between 1 and 1000 Å, found {mesh}.")
+    raise Sus2Error(
+        f"The mesh must be three whole numbers or a length between 1 and 1000 Å, found {printable(str(mesh))}."
+    )

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 
 def bands_csv(report: PhononReport) -> str:
-    """Write the frequencies along the path as CSV, with their standard deviations (empty where unknown)."""
+    """Write the frequencies along the path as CSV, with their standard deviations (empty where unknown).
+
+    Parameters
+    ----------
+    report
+        The phonons.
+
+    Returns
+    -------
+    str
+        One row for each q: q, distance in 1/angstrom without 2 pi, frequencies and standard deviations in THz.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     bands = report.bands
@@ -40,7 +51,18 @@ def bands_csv(report: PhononReport) -> str:
 
 
 def dos_csv(report: PhononReport) -> str:
-    """Write the density of states, total and by element, as CSV."""
+    """Write the density of states, total and by element, as CSV.
+
+    Parameters
+    ----------
+    report
+        The phonons.
+
+    Returns
+    -------
+    str
+        One row for each frequency in THz; states per THz and primitive cell.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     dos = report.dos
@@ -51,7 +73,18 @@ def dos_csv(report: PhononReport) -> str:
 
 
 def thermal_csv(report: PhononReport) -> str:
-    """Write the thermal functions per mole of primitive cells as CSV, with their standard deviations."""
+    """Write the thermal functions per mole of primitive cells as CSV, with their standard deviations.
+
+    Parameters
+    ----------
+    report
+        The phonons.
+
+    Returns
+    -------
+    str
+        One row for each temperature in K; only the heading where a mode is imaginary.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     found, sigma = report.thermal, report.thermal_sigma
@@ -66,7 +99,18 @@ def thermal_csv(report: PhononReport) -> str:
 
 
 def modes_json(report: PhononReport) -> str:
-    """Write bands and modes for the viewer phononwebsite."""
+    """Write bands and modes for the viewer phononwebsite.
+
+    Parameters
+    ----------
+    report
+        The phonons.
+
+    Returns
+    -------
+    str
+        JSON, as `phononwebsite_text` writes it.
+    """
     from sus2.properties.phonons.backends import phononwebsite_text
 
     result, path = report.phonons, report.bands.path
@@ -119,7 +163,7 @@ def _content(report: PhononReport) -> dict[str, Any]:
 
 def _show(report: PhononReport) -> list[str]:
     rows = _content(report)["frequencies_thz"].items()
-    lines = [f"  {name:<6}" + "".join(f"{x:>9.4f}" for x in values) for name, values in rows]
+    lines = [f"  {name:<6}" + "".join(f"{round(x, 4) + 0.0:>9.4f}" for x in values) for name, values in rows]
     return ["frequencies at the special points of the path, THz", *lines, f"  {report.phonons.stability}"]
 
 

@@ -9,16 +9,16 @@ from math import lcm
 import numpy as np
 from ase import Atoms
 from ase.geometry import minkowski_reduce
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from sus2.derivatives.supercell import supercell_sites
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, counted
 from sus2.progress import Progress
 from sus2.properties.phonons.result import PhononResult
 from sus2.relaxation.relax import relax
 from sus2.relaxation.symmetry import spacegroup
 from sus2.structures import standardise
-from sus2.types import Array
+from sus2.types import Array, ComplexArray, Index
 
 MAX_DENOMINATOR = 8
 MAX_CELLS = 64
@@ -33,17 +33,38 @@ DEGENERATE_THZ = 1e-4
 class FollowedMode:
     """The way down from a crystal along one of its modes.
 
-    q_fractional, branch, frequency_thz: the mode; supercell_matrix: the smallest compact supercell in which the mode
-    is periodic (columns, as in phonopy); amplitudes_a (n,): largest displacement of an atom; energies_mev_per_atom
-    (n,): energy along the mode at fixed cell, relative to the parent; atoms: the relaxed structure (standard primitive
-    cell); gain_mev_per_atom: parent minus relaxed, positive where the relaxed phase is lower; spacegroup_*: of the
-    parent, of the parent displaced along the mode, and of the relaxed structure, for example "Fd-3m (227)".
+    Attributes
+    ----------
+    q_fractional
+        Where the mode is, in units of the reciprocal cell vectors.
+    branch
+        Which mode, from 0, the lowest.
+    frequency_thz
+        Of the mode, negative for imaginary.
+    supercell_matrix
+        (3, 3), the smallest compact supercell in which the mode is periodic (columns, as in phonopy).
+    amplitudes_a
+        (n,) largest displacement of an atom, angstrom.
+    energies_mev_per_atom
+        (n,) energy along the mode at fixed cell, relative to the parent.
+    atoms
+        The relaxed structure (standard primitive cell).
+    gain_mev_per_atom
+        Parent minus relaxed, positive where the relaxed phase is lower.
+    spacegroup_parent
+        Of the parent, for example "Fd-3m (227)".
+    spacegroup_displaced
+        Of the parent displaced along the mode.
+    spacegroup_relaxed
+        Of the relaxed structure.
+    converged
+        Whether the relaxation converged.
     """
 
     q_fractional: tuple[float, float, float]
     branch: int
     frequency_thz: float
-    supercell_matrix: NDArray[np.int64]
+    supercell_matrix: Index
     amplitudes_a: Array
     energies_mev_per_atom: Array
     atoms: Atoms
@@ -67,11 +88,11 @@ class FollowedMode:
             return f"The relaxation returned to the parent, {self.spacegroup_parent}: no lower phase lies this way."
         return (
             f"{self.spacegroup_relaxed} lies {self.gain_mev_per_atom:.2f} meV/atom below {self.spacegroup_parent}, "
-            f"found in a cell of {len(self.atoms)} atoms."
+            f"found in a cell of {counted(len(self.atoms), 'atom')}."
         )
 
 
-def _direction(frequencies_thz: Array, vectors: NDArray[np.complex128], branch: int) -> NDArray[np.complex128]:
+def _direction(frequencies_thz: Array, vectors: ComplexArray, branch: int) -> ComplexArray:
     """The eigenvector of a branch; of a degenerate set one that rounding does not choose.
 
     A solver returns any mixture of degenerate modes. Here the first is what the set holds of the coordinate that it
@@ -179,10 +200,25 @@ def follow_mode(
     )
 
 
-def commensurate_supercell(atoms: Atoms, q_fractional: Array) -> NDArray[np.int64]:
-    """The most compact supercell of fewest cells whose lattice vectors R all have whole q.R; columns are vectors.
+def commensurate_supercell(atoms: Atoms, q_fractional: Array) -> Index:
+    """The most compact supercell of fewest cells whose lattice vectors R all have whole q.R.
 
-    Raises Sus2Error where q is no fraction with denominators up to 8, or more than 64 cells are needed.
+    Parameters
+    ----------
+    atoms
+        The cell.
+    q_fractional
+        (3,), in units of the reciprocal cell vectors.
+
+    Returns
+    -------
+    ndarray
+        (3, 3) whole numbers, columns the supercell vectors.
+
+    Raises
+    ------
+    Sus2Error
+        q is no fraction with denominators up to 8, or more than 64 cells are needed.
     """
     fractions = [Fraction(float(x)).limit_denominator(MAX_DENOMINATOR) for x in q_fractional]
     if any(abs(float(f) - x) > 1e-3 for f, x in zip(fractions, q_fractional, strict=True)):
@@ -207,15 +243,13 @@ def commensurate_supercell(atoms: Atoms, q_fractional: Array) -> NDArray[np.int6
     raise Sus2Error("No supercell holds this q.")
 
 
-def _compact(atoms: Atoms, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _compact(atoms: Atoms, rows: Index) -> Index:
     _, operation = minkowski_reduce(rows @ atoms.cell.array)
     rows = np.round(operation @ rows).astype(np.int64)
     return (rows if np.linalg.det(rows) > 0 else -rows).T
 
 
-def _pattern(
-    atoms: Atoms, q: Array, eigenvector: NDArray[np.complex128], matrix: NDArray[np.int64]
-) -> tuple[Atoms, Array]:
+def _pattern(atoms: Atoms, q: Array, eigenvector: ComplexArray, matrix: Index) -> tuple[Atoms, Array]:
     """The supercell and the displacements of a mode in it, (M, 3), scaled so that the largest is 1.
 
     u = Re(e_j exp(2 pi i q.(r_j + R)) / sqrt(m_j)), with the overall phase that makes it as large as it can be.
@@ -228,9 +262,7 @@ def _pattern(
     return supercell, pattern / np.linalg.norm(pattern, axis=1).max()
 
 
-def _motion(
-    atoms: Atoms, q: Array, eigenvector: NDArray[np.complex128], matrix: NDArray[np.int64]
-) -> tuple[Atoms, NDArray[np.complex128]]:
+def _motion(atoms: Atoms, q: Array, eigenvector: ComplexArray, matrix: Index) -> tuple[Atoms, ComplexArray]:
     """The supercell and the complex amplitudes e_j exp(2 pi i q.(r_j + R)) / sqrt(m_j) of a mode in it, (M, 3)."""
     atom_of, cell_of = supercell_sites(atoms, matrix)
     positions = atoms.positions[atom_of] + cell_of @ atoms.cell.array
@@ -242,10 +274,31 @@ def _motion(
 
 def mode_motion(
     result: PhononResult, q_fractional: ArrayLike, branch: int, *, cells: tuple[int, int, int] = (2, 2, 2)
-) -> tuple[Atoms, NDArray[np.complex128]]:
-    """A block of primitive cells and the complex amplitude of each atom, (M, 3), in one mode, for animations.
+) -> tuple[Atoms, ComplexArray]:
+    """A block of primitive cells and the complex amplitude of each atom in one mode, for animations.
 
-    The atoms move as Re(u exp(i phase)). Raises Sus2Error for a branch that does not exist.
+    The atoms move as Re(u exp(i phase)).
+
+    Parameters
+    ----------
+    result
+        The phonons of the crystal.
+    q_fractional
+        (3,), where the mode is.
+    branch
+        Which mode, from 0, the lowest.
+    cells
+        Number of cells along each cell vector.
+
+    Returns
+    -------
+    tuple of (Atoms, ndarray)
+        The block of M atoms and u, (M, 3), in proportion to the displacements.
+
+    Raises
+    ------
+    Sus2Error
+        The branch does not exist.
     """
     q = np.asarray(q_fractional, dtype=np.float64)
     if not 0 <= branch < 3 * len(result.atoms):

@@ -20,9 +20,18 @@ _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 class QPath:
     """Straight segments between points of high symmetry.
 
-    q_fractional (n, 3), in units of the reciprocal cell vectors; distance_per_a (n,), length along the path, 1/A
-    without 2 pi, that stands still where the path breaks; segments: slice of the points of each; segment_labels: names
-    of both ends of each; connected: whether each segment starts where the one before ends.
+    Attributes
+    ----------
+    q_fractional
+        (n, 3), in units of the reciprocal cell vectors.
+    distance_per_a
+        (n,), length along the path, 1/angstrom without 2 pi; it stands still where the path breaks.
+    segments
+        Slice of the points of each.
+    segment_labels
+        Names of both ends of each.
+    connected
+        Whether each segment starts where the one before ends; False for the first.
     """
 
     q_fractional: Array
@@ -46,9 +55,28 @@ class QPath:
 
 
 def q_path(atoms: Atoms, points: int = 200, *, symprec: float = 1e-3) -> QPath:
-    """The SeeK-path of a primitive cell with about `points` q in all, in proportion to the lengths of its segments.
+    """The SeeK-path of a primitive cell, its points in proportion to the lengths of the segments.
 
-    Hinuma et al., Comput. Mater. Sci. 128, 140 (2017). Raises StructureError where no symmetry is found.
+    Hinuma et al., Comput. Mater. Sci. 128, 140 (2017).
+
+    Parameters
+    ----------
+    atoms
+        The primitive cell.
+    points
+        About so many q in all, at least two on each segment.
+    symprec
+        Tolerance of the symmetry search, angstrom.
+
+    Returns
+    -------
+    QPath
+        In the reciprocal vectors of that cell.
+
+    Raises
+    ------
+    StructureError
+        No symmetry is found.
     """
     cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
     try:
@@ -81,6 +109,17 @@ def q_path(atoms: Atoms, points: int = 200, *, symprec: float = 1e-3) -> QPath:
 
 
 def label(name: str) -> str:
-    """SeeK-path's name of a point as it is printed: GAMMA -> Γ, X_1 -> X₁."""
+    """SeeK-path's name of a point as it is printed: GAMMA -> Γ, X_1 -> X₁.
+
+    Parameters
+    ----------
+    name
+        As SeeK-path has it.
+
+    Returns
+    -------
+    str
+        With Greek letters and digits as subscripts.
+    """
     head, _, tail = name.partition("_")
     return _GREEK.get(head, head) + tail.translate(_SUBSCRIPT)

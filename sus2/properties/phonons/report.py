@@ -14,7 +14,7 @@ from ase import Atoms
 from numpy.typing import ArrayLike
 
 from sus2.potential.evaluation import Calculates
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of, silent
 from sus2.properties.phonons.calculate import MESH_LENGTH_A, phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, follow_mode
 from sus2.properties.phonons.result import BandStructure, Method, PhononDos, PhononResult, PhononThermal
@@ -163,7 +163,7 @@ def phonon_report(
     PhononReport
         The phonons with their bands.
     """
-    tell = progress or (lambda stage, fraction: None)
+    tell = progress or silent
     result = phonons(
         atoms,
         potential,
@@ -173,7 +173,7 @@ def phonon_report(
         supercell=supercell,
         displacement_a=displacement_a,
         born=born,
-        progress=lambda stage, fraction: tell(stage, 0.5 * fraction),
+        progress=part_of(tell, "", 0.0, 0.5),
     )
     tell("bands", 0.5)
     report = PhononReport(result, result.band_structure())
@@ -194,7 +194,33 @@ def follow_from(
     method: Method | None = None,
     progress: Progress | None = None,
 ) -> FollowedMode:
-    """Follow a mode of a relaxed crystal to the phase that it leads to; see sus2.follow_mode."""
+    """Follow a mode of a relaxed crystal to the phase that it leads to; see sus2.follow_mode.
+
+    Parameters
+    ----------
+    atoms
+        The relaxed crystal.
+    potential
+        The potential.
+    q_fractional
+        (3,), where the mode is, in units of the reciprocal vectors of the standard primitive cell.
+    branch
+        Which mode, from 0, the lowest.
+    method
+        As in `sus2.phonons`.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    FollowedMode
+        Energies along the mode and the phase that was found.
+
+    Raises
+    ------
+    Sus2Error
+        As in `sus2.phonons` and `sus2.follow_mode`.
+    """
     result = phonons(atoms, potential, relaxed=True, method=method, progress=progress)
     return follow_mode(result, q_fractional, branch, progress=progress)
 
@@ -205,17 +231,49 @@ def phonopy_files(
     *,
     method: Method | None = None,
     mesh: float | Sequence[int] = MESH_LENGTH_A,
+    supercell: ArrayLike | None = None,
     displacement_a: float = 0.01,
     born: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, bytes]:
-    """phonopy's own files of a relaxed crystal by name: phonopy.yaml, FORCE_CONSTANTS, band.yaml, mesh.yaml."""
+    """phonopy's own files of a relaxed crystal: phonopy.yaml, FORCE_CONSTANTS, band.yaml, mesh.yaml.
+
+    Parameters
+    ----------
+    atoms
+        The relaxed crystal.
+    potential
+        The potential.
+    method
+        As in `sus2.phonons`.
+    mesh
+        As in `sus2.phonons`.
+    supercell
+        As in `sus2.phonons`.
+    displacement_a
+        As in `sus2.phonons`.
+    born
+        As in `sus2.phonons`.
+    progress
+        Called with the stage and the fraction that is done.
+
+    Returns
+    -------
+    dict
+        Name of each file -> its content.
+
+    Raises
+    ------
+    Sus2Error
+        As in `sus2.phonons`.
+    """
     result = phonons(
         atoms,
         potential,
         relaxed=True,
         method=method,
         mesh=mesh,
+        supercell=supercell,
         displacement_a=displacement_a,
         born=born,
         progress=progress,

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from phonopy import Phonopy
 from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.thermal_properties import ThermalProperties
@@ -31,11 +31,12 @@ from sus2.properties.phonons.backends import (
     write_phonopy_files,
 )
 from sus2.properties.phonons.qpath import QPath, q_path
+from sus2.properties.phonons.quantities import BandStructure, ImaginaryMode, PhononDos, PhononThermal
 from sus2.properties.phonons.tetrahedra import tetrahedron_dos
 from sus2.properties.phonons.trust import trust_phonons
 from sus2.relaxation.result import RelaxResult
 from sus2.trust.estimate import HasTrust, Trust
-from sus2.types import Array
+from sus2.types import Array, Index
 from sus2.units import THZ_A_TO_M_PER_S
 
 Method = Literal["exact", "finite"]
@@ -43,94 +44,33 @@ Method = Literal["exact", "finite"]
 # Negative frequencies smaller than this are rounding in the acoustic modes near the zone centre.
 IMAGINARY_THZ = 0.02
 _NO_NAC = (
-    "No LO-TO splitting: the potential knows no Born charges, so longitudinal optical modes of polar crystals are too "
+    "No LO-TO splitting: the potential has no Born charges, so longitudinal optical modes of polar crystals are too "
     "low near Γ; give a BORN file."
 )
 
 
 @dataclass(frozen=True, eq=False)
-class BandStructure:
-    """frequencies_thz (n, 3N) along path.q_fractional, ascending at each q; imaginary as negative."""
-
-    path: QPath
-    frequencies_thz: Array
-
-
-@dataclass(frozen=True, eq=False)
-class PhononDos:
-    """Density of states by the tetrahedron method, states per THz and primitive cell (its integral is 3N).
-
-    frequencies_thz (nf,); total_per_thz (nf,); projected_per_thz: element -> (nf,), the sum over its atoms.
-    """
-
-    frequencies_thz: Array
-    total_per_thz: Array
-    projected_per_thz: dict[str, Array]
-    mesh: tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class PhononThermal:
-    """Harmonic thermal properties per mole of primitive cells; acoustic modes at Gamma are left out.
-
-    temperatures_k (nt,); helmholtz_kj_per_mol with the zero-point energy; entropy and heat capacity at constant
-    volume J/(K mol); formula_units in the primitive cell and n_atoms to convert; imaginary_fraction: share of the
-    modes of the mesh that are imaginary and therefore missing from every number here.
-    """
-
-    temperatures_k: Array
-    helmholtz_kj_per_mol: Array
-    entropy_j_per_k_mol: Array
-    heat_capacity_j_per_k_mol: Array
-    zero_point_energy_kj_per_mol: float
-    formula_units: int
-    n_atoms: int
-    imaginary_fraction: float
-
-    def sigma(self, relative: float) -> dict[str, Array]:
-        """One standard deviation of the functions that follows from an error that all frequencies share.
-
-        With all frequencies higher by the same small share, F and S at T are those at a lower temperature, so the
-        changes are U, -C and -T dC/dT times that share (Wallace, Thermodynamics of Crystals (1972), section 11).
-
-        Parameters
-        ----------
-        relative
-            Relative standard deviation of the frequencies; nan where it is unknown.
-
-        Returns
-        -------
-        dict
-            Name of the function -> (nt,) in its unit.
-        """
-        t, c = self.temperatures_k, self.heat_capacity_j_per_k_mol
-        energy = self.helmholtz_kj_per_mol + 1e-3 * t * self.entropy_j_per_k_mol
-        slope = np.gradient(c, t) if len(t) > 1 else np.full(len(t), np.nan)
-        changes = {
-            "helmholtz_kj_per_mol": energy,
-            "entropy_j_per_k_mol": c,
-            "heat_capacity_j_per_k_mol": t * slope,
-        }
-        return {name: relative * np.abs(change) for name, change in changes.items()}
-
-
-@dataclass(frozen=True)
-class ImaginaryMode:
-    """An imaginary mode: where (q_fractional, a label or ""), which branch (0 is lowest), how strong (negative)."""
-
-    q_fractional: tuple[float, float, float]
-    label: str
-    branch: int
-    frequency_thz: float
-
-
-@dataclass(frozen=True, eq=False)
 class PhononResult(HasTrust):
-    """Phonons of the standard primitive cell `atoms`; everything further is computed at its first use.
+    """Phonons of the standard primitive cell; everything further is computed at its first use.
 
-    method: "exact" or "finite"; relaxation: None where the structure was given relaxed; second: the exact second
-    derivatives (None for "finite"); supercell_matrix: of the force constants in `phonopy` and its files; mesh: numbers
-    or a length in angstrom; polar_correction: whether a BORN file is in use; note: what to say on every plot.
+    Attributes
+    ----------
+    potential
+        The potential.
+    atoms
+        The standard primitive cell, N atoms.
+    method
+        "exact" or "finite".
+    relaxation
+        None where the structure was given relaxed.
+    second
+        The exact second derivatives; None for "finite".
+    supercell_matrix
+        (3, 3), of the force constants in `phonopy` and its files.
+    mesh
+        Three numbers, or a length in angstrom.
+    born
+        The text of a BORN file; None where none is in use.
     """
 
     potential: Calculates
@@ -138,7 +78,7 @@ class PhononResult(HasTrust):
     method: Method
     relaxation: RelaxResult | None
     second: SecondDerivatives | None
-    supercell_matrix: NDArray[np.int64]
+    supercell_matrix: Index
     mesh: float | tuple[int, int, int]
     born: str | None
     _finite: Phonopy | None
@@ -203,28 +143,78 @@ class PhononResult(HasTrust):
     # ---- at any q
 
     def frequencies_thz(self, q_fractional: ArrayLike) -> Array:
-        """(nq, 3N) THz at q (nq, 3) in units of the reciprocal cell vectors of `atoms`; imaginary as negative."""
+        """Frequencies at any wave vectors.
+
+        Parameters
+        ----------
+        q_fractional
+            (nq, 3), in units of the reciprocal cell vectors of `atoms`.
+
+        Returns
+        -------
+        ndarray
+            (nq, 3N), THz, ascending; imaginary as negative.
+        """
         return self._backend.frequencies_thz(q_fractional)
 
     def modes(self, q_fractional: ArrayLike) -> Modes:
-        """Frequencies and mass-weighted eigenvectors in phonopy's phase convention."""
+        """Frequencies and eigenvectors at any wave vectors.
+
+        Parameters
+        ----------
+        q_fractional
+            (nq, 3), in units of the reciprocal cell vectors of `atoms`.
+
+        Returns
+        -------
+        Modes
+            With mass-weighted eigenvectors in phonopy's phase convention.
+        """
         return self._backend.modes(q_fractional)
 
     def group_velocities_thz_a(self, q_fractional: ArrayLike) -> Array:
-        """(nq, 3N, 3), THz A; nan for the acoustic modes at Gamma."""
+        """Group velocities at any wave vectors.
+
+        Parameters
+        ----------
+        q_fractional
+            (nq, 3), in units of the reciprocal cell vectors of `atoms`.
+
+        Returns
+        -------
+        ndarray
+            (nq, 3N, 3), THz A; nan for the acoustic modes at Gamma.
+        """
         return self._backend.group_velocities_thz_a(q_fractional)
 
     def group_velocities_m_per_s(self, q_fractional: ArrayLike) -> Array:
-        """(nq, 3N, 3), m/s."""
+        """Group velocities at any wave vectors, as group_velocities_thz_a, in m/s."""
         return self.group_velocities_thz_a(q_fractional) * THZ_A_TO_M_PER_S
 
     # ---- along the path and on the mesh
 
     def band_structure(self, points: int = 200, *, path: QPath | None = None) -> BandStructure:
-        """Frequencies along the SeeK-path with about `points` q, or along a given path.
+        """Frequencies along the SeeK-path or along a given path.
 
         A path that is shared compares two potentials at the same q_fractional; its distances stay those of the cell
         that it was made for.
+
+        Parameters
+        ----------
+        points
+            About so many q on the SeeK-path.
+        path
+            Taken in its place.
+
+        Returns
+        -------
+        BandStructure
+            The path and the frequencies on it.
+
+        Raises
+        ------
+        StructureError
+            No symmetry is found for the path.
         """
         path = q_path(self.atoms, points) if path is None else path
         if self.born is None:
@@ -243,7 +233,18 @@ class PhononResult(HasTrust):
         return np.asarray(self._mesh.frequencies, dtype=np.float64)
 
     def dos(self, points: int = 401) -> PhononDos:
-        """Total and element-projected density of states on the mesh."""
+        """Total and element-projected density of states on the mesh.
+
+        Parameters
+        ----------
+        points
+            Number of frequencies.
+
+        Returns
+        -------
+        PhononDos
+            From below the lowest frequency, or 0, to above the highest.
+        """
         mesh = self._mesh
         assert mesh.eigenvectors is not None
         low, high = float(mesh.frequencies.min()), float(mesh.frequencies.max())
@@ -263,9 +264,24 @@ class PhononResult(HasTrust):
         )
 
     def thermal(self, temperatures_k: Sequence[float] | Array | None = None) -> PhononThermal:
-        """Free energy, entropy and heat capacity in the harmonic approximation, by default 0..1000 K in steps of 10.
+        """Free energy, entropy and heat capacity in the harmonic approximation.
 
         Imaginary modes have no place in it: look at imaginary_fraction before using the numbers.
+
+        Parameters
+        ----------
+        temperatures_k
+            (nt,) K, by default 0..1000 K in steps of 10.
+
+        Returns
+        -------
+        PhononThermal
+            Per mole of primitive cells.
+
+        Raises
+        ------
+        Sus2Error
+            Temperatures that are negative or not finite.
         """
         t = np.arange(0.0, 1000.1, 10.0) if temperatures_k is None else np.asarray(temperatures_k, dtype=np.float64)
         if not (np.isfinite(t).all() and (t >= 0).all()):
@@ -342,7 +358,25 @@ class PhononResult(HasTrust):
     # ---- files
 
     def write_files(self, folder: str | Path, *, points: int = 200) -> tuple[Path, ...]:
-        """phonopy.yaml, FORCE_CONSTANTS, band.yaml (with eigenvectors) and mesh.yaml, as phonopy writes them."""
+        """Write phonopy.yaml, FORCE_CONSTANTS, band.yaml (with eigenvectors) and mesh.yaml, as phonopy writes them.
+
+        Parameters
+        ----------
+        folder
+            Made if it is not there.
+        points
+            About so many q on the path.
+
+        Returns
+        -------
+        tuple of Path
+            The files, in that order.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be written.
+        """
         return write_phonopy_files(Path(folder), self.phonopy, q_path(self.atoms, points), self._mesh)
 
 

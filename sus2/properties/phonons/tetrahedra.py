@@ -15,14 +15,27 @@ from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.tetrahedron_method import get_integration_weights, get_tetrahedra_relative_gr_grid_address
 
 from sus2.native.build import library
-from sus2.types import Array
+from sus2.types import Array, Index
 
 
 def tetrahedron_dos(mesh: Mesh, parts: Array, samples: Array) -> Array:
-    """States per THz and cell at the samples, (samples, parts).
+    """States per THz and cell at some frequencies.
 
-    mesh: with frequencies (points, bands), THz; parts (points, bands, parts): what each mode counts for in each part,
-    for example 1; samples: evenly spaced frequencies, THz. MacDonald, Vosko and Coleridge, J. Phys. C 12, 2991 (1979).
+    MacDonald, Vosko and Coleridge, J. Phys. C 12, 2991 (1979).
+
+    Parameters
+    ----------
+    mesh
+        With frequencies (points, bands), THz.
+    parts
+        (points, bands, parts), what each mode counts for in each part, for example 1.
+    samples
+        (samples,), evenly spaced frequencies, THz.
+
+    Returns
+    -------
+    ndarray
+        (samples, parts).
     """
     weighted = np.ascontiguousarray(parts * mesh.weights[:, None, None], dtype=np.float64)
     cells = float(np.prod(mesh.bz_grid.D_diag))
@@ -52,7 +65,7 @@ def _compiled(built: ctypes.CDLL, mesh: Mesh, weighted: Array, samples: Array) -
     return out / 6.0
 
 
-def _corners(mesh: Mesh) -> NDArray[np.int64]:
+def _corners(mesh: Mesh) -> Index:
     """Irreducible points at the corners of the tetrahedra around each irreducible point, itself first, (n, 24, 4)."""
     grid = mesh.bz_grid
     around = get_tetrahedra_relative_gr_grid_address(grid)

@@ -10,6 +10,8 @@ from ase import Atoms
 from numpy.typing import ArrayLike
 
 from sus2.derivatives.lattice_dynamics import Modes
+from sus2.derivatives.moduli import hill_moduli_gpa, invertible
+from sus2.errors import Sus2Error
 from sus2.trust.assess import Assessor, assessor
 from sus2.trust.calibration import SPREAD_FLOOR
 from sus2.trust.committee import Committee
@@ -108,7 +110,7 @@ def trust_phonons(result: Waves) -> Trust:
     size = np.maximum(np.abs(own), _SMALLEST_SHARE * abs(top))
     k = np.unravel_index(int(own.argmax()), own.shape)
     mean = float(np.abs(own).mean())
-    highest = found.estimate("max_frequency_thz", top, float(sigma[k]), spreads={})
+    highest = found.estimate("max_frequency_thz", top, float(sigma[k]))
     optical = np.sort(np.argsort(np.abs(own[0]))[3:])
     gamma = np.zeros(n)
     one = unknown("The crystal has no optical modes.")
@@ -119,19 +121,58 @@ def trust_phonons(result: Waves) -> Trust:
         one = found.estimate("gamma_to_thz", abs(f), s, size=w, known=known)
         gamma[m] = one.sigma
     worst = float(np.max(gamma[optical] / size[0][optical])) if len(optical) else highest.relative
+    average = found.estimate("mean_frequency_thz", mean, float(spread.mean(axis=(1, 2)).std()))
+    least = _least(found)
+    known_modes = found.references.keys() & {"gamma_to_thz", "gamma_optical_thz"}
+    if len(optical) and not known_modes and least.relative > worst:
+        gamma[optical] = np.maximum(gamma[optical], least.relative * size[0][optical])
+        worst, one = least.relative, least
     return Trust(
         {
             **({"gamma_frequencies_thz": Estimate(gamma, worst, one.reason)} if len(optical) else {}),
-            "max_frequency_thz": highest,
-            "mean_frequency_thz": found.estimate("mean_frequency_thz", mean, float(spread.mean(axis=(1, 2)).std())),
+            "max_frequency_thz": _at_least(found, "max_frequency_thz", highest, top, least),
+            "mean_frequency_thz": _at_least(found, "mean_frequency_thz", average, mean, least),
         },
         (found.blocked,) if found.blocked else (),
-        {"frequencies_thz": _curve(found, own, sigma, size)} if not found.blocked else {},
+        {"frequencies_thz": _curve(found, own, sigma, size, least.relative)} if not found.blocked else {},
     )
 
 
-def _curve(found: Assessor, own: Array, sigma: Array, size: Array) -> tuple[Array, Array]:
-    """Sigma against frequency: calibrated from the members' mean spread in windows of frequency."""
+def _least(found: Assessor) -> Estimate:
+    """The least relative error of a frequency where the bulk modulus of this very crystal is known.
+
+    Frequencies go with the root of stiffness, so a stiffness that is known to be wrong is a frequency that is.
+    """
+    nothing = Estimate(0.0, 0.0, "")
+    known = found.references.get("k_vrh_gpa") or found.references.get("b0_gpa")
+    if known is None or found.blocked or found.second is None:
+        return nothing
+    try:
+        tensor = found.second.relaxed_elastic.stress_strain_gpa
+    except Sus2Error:  # a soft mode that strains excite
+        return nothing
+    own = float(hill_moduli_gpa(tensor)[0]) if invertible(tensor) else np.nan
+    if not (own > 0.0 and known.value > 0.0):
+        return nothing
+    off = abs(own / known.value - 1.0)
+    share = abs(1.0 - np.sqrt(own / known.value)) * max(0.0, off - known.allowance) / max(off, 1e-12)
+    where = "measured" if known.functional == "experiment" else f"in {known.functional}"
+    reason = (
+        f"The bulk modulus is {own:.0f} GPa here and {known.value:.0f} GPa {where} ({known.source}): "
+        "frequencies go with the root of stiffness."
+    )
+    return Estimate(float(share), float(share), reason)
+
+
+def _at_least(found: Assessor, quantity: str, estimate: Estimate, value: float, least: Estimate) -> Estimate:
+    """The estimate, or that of the bulk modulus where it is larger and the quantity itself is not known."""
+    if quantity in found.references or not np.isfinite(estimate.relative) or least.relative <= estimate.relative:
+        return estimate
+    return Estimate(least.relative * abs(value), least.relative, least.reason)
+
+
+def _curve(found: Assessor, own: Array, sigma: Array, size: Array, least: float) -> tuple[Array, Array]:
+    """Sigma against frequency: calibrated from the mean spread of the members in windows of it, at least a share."""
     f, s, w = own.ravel(), sigma.ravel(), size.ravel()
     edges = np.linspace(min(float(f.min()), 0.0), float(f.max()), 9)
     x, y = [0.0], [0.0]
@@ -146,6 +187,6 @@ def _curve(found: Assessor, own: Array, sigma: Array, size: Array) -> tuple[Arra
         )
         if np.isfinite(calibrated.relative):
             x.append(middle)
-            y.append(float(calibrated.relative * max(abs(middle), _SMALLEST_SHARE * float(f.max()))))
+            y.append(float(max(calibrated.relative, least) * max(abs(middle), _SMALLEST_SHARE * float(f.max()))))
     order = np.argsort(x)
     return np.array(x)[order], np.array(y)[order]

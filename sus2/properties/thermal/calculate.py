@@ -15,12 +15,12 @@ from phonopy.phonon.thermal_properties import ThermalProperties
 from phonopy.qha.core import QHA
 
 from sus2.derivatives.second_order import SecondDerivatives, second_derivatives
-from sus2.errors import FitError, Sus2Error
+from sus2.errors import FitError, Sus2Error, printable
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of
 from sus2.properties.phonons.backends import ExactBackend, PhonopyBackend
-from sus2.properties.phonons.calculate import MESH_LENGTH_A
+from sus2.properties.phonons.calculate import MESH_LENGTH_A, checked_mesh
 from sus2.properties.phonons.qpath import q_path
 from sus2.properties.phonons.result import IMAGINARY_THZ
 from sus2.properties.thermal.checks import thermal_checks
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from phonopy.phonon.mesh import Mesh
     from pymatgen.core import Structure
 
-MIN_VOLUMES = 7
+MIN_VOLUMES, MAX_VOLUMES = 7, 101
+MAX_TEMPERATURE_K = 1e5
 # The free energy at each temperature has four parameters; phonopy's polynomials in the volume have five.
 MIN_STABLE_VOLUMES = 5
 RANGES: Final = ((-0.04, 0.08), (-0.03, 0.05), (-0.02, 0.03), (-0.04, 0.14), (-0.01, 0.015))
@@ -89,12 +90,12 @@ def thermal(
     relaxed
         Take the crystal as it is instead of relaxing it first.
     n_volumes
-        Number of volumes, at least 7.
+        Number of volumes, 7 to 101.
     volume_range
         Smallest and largest volume as a fraction beyond the static one, below and above zero. By default the first of
         RANGES over which the free energy can be fitted; `tried` of the result says what was wrong with the others.
     temperatures_k
-        Ascending, equally spaced, K; by default 0 to 1000 K in steps of 10.
+        Ascending, equally spaced, K, at most 100,000 K; by default 0 to 1000 K in steps of 10.
     mesh
         Three numbers, or a length in angstrom.
     equation
@@ -116,7 +117,7 @@ def thermal(
     StructureError
         The structure is no crystal.
     UnknownElementError
-        The potential does not know an element.
+        The potential does not cover an element.
     ConvergenceError
         A relaxation did not end.
     CancelledError
@@ -124,13 +125,16 @@ def thermal(
     """
     start = to_atoms(atoms)
     check_crystal(start)
-    if n_volumes < MIN_VOLUMES:
-        raise Sus2Error(f"Use at least {MIN_VOLUMES} volumes, not {n_volumes}.")
+    if not MIN_VOLUMES <= n_volumes <= MAX_VOLUMES:
+        raise Sus2Error(f"Use {MIN_VOLUMES} to {MAX_VOLUMES} volumes, not {n_volumes}.")
     if volume_range is not None:
-        _check_range(*volume_range)
+        volume_range = _checked_range(volume_range)
     if equation not in EQUATIONS:
         raise FitError(f"The equation must be one of {', '.join(EQUATIONS)}, not '{equation}'.")
-    axis = _temperatures(temperatures_k)
+    axis = checked_temperatures(temperatures_k)
+    # One more point, which finite differences in the temperature use up.
+    axis = np.append(axis, axis[-1] + (axis[-1] - axis[-2]))
+    mesh = checked_mesh(mesh)
     relaxation = None
     if not relaxed:
         relaxation = relax(
@@ -138,7 +142,8 @@ def thermal(
         ).require_converged()
         start = relaxation.atoms
     centre_cell = standardise(start, "primitive")
-    centre = _point(centre_cell, 1.0, potential, mesh)
+    share = 1.0 / (n_volumes + 2)
+    centre = _point(centre_cell, 1.0, potential, mesh, _part(progress, 0, share))
     if centre.lowest_thz < -IMAGINARY_THZ:
         raise Sus2Error(
             f"The crystal has imaginary modes ({abs(centre.lowest_thz):.2f}i THz) at its static equilibrium volume, so "
@@ -150,9 +155,8 @@ def thermal(
     def point(scale: float) -> _Point:
         key = round(scale, 9)
         if key not in computed:
-            if progress is not None:
-                progress(f"phonons at volume {len(computed) + 1}", min(0.9, (len(computed) + 0.5) / (n_volumes + 2)))
-            computed[key] = _point(centre_cell, scale, potential, numbers)
+            part = _part(progress, len(computed) + 1, share)
+            computed[key] = _point(centre_cell, scale, potential, numbers, part)
         return computed[key]
 
     tried: list[str] = []
@@ -217,11 +221,15 @@ def thermal(
     return replace(result, checks=thermal_checks(result, potential))
 
 
-def _check_range(low: float, high: float) -> None:
+def _checked_range(volume_range: Sequence[float]) -> tuple[float, float]:
+    advice = "give two fractions, below and above zero, such as -0.04 and 0.08"
+    try:
+        low, high = (float(x) for x in volume_range)
+    except (TypeError, ValueError):
+        raise Sus2Error(f"The range of volumes is {printable(str(volume_range))}; {advice}.") from None
     if not -0.3 <= low < -0.005 or not 0.005 < high <= 0.5:
-        raise Sus2Error(
-            f"The range of volumes is {low:g} to {high:g}; give fractions below and above zero such as -0.04 and 0.08."
-        )
+        raise Sus2Error(f"The range of volumes is {low:g} to {high:g}; {advice}.")
+    return low, high
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,18 +273,47 @@ def _fitted(
     return _Fitted(unstable, volumes, energies, heat, qha, n)
 
 
-def _temperatures(temperatures_k: Sequence[float] | Array | None) -> Array:
-    """The axis with one more point, which finite differences in the temperature use up."""
-    t = np.arange(0.0, 1000.1, 10.0) if temperatures_k is None else np.asarray(temperatures_k, dtype=np.float64)
-    if t.ndim != 1 or len(t) < 4 or not np.isfinite(t).all() or t[0] < 0:
-        raise Sus2Error("Give at least four finite temperatures, not negative (K).")
+def checked_temperatures(temperatures_k: Sequence[float] | Array | None) -> Array:
+    """The temperatures of a calculation.
+
+    Parameters
+    ----------
+    temperatures_k
+        Ascending, equally spaced, K; None for 0 to 1000 K in steps of 10.
+
+    Returns
+    -------
+    ndarray
+        (n,), K.
+
+    Raises
+    ------
+    Sus2Error
+        They are too few, no numbers, out of range or not equally spaced.
+    """
+    try:
+        t = np.arange(0.0, 1000.1, 10.0) if temperatures_k is None else np.asarray(temperatures_k, dtype=np.float64)
+    except (TypeError, ValueError):
+        t = np.array([np.nan])
+    if t.ndim != 1 or len(t) < 4 or not np.isfinite(t).all() or t[0] < 0 or t[-1] > MAX_TEMPERATURE_K:
+        raise Sus2Error(f"Give at least four temperatures between 0 and {MAX_TEMPERATURE_K:,.0f} K.")
     steps = np.diff(t)
     if not (steps > 0).all() or not np.allclose(steps, steps[0], rtol=1e-6):
         raise Sus2Error("Temperatures must ascend in equal steps, for the thermal expansion is a finite difference.")
-    return np.append(t, t[-1] + steps[-1])
+    return t
 
 
-def _point(cell: Atoms, scale: float, potential: Calculates, mesh: Any) -> _Point:
+def _part(progress: Progress | None, k: int, share: float) -> Progress | None:
+    """The progress of the phonons at the k-th volume; a second range of volumes goes on from nine tenths."""
+    if progress is None:
+        return None
+    name = f"phonons at volume {k}" if k else "phonons at equilibrium"
+    part = part_of(progress, name, min(0.9, k * share), share if k * share < 0.9 else 0.0)
+    part("", 0.5 if k else 0.0)
+    return part
+
+
+def _point(cell: Atoms, scale: float, potential: Calculates, mesh: Any, progress: Progress | None = None) -> _Point:
     work = cell.copy()
     if scale != 1.0:
         work.set_cell(np.asarray(cell.cell) * scale ** (1 / 3), scale_atoms=True)
@@ -291,7 +328,7 @@ def _point(cell: Atoms, scale: float, potential: Calculates, mesh: Any) -> _Poin
         second = second_derivatives(work, potential)
         found = ExactBackend(second).mesh(numbers, True)
     else:
-        second = finite_derivatives(work, potential)
+        second = finite_derivatives(work, potential, progress)
         found = PhonopyBackend(second.phonopy).mesh(numbers, True)
     along = second.frequencies_thz(q_path(cell, _PATH_POINTS).q_fractional)
     return _Point(work, second, found, float(min(np.min(found.frequencies), along.min())))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sus2.errors import counted
 from sus2.properties.property import Download, Option, Page, Property, Quantity, never
 
 if TYPE_CHECKING:
@@ -38,7 +40,18 @@ def _sigma_name(name: str) -> str:
 
 
 def curves_csv(result: ThermalResult) -> str:
-    """Write the curves against temperature as CSV, with standard deviations (empty where unknown)."""
+    """Write the curves against temperature as CSV, with standard deviations (empty where unknown).
+
+    Parameters
+    ----------
+    result
+        The properties.
+
+    Returns
+    -------
+    str
+        One row for each temperature; the units stand in the names of the columns.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_CURVES, *(_sigma_name(name) for name in _UNCERTAIN)])
@@ -50,7 +63,18 @@ def curves_csv(result: ThermalResult) -> str:
 
 
 def quantities_at(temperature_k: float) -> tuple[Quantity, ...]:
-    """Describe the quantities at a temperature, K."""
+    """Describe the quantities at a temperature.
+
+    Parameters
+    ----------
+    temperature_k
+        The temperature, K.
+
+    Returns
+    -------
+    tuple of Quantity
+        Expansion of volume and length, volume, bulk modulus, heat capacity.
+    """
     t = f"{temperature_k:g}"
 
     def reached(result: ThermalResult) -> bool:
@@ -118,13 +142,33 @@ def quantities_at(temperature_k: float) -> tuple[Quantity, ...]:
 def _show(result: ThermalResult, temperature: float = ROOM_K) -> list[str]:
     lines = [f"{temperature:g} K. {result.note}".rstrip()]
     for label, name, unit in (
-        ("V", "volumes_t_a3", f"Å³ for {len(result.atoms)} atoms"),
+        ("V", "volumes_t_a3", f"Å³ for {counted(len(result.atoms), 'atom')}"),
         ("alpha", "thermal_expansion_per_k", "1/K (volume)"),
         ("B", "bulk_modulus_gpa", "GPa"),
         ("Cp", "cp_j_per_k_mol", "J/K/mol"),
     ):
-        lines.append(f"  {label:<6}{result.at(name, temperature):>16.6g}  {unit}")
+        lines.append(f"  {label:<6}{result.at(name, temperature):>16.6g}  {_error(result, name, temperature)}{unit}")
     return lines
+
+
+def _error(result: ThermalResult, name: str, temperature: float) -> str:
+    """One standard deviation with its verdict, for curves that have one."""
+    estimate = result.trust.estimates.get(name)
+    if estimate is None:
+        return ""
+    sigma = np.broadcast_to(estimate.sigma, result.temperatures_k.shape)
+    if not np.isfinite(sigma).all():
+        return "± unknown; "
+    return f"± {np.interp(temperature, result.temperatures_k, sigma):.2g}, {estimate.verdict}; "
+
+
+def _within_reach(settings: Mapping[str, Any], temperature: float = ROOM_K) -> None:
+    """Refuse a temperature to print that will not be computed."""
+    # Here, because they import torch.
+    from sus2.properties.thermal.calculate import checked_temperatures
+    from sus2.properties.thermal.result import check_within
+
+    check_within(temperature, checked_temperatures(settings.get("temperatures_k")))
 
 
 ENTRY = Property(
@@ -133,12 +177,13 @@ ENTRY = Property(
     function="sus2.properties.thermal.calculate:thermal",
     help="Quasi-harmonic volume, expansion, bulk modulus and heat capacity.",
     quantities=quantities_at(ROOM_K),
-    options=(Option("temperature", float, ROOM_K, "Temperature to print, K.", shown=True),),
+    options=(Option("temperature", float, ROOM_K, "Temperature to print, K.", shown=True, least=0.0),),
     memory={"thermal": ("phonons",)},
     cost=12.0,
     in_fixed_cell=False,
     relaxed=lambda t: t.atoms,
     show=_show,
+    before=_within_reach,
     downloads=(Download("Curves (CSV)", "csv", "text/csv", curves_csv),),
     seen='result.at("thermal_expansion_per_k", 300), result.at("bulk_modulus_gpa", 300)',
     page=Page(

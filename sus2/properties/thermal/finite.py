@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from phonopy import Phonopy
 
 from sus2.potential.evaluation import Calculates
+from sus2.progress import Progress
 from sus2.properties.phonons.backends import PhonopyBackend, finite_differences, supercell_of_length
-from sus2.types import Array
+from sus2.types import Array, ComplexArray
 
 MIN_SUPERCELL_A = 12.0
 DISPLACEMENT_A = 0.01
@@ -36,11 +37,33 @@ class FiniteDerivatives:
     phonopy: Phonopy
 
     def frequencies_thz(self, q_fractional: ArrayLike) -> Array:
-        """Frequencies (nq, 3N) in THz, imaginary ones negative."""
+        """Frequencies by phonopy's interpolation.
+
+        Parameters
+        ----------
+        q_fractional
+            (nq, 3), in units of the reciprocal cell vectors.
+
+        Returns
+        -------
+        ndarray
+            (nq, 3N) THz, imaginary ones negative.
+        """
         return PhonopyBackend(self.phonopy).frequencies_thz(q_fractional)
 
-    def dynamical_matrix(self, q_fractional: ArrayLike) -> NDArray[np.complex128]:
-        """Dynamical matrices (nq, 3N, 3N), eV/A^2/amu."""
+    def dynamical_matrix(self, q_fractional: ArrayLike) -> ComplexArray:
+        """Dynamical matrices by phonopy's interpolation.
+
+        Parameters
+        ----------
+        q_fractional
+            (nq, 3), in units of the reciprocal cell vectors.
+
+        Returns
+        -------
+        ndarray
+            (nq, 3N, 3N), eV/(A^2 amu).
+        """
         dynamical = self.phonopy.dynamical_matrix
         assert dynamical is not None
         out = []
@@ -50,7 +73,7 @@ class FiniteDerivatives:
         return np.array(out)
 
 
-def finite_derivatives(atoms: Atoms, potential: Calculates) -> FiniteDerivatives:
+def finite_derivatives(atoms: Atoms, potential: Calculates, progress: Progress | None = None) -> FiniteDerivatives:
     """Displace the atoms of a supercell that is as wide as that of sus2.phonons.
 
     Parameters
@@ -59,6 +82,8 @@ def finite_derivatives(atoms: Atoms, potential: Calculates) -> FiniteDerivatives
         A primitive cell at rest.
     potential
         The potential.
+    progress
+        Called with the stage and the fraction that is done.
 
     Returns
     -------
@@ -68,9 +93,11 @@ def finite_derivatives(atoms: Atoms, potential: Calculates) -> FiniteDerivatives
     Raises
     ------
     Sus2Error
-        The potential fails.
+        The potential fails, or one evaluation would take more memory than is allowed.
+    CancelledError
+        From `progress`.
     """
     reach = float(getattr(potential, "cutoff", 0.5 * MIN_SUPERCELL_A))
     matrix = supercell_of_length(atoms, max(MIN_SUPERCELL_A, 2.0 * reach))
-    found = finite_differences(atoms, potential, matrix, DISPLACEMENT_A)
+    found = finite_differences(atoms, potential, matrix, DISPLACEMENT_A, progress)
     return FiniteDerivatives(potential.evaluate([atoms])[0].energy_ev, float(atoms.cell.volume), found)

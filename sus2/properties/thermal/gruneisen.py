@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import constants
 
 from sus2.properties.phonons.result import IMAGINARY_THZ
-from sus2.types import Array
+from sus2.types import Array, ComplexArray, Index
 
 if TYPE_CHECKING:
     from phonopy.phonon.mesh import Mesh
@@ -23,17 +23,42 @@ class HasDynamicalMatrix(Protocol):
         """Volume of the cell."""
         ...
 
-    def dynamical_matrix(self, q_fractional: ArrayLike) -> NDArray[np.complex128]:
-        """Dynamical matrices at some q."""
+    def dynamical_matrix(self, q_fractional: ArrayLike) -> ComplexArray:
+        """Dynamical matrices at some q.
+
+        Parameters
+        ----------
+        q_fractional
+            (nq, 3), in units of the reciprocal cell vectors.
+
+        Returns
+        -------
+        ndarray
+            (nq, 3N, 3N), eV/(A^2 amu).
+        """
         ...
 
 
 def mode_gruneisen(
     mesh: Mesh, centre: HasDynamicalMatrix, smaller: HasDynamicalMatrix, larger: HasDynamicalMatrix
 ) -> Array:
-    """gamma = -V/(2 w^2) <e| dD/dV |e> (Hellmann-Feynman) on a mesh, (nq, 3N), nan where a mode has no frequency.
+    """gamma = -V/(2 w^2) <e| dD/dV |e> (Hellmann-Feynman) on a mesh.
 
-    centre: derivatives at the volume of the mesh; smaller, larger: at volumes below and above it.
+    Parameters
+    ----------
+    mesh
+        With frequencies, at the volume of `centre`.
+    centre
+        Derivatives at the volume of the mesh.
+    smaller
+        At a volume below it.
+    larger
+        At a volume above it.
+
+    Returns
+    -------
+    ndarray
+        (nq, 3N), nan where a mode has no frequency.
     """
     q = np.asarray(mesh.qpoints)
     change = (larger.dynamical_matrix(q) - smaller.dynamical_matrix(q)) / (larger.volume_a3 - smaller.volume_a3)
@@ -57,8 +82,25 @@ def _degenerate(frequencies: Array) -> list[tuple[int, slice]]:
     return out
 
 
-def average_gruneisen(frequencies: Array, gamma: Array, weights: NDArray[np.int64], temperatures: Array) -> Array:
-    """sum(gamma Cv)/sum(Cv) over the modes; nan at 0 K, where no mode has a heat capacity."""
+def average_gruneisen(frequencies: Array, gamma: Array, weights: Index, temperatures: Array) -> Array:
+    """sum(gamma Cv)/sum(Cv) over the modes.
+
+    Parameters
+    ----------
+    frequencies
+        (nq, 3N) THz.
+    gamma
+        (nq, 3N) Grueneisen parameters; modes where they are nan are left out.
+    weights
+        (nq,), how many points of the whole mesh each point stands for.
+    temperatures
+        (nt,) K.
+
+    Returns
+    -------
+    ndarray
+        (nt,); nan at 0 K, where no mode has a heat capacity.
+    """
     use = np.isfinite(gamma)
     f = np.where(use, np.abs(frequencies), 1.0)
     weight = np.where(use, weights[:, None], 0)

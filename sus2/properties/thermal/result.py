@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.checks import Check
 from sus2.errors import Sus2Error
@@ -18,23 +17,89 @@ from sus2.properties.thermal.trust import trust_thermal
 from sus2.relaxation.result import RelaxResult
 from sus2.trust.estimate import HasTrust, Trust
 from sus2.trust.sentence import summary_sentence
-from sus2.types import Array
+from sus2.types import Array, Index
+
+
+def check_within(temperature_k: float, temperatures_k: Array) -> None:
+    """Refuse a temperature outside of an axis.
+
+    Parameters
+    ----------
+    temperature_k
+        The temperature, K.
+    temperatures_k
+        (n,) ascending, K.
+
+    Raises
+    ------
+    Sus2Error
+        It lies outside.
+    """
+    low, high = float(temperatures_k[0]), float(temperatures_k[-1])
+    if not low <= temperature_k <= high:
+        raise Sus2Error(f"{temperature_k:g} K lies outside the computed temperatures, {low:g} to {high:g} K.")
 
 
 @dataclass(frozen=True, eq=False)
 class ThermalResult(HasTrust):
     """Quasi-harmonic properties at zero pressure of the standard primitive cell of n_atoms atoms.
 
-    temperatures_k (nt,); volumes_t_a3: equilibrium volume of the cell at each; thermal_expansion_per_k: the volume's,
-    (1/V) dV/dT; bulk_modulus_gpa: isothermal; cp_j_per_k_mol, cv_j_per_k_mol: heat capacity per mole of cells at
-    constant pressure and at the constant equilibrium volume; gibbs_ev: per cell; gruneisen: the thermodynamic
-    parameter alpha B V/Cv; gruneisen_modes_average: the mean over the modes weighted with their heat capacities.
-    volumes_a3 (nv,), energies_ev (nv,), free_energies_ev (nt, nv): the points that were fitted; left_out_a3 and
-    left_out_thz: volumes left out for their imaginary modes, and the lowest frequency there.
-    mode_frequencies_thz, mode_gruneisen (nq, 3N) and mode_weights (nq,): modes on the irreducible mesh at the static
-    equilibrium volume; nan for acoustic modes at Gamma.
-    requested_temperature_k: the highest one asked for; the axis ends earlier where the crystal expands beyond the
-    computed volumes. volume_range: the fractions of the static volume that were used; tried: why others were not.
+    Attributes
+    ----------
+    potential_name
+        Of the potential.
+    atoms
+        The standard primitive cell at the static equilibrium volume.
+    relaxation
+        None where the structure was given relaxed.
+    equation
+        Of the fit.
+    mesh
+        Three numbers, of the phonons.
+    temperatures_k
+        (nt,) K; the axis ends early where the crystal expands beyond the computed volumes.
+    volumes_t_a3
+        (nt,) equilibrium volume of the cell.
+    thermal_expansion_per_k
+        (nt,) of the volume, (1/V) dV/dT.
+    bulk_modulus_gpa
+        (nt,) isothermal.
+    cp_j_per_k_mol
+        (nt,) heat capacity per mole of cells at constant pressure.
+    cv_j_per_k_mol
+        (nt,) the same at the constant equilibrium volume.
+    gibbs_ev
+        (nt,) per cell.
+    gruneisen
+        (nt,) the thermodynamic parameter alpha B V/Cv.
+    gruneisen_modes_average
+        (nt,) the mean over the modes weighted with their heat capacities.
+    volumes_a3
+        (nv,) volumes of the cell that were fitted.
+    energies_ev
+        (nv,) static energies of the cell there.
+    free_energies_ev
+        (nt, nv) Helmholtz energies of the cell there, with the static ones.
+    left_out_a3
+        Volumes left out for their imaginary modes.
+    left_out_thz
+        The lowest frequency at each of them.
+    mode_frequencies_thz
+        (nq, 3N) on the irreducible mesh at the static equilibrium volume.
+    mode_gruneisen
+        (nq, 3N) there; nan for acoustic modes at Gamma.
+    mode_weights
+        (nq,) of the points of the mesh.
+    requested_temperature_k
+        The highest one asked for.
+    checks
+        What `thermal_checks` finds.
+    potential
+        The potential; None where it was not given.
+    volume_range
+        The fractions beyond the static volume that were used, below and above zero.
+    tried
+        Why other ranges were not used, a sentence or more each.
     """
 
     potential_name: str
@@ -58,7 +123,7 @@ class ThermalResult(HasTrust):
     left_out_thz: tuple[float, ...]
     mode_frequencies_thz: Array
     mode_gruneisen: Array
-    mode_weights: NDArray[np.int64]
+    mode_weights: Index
     requested_temperature_k: float
     checks: tuple[Check, ...] = field(default=())
     potential: Calculates | None = field(default=None, repr=False)
@@ -104,20 +169,36 @@ class ThermalResult(HasTrust):
             )
             parts.append(f"Left out for imaginary modes: {listed}.")
         if self.temperatures_k[-1] < self.requested_temperature_k - 1e-6:
+            beyond = 100.0 * (float(self.volumes_a3.max()) / abs(float(self.atoms.cell.volume)) - 1.0)
             parts.append(
-                f"Above {self.temperatures_k[-1]:g} K the equilibrium volume leaves the computed range: take a wider "
-                "one to go further."
+                f"The temperatures end at {self.temperatures_k[-1]:g} K instead of {self.requested_temperature_k:g} K, "
+                f"where the crystal has expanded to the largest of the computed volumes, {beyond:.0f} % above the "
+                "static one. A wider range of volumes goes further, but the quasi-harmonic approximation is the less "
+                "sure the more a crystal has expanded."
             )
         return " ".join(parts)
 
     def at(self, name: str, temperature_k: float) -> float:
-        """A property of this result (the name of a field over temperatures_k) at a temperature, interpolated.
+        """A property at a temperature, interpolated.
 
-        Raises Sus2Error for a temperature outside the axis.
+        Parameters
+        ----------
+        name
+            Of a field or property of this result over temperatures_k.
+        temperature_k
+            The temperature, K.
+
+        Returns
+        -------
+        float
+            In the unit of that field.
+
+        Raises
+        ------
+        Sus2Error
+            The temperature lies outside the axis.
         """
-        low, high = float(self.temperatures_k[0]), float(self.temperatures_k[-1])
-        if not low <= temperature_k <= high:
-            raise Sus2Error(f"{temperature_k:g} K lies outside the computed temperatures, {low:g} to {high:g} K.")
+        check_within(temperature_k, self.temperatures_k)
         return float(np.interp(temperature_k, self.temperatures_k, getattr(self, name)))
 
     def to_dict(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def trust_thermal(result: Heated) -> Trust:
         spread["v0_a3_per_atom"] = percent / 100.0
     per_atom = volume / result.n_atoms
     v = found.estimate("v0_a3_per_atom", per_atom, spread.get("v0_a3_per_atom", np.nan) * per_atom)
-    b = found.estimate("b0_gpa", modulus, known="")
+    b = found.estimate("b0_gpa", modulus, found.moduli_spreads.get("k_vrh_gpa", np.nan) * modulus, known="")
     expansion = _at(result, result.linear_expansion_per_k) * 1e6
     a = found.estimate("linear_expansion_1e6_per_k", expansion)
     return Trust(

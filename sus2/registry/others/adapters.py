@@ -6,7 +6,10 @@ Each takes `weights`, the path of a checkpoint, and `device`; what else it takes
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
+from ase import Atoms
 
 from sus2.errors import Sus2Error
 
@@ -32,8 +35,38 @@ def chgnet(model: str = "0.3.0", weights: str = "", device: str = "cpu") -> Any:
     """
     network = import_module("chgnet.model.model").CHGNet
     loaded = network.from_file(weights) if weights else network.load(model_name=model, use_device=device, verbose=False)
-    made = import_module("chgnet.model.dynamics").CHGNetCalculator
+    made = _in_boxes(import_module("chgnet.model.dynamics").CHGNetCalculator)
     return made(loaded, use_device=device, on_isolated_atoms="ignore")
+
+
+_ROOM_A: Final = 12.0
+"""Of vacuum around what has no cell: twice the reach of CHGNet."""
+
+
+def _in_boxes(calculator: type[Any]) -> type[Any]:
+    """The same class of calculator, which also computes what has no cell: CHGNet itself takes crystals alone."""
+
+    class Boxed(calculator):
+        def calculate(self, atoms: Any = None, *args: Any, **options: Any) -> None:
+            super().calculate(_boxed(atoms), *args, **options)
+            # What was asked for: ASE compares the next structure with it.
+            self.atoms = atoms.copy()
+
+    return Boxed
+
+
+def _boxed(atoms: Atoms) -> Atoms:
+    """Atoms in a cell with vacuum along each direction in which they have none."""
+    missing = ~atoms.cell.any(1)
+    if not missing.any():
+        return atoms
+    boxed = atoms.copy()
+    cell = np.array(atoms.cell.complete())
+    # Unit vectors at right angles to the others.
+    cell[missing] *= [[np.ptp(atoms.positions @ v) + _ROOM_A] for v in cell[missing]]
+    boxed.set_cell(cell)
+    boxed.pbc = True
+    return boxed
 
 
 def sevennet(model: str = "7net-0", weights: str = "", device: str = "cpu", **options: Any) -> Any:

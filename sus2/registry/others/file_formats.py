@@ -7,6 +7,9 @@ others can run code when they are loaded, so they are refused here; whoever runs
 
 from __future__ import annotations
 
+import re
+from io import StringIO
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from sus2.errors import PotentialFileError
@@ -31,6 +34,12 @@ HOW_TO_ADD: Final = (
     "files that can run code are never loaded from an upload; whoever runs this server can add the model in the table "
     "[potentials] of its settings"
 )
+_SPHERICAL: Final = (
+    "this is an SUS2-SH potential, whose products of spherical harmonics are weighted by coupling coefficients; the "
+    "moments of this program have whole-number weights, so it cannot be read: train the same data as SUS2-MLIP, or add "
+    "a calculator of SUS2-SH as a plug-in"
+)
+_SPHERICAL_KEY: Final = re.compile(r"^[ \t]*(sus2_)?sh_\w+ *=", re.MULTILINE)
 _BINARY: Final = ((b"PK\x03\x04", "a torch or zip file"), (b"\x80", "a pickle"), (b"\x89HDF", "an HDF5 file"))
 _STATE: Final = b"#MVS_v"  # binary state of active learning that MLIP appends to a potential
 
@@ -90,8 +99,9 @@ def parse(raw: bytes, name: str) -> Any:
     if raw.startswith(MAGIC) and _first_member(raw).endswith(b".npy"):
         return parse_compact(raw, source=name)
     text = text_of(raw, name)
-    lines = text.splitlines()
-    first = next((line.split() for line in lines if line.strip()), [""])
+    first = next(StringIO(text.lstrip(), newline=None), "").split() or [""]
+    if _is_spherical(first[0], text):
+        raise PotentialFileError(f"{name}: {_SPHERICAL}.")
     if first[0] == "MTP":
         if not is_moment_tensor(text):
             return parse_mtp(text, source=name)
@@ -103,15 +113,31 @@ def parse(raw: bytes, name: str) -> Any:
 
     if first[0].startswith("nep"):
         return nep.parse_nep(text, source=name)
-    if _looks_like_setfl(lines):
+    if _looks_like_setfl(list(islice(StringIO(text, newline=None), 6))):
         return embedded_atom.parse_setfl(text, source=name)
     if three_body.entry_length(text) in (len(three_body.TERSOFF), len(three_body.STILLINGER_WEBER)):
         return three_body.parse_three_body(text, source=name)
     raise PotentialFileError(f"{name}: no potential that can be read; {READ} are.")
 
 
+def _is_spherical(first: str, text: str) -> bool:
+    """Whether this is a file of SUS2-SH: it begins as MTP too, and has keys such as sh_l_max and sh_products."""
+    return first.startswith("SUS2-SH") or (first == "MTP" and _SPHERICAL_KEY.search(text) is not None)
+
+
 def is_moment_tensor(text: str) -> bool:
-    """Whether a text is a moment tensor file of MLIP-2 or MLIP-3 rather than one of SUS2-MLIP."""
+    """Tell a moment tensor file of MLIP-2 or MLIP-3 from one of SUS2-MLIP.
+
+    Parameters
+    ----------
+    text
+        The text of the file.
+
+    Returns
+    -------
+    bool
+        Whether it is one of MLIP.
+    """
     keys = {line.partition("=")[0].strip() for line in text.splitlines() if "=" in line}
     return text.lstrip().startswith("MTP") and "species_count" in keys and not keys & {"scaling_map", "scal_coeffs"}
 
@@ -129,20 +155,45 @@ def _looks_like_setfl(lines: list[str]) -> bool:
 
 
 def elements_in(content: Any) -> tuple[str, ...] | None:
-    """Elements that a parsed file names itself; None where they have to be given."""
+    """Elements that a file names itself.
+
+    Parameters
+    ----------
+    content
+        What parse returned.
+
+    Returns
+    -------
+    tuple of str or None
+        None where they have to be given.
+    """
     return getattr(content, "elements", None)
 
 
 def described(content: Any) -> str:
-    """What a parsed file is, in a few words for its card."""
+    """What a file is, in a few words for its card.
+
+    Parameters
+    ----------
+    content
+        What parse returned.
+
+    Returns
+    -------
+    str
+        Empty for SUS2-MLIP.
+    """
     if type(content) is ModelSpec:  # those of MLIP are a subclass, and need torch
         return ""
     from sus2.potential.formats.moment_tensor import MomentTensorSpec
 
     if isinstance(content, MomentTensorSpec):
         return "A moment tensor potential of MLIP."
-    names = {"EmbeddedAtom": "An embedded-atom potential of LAMMPS.", "Tersoff": "A Tersoff potential of LAMMPS.",
-             "StillingerWeber": "A Stillinger-Weber potential of LAMMPS."}  # fmt: skip
+    names = {
+        "EmbeddedAtom": "An embedded-atom potential of LAMMPS.",
+        "Tersoff": "A Tersoff potential of LAMMPS.",
+        "StillingerWeber": "A Stillinger-Weber potential of LAMMPS.",
+    }
     kind = type(content).__name__
     return names.get(kind) or f"A neuroevolution potential of GPUMD, version {content.version}."
 

@@ -32,13 +32,35 @@ class Plugin(BaseModel):
     package: str = ""
     """The distribution whose version stands on the card; that of the entry point by default."""
     options: Mapping[str, Any] = Field(default_factory=dict)
+    memory_mb_per_atom: float = Field(default=0.0, ge=0.0, le=1e6, allow_inf_nan=False)
+    """Memory that one evaluation takes for each atom of a dense crystal, MiB; 0: not known, so it is measured on small
+    cells before a large supercell."""
 
 
 @dataclass(frozen=True)
 class KnownModel:
     """A model of others: what installs it, what it was fitted to and where it is described.
 
-    versions: those of the package that give right numbers; empty: all.
+    Attributes
+    ----------
+    name
+        Of the model.
+    functional
+        What it was fitted to.
+    package
+        The distribution that it needs.
+    versions
+        Those of the package that give right numbers; empty: all.
+    extra
+        Optional dependency of this package that installs it, as in sus2[chgnet].
+    citation
+        Where it is described.
+    licence
+        Of the model.
+    factory
+        Name of sus2.registry.others.adapters.
+    options
+        Arguments of the factory, by name.
     """
 
     name: str
@@ -142,7 +164,18 @@ def known() -> list[Plugin]:
 
 
 def missing(name: str) -> str:
-    """Why a known model cannot be used here: one sentence, empty for a model that can or is not known."""
+    """Say why a known model cannot be used here.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+
+    Returns
+    -------
+    str
+        One sentence; empty for a model that can be used or is not known.
+    """
     model = KNOWN.get(name)
     if model is None:
         return ""

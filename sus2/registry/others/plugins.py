@@ -2,14 +2,17 @@
 
 A package offers one by an entry point of the group ``sus2.potentials`` that names a Plugin (or a function that returns
 one, or a list of them); the owner of a server by the table ``[potentials]`` of the settings file. Listing reads what
-they say about themselves; the model is made when it is first used.
+they say about themselves; the model is made when it is first used. What they print at either goes to standard error:
+the output of a command may be JSON.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
@@ -81,8 +84,9 @@ def _frozen(tables: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 def _offered(point: EntryPoint) -> list[Plugin]:
     what = f"The plug-in '{printable(point.name)}' ({printable(point.value)})"
     try:
-        offer = point.load()
-        offer = offer() if callable(offer) and not isinstance(offer, type) else offer
+        with redirect_stdout(sys.stderr):
+            offer = point.load()
+            offer = offer() if callable(offer) and not isinstance(offer, type) else offer
     # A package of others may fail in any way, and the list of potentials must not.
     except Exception as error:
         raise Sus2Error(f"{what} cannot be used: {_words(error)}.") from None
@@ -107,7 +111,23 @@ def _checked(content: Mapping[str, Any], what: str) -> Plugin:
 
 
 def card_of(plugin: Plugin) -> Card:
-    """The card of a plug-in; raises Sus2Error where its elements or its weights are not there."""
+    """The card of a plug-in.
+
+    Parameters
+    ----------
+    plugin
+        What it says about itself.
+
+    Returns
+    -------
+    Card
+        With the SHA-256 of its weights, where it names a file, and the version of its package.
+
+    Raises
+    ------
+    Sus2Error
+        Weights that cannot be read, a package that is not installed, or elements that are none.
+    """
     sha256 = ""
     if plugin.weights:
         path = Path(plugin.weights).expanduser()
@@ -176,7 +196,8 @@ def load_plugin(name: str, *, device: str | None = None) -> Any:
     what = f"{plugin.name} ({plugin.factory})"
     try:
         function = _factory(plugin.factory)
-        made = function(**_arguments(plugin, function, device))
+        with redirect_stdout(sys.stderr):
+            made = function(**_arguments(plugin, function, device))
     except Sus2Error:
         raise
     # Whatever code of others raises is one sentence for the user.
@@ -186,7 +207,14 @@ def load_plugin(name: str, *, device: str | None = None) -> Any:
         return made
     if not hasattr(made, "get_potential_energy"):
         raise Sus2Error(f"{what} gives a {type(made).__name__}, not an ASE calculator.")
-    return wrap_calculator(made, name=card.name, elements=card.elements, functional=card.functional, card=card)
+    return wrap_calculator(
+        made,
+        name=card.name,
+        elements=card.elements,
+        functional=card.functional,
+        card=card,
+        memory_mb_per_atom=plugin.memory_mb_per_atom,
+    )
 
 
 def _factory(text: str) -> Any:
@@ -227,7 +255,18 @@ def _arguments(plugin: Plugin, function: Any, device: str | None) -> dict[str, A
 
 
 def resolved_device(device: str) -> str:
-    """The device that "auto" stands for here, or the one that is named."""
+    """The device that "auto" stands for here, or the one that is named.
+
+    Parameters
+    ----------
+    device
+        "auto" or a name.
+
+    Returns
+    -------
+    str
+        For "auto" "cuda" where torch finds it, else "cpu".
+    """
     if device != "auto":
         return device
     import torch

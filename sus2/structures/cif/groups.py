@@ -11,7 +11,8 @@ from typing import Final
 import gemmi
 import numpy as np
 import spglib
-from numpy.typing import NDArray
+
+from sus2.types import Array, Index
 
 HALL_SETTINGS: Final = 530
 _ORIGIN = re.compile(r"[\s,;(]*(?:origin|choice|setting)[\s_]*(?:choice|no\.?|at)?[\s_:=]*(\S+?)\s*\)?$", re.IGNORECASE)
@@ -80,7 +81,7 @@ class Named:
         return {s.number for s in (*self.literal, *self.loose)}
 
 
-def operations_of(hall: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def operations_of(hall: str) -> tuple[Index, Array]:
     """Operations of a Hall symbol.
 
     Parameters
@@ -102,7 +103,7 @@ def operations_of(hall: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 
 @lru_cache(maxsize=600)
-def _operations_of(hall: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _operations_of(hall: str) -> tuple[Index, Array]:
     try:
         group = gemmi.symops_from_hall(hall)
     except RuntimeError as error:
@@ -131,7 +132,7 @@ def hall_text(hall: str) -> str:
     return " ".join(text.split())
 
 
-def number_of(rotations: NDArray[np.int64], translations: NDArray[np.float64]) -> int | None:
+def number_of(rotations: Index, translations: Array) -> int | None:
     """Number of the space group of some operations.
 
     Parameters

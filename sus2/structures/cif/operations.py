@@ -8,9 +8,9 @@ from typing import Final
 
 import gemmi
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError, printable
+from sus2.types import Array, Index
 
 MAX_OPERATIONS: Final = 400
 """Symmetry operations in a CIF file: 192 is the most a space group has, 384 with time reversal."""
@@ -35,8 +35,8 @@ class Operations:
         Of the space group, where it is known.
     """
 
-    rotations: NDArray[np.int64]
-    translations: NDArray[np.float64]
+    rotations: Index
+    translations: Array
     source: str
     number: int | None = None
 
@@ -69,7 +69,7 @@ def parse_operations(texts: list[str], source: str) -> Operations:
     """
     if len(texts) > MAX_OPERATIONS:
         raise StructureError(f"The CIF file lists {len(texts):,} symmetry operations; a space group has at most 192.")
-    seen: dict[tuple[int, ...], tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+    seen: dict[tuple[int, ...], tuple[Index, Array]] = {}
     for text in texts:
         rotation, translation = _parsed(text)
         key = (*rotation.ravel().tolist(), *(np.rint(translation * 1e4).astype(int) % 10_000).tolist())
@@ -98,7 +98,7 @@ def with_centring(operations: Operations, centring: Operations) -> Operations:
     return Operations(rotations, translations, operations.source)
 
 
-def _parsed(text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _parsed(text: str) -> tuple[Index, Array]:
     wrong = StructureError(f"'{printable(text, 40)}' is no symmetry operation; write it as -x,y+1/2,z.")
     if len(text) > 100:
         raise wrong
@@ -119,7 +119,7 @@ def _parsed(text: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return rotation.astype(np.int64), translation % 1.0
 
 
-def _parsed_freely(text: str, wrong: StructureError) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _parsed_freely(text: str, wrong: StructureError) -> tuple[Index, Array]:
     rows = text.split(",")
     if len(rows) != 3:
         raise wrong
@@ -161,14 +161,14 @@ def is_group(operations: Operations) -> bool:
     return bool(np.isin(_keys(products, moved), _keys(rotations, translations)).all())
 
 
-def _keys(rotations: NDArray[np.int64], translations: NDArray[np.float64]) -> NDArray[np.int64]:
+def _keys(rotations: Index, translations: Array) -> Index:
     """A number (n,) for each operation; translations count in thousandths of the cell."""
     steps = np.floor(translations * 960.0 + 0.37).astype(np.int64) % 960
     digits = np.concatenate([rotations.reshape(-1, 9) + 4, steps], axis=1)
     return digits @ np.array([9**k for k in range(9)] + [9**9 * 960**k for k in range(3)], dtype=np.int64)
 
 
-def misfit(operations: Operations, cell: NDArray[np.float64]) -> float:
+def misfit(operations: Operations, cell: Array) -> float:
     """How far operations change the metric of a cell.
 
     Parameters
@@ -190,7 +190,7 @@ def misfit(operations: Operations, cell: NDArray[np.float64]) -> float:
     return float(np.abs((moved - metric) / np.outer(lengths, lengths)).max())
 
 
-def fits(operations: Operations, cell: NDArray[np.float64]) -> bool:
+def fits(operations: Operations, cell: Array) -> bool:
     """Whether operations are ones of a lattice, within what is rounded in a cell.
 
     Parameters

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 from ase.geometry import cellpar_to_cell
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError, printable
 from sus2.settings import settings
@@ -20,6 +19,7 @@ from sus2.structures.cif.symmetry_choice import choose
 from sus2.structures.crystal import check_cell
 from sus2.structures.disorder import Mixed, assembled
 from sus2.structures.formula import ratio, written
+from sus2.types import Array
 
 _MULTIPLICITY = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
 _TRAN = tuple(f"_atom_sites_cartn_tran_matrix_{i}{j}" for i in (1, 2, 3) for j in (1, 2, 3))
@@ -118,7 +118,7 @@ def _formula(block: Block) -> str:
     return "-".join(found[:8])
 
 
-def _cell(block: Block) -> NDArray[np.float64]:
+def _cell(block: Block) -> Array:
     if number(block.value("_cell_modulation_dimension")) > 0:
         raise StructureError("The structure is modulated, which is not read here; give a commensurate supercell.")
     lengths, angles = [], []
@@ -144,7 +144,7 @@ def _cell(block: Block) -> NDArray[np.float64]:
     return cell
 
 
-def _rows(block: Block, cell: NDArray[np.float64], stated: Stated, notices: list[str]) -> tuple[list[Row], list[str]]:
+def _rows(block: Block, cell: Array, stated: Stated, notices: list[str]) -> tuple[list[Row], list[str]]:
     """The sites that have coordinates, and the labels of hydrogens that have none."""
     fractional = [block.column(f"_atom_site_fract_{axis}") for axis in "xyz"]
     cartesian = [block.column(f"_atom_site_cartn_{axis}") for axis in "xyz"]
@@ -231,7 +231,7 @@ def _occupancy(text: str, label: str) -> float:
     return 1.0 if value >= FULL else value
 
 
-def _inverse(block: Block, cell: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inverse(block: Block, cell: Array) -> Array:
     """The matrix from Cartesian rows to fractional ones; raises StructureError where the file leaves the axes open."""
     entries = [number(block.value(tag)) for tag in _TRAN]
     if np.isfinite(entries).all():

@@ -9,11 +9,11 @@ from itertools import combinations, product
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError, printable
 from sus2.settings import settings
 from sus2.structures.cif.operations import Operations
+from sus2.types import Array
 
 MERGE_A: Final = 0.05
 """Images of a site that come this close are one atom, angstrom; more where the file rounds more coarsely."""
@@ -52,8 +52,8 @@ class Row:
     label: str
     symbol: str
     mass: float | None
-    fractional: NDArray[np.float64]
-    rounding: NDArray[np.float64]
+    fractional: Array
+    rounding: Array
     occupancy: float = 1.0
     multiplicity: int | None = None
     type_text: str = ""
@@ -75,7 +75,7 @@ class Place:
         Their type symbols.
     """
 
-    points: NDArray[np.float64]
+    points: Array
     content: dict[tuple[str, float | None], float] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -157,7 +157,7 @@ def rounded(text: str, value: float) -> tuple[float, float]:
     return value, 0.5 * unit if len(digits) < 6 else 0.0
 
 
-def expand(rows: Sequence[Row], operations: Operations, cell: NDArray[np.float64]) -> Expanded:
+def expand(rows: Sequence[Row], operations: Operations, cell: Array) -> Expanded:
     """All images of rows in the cell; rows of one place are put together.
 
     Parameters
@@ -207,15 +207,26 @@ def expand(rows: Sequence[Row], operations: Operations, cell: NDArray[np.float64
     return Expanded(places, counts)
 
 
-def merge_tolerance(row: Row, cell: NDArray[np.float64]) -> float:
-    """How far, in angstrom, images of a row may be apart and still be one atom."""
+def merge_tolerance(row: Row, cell: Array) -> float:
+    """How far images of a row may be apart and still be one atom.
+
+    Parameters
+    ----------
+    row
+        Of the atom-site loop, with the rounding of its coordinates.
+    cell
+        (3, 3), A.
+
+    Returns
+    -------
+    float
+        A, from MERGE_A to MAX_MERGE_A.
+    """
     lengths = np.linalg.norm(cell, axis=1)
     return float(np.clip(3.5 * (row.rounding * lengths).max(), MERGE_A, MAX_MERGE_A))
 
 
-def orbit(
-    fractional: NDArray[np.float64], operations: Operations, cell: NDArray[np.float64], tolerance: float
-) -> NDArray[np.float64]:
+def orbit(fractional: Array, operations: Operations, cell: Array, tolerance: float) -> Array:
     """The different images of a point, which is moved onto its special position first where it is near one.
 
     Parameters
@@ -250,7 +261,7 @@ def orbit(
     return images[np.sort(first)]
 
 
-def unsplit(places: Sequence[Place], cell: NDArray[np.float64]) -> list[Place]:
+def unsplit(places: Sequence[Place], cell: Array) -> list[Place]:
     """Leave one image of sites that are one atom split over several points; some files do not say so.
 
     Such images come closer than atoms can.
@@ -279,9 +290,7 @@ def unsplit(places: Sequence[Place], cell: NDArray[np.float64]) -> list[Place]:
     return found
 
 
-def primitive(
-    places: Sequence[Place], operations: Operations, cell: NDArray[np.float64]
-) -> tuple[list[Place], NDArray[np.float64]]:
+def primitive(places: Sequence[Place], operations: Operations, cell: Array) -> tuple[list[Place], Array]:
     """The places in a primitive cell of a centred lattice.
 
     Parameters
@@ -319,7 +328,7 @@ def primitive(
     return found, basis @ cell
 
 
-def overlap(places: Sequence[Place], cell: NDArray[np.float64]) -> bool:
+def overlap(places: Sequence[Place], cell: Array) -> bool:
     """Whether two places come closer than atoms can, or different whole atoms share one."""
     if any(p.total > 2.0 - FULL for p in places):
         return True
@@ -327,7 +336,7 @@ def overlap(places: Sequence[Place], cell: NDArray[np.float64]) -> bool:
     return _closest(points, cell) < OVERLAP_A
 
 
-def _closest(points: NDArray[np.float64], cell: NDArray[np.float64]) -> float:
+def _closest(points: Array, cell: Array) -> float:
     """A distance within OVERLAP_A between two of the points (n, 3), or infinity, angstrom."""
     from scipy.spatial import cKDTree
 
@@ -343,16 +352,14 @@ def _closest(points: NDArray[np.float64], cell: NDArray[np.float64]) -> float:
     return float(np.linalg.norm(difference @ cell, axis=1).min())
 
 
-def _first_near(
-    point: NDArray[np.float64], points: NDArray[np.float64], cell: NDArray[np.float64], tolerance: float
-) -> int | None:
+def _first_near(point: Array, points: Array, cell: Array, tolerance: float) -> int | None:
     difference = points - point
     difference -= np.rint(difference)
     near = np.flatnonzero(np.linalg.norm(difference @ cell, axis=1) < tolerance)
     return int(near[0]) if len(near) else None
 
 
-def _join(place: Place, row: Row, cell: NDArray[np.float64], tolerance: float) -> None:
+def _join(place: Place, row: Row, cell: Array, tolerance: float) -> None:
     """Put a row onto a place that is taken: a second kind of atom, more of the same, or the same once again."""
     kind = (row.symbol, row.mass)
     before = place.content.get(kind)

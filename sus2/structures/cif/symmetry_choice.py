@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import spglib
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError, printable
 from sus2.structures.choices import Choice, OpenChoiceError
@@ -29,19 +28,28 @@ from sus2.structures.cif.operations import (
 )
 from sus2.structures.cif.sites import Expanded, Row, expand, overlap
 from sus2.structures.crystal import near_pairs
+from sus2.types import Array
 
 _LISTED = (
-    "_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz", "_symmetry_equiv_as_xyz",
-    "_symmetry_equiv_pos_as_xyz_", "_space_group_symop_as_xyz",
-)  # fmt: skip
+    "_space_group_symop_operation_xyz",
+    "_symmetry_equiv_pos_as_xyz",
+    "_symmetry_equiv_as_xyz",
+    "_symmetry_equiv_pos_as_xyz_",
+    "_space_group_symop_as_xyz",
+)
 _MAGNETIC = "_space_group_symop_magn_operation_xyz"
 _CENTRING = "_space_group_symop_magn_centering_xyz"
 _HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NAMES = (
-    "_space_group_name_h-m_alt", "_symmetry_space_group_name_h-m", "_space_group_name_h-m_full",
-    "_space_group_name_h-m_ref", "_space_group_name_h-m", "_symmetry_space_group_name_h-m_full",
-    "_space_group_name_h-m_alt_description", "_symmetry_space_group_name",
-)  # fmt: skip
+    "_space_group_name_h-m_alt",
+    "_symmetry_space_group_name_h-m",
+    "_space_group_name_h-m_full",
+    "_space_group_name_h-m_ref",
+    "_space_group_name_h-m",
+    "_symmetry_space_group_name_h-m_full",
+    "_space_group_name_h-m_alt_description",
+    "_symmetry_space_group_name",
+)
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number", "_symmetry_it_number")
 _CODES = ("_space_group_it_coordinate_system_code", "_symmetry_cell_setting_code")
 
@@ -79,7 +87,7 @@ class Chosen:
     notices: list[str] = field(default_factory=list)
 
 
-def choose(block: Block, rows: Sequence[Row], cell: NDArray[np.float64], stated: Stated, setting: str | None) -> Chosen:
+def choose(block: Block, rows: Sequence[Row], cell: Array, stated: Stated, setting: str | None) -> Chosen:
     """Choose the operations that a block means.
 
     Parameters
@@ -292,7 +300,7 @@ def _of_hall(text: str) -> Operations:
     return Operations(rotations, translations, f"'{text}'", groups.number_of(rotations, translations))
 
 
-def _decided(found: list[Candidate], cell: NDArray[np.float64]) -> list[Candidate]:
+def _decided(found: list[Candidate], cell: Array) -> list[Candidate]:
     """The candidates that agree best with what the file states, and of equal crystals the first."""
     left = found
     for key in ("multiplicities", "formula", "z"):
@@ -303,10 +311,10 @@ def _decided(found: list[Candidate], cell: NDArray[np.float64]) -> list[Candidat
     return _distinct(left, cell)
 
 
-def _distinct(found: Sequence[Candidate], cell: NDArray[np.float64]) -> list[Candidate]:
+def _distinct(found: Sequence[Candidate], cell: Array) -> list[Candidate]:
     if len(found) < 2:
         return list(found)
-    kept: list[tuple[Candidate, list[NDArray[np.float64]]]] = []
+    kept: list[tuple[Candidate, list[Array]]] = []
     for candidate in found:
         mark = _fingerprint(candidate.expanded, cell)
         if not any(
@@ -318,7 +326,7 @@ def _distinct(found: Sequence[Candidate], cell: NDArray[np.float64]) -> list[Can
     return [c for c, _ in kept]
 
 
-def _fingerprint(expanded: Expanded, cell: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def _fingerprint(expanded: Expanded, cell: Array) -> list[Array]:
     """Distances of every pair of kinds of places, sorted: equal for the same crystal about another origin."""
     kinds = sorted({str(p) for p in expanded.places})
     numbers = np.concatenate([np.full(len(p.points), 1 + kinds.index(str(p))) for p in expanded.places])
@@ -333,7 +341,7 @@ def _fingerprint(expanded: Expanded, cell: NDArray[np.float64]) -> list[NDArray[
     return [np.array([len(points), *[(numbers == k + 1).sum() for k in range(len(kinds))]]), *marks, np.sort(sums)]
 
 
-def _is_whole(candidate: Candidate, cell: NDArray[np.float64], numbers: set[int]) -> bool:
+def _is_whole(candidate: Candidate, cell: Array, numbers: set[int]) -> bool:
     """Whether the atoms of one way to read the file have one of these space groups."""
     places = candidate.expanded.places
     if not numbers or not all(p.is_whole for p in places) or overlap(places, cell):
@@ -362,7 +370,7 @@ def _refuse_open(source: Source, left: Sequence[Candidate]) -> None:
     )
 
 
-def _offer_others(source: Source, cell: NDArray[np.float64]) -> None:
+def _offer_others(source: Source, cell: Array) -> None:
     """Refuse a setting that does not fit the cell where another one of its group does, as :H in rhombohedral axes."""
     settings = [s for n in sorted(source.numbers) for s in groups.settings_of_number(n)]
     labels = [o.source for o in map(_of_setting, settings) if fits(o, cell)]

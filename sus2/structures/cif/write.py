@@ -16,8 +16,15 @@ from sus2.structures.formula import composition, formula_units
 from sus2.structures.symmetry import Cell, dataset, right_handed, standard_cell
 
 _SITE_TAGS = [
-    "label", "type_symbol", "symmetry_multiplicity", "Wyckoff_symbol", "fract_x", "fract_y", "fract_z", "occupancy",
-]  # fmt: skip
+    "label",
+    "type_symbol",
+    "symmetry_multiplicity",
+    "Wyckoff_symbol",
+    "fract_x",
+    "fract_y",
+    "fract_z",
+    "occupancy",
+]
 
 
 def write_cif(atoms: Atoms, *, symprec: float, symmetric: bool = True) -> str:

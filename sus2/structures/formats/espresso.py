@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError, printable
 from sus2.settings import settings
 from sus2.structures.formats.words import MALFORMED, element, malformed, with_masses
+from sus2.types import Array
 from sus2.units import BOHR_TO_A
 
 _SYSTEM = re.compile(r"^[^\S\n]*&system\b", re.IGNORECASE | re.MULTILINE)
@@ -166,7 +166,7 @@ def _masses(cards: list[str]) -> dict[str, float]:
     return {label: mass for label, mass in _listed(cards) if kinds[label][0] == 1 and 1.9 < mass < 3.1}
 
 
-def bravais(ibrav: int, system: dict[str, Any]) -> NDArray[np.float64]:
+def bravais(ibrav: int, system: dict[str, Any]) -> Array:
     """The lattice vectors of a Bravais lattice index, as in the description of pw.x's input.
 
     Parameters
@@ -236,10 +236,13 @@ def bravais(ibrav: int, system: dict[str, Any]) -> NDArray[np.float64]:
         return np.array(tables[ibrav], dtype=np.float64)
     if ibrav == 14:
         z = 1 + 2 * bc * ac * ab - bc * bc - ac * ac - ab * ab
-        return np.array([
-            [a, 0, 0], [b * ab, b * sab, 0],
-            [c * ac, c * (bc - ac * ab) / sab, c * root(z) / sab],
-        ])  # fmt: skip
+        return np.array(
+            [
+                [a, 0, 0],
+                [b * ab, b * sab, 0],
+                [c * ac, c * (bc - ac * ab) / sab, c * root(z) / sab],
+            ]
+        )
     raise StructureError(f"There is no Bravais lattice of index ibrav = {ibrav}.")
 
 

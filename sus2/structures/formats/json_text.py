@@ -16,12 +16,30 @@ from sus2.structures.disorder import Mixed, assembled
 from sus2.structures.formats.words import element, with_masses
 
 _WRONG: Final = (
-    TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, RecursionError, AssertionError,
-)  # fmt: skip
+    TypeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    AssertionError,
+)
 _INSIDE: Final = (
-    "structure", "final_structure", "data", "response", "output", "input_structure", "initial_structure", "crystal",
-    "attributes", "structures", "entries", "docs", "cif",
-)  # fmt: skip
+    "structure",
+    "final_structure",
+    "data",
+    "response",
+    "output",
+    "input_structure",
+    "initial_structure",
+    "crystal",
+    "attributes",
+    "structures",
+    "entries",
+    "docs",
+    "cif",
+)
 """Keys below which programs keep a structure; the first that is there is followed."""
 _DEPTH: Final = 6
 

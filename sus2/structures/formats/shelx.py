@@ -21,10 +21,14 @@ from sus2.structures.formats.words import MALFORMED, element, is_number, malform
 _CELL = re.compile(r"^[^\S\n]*CELL\s+[\d.]+(\s+[\d.]+){6}", re.IGNORECASE | re.MULTILINE)
 _SFAC = re.compile(r"^[^\S\n]*SFAC\s", re.IGNORECASE | re.MULTILINE)
 _CENTRING: Final = {
-    1: ["x,y,z"], 2: ["x,y,z", "x+1/2,y+1/2,z+1/2"], 3: ["x,y,z", "x+2/3,y+1/3,z+1/3", "x+1/3,y+2/3,z+2/3"],
-    4: ["x,y,z", "x,y+1/2,z+1/2", "x+1/2,y,z+1/2", "x+1/2,y+1/2,z"], 5: ["x,y,z", "x,y+1/2,z+1/2"],
-    6: ["x,y,z", "x+1/2,y,z+1/2"], 7: ["x,y,z", "x+1/2,y+1/2,z"],
-}  # fmt: skip
+    1: ["x,y,z"],
+    2: ["x,y,z", "x+1/2,y+1/2,z+1/2"],
+    3: ["x,y,z", "x+2/3,y+1/3,z+1/3", "x+1/3,y+2/3,z+2/3"],
+    4: ["x,y,z", "x,y+1/2,z+1/2", "x+1/2,y,z+1/2", "x+1/2,y+1/2,z"],
+    5: ["x,y,z", "x,y+1/2,z+1/2"],
+    6: ["x,y,z", "x+1/2,y,z+1/2"],
+    7: ["x,y,z", "x+1/2,y+1/2,z"],
+}
 _INSTRUCTIONS: Final = frozenset(
     (
         *("TITL", "UNIT", "ZERR", "TWIN", "SIZE", "PLAN", "FMAP", "LIST", "OMIT", "SHEL", "DEFS", "MOVE", "GRID"),

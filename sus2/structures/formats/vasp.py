@@ -258,6 +258,11 @@ def read_outcar(text: str) -> Atoms:
         counts = next(
             _counts(line.split("=")[1].split(), k) for k, line in enumerate(lines, 1) if "ions per type" in line
         )
+        # A promise of more atoms than the file has lines is not kept, and must not be counted out.
+        if sum(counts) > len(lines):
+            raise StructureError(
+                f"The OUTCAR file promises {sum(counts):,} atoms in {len(lines):,} lines; it is cut off."
+            )
         species = [element(s) for s, n in zip(symbols, counts, strict=True) for _ in range(n)]
         steps = [k for k, line in enumerate(lines) if _STEP.match(line) and _whole(lines, k, len(species))]
         at = steps[-1]

@@ -15,9 +15,19 @@ from sus2.errors import StructureError, printable
 from sus2.structures.cif.elements import ISOTOPE_MASSES
 
 MALFORMED: Final = (
-    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, NotImplementedError,
-    RecursionError, StopIteration, RuntimeError, EOFError, OSError,
-)  # fmt: skip
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    RecursionError,
+    StopIteration,
+    RuntimeError,
+    EOFError,
+    OSError,
+)
 """What parsers raise for files that are damaged."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?$")
 _SYMBOL = re.compile(r"([A-Za-z]{1,2})(\d*\.?\d*[+-]|[+-]\d*\.?\d*)?$")

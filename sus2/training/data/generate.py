@@ -12,11 +12,12 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers, covalent_radii
 
-from sus2.training.data.dataset import FloatArray, reduced_formula
+from sus2.training.data.dataset import reduced_formula
 from sus2.training.data.decorations import decorations
 from sus2.training.data.families import UNIVERSAL, families_of, recipes, teacher_flag
 from sus2.training.data.prototypes import build
 from sus2.training.data.reference_sets import binary_crystals, matpes_elements
+from sus2.types import Array
 
 # Teachers are not trusted below this share of the relaxed volume: their energy turns over there.
 LOWEST_WALL_VOLUME = 0.62
@@ -211,22 +212,22 @@ def _one(base: Base, kind: str, quantile: float, rng: np.random.Generator) -> Ma
     return Made(atoms, kind, base.name, ratio)
 
 
-def _random_strain(size: float, rng: np.random.Generator) -> FloatArray:
+def _random_strain(size: float, rng: np.random.Generator) -> Array:
     """Deformation gradient 1 + e with a random symmetric e whose largest component is ``size``."""
     e = rng.uniform(-1.0, 1.0, (3, 3))
     e = 0.5 * (e + e.T)
-    strain: FloatArray = np.eye(3) + size * e / np.abs(e).max()
+    strain: Array = np.eye(3) + size * e / np.abs(e).max()
     return strain
 
 
-def _rattle(count: int, size: float, rng: np.random.Generator) -> FloatArray:
+def _rattle(count: int, size: float, rng: np.random.Generator) -> Array:
     """Normal displacements of standard deviation ``size`` per component, cut at 2.5 of it, without drift."""
-    moves: FloatArray = size * np.clip(rng.standard_normal((count, 3)), -2.5, 2.5)
+    moves: Array = size * np.clip(rng.standard_normal((count, 3)), -2.5, 2.5)
     return moves - moves.mean(axis=0) if count > 1 else moves
 
 
-def _direction(rng: np.random.Generator) -> FloatArray:
-    v: FloatArray = rng.standard_normal(3)
+def _direction(rng: np.random.Generator) -> Array:
+    v: Array = rng.standard_normal(3)
     return v / np.linalg.norm(v)
 
 
@@ -335,7 +336,7 @@ def arrays_of(made: Sequence[Made]) -> dict[str, np.ndarray]:
     }
 
 
-def masses_of(made: Sequence[Made]) -> FloatArray:
+def masses_of(made: Sequence[Made]) -> Array:
     """Atomic masses of all atoms of some structures, one after the other.
 
     Parameters

@@ -20,60 +20,19 @@ from ase.data import atomic_numbers
 from ase.io import read as ase_read
 
 from sus2.errors import DataError, printable
-from sus2.training.data.dataset import (
-    BadLabel,
-    FloatArray,
-    OnBad,
-    Split,
-    TrainingSet,
-    bad_labels,
-    checked,
-    fit_references,
-    make_set,
-    reduced_formula,
-    split_of,
-)
-from sus2.training.data.sets import load_set
+from sus2.structures.formats.words import MALFORMED
+from sus2.training.data.dataset import OnBad, TrainingSet, checked, make_set
+from sus2.types import Array
 from sus2.units import KBAR_TO_EV_PER_A3
-
-__all__ = [
-    "BadLabel",
-    "OnBad",
-    "Split",
-    "TrainingSet",
-    "bad_labels",
-    "checked",
-    "fit_references",
-    "load_set",
-    "make_set",
-    "read_cfg",
-    "read_extxyz",
-    "read_json",
-    "read_training_set",
-    "reduced_formula",
-    "split_of",
-]
 
 MAX_BYTES = 512 * 1024 * 1024
 _WIDTH = re.compile(r":\s*[A-Za-z]\s*:\s*(\d{4,})")
 """A column of extended XYZ that claims thousands of numbers in each row; ASE would make room for them."""
-# What ASE and numpy raise for text that makes no sense.
-_MALFORMED = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    StopIteration,
-    RuntimeError,
-    AssertionError,
-)
 _ENERGY_KEYS = ("energy", "REF_energy", "dft_energy", "DFT_energy", "ref_energy", "Energy", "free_energy")
 _FORCE_KEYS = ("forces", "REF_forces", "dft_forces", "DFT_forces", "ref_forces", "force")
 _STRESS_KEYS = ("stress", "REF_stress", "dft_stress", "ref_stress")
 _VIRIAL_KEYS = ("virial", "REF_virial", "virials", "dft_virial")
-_Label = tuple[Atoms, float, FloatArray, FloatArray | None]
+_Label = tuple[Atoms, float, Array, Array | None]
 
 
 def read_training_set(
@@ -137,16 +96,31 @@ def _text(path: Path) -> str:
 
 
 def read_extxyz(text: str, *, name: str) -> TrainingSet:
-    """Extended XYZ: energies and stress (or virial) in the comment line, forces as columns.
+    """Read extended XYZ: energies and stress (or virial) in the comment line, forces as columns.
 
-    A structure without a label gets NaN in its place, which :func:`checked` then reports.
+    Parameters
+    ----------
+    text
+        Of the file; eV, angstrom, stress in eV/A^3 with ASE's sign.
+    name
+        Of the file, for messages.
+
+    Returns
+    -------
+    TrainingSet
+        In the order of the file; NaN where a label is missing, which `checked` reports.
+
+    Raises
+    ------
+    DataError
+        What is not valid extended XYZ, or has no structure.
     """
     if wide := _WIDTH.search(text):
         raise DataError(f"{name} has a column of {wide.group(1)[:12]} numbers per atom; correct its Properties.")
     try:
         frames = ase_read(io.StringIO(text), index=":", format="extxyz")
         labels = [_frame_labels(atoms) for atoms in frames]
-    except _MALFORMED as error:
+    except MALFORMED as error:
         raise DataError(f"{name} is not valid extended XYZ: {_why(error)}.") from error
     return _from_labels(labels, name)
 
@@ -180,7 +154,7 @@ def _first(keys: Sequence[str], *places: Mapping[str, Any]) -> Any:
     return None
 
 
-def _voigt(stress: Any) -> FloatArray:
+def _voigt(stress: Any) -> Array:
     values = np.asarray(stress, dtype=float)
     if values.size == 9:
         m = values.reshape(3, 3)
@@ -210,8 +184,24 @@ def read_json(text: str, *, name: str) -> TrainingSet:
       compression positive; a ``stress`` beside ``structure`` is in kBar, order xx yy zz yz xz xy (or 3x3),
       compression positive: what VASP prints.
     - an ASE database written as JSON (``numbers``, ``positions``, ``cell``, eV, eV/A, eV/A^3, ASE sign).
-
     A ``group`` beside ``structure`` becomes its kind.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+    name
+        Of the file, for messages.
+
+    Returns
+    -------
+    TrainingSet
+        In the order of the file.
+
+    Raises
+    ------
+    DataError
+        What is not valid JSON, or an entry of another form.
     """
     try:
         content = json.loads(text)
@@ -222,7 +212,7 @@ def read_json(text: str, *, name: str) -> TrainingSet:
         kinds.append(str(entry.get("group", "data")))
         try:
             labels.append(_ase_entry(entry) if "numbers" in entry else _pymatgen_entry(entry))
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise DataError(
                 f"Structure {printable(key, 30)} of {name} is malformed ({type(error).__name__}: {printable(error)})."
             ) from error
@@ -265,7 +255,7 @@ def _ase_entry(entry: dict[str, Any]) -> _Label:
 
 
 def pymatgen_atoms(structure: Mapping[str, Any]) -> Atoms:
-    """A pymatgen structure dictionary as ASE Atoms; refuses partial occupancies."""
+    """A pymatgen structure dictionary as ASE Atoms; raises ValueError for a site that is partially occupied."""
     symbols = []
     for site in structure["sites"]:
         species = site["species"]
@@ -297,7 +287,27 @@ def _pymatgen_entry(entry: dict[str, Any]) -> _Label:
 
 
 def read_cfg(text: str, elements: Sequence[str], *, name: str) -> TrainingSet:
-    """MLIP-2 ``.cfg``: ``PlusStress`` is -volume * stress in eV, order xx yy zz yz xz xy; elements by type number."""
+    """MLIP-2 ``.cfg``: ``PlusStress`` is -volume * stress in eV, order xx yy zz yz xz xy; elements by type number.
+
+    Parameters
+    ----------
+    text
+        Of the file.
+    elements
+        Symbols of the types, in the order of their numbers.
+    name
+        Of the file, for messages.
+
+    Returns
+    -------
+    TrainingSet
+        In the order of the file.
+
+    Raises
+    ------
+    DataError
+        An unknown element, or a structure that is malformed.
+    """
     unknown = [symbol for symbol in elements if symbol not in atomic_numbers or symbol == "X"]
     if unknown:
         raise DataError(f"{unknown[0]!r} is not an element; give the symbols of the types of {name}.")
@@ -305,7 +315,7 @@ def read_cfg(text: str, elements: Sequence[str], *, name: str) -> TrainingSet:
     for index, block in enumerate(_cfg_blocks(text, name)):
         try:
             labels.append(_cfg_labels(block, elements))
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise DataError(f"Structure {index} of {name} is malformed ({_why(error)}).") from error
     return _from_labels(labels, name)
 
@@ -331,7 +341,7 @@ def _cfg_blocks(text: str, name: str) -> Iterator[list[list[str]]]:
 
 def _cfg_labels(lines: list[list[str]], elements: Sequence[str]) -> _Label:
     size, row = 0, 0
-    cell: FloatArray | None = None
+    cell: Array | None = None
     energy = float("nan")
     forces, stress_volume = None, None
     symbols: list[str] = []
@@ -377,7 +387,7 @@ def _cfg_labels(lines: list[list[str]], elements: Sequence[str]) -> _Label:
     return atoms, energy, np.full((size, 3), np.nan) if forces is None else forces, stress
 
 
-def _columns(table: list[list[str]], columns: list[str], wanted: Sequence[str]) -> FloatArray:
+def _columns(table: list[list[str]], columns: list[str], wanted: Sequence[str]) -> Array:
     where = [columns.index(name) for name in wanted]
     return np.array([[float(words[i]) for i in where] for words in table])
 

@@ -19,7 +19,8 @@ import numpy as np
 from ase.data import covalent_radii
 
 from sus2.errors import DataError
-from sus2.training.data.dataset import FloatArray, StrArray, TrainingSet, split_of
+from sus2.training.data.dataset import TrainingSet, split_of
+from sus2.types import Array, StrArray
 
 SetSplit = Literal["train", "val", "test", "type", "mp"]
 
@@ -218,9 +219,7 @@ def _load_shard(
     return data, _splits(s)
 
 
-def insane_labels(
-    structures: dict[str, np.ndarray], energy: FloatArray, forces: FloatArray, stress: FloatArray
-) -> np.ndarray:
+def insane_labels(structures: dict[str, np.ndarray], energy: Array, forces: Array, stress: Array) -> np.ndarray:
     """Which labels a teacher cannot mean.
 
     A force beyond 25 eV/A (100 in a dimer labelled by Nequix); an energy more than 8 eV/atom above or 1 eV/atom
@@ -264,7 +263,7 @@ def insane_labels(
     return bad | _insane_dimers(structures, energy, forces)
 
 
-def _insane_dimers(structures: dict[str, np.ndarray], energy: FloatArray, forces: FloatArray) -> np.ndarray:
+def _insane_dimers(structures: dict[str, np.ndarray], energy: Array, forces: Array) -> np.ndarray:
     offsets, numbers = structures["offsets"], structures["numbers"]
     bad = np.zeros(len(energy), dtype=bool)
     for i in np.flatnonzero(structures["kind"] == "dimer").tolist():

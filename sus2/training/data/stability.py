@@ -11,14 +11,11 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from sus2.errors import DataError
 from sus2.training.data.dataset import TrainingSet
-
-Array = NDArray[np.float64]
 
 # Kinds of structures that teach short distances, not crystals.
 CLOSE_KINDS: Final = ("dimer", "wall", "atom")

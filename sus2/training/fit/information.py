@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.potential.potential import Potential
 from sus2.registry.applicability import STORED, Information, descriptors, grade_of, information_path
@@ -15,8 +14,6 @@ from sus2.registry.load import load_moments, pretrained_folder
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.fit.config import read_config
 from sus2.training.fit.sources import training_data
-
-Array = NDArray[np.float64]
 
 STRUCTURES: Final = 6000
 # Directions that are kept; all others count as varying like the next one.
@@ -90,7 +87,7 @@ def write_information(name: str) -> Path:
     """
     potential = load_moments(name)
     config = read_config(pretrained_folder() / f"{name}.yaml")
-    # A summary knows no weights, so the hulls need not be found.
+    # A summary has no weights, so the hulls need not be found.
     data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
     found = summarise(potential, data)
     path = information_path(name)

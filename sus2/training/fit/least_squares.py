@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from sus2.errors import DataError
@@ -21,8 +20,8 @@ from sus2.training.fit.normal_equations import normal_equations
 from sus2.training.fit.objective import Objective
 from sus2.training.fit.optimise import Prior
 from sus2.training.fit.parameters import ParameterSpace
+from sus2.types import Array, Index
 
-Array = NDArray[np.float64]
 # Weak pull of each linear parameter to its value before, relative to the data's own curvature.
 _RIDGE = 1e-12
 # The matrix of all parameters is formed and solved: 2 GB here, and as much again for its factors.
@@ -74,7 +73,7 @@ def loss_of(space: ParameterSpace, x: Array, parts: Sequence[Objective], prior: 
     return value if np.isfinite(value) else float("inf")
 
 
-def _linear(space: ParameterSpace) -> NDArray[np.int64]:
+def _linear(space: ParameterSpace) -> Index:
     """Places of theta (of what is particular to each element, where each has its own) and the shifts in the vector."""
     slices = space.slices()
     return np.r_[slices["theta_element" if space.own_readout else "theta"], slices["shift"]]

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.derivatives.readout import ReadoutBasis
 from sus2.errors import DataError
@@ -32,8 +31,7 @@ from sus2.training.data.sets import load_set
 from sus2.training.fit.config import read_config
 from sus2.training.fit.sources import training_data
 from sus2.trust.members import Members, members_path, write_members
-
-Array = NDArray[np.float64]
+from sus2.types import Array, Index
 
 MEMBERS: Final = 16
 DIRECTIONS: Final = 96
@@ -130,7 +128,7 @@ def draw_members(
     potential
         Its readout is the middle of the committee.
     data
-        Labels in its functional; structures with elements that it does not know are left out.
+        Labels in its functional; structures with elements that it does not cover are left out.
     count
         Number of members.
     seed
@@ -201,7 +199,7 @@ def _directions(potential: Potential, data: TrainingSet, rng: np.random.Generato
     return out
 
 
-def _groups(data: TrainingSet, rng: np.random.Generator) -> list[tuple[str, NDArray[np.int64]]]:
+def _groups(data: TrainingSet, rng: np.random.Generator) -> list[tuple[str, Index]]:
     order = np.argsort(data.base, kind="stable")
     names, first = np.unique(data.base[order], return_index=True)
     parts = np.split(order, first[1:])
@@ -213,15 +211,13 @@ def _groups(data: TrainingSet, rng: np.random.Generator) -> list[tuple[str, NDAr
     return [(chosen[k][0], np.sort(rng.permutation(chosen[k][1])[:PER_BASE])) for k in np.sort(keep)]
 
 
-def _by_base(data: TrainingSet) -> dict[str, NDArray[np.int64]]:
+def _by_base(data: TrainingSet) -> dict[str, Index]:
     order = np.argsort(data.base, kind="stable")
     names, first = np.unique(data.base[order], return_index=True)
     return {str(n): rows for n, rows in zip(names, np.split(order, first[1:]), strict=True)}
 
 
-def _same(
-    data: TrainingSet, rows: NDArray[np.int64], other: TrainingSet, candidates: NDArray[np.int64] | None
-) -> NDArray[np.int64]:
+def _same(data: TrainingSet, rows: Index, other: TrainingSet, candidates: Index | None) -> Index:
     """Rows of another set, among the candidates, that are the same structures; those that it does not have are left."""
     found = []
     for row in rows:
@@ -240,7 +236,7 @@ def _change(
     potential: Potential,
     basis: ReadoutBasis,
     data: TrainingSet,
-    rows: NDArray[np.int64],
+    rows: Index,
     start: Array | None = None,
 ) -> Array | None:
     """The change of the readout (C, R) nearest to `start` that makes the energies within a base crystal right."""

@@ -1,7 +1,7 @@
 """J^T W J and J^T W (label - prediction) of labelled structures, J the derivatives by all parameters of a model.
 
 A structure feels the pairs of its own elements alone. So structures of the same elements are taken together, with the
-model of these elements: their Jacobian has some hundred columns however many elements the model knows.
+model of these elements: their Jacobian has some hundred columns however many elements the model covers.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from sus2.native.arrays import Edges
 from sus2.native.kernels import Kernel
 from sus2.potential.mtp import ModelSpec
 from sus2.training.fit.objective import Objective
+from sus2.types import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 # Rows of a Jacobian held at once (100 to 1000 columns of eight bytes).
 _ROWS_AT_ONCE = 12_000
 

@@ -15,12 +15,11 @@ their own that are fine enough for second derivatives; what both members miss al
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sus2.native.arrays import Edges, ParameterGradient
 from sus2.native.build import available
@@ -30,70 +29,48 @@ from sus2.potential.mtp import ModelSpec
 from sus2.potential.packed import type_indices
 from sus2.potential.repulsion import Repulsion
 from sus2.training.data.dataset import TrainingSet
+from sus2.training.fit.loss import Errors, LossWeights, Pairs, Prediction
 from sus2.training.fit.torch_kernel import Block, TorchKernel, device_of, padded
+from sus2.types import Array, Index, Mask
 from sus2.units import EV_PER_A3_TO_GPA
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Device = Literal["cpu", "cuda", "torch"]
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Errors that count as one (smaller is weightier), their relative parts, and d of the robust loss."""
-
-    energy_ev_per_atom: float = 0.005
-    energy_relative: float = 0.005
-    force_ev_per_a: float = 0.1
-    force_relative: float = 0.1
-    virial_ev_per_atom: float = 0.03
-    virial_relative: float = 0.05
-    robust: float = 3.0
-    pair: float = 1.0
-    pair_force_ev_per_a: float = 0.02
-    pair_force_relative: float = 0.08
-    pair_virial_ev_per_atom: float = 0.01
-    pair_virial_relative: float = 0.06
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """energy_ev (S,), forces_ev_per_a (N, 3), virial_ev (S, 6) Voigt, V * stress (ASE sign)."""
-
-    energy_ev: Array
-    forces_ev_per_a: Array
-    virial_ev: Array
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Mean absolute and root-mean-square errors; energies over structures, forces over components."""
-
-    energy_mae_mev_per_atom: float
-    energy_rmse_mev_per_atom: float
-    force_mae_mev_per_a: float
-    force_rmse_mev_per_a: float
-    stress_mae_gpa: float
-    strain_response_percent: float = float("nan")
-    """Median error of what a strain changes the virial by, in percent of it, over pairs of strained cells."""
-    displacement_response_percent: float = float("nan")
-    """Median error of what displacements change the forces by, in percent, over pairs of displaced cells."""
-
-    def line(self) -> str:
-        """One line for a progress bar."""
-        return (
-            f"E {self.energy_mae_mev_per_atom:.2f} meV/atom  F {self.force_mae_mev_per_a:.1f} meV/A  "
-            f"stress {self.stress_mae_gpa:.2f} GPa"
-        )
 
 
 class Objective:
     """A labelled set with its neighbours, ready to be evaluated for any parameters of one shape.
 
-    `norm` is the sum of weights that the loss is divided by: that of all parts where the set is split; `linear_map` as
-    in sus2.native.kernels.Kernel; `device` is "cpu" (the compiled kernels, torch where they cannot be built), "cuda" or
-    "torch" (torch on the CPU). Least squares always take the compiled kernels.
-    Raises UnknownElementError for an element outside `elements`, Sus2Error where there is no such device.
+    Least squares always take the compiled kernels.
+
+    Parameters
+    ----------
+    data
+        The set.
+    elements
+        Chemical symbols in type order.
+    cutoff
+        Angstrom.
+    weights
+        Of the loss.
+    norm
+        Sum of weights that the loss is divided by: that of all parts where the set is split.
+    threads
+        Of the kernels; by default sus2.native.build.default_threads.
+    single_precision
+        Whether the arithmetic is in float32.
+    repulsion
+        A fixed part of the potential, which is taken from the labels.
+    linear_map
+        As in sus2.native.kernels.Kernel.
+    device
+        "cpu" (the compiled kernels, torch where they cannot be built), "cuda" or "torch" (torch on the CPU).
+
+    Raises
+    ------
+    UnknownElementError
+        An element outside `elements`.
+    Sus2Error
+        There is no such device.
     """
 
     def __init__(
@@ -133,12 +110,14 @@ class Objective:
         if device != "cpu" or not available():
             self.device = device_of("cuda" if device == "cuda" else "cpu")
             self.table = padded(self.edges, cutoff, self.device)
+        self.given = data
+        """The labels as they were given."""
         # The model learns what the fixed repulsion leaves.
         self.data = data = data if repulsion is None else _without(data, repulsion, self.edges)
         self.counts = np.zeros((len(data), len(elements)))
         np.add.at(self.counts, (self.system, types), 1.0)
         self.virial = data.stress_ev_per_a3 * data.volumes_a3[:, None]
-        self.has_virial: NDArray[np.bool_] = np.asarray(np.isfinite(self.virial).all(axis=1))
+        self.has_virial: Mask = np.asarray(np.isfinite(self.virial).all(axis=1))
         w = self.weights
         force = np.linalg.norm(data.forces_ev_per_a, axis=1)
         rms = np.sqrt(np.add.reduceat(force**2, starts) / self.sizes)
@@ -146,17 +125,39 @@ class Objective:
         self.force_scale = np.hypot(w.force_ev_per_a, w.force_relative * force)
         self.virial_scale = self.sizes * np.hypot(w.virial_ev_per_atom, w.virial_relative * virial)
         self.energy_scale = self.sizes * np.hypot(w.energy_ev_per_atom, w.energy_relative * (virial + rms))
-        self.pairs = _Pairs.of(data, self.virial, w)
+        self.pairs = Pairs.of(data, self.virial, w)
 
     def kernel(self, spec: ModelSpec) -> Kernel:
-        """The compiled kernels of these parameters as this objective calls them."""
+        """Make the compiled kernels of these parameters as this objective calls them.
+
+        Parameters
+        ----------
+        spec
+            The parameters.
+
+        Returns
+        -------
+        Kernel
+            Raises Sus2Error where the kernels are not available.
+        """
         return Kernel(spec, threads=self.threads, single_precision=self.single_precision, linear_map=self.linear_map)
 
     def _torch(self, spec: ModelSpec) -> TorchKernel:
         return TorchKernel(spec, device=self.device, dtype=torch.float32 if self.single_precision else torch.float64)
 
     def predict(self, spec: ModelSpec) -> Prediction:
-        """Energies, forces and virials of every structure of the set."""
+        """Energies, forces and virials of every structure of the set.
+
+        Parameters
+        ----------
+        spec
+            The parameters.
+
+        Returns
+        -------
+        Prediction
+            In the order of the set.
+        """
         if self.table is None:
             site, forces, virial = self.kernel(spec).evaluate(self.edges)
         else:
@@ -179,9 +180,19 @@ class Objective:
         return share, (share / (3.0 * self.sizes))[self.system], share / 6.0 * self.has_virial
 
     def residual_scales(self, p: Prediction) -> tuple[Array, Array, Array]:
-        """Weights of the squared residuals: energies (S,), force vectors (N,), virials (S,).
+        """Weights of the squared residuals.
 
-        sum of weight * residual^2 is the loss in its reweighted form, with the gradient of the robust loss.
+        The sum of weight * residual^2 is the loss in its reweighted form, with the gradient of the robust loss.
+
+        Parameters
+        ----------
+        p
+            Where the weights are taken.
+
+        Returns
+        -------
+        tuple of ndarray
+            For energies (S,), 1/eV^2; force vectors (N,), A^2/eV^2; virials (S,), 1/eV^2.
         """
         out = [
             share / scale**2 / np.sqrt(1.0 + (x / self.weights.robust) ** 2)
@@ -192,7 +203,18 @@ class Objective:
         return out[0], out[1], out[2]
 
     def value_and_gradient(self, spec: ModelSpec) -> tuple[float, ParameterGradient, Array]:
-        """The loss, its gradient by the tables of the spec and by the shifts (C,)."""
+        """The loss and its gradient.
+
+        Parameters
+        ----------
+        spec
+            The parameters.
+
+        Returns
+        -------
+        tuple of float, ParameterGradient and ndarray
+            The loss, its gradient by the tables of the spec, and that by the shifts (C,), 1/eV.
+        """
         p = self.predict(spec)
         energy_weight, force_weight, virial_weight = self.residual_scales(p)
         d_energy = p.energy_ev - self.data.energy_ev
@@ -212,7 +234,18 @@ class Objective:
         return self.value(p), gradient, self.counts.T @ by_energy
 
     def value(self, p: Prediction) -> float:
-        """The loss of a prediction."""
+        """The loss of a prediction, with rho(x) = 2 d^2 [sqrt(1 + (x/d)^2) - 1] of each reduced residual x.
+
+        Parameters
+        ----------
+        p
+            The prediction.
+
+        Returns
+        -------
+        float
+            Without unit.
+        """
         d = self.weights.robust
         terms = list(zip(self._reduced(p), self._shares(), strict=True))
         if len(self.pairs.first):
@@ -223,108 +256,20 @@ class Objective:
         )
 
     def miss(self, p: Prediction) -> tuple[Array, Array, Array]:
-        """Labels less predictions of energies (S,), forces (N, 3) and virials (S, 6), zero where there is none."""
+        """Labels less predictions, zero where there is no label.
+
+        Parameters
+        ----------
+        p
+            The prediction.
+
+        Returns
+        -------
+        tuple of ndarray
+            Energies (S,) eV, forces (N, 3) eV/A and virials (S, 6) eV.
+        """
         virial = np.where(self.has_virial[:, None], np.nan_to_num(self.virial) - p.virial_ev, 0.0)
         return self.data.energy_ev - p.energy_ev, self.data.forces_ev_per_a - p.forces_ev_per_a, virial
-
-
-@dataclass(frozen=True, eq=False)
-class _Pairs:
-    """Differences, second member less first, of P pairs of structures with n atoms each.
-
-    first (P,) place of the first member; rows (R,) its atoms, one pair after another, and of (R,) the pair of each;
-    size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P,); weight (P,).
-    """
-
-    first: Index
-    rows: Index
-    of_pair: Index
-    size: Index
-    force: Array
-    force_scale: Array
-    virial: Array
-    virial_scale: Array
-    weight: Array
-    robust: float
-
-    @classmethod
-    def of(cls, data: TrainingSet, virial: Array, w: LossWeights) -> _Pairs:
-        """The pairs of a set."""
-        kinds, bases, sizes = data.kind.tolist(), data.base.tolist(), data.sizes.tolist()
-        found, k = [], 0
-        while w.pair > 0.0 and k + 1 < len(data):
-            a, b = slice(*data.offsets[k : k + 2]), slice(*data.offsets[k + 1 : k + 3])
-            alike = kinds[k].endswith("-pair") and (kinds[k], bases[k], sizes[k]) == (
-                kinds[k + 1],
-                bases[k + 1],
-                sizes[k + 1],
-            )
-            if alike and np.array_equal(data.numbers[a], data.numbers[b]):
-                found.append(k)
-            k += 2 if found and found[-1] == k else 1
-        first = np.array(found, dtype=np.int64)
-        size = data.sizes[first].astype(np.int64)
-        rows = np.concatenate([np.arange(0), *(np.arange(*data.offsets[k : k + 2]) for k in found)]).astype(np.int64)
-        of_pair = np.repeat(np.arange(len(first)), size)
-        force = data.forces_ev_per_a[rows + size[of_pair]] - data.forces_ev_per_a[rows]
-        change = np.nan_to_num(virial[first + 1] - virial[first])
-        rms = np.sqrt(np.bincount(of_pair, (force**2).sum(1), len(first)) / np.maximum(size, 1))
-        return cls(
-            first,
-            rows,
-            of_pair,
-            size,
-            force,
-            np.hypot(w.pair_force_ev_per_a, w.pair_force_relative * rms)[of_pair],
-            change,
-            size
-            * np.hypot(
-                w.pair_virial_ev_per_atom, w.pair_virial_relative * np.linalg.norm(change, axis=1) / np.maximum(size, 1)
-            ),
-            w.pair
-            * 0.5
-            * (data.weight[first] + data.weight[first + 1])
-            * np.isfinite(virial[first] + virial[first + 1]).all(1),
-            w.robust,
-        )
-
-    def miss(self, p: Prediction) -> tuple[Array, Array]:
-        """Predicted differences less labels: forces (R, 3) and virials (P, 6)."""
-        force = p.forces_ev_per_a[self.rows + self.size[self.of_pair]] - p.forces_ev_per_a[self.rows]
-        return force - self.force, p.virial_ev[self.first + 1] - p.virial_ev[self.first] - self.virial
-
-    def reduced(self, p: Prediction) -> tuple[Array, Array]:
-        """Misses over their scales: force vectors (R,), virials (P,)."""
-        force, virial = self.miss(p)
-        return np.linalg.norm(force, axis=1) / self.force_scale, np.linalg.norm(virial, axis=1) / self.virial_scale
-
-    def shares(self, norm: float) -> tuple[Array, Array]:
-        """Weight of each force vector and virial in the loss."""
-        share = self.weight / norm
-        return (share / (3.0 * self.size))[self.of_pair], share / 6.0
-
-    def residual_scales(self, p: Prediction, norm: float) -> tuple[Array, Array]:
-        """Weights of the squared misses, as Objective.residual_scales has them: (R,) and (P,)."""
-        out = [
-            share / scale**2 / np.sqrt(1.0 + (x / self.robust) ** 2)
-            for x, share, scale in zip(
-                self.reduced(p), self.shares(norm), (self.force_scale, self.virial_scale), strict=True
-            )
-        ]
-        return out[0], out[1]
-
-    def weighted(self, p: Prediction, norm: float) -> tuple[Array, Array]:
-        """Derivatives of the loss by the predicted differences: (R, 3) and (P, 6)."""
-        force, virial = self.miss(p)
-        by_force, by_virial = self.residual_scales(p, norm)
-        return 2.0 * by_force[:, None] * force, 2.0 * by_virial[:, None] * virial
-
-    def add_to(self, by_force: Array, by_virial: Array, force: Array, virial: Array) -> None:
-        """Add derivatives by the differences to those by forces (N, 3) and virials (S, 6), in place."""
-        by_force[self.rows + self.size[self.of_pair]] += force
-        by_force[self.rows] -= force
-        by_virial[self.first + 1] += virial
-        by_virial[self.first] -= virial
 
 
 def _without(data: TrainingSet, repulsion: Repulsion, edges: Edges) -> TrainingSet:
@@ -343,7 +288,20 @@ def _without(data: TrainingSet, repulsion: Repulsion, edges: Edges) -> TrainingS
 
 
 def errors(parts: Sequence[Objective], spec: ModelSpec) -> Errors:
-    """Unweighted errors of a model on all parts of a set."""
+    """Unweighted errors of a model on all parts of a set.
+
+    Parameters
+    ----------
+    parts
+        The set, in parts.
+    spec
+        The model.
+
+    Returns
+    -------
+    Errors
+        Stresses over the structures that have one; nan where there is none, or no pair.
+    """
     energy, force, stress = [], [], []
     response: dict[str, list[Array]] = {"strain": [np.zeros(0)], "displaced": [np.zeros(0)]}
     for part in parts:

@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from sus2.training.fit.objective import Objective
 from sus2.training.fit.parameters import COMMON, ParameterSpace
 from sus2.training.fit.precondition import Preconditioner
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 
 @dataclass(frozen=True, eq=False)

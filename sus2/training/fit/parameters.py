@@ -26,14 +26,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from sus2.native.arrays import ParameterGradient
 from sus2.potential.mtp import ModelSpec
+from sus2.types import Array, Index
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 ElementSpace = Literal["table", "factorised"]
 
 # One unit of the optimiser's step in each block, so that blocks of different units change alike.
@@ -129,7 +127,7 @@ class ParameterSpace:
         return np.concatenate([np.full(size, STEP[n] * factors.get(n, 1.0)) for n, size in sizes.items()])
 
     def blocks(self, x: Array) -> dict[str, Array]:
-        """Views of the flat vector by name."""
+        """Views of the flat vector (size,) by name, each in the shape of its block."""
         return {n: x[part].reshape(self.shapes()[n]) for n, part in self.slices().items()}
 
     def pack(self, spec: ModelSpec) -> Array:

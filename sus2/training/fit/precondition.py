@@ -27,14 +27,35 @@ DIRECTIONS: Final = 250
 
 @dataclass(frozen=True, eq=False)
 class Preconditioner:
-    """P of each element: `directions` (C, S, K), orthonormal, and their `factors` (C, K), at most one."""
+    """P of each of C elements for readouts of S scalars.
+
+    Attributes
+    ----------
+    directions
+        (C, S, K), orthonormal: the stiffest ones.
+    factors
+        (C, K), at most one.
+    """
 
     directions: NDArray[np.float32]
     factors: NDArray[np.float32]
 
     @classmethod
     def of(cls, curvature: NDArray[np.float32], floor: float) -> Preconditioner:
-        """P of matrices H (C, S, S) with a floor in shares of the mean eigenvalue of each."""
+        """P = (1 + H / (floor * mean eigenvalue of H))^(-1/2) of matrices H.
+
+        Parameters
+        ----------
+        curvature
+            H, (C, S, S), symmetric.
+        floor
+            In shares of the mean eigenvalue of each.
+
+        Returns
+        -------
+        Preconditioner
+            With the DIRECTIONS stiffest directions of each; others stay as they are.
+        """
         scalars = curvature.shape[1]
         first = max(0, scalars - DIRECTIONS)
         found = [eigh(h.astype(np.float64), subset_by_index=(first, scalars - 1)) for h in curvature]

@@ -32,7 +32,7 @@ def crystal_properties(potential: Potential, crystal: Crystal) -> dict[str, floa
     Raises
     ------
     DataError
-        ASE does not know the prototype.
+        ASE does not have the prototype.
     """
     try:
         atoms = bulk(crystal.symbol, crystal.prototype, a=crystal.a, covera=crystal.covera)

@@ -6,24 +6,23 @@ step, so a run that is killed at any moment continues from there and ends with t
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import DataError
 from sus2.native.build import cache_folder
-from sus2.potential.card import Card, write_card
-from sus2.potential.mtp import ModelSpec, format_mtp, write_mtp
+from sus2.potential.card import write_card
+from sus2.potential.mtp import format_mtp, write_mtp
 from sus2.potential.mtp.compact import SUFFIX, format_compact, rounded
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
+from sus2.progress import Progress
 from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.fit.config import (
     Adam,
@@ -38,30 +37,20 @@ from sus2.training.fit.config import (
 )
 from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
 from sus2.training.fit.normal_equations import readout_curvature
-from sus2.training.fit.objective import Errors, LossWeights, Objective, errors
+from sus2.training.fit.objective import LossWeights, Objective, errors
 from sus2.training.fit.optimise import Prior, adam_epoch, lbfgs
 from sus2.training.fit.parameters import PRODUCTS, ParameterSpace
 from sus2.training.fit.precondition import Preconditioner
 from sus2.training.fit.report import crystal_properties, shortest_distances
+from sus2.training.fit.result import TrainResult, card_of
 from sus2.training.fit.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.fit.sources import as_trained, read_source, training_data, weighted
 from sus2.training.fit.start import EXTREME, HELD_OUT, aligned, alikeness, in_form, initial_spec, starting_point
 from sus2.training.teachers.crystal_tests import crystal_errors
+from sus2.types import Array
 
-Array = NDArray[np.float64]
 # Of the minibatches so many are enough to tell how the loss curves by the readouts.
 CURVATURE_PARTS: Final = 64
-Progress = Callable[[str, float], None]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainResult:
-    """What a finished run leaves: the weights, their card, errors by set, and the folder with everything."""
-
-    spec: ModelSpec
-    card: Card
-    errors: dict[str, Errors]
-    folder: Path
 
 
 class _Run:
@@ -198,10 +187,16 @@ class _Run:
     def objective(self, data: TrainingSet, norm: float | None = None) -> Objective:
         c = self.config
         return Objective(
-            data, c.elements, c.cutoff_a, self.weights, norm=norm, threads=self.threads,
-            single_precision=c.dtype == "float32", device=c.device,
+            data,
+            c.elements,
+            c.cutoff_a,
+            self.weights,
+            norm=norm,
+            threads=self.threads,
+            single_precision=c.dtype == "float32",
+            device=c.device,
             repulsion=None if c.repulsion is None else Repulsion(c.elements, *c.repulsion),
-        )  # fmt: skip
+        )
 
     def steps(self) -> Iterator[tuple[AnyStage, int, int]]:
         for stage in self.config.stages:
@@ -251,10 +246,17 @@ class _Run:
             rate = stage.final_rate + (stage.rate - stage.final_rate) * fall
             rng = np.random.default_rng((self.config.seed, state.step))
             x, moments, updates, loss = adam_epoch(
-                space, x, moments, parts, step=updates, rate=rate, rng=rng, prior=prior,
+                space,
+                x,
+                moments,
+                parts,
+                step=updates,
+                rate=rate,
+                rng=rng,
+                prior=prior,
                 steps=space.scaled_steps(stage.block_rates),
                 preconditioner=None if stage.precondition is None else self.preconditioner(stage.precondition),
-            )  # fmt: skip
+            )
         none = Prior.none(space)
         # A pass over minibatches has met the whole set: its loss on the way costs nothing more.
         loss = loss_of(space, x, parts, none) if loss is None else loss
@@ -267,21 +269,51 @@ class _Run:
         if self.checks is not None:
             row |= {f"validation_{k}": v for k, v in asdict(errors([self.checks], space.unpack(x))).items()}
         return replace(
-            state, step=state.step + 1, x=x, moments=moments, updates=updates, damping=damping,
-            best_x=x if better else state.best_x, best_loss=held if better else best, centre=centre,
-            since_best=0 if better else state.since_best + 1, held_out=held_out, history=(*state.history, row),
-        )  # fmt: skip
+            state,
+            step=state.step + 1,
+            x=x,
+            moments=moments,
+            updates=updates,
+            damping=damping,
+            best_x=x if better else state.best_x,
+            best_loss=held if better else best,
+            centre=centre,
+            since_best=0 if better else state.since_best + 1,
+            held_out=held_out,
+            history=(*state.history, row),
+        )
 
 
 def fit(
     config: TrainConfig, *, folder: Path | None = None, threads: int | None = None, progress: Progress | None = None
 ) -> TrainResult:
-    """Train as the configuration says, or continue a run that was stopped; gives the weights with their card.
+    """Train as the configuration says, or continue a run that was stopped.
 
-    `folder` defaults to runs/NAME in the cache; it keeps config.json, state.npz (written after every step),
-    history.csv, curves.html, the weights (NAME.mtp, NAME.sus2 in the extended form) and NAME.json. A finished run with
-    the same configuration is not repeated.
-    Raises DataError for labels that cannot be used or a folder of another configuration.
+    A finished run with the same configuration is not repeated.
+
+    Parameters
+    ----------
+    config
+        What decides the potential.
+    folder
+        Of the run, by default runs/NAME in the cache. It keeps config.json, state.npz (written after every step),
+        history.csv, curves.html, the weights (NAME.mtp, NAME.sus2 in the extended form) and NAME.json.
+    threads
+        Of the kernels; by default sus2.native.build.default_threads.
+    progress
+        Called after each step with what was done and the fraction of all; may raise CancelledError.
+
+    Returns
+    -------
+    TrainResult
+        The weights with their card.
+
+    Raises
+    ------
+    DataError
+        Labels that cannot be used, or a folder of another configuration.
+    CancelledError
+        From `progress`; the steps so far are kept.
     """
     folder = folder or cache_folder() / "runs" / config.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -337,15 +369,7 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
     spec = rounded(spec) if spec.extended else spec
     raw = format_compact(spec) if spec.extended else format_mtp(spec).encode()
     numbers = {f"{name}_{key}": v for name, e in found.items() for key, v in asdict(e).items()}
-    card = Card(
-        name=config.name, functional=config.functional, elements=config.elements, summary=config.summary,
-        data=config.data, data_sha256=run.train.hash, teacher=config.teacher,
-        errors={key: round(v, 4) for key, v in numbers.items() if np.isfinite(v)},
-        shortest_distances_a=shortest_distances(run.parts, config.elements), repulsion=config.repulsion,
-        repulsion_strength=config.repulsion_strength, compounds_only=config.compounds_only,
-        limits=config.limits, command=f"sus2 train pretrained/{config.name}.yaml", licence=config.licence,
-        sha256=hashlib.sha256(raw).hexdigest(), version="1",
-    )  # fmt: skip
+    card = card_of(config, raw, run.train.hash, numbers, shortest_distances(run.parts, config.elements))
     for source in config.test:
         if source.kind == "distilled":
             family = "".join(source.families)[:1] or "d"

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from sus2.errors import DataError
 from sus2.training.fit.config import TrainConfig
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 
 @dataclass(frozen=True, eq=False)

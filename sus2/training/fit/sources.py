@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 from ase.data import atomic_numbers
-from numpy.typing import NDArray
 
 from sus2.errors import DataError
 from sus2.training.data.dataset import Split, TrainingSet, fit_references
@@ -15,7 +14,7 @@ from sus2.training.data.reference_sets import acwf_set, diamond_set, matpes_elem
 from sus2.training.data.sets import load_set
 from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import Source, TrainConfig
-from sus2.types import Array
+from sus2.types import Array, Mask
 
 
 def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSet:
@@ -67,17 +66,32 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     return replace(data.with_weights(weight), stress_ev_per_a3=stress)
 
 
-def _named(data: TrainingSet, text: str) -> NDArray[np.bool_]:
+def _named(data: TrainingSet, text: str) -> Mask:
     """Structures whose kind or base crystal contains the text."""
-    found: NDArray[np.bool_] = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
+    found: Mask = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
     return found
 
 
 def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:
-    """Training set, validation set (None without one), and the names of the sets whose energy zero is free.
+    """The sets to train on and to judge by.
 
     Validation is the `val` split (by composition) of distilled sources, a random share of frames of the others.
     Free sets start on the first source's zero by the difference of their elemental references.
+
+    Parameters
+    ----------
+    config
+        Names the sources.
+
+    Returns
+    -------
+    tuple of TrainingSet, TrainingSet or None, and set of str
+        Training set, validation set (None without one), and the names of the sets whose energy zero is free.
+
+    Raises
+    ------
+    DataError
+        Labels that are missing or cannot be used.
     """
     train, held, free = [], [], set()
     rng = np.random.default_rng(config.seed + 1)
@@ -109,6 +123,20 @@ def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] =
     """The set with the weights by stability that the configuration asks for.
 
     The hull is that of all crystals of the distilled sources in these splits, of whatever family.
+
+    Parameters
+    ----------
+    config
+        Says the energy above the hull by which weights fall, if any.
+    data
+        The set.
+    splits
+        Of the crystals of the hull.
+
+    Returns
+    -------
+    TrainingSet
+        The set itself where no weights are asked for.
     """
     if config.stability_ev_per_atom is None:
         return data
@@ -118,7 +146,20 @@ def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] =
 
 
 def as_trained(source: Source, config: TrainConfig) -> Source:
-    """A test source with the weights of the training source of the same set, where there is one."""
+    """A test source with the weights of the training source of the same set, where there is one.
+
+    Parameters
+    ----------
+    source
+        To test on.
+    config
+        With the sources that are trained on.
+
+    Returns
+    -------
+    Source
+        With their weight and emphasis.
+    """
     for other in config.sources:
         if (other.kind, other.name, other.path) == (source.kind, source.name, source.path):
             return source.model_copy(update={"weight": other.weight, "emphasis": other.emphasis})

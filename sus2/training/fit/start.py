@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
-from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from sus2.errors import DataError
@@ -19,8 +18,8 @@ from sus2.potential.mtp import ModelSpec, ScalingMap, read_mtp
 from sus2.registry.load import load_moments
 from sus2.training.fit.config import TrainConfig
 from sus2.training.fit.objective import Objective
+from sus2.types import Array
 
-Array = NDArray[np.float64]
 HELD_OUT: Final = "held-out.mtp"
 # Kinds of structures that are made to be far from any crystal at rest.
 EXTREME: Final = ("dimer", "wall", "atom")
@@ -29,7 +28,7 @@ EXTREME: Final = ("dimer", "wall", "atom")
 def starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
     """Weights by name or file, or what run:NAME left from before it released its held-out compositions.
 
-    A potential of more elements gives those that are wanted. An element that it does not know starts as a copy of the
+    A potential of more elements gives those that are wanted. An element that it does not cover starts as a copy of the
     one with the nearest atomic number, of two the lighter.
 
     Parameters
@@ -59,7 +58,7 @@ def starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
         potential = load_moments(name)
         known, spec = potential.elements, potential.spec
     if not set(elements) & set(known):
-        raise DataError(f"Nothing to start from: {name} does not know {', '.join(elements)}.")
+        raise DataError(f"Nothing to start from: {name} does not cover {', '.join(elements)}.")
     numbers = [atomic_numbers[e] for e in known]
     return spec.with_species([_nearest(atomic_numbers[e], numbers) for e in elements])
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sus2.errors import Sus2Error
@@ -24,8 +23,8 @@ from sus2.native.arrays import Edges, ParameterGradient
 from sus2.potential.backends.torch_sweep import EDGES_PER_BLOCK_CPU, Sweep, blocks
 from sus2.potential.moments.quadratic_form import two_level
 from sus2.potential.mtp import ModelSpec
+from sus2.types import Array
 
-Array = NDArray[np.float64]
 EDGES_PER_BLOCK_GPU = 400_000
 
 
@@ -125,7 +124,7 @@ def padded(edges: Edges, cutoff: float, device: torch.device) -> list[Block]:
 class TorchKernel:
     """One ModelSpec on one device; float64 sums whatever the arithmetic's precision.
 
-    Raises Sus2Error for a graph of products deeper than two levels (GraphError, which says how to go on).
+    Raises GraphError for a graph of products deeper than two levels, which says how to go on.
     """
 
     def __init__(
@@ -170,7 +169,24 @@ class TorchKernel:
     def differentiate(
         self, table: list[Block], energy_weight: Array, velocity: Array, strain: Array
     ) -> ParameterGradient:
-        """Gradient of phi by the parameters; rates as Kernel.differentiate takes them."""
+        """Gradient of phi = sum_i (u_i E_i + dE_i/dt) by the parameters, as Kernel.differentiate gives it.
+
+        Parameters
+        ----------
+        table
+            Edges.
+        energy_weight
+            u, (N,).
+        velocity
+            (N, 3), rates of the positions.
+        strain
+            (N, 6), rates of the strain of each central atom, Voigt xx yy zz yz xz xy with tensor shears.
+
+        Returns
+        -------
+        ParameterGradient
+            By all parameters of the model.
+        """
         s, sweep = self.spec, self.sweep
         c, count, size = s.species_count, s.scaling_blocks, s.radial_basis_size
 

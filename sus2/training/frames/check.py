@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import DataError
 from sus2.training.data.dataset import BadLabel, TrainingSet, bad_labels, fit_references
+from sus2.types import Index, Mask
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 Split = Literal["auto", "time", "composition"]
 Zeros = Literal["refuse", "each"]
 
@@ -57,7 +56,9 @@ class Checked:
     held: Index
 
 
-def check_frames(data: TrainingSet, *, split: Split = "auto", zeros: Zeros = "refuse") -> Checked:
+def check_frames(
+    data: TrainingSet, *, split: Split = "auto", zeros: Zeros = "refuse", pulse: Callable[[], None] | None = None
+) -> Checked:
     """Find what is wrong with frames, leave out what cannot be trained on, and split the rest.
 
     Parameters
@@ -69,6 +70,8 @@ def check_frames(data: TrainingSet, *, split: Split = "auto", zeros: Zeros = "re
         are; "auto": by composition where there are eight or more.
     zeros
         What is done with two groups of energies that differ by a constant: "refuse", or an energy zero for "each".
+    pulse
+        Called often; what it raises ends the check.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def check_frames(data: TrainingSet, *, split: Split = "auto", zeros: Zeros = "re
     DataError
         Too few usable frames, or two energy zeros.
     """
-    bad = tuple(bad_labels(data))
+    bad = tuple(bad_labels(data, pulse))
     good = np.setdiff1d(np.arange(len(data)), [b.index for b in bad])
     notices = [_left_out(bad, len(data))] if bad else []
     if len(good) < FEWEST:
@@ -129,10 +132,20 @@ def check_frames(data: TrainingSet, *, split: Split = "auto", zeros: Zeros = "re
     return Checked(data, bad, tuple(notices), chosen, kept, _within(data, held, MOST_ATOMS // 4))
 
 
-def two_zeros(data: TrainingSet) -> tuple[NDArray[np.bool_], float] | None:
-    """The frames of a lower group of energies (S,) and its distance from the other, eV/atom; None for one group.
+def two_zeros(data: TrainingSet) -> tuple[Mask, float] | None:
+    """The frames whose energies have a zero of their own, where there are two groups.
 
     Energies are those beyond a fit to the composition. A group by other forces, stresses or volumes is no other zero.
+
+    Parameters
+    ----------
+    data
+        Labelled frames, S of them.
+
+    Returns
+    -------
+    tuple of ndarray and float, or None
+        The frames of the lower group (S,) and its distance from the other, eV/atom; None for one group.
     """
     if len(data) < 2 * FEWEST:
         return None
@@ -142,7 +155,7 @@ def two_zeros(data: TrainingSet) -> tuple[NDArray[np.bool_], float] | None:
     gaps = np.diff(rest[order])
     k = int(np.argmax(gaps))
     gap = float(gaps[k])
-    lower: NDArray[np.bool_] = np.zeros(len(data), dtype=bool)
+    lower: Mask = np.zeros(len(data), dtype=bool)
     lower[order[: k + 1]] = True
     if min(lower.sum(), (~lower).sum()) < 2 or gap < _GAP_EV:
         return None

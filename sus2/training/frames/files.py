@@ -16,16 +16,14 @@ from ase.io import ParseError
 from ase.io import read as ase_read
 
 from sus2.errors import DataError, printable
+from sus2.structures.formats.words import MALFORMED
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.data.readers import MAX_BYTES, read_cfg, read_extxyz, read_json
 
 FORMATS: Final = ("extended XYZ", "VASP OUTCAR", "vasprun.xml", "MLIP-2 .cfg", "ASE or pymatgen JSON")
 _HEAD: Final = 20_000
 # What ASE's readers raise for text that makes no sense.
-_MALFORMED: Final = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, StopIteration, RuntimeError,
-    AssertionError, SyntaxError, ParseError,
-)  # fmt: skip
+_MALFORMED: Final = (*MALFORMED, SyntaxError, ParseError)
 _DECLARED: Final = re.compile(r"<!(ENTITY|DOCTYPE)", re.IGNORECASE)
 
 

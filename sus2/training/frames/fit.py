@@ -14,18 +14,19 @@ import numpy as np
 
 from sus2.errors import CancelledError, DataError, Sus2Error, printable
 from sus2.native.build import available
-from sus2.potential.card import Card, parse_card, write_card
+from sus2.potential.card import Card, parse_card, write_weights
 from sus2.potential.mtp import format_mtp
 from sus2.potential.potential import Potential
-from sus2.progress import Progress, Stage
+from sus2.progress import Parity, Progress, Stage
 from sus2.registry.load import load_bytes
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.fit.objective import Errors, LossWeights
 from sus2.training.frames.check import Checked, Split, Zeros, check_frames
+from sus2.training.frames.curve import Point, how_much_data
 from sus2.training.frames.files import read_frames
-from sus2.training.specialise.fit import Fit, Recipe
+from sus2.training.quick_fit.fit import Fit, Recipe
+from sus2.training.quick_fit.parity import ENERGY, FORCE, STRESS, compared
 from sus2.types import Array
-from sus2.units import EV_PER_A3_TO_GPA
 
 WEIGHTS: Final = LossWeights(
     energy_ev_per_atom=0.002, energy_relative=0.005, force_ev_per_a=0.05, force_relative=0.08, virial_ev_per_atom=0.02
@@ -33,33 +34,8 @@ WEIGHTS: Final = LossWeights(
 # From this many atoms to train on, a smaller graph and shorter reach: what is fitted must fit into minutes.
 _MANY_ATOMS: Final = 4000
 _SHARES: Final = (0.125, 0.25, 0.5)
-_CURVE_STEPS: Final = 3
+_CURVE_STEPS: Final = 15
 _PARITY: Final = 4000
-
-
-@dataclass(frozen=True)
-class Point:
-    """Errors on held-out frames at one moment of a fit, or from one share of the frames.
-
-    Attributes
-    ----------
-    seconds
-        Since the beginning.
-    frames
-        That it was trained on.
-    energy_mev_per_atom
-        Mean absolute error.
-    force_mev_per_a
-        Mean absolute error of components.
-    stress_gpa
-        Mean absolute error of components; nan without stresses.
-    """
-
-    seconds: float
-    frames: int
-    energy_mev_per_atom: float
-    force_mev_per_a: float
-    stress_gpa: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,48 +98,24 @@ class FramesFit:
         return how_much_data(self.learning)
 
     def write(self, folder: str | Path) -> Path:
-        """Write NAME.mtp and its card to a folder; gives the file of weights."""
-        target = Path(folder)
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            path = target / f"{self.card.name}.mtp"
-            path.write_text(self.text, encoding="utf-8")
-            write_card(self.card, path.with_suffix(".json"))
-        except OSError as error:
-            raise Sus2Error(f"The potential cannot be written to {target} ({error.strerror}).") from None
-        return path
+        """Write NAME.mtp and its card to a folder.
 
+        Parameters
+        ----------
+        folder
+            Made if it is not there.
 
-def how_much_data(learning: Sequence[Point]) -> str:
-    """What a learning curve says about more data, one sentence.
+        Returns
+        -------
+        Path
+            The file of weights.
 
-    Parameters
-    ----------
-    learning
-        Points of growing numbers of frames.
-
-    Returns
-    -------
-    str
-        The power of the number of frames by which the error of forces falls, and what it takes to halve it.
-    """
-    points = [p for p in learning if np.isfinite(p.force_mev_per_a) and p.force_mev_per_a > 0]
-    if len(points) < 3:
-        return "There are too few frames for a learning curve."
-    x = np.log([p.frames for p in points])
-    slope = float(np.polyfit(x, np.log([p.force_mev_per_a for p in points]), 1)[0])
-    last = points[-1]
-    now = f"With {last.frames:,} frames the error of forces is {last.force_mev_per_a:.0f} meV/Å"
-    if slope > -0.1:
-        return (
-            f"{now} and hardly falls with more of them: more frames of this kind would not help, a larger graph might."
-        )
-    needed = last.frames * 2.0 ** (-1.0 / slope)
-    return (
-        f"{now} and falls as the power {slope:.2f} of their number: about {needed:,.0f} frames would halve it, "
-        f"if the curve "
-        "goes on."
-    )
+        Raises
+        ------
+        Sus2Error
+            The folder cannot be written.
+        """
+        return write_weights(folder, self.text, self.card)
 
 
 def fit_frames(
@@ -241,22 +193,22 @@ def fit_frames(
         )
     if not budget_s > 0:
         raise Sus2Error(f"The budget ({budget_s} s) must be positive.")
-    words = [""]
+    stages, errors_so_far = ["reading"], [""]
     numbers: dict[str, float] = {}
+    new: list[Parity] = []
 
     def tick(stage: str) -> None:
         if cancel is not None and cancel():
             raise CancelledError("The fit was cancelled.")
+        stages[0] = stage or stages[0]
         if progress is not None:
-            progress(
-                Stage(f"{stage}{words[0]}" if stage else "", numbers),
-                min(0.99, (time.monotonic() - started) / budget_s),
-            )
+            said = Stage(stages[0] + errors_so_far[0], numbers, new.pop() if new else None)
+            progress(said, min(0.99, (time.monotonic() - started) / budget_s))
 
     tick("reading")
     data = _read(frames, label, elements)
     tick("checking labels")
-    checked = check_frames(data, split=split, zeros=zeros)
+    checked = check_frames(data, split=split, zeros=zeros, pulse=lambda: tick(""))
     chosen = tuple(checked.data.elements)
     train, held = checked.data.subset(checked.train), checked.data.subset(checked.held)
     recipe = _recipe(int(train.sizes.sum()), graph, cutoff_a)
@@ -272,7 +224,8 @@ def fit_frames(
         numbers.update(
             seconds=point.seconds, energy_mev_per_atom=point.energy_mev_per_atom, force_mev_per_a=point.force_mev_per_a
         )
-        words[0] = f" · {point.energy_mev_per_atom:.1f} meV/atom, {point.force_mev_per_a:.0f} meV/Å held out"
+        new[:] = [fit.parity()]
+        errors_so_far[0] = f" · {point.energy_mev_per_atom:.1f} meV/atom, {point.force_mev_per_a:.0f} meV/Å held out"
         if live is not None:
             live(point)
 
@@ -299,7 +252,9 @@ def fit_frames(
             small.add(train.subset(np.unique(np.linspace(0, len(train) - 1, count).round().astype(int))))
             small.begin()
             small.improve(_CURVE_STEPS, until)
-            curve.append(_point(small.errors(), started, count))
+            # What the clock cut short would look like an error of few frames.
+            if time.monotonic() <= until:
+                curve.append(_point(small.errors(), started, count))
         # The parts that the fit is judged by are shared, and were normed for the small one alike.
     fit.state = final
     everything = fit.errors()
@@ -352,9 +307,15 @@ def _point(found: Errors, started: float, frames: int) -> Point:
 
 
 def _result(
-    fit: Fit, checked: Checked, card: Card, held: TrainingSet, history: tuple[Point, ...], curve: tuple[Point, ...],
-    found: Errors, seconds: float,
-) -> FramesFit:  # fmt: skip
+    fit: Fit,
+    checked: Checked,
+    card: Card,
+    held: TrainingSet,
+    history: tuple[Point, ...],
+    curve: tuple[Point, ...],
+    found: Errors,
+    seconds: float,
+) -> FramesFit:
     text = format_mtp(fit.spec)
     trained = {f"train_{k}": v for k, v in asdict(fit.errors(held_out=False)).items()}
     numbers = {f"held_out_{k}": v for k, v in asdict(found).items()} | trained
@@ -372,20 +333,18 @@ def _result(
         }
     )
     potential = fit.potential(card)
-    energies, forces, stresses = _parity(potential, held)
+    beside = compared(fit.held, fit.spec)
+    forces = beside[FORCE]
     return FramesFit(
-        text, potential.card.model_dump_json(), history, curve, energies, forces, stresses,
-        (fit.structures, len(held)), checked.split, checked.notices, seconds,
-    )  # fmt: skip
-
-
-def _parity(potential: Potential, held: TrainingSet) -> tuple[Array, Array, Array]:
-    """Labels and predictions of held-out frames."""
-    found = potential.evaluate([held.to_atoms(k) for k in range(len(held))])
-    sizes = held.sizes
-    energies = np.array([held.energy_ev / sizes, [e.energy_ev for e in found] / sizes])
-    forces = np.array([held.forces_ev_per_a.ravel(), np.concatenate([e.forces_ev_per_a for e in found]).ravel()])
-    stress = np.array([held.stress_ev_per_a3, [e.stress_ev_per_a3 for e in found]]) * EV_PER_A3_TO_GPA
-    known = np.isfinite(stress).all(axis=(0, 2))
-    step = max(1, forces.shape[1] // _PARITY)
-    return energies, forces[:, ::step], stress[:, known].reshape(2, -1)
+        text=text,
+        card_json=potential.card.model_dump_json(),
+        history=history,
+        learning=curve,
+        energies_ev_per_atom=beside[ENERGY],
+        forces_ev_per_a=forces[:, :: max(1, forces.shape[1] // _PARITY)],
+        stresses_gpa=beside.get(STRESS, np.zeros((2, 0))),
+        frames=(fit.structures, len(held)),
+        split=checked.split,
+        notices=checked.notices,
+        seconds=seconds,
+    )

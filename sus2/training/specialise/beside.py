@@ -8,13 +8,11 @@ from typing import Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.properties.elastic.ieee_axes import choose_frame, crystal_axes, rotated, symmetrised
 from sus2.training.specialise.response import Measured, bulk_modulus, frequency_difference_thz, independent
 from sus2.training.specialise.result import C_GPA, C_PERCENT, FREQUENCY_THZ, Beside
-
-Array = NDArray[np.float64]
+from sus2.types import Array
 
 _SYMPREC_A: Final = 1e-3
 
@@ -36,21 +34,61 @@ class Axes:
 
     @classmethod
     def of(cls, atoms: Atoms, c_gpa: Array) -> Axes:
-        """The axes of a crystal with these elastic constants (6, 6) in the axes of its cell."""
+        """The axes of a crystal.
+
+        Parameters
+        ----------
+        atoms
+            The crystal.
+        c_gpa
+            Its elastic constants (6, 6) in the axes of its cell, by which equivalent axes are told apart; nan where
+            unknown.
+
+        Returns
+        -------
+        Axes
+            As sus2.properties.elastic.ieee_axes has them.
+        """
         found = crystal_axes(atoms, _SYMPREC_A)
         if not np.isfinite(c_gpa).all():
             return cls(found.rotations, found.frames[0])
         return cls(found.rotations, choose_frame(symmetrised(c_gpa, found.rotations), found.frames))
 
     def turned(self, measured: Measured) -> Measured:
-        """The same with its elastic constants in these axes, averaged over the point group."""
+        """The same with its elastic constants in these axes, averaged over the point group.
+
+        Parameters
+        ----------
+        measured
+            With constants in the axes of the cell.
+
+        Returns
+        -------
+        Measured
+            As it came where the constants are not finite.
+        """
         if not np.isfinite(measured.c_gpa).all():
             return measured
         return replace(measured, c_gpa=rotated(symmetrised(measured.c_gpa, self.rotations), self.frame))
 
 
 def spread_percent(reference: Measured, spread: Measured) -> float:
-    """The largest relative spread of the elastic constants, percent; of small ones relative to C_GPA / C_PERCENT."""
+    """The largest relative spread of the independent elastic constants.
+
+    That of small ones is relative to 100 C_GPA / C_PERCENT.
+
+    Parameters
+    ----------
+    reference
+        What the spread is relative to.
+    spread
+        Standard deviations in its place.
+
+    Returns
+    -------
+    float
+        Percent; nan where none is finite.
+    """
     c, floor = reference.c_gpa, 100.0 * C_GPA / C_PERCENT
     values = [100.0 * spread.c_gpa[i, j] / max(abs(c[i, j]), floor) for i, j in independent(c)]
     return max((float(v) for v in values if np.isfinite(v)), default=float("nan"))
@@ -90,6 +128,47 @@ def beside(theirs: Measured, ours: Measured | None, spread: Measured) -> tuple[B
 
 def _modulus(c_gpa: Array) -> float:
     return bulk_modulus(c_gpa) if np.isfinite(c_gpa).all() else float("nan")
+
+
+def worst(theirs: Measured, ours: Measured | None) -> float:
+    """How far the student is off, in units of what is allowed: the largest over all lines, infinite without a rest.
+
+    Parameters
+    ----------
+    theirs
+        The teacher's.
+    ours
+        The student's; None where it has no rest near the crystal.
+
+    Returns
+    -------
+    float
+        At most 1 where it is good enough.
+    """
+    if ours is None:
+        return float("inf")
+    nothing = Measured(float("nan"), float("nan"), np.full((6, 6), np.nan), ours.q, ours.frequencies_thz)
+    lines = [b for b in beside(theirs, ours, nothing) if np.isfinite(b.allowed)]
+    off = [b.off / b.allowed for b in lines if np.isfinite(b.teacher) or b.quantity.startswith("frequencies")]
+    return float("inf") if not np.isfinite(off).all() else max(off)
+
+
+def frequencies_off(theirs: Measured, ours: Measured | None) -> bool:
+    """Whether the student's frequencies are further from the teacher's than allowed.
+
+    Parameters
+    ----------
+    theirs
+        The teacher's.
+    ours
+        The student's; None where it has no rest near the crystal.
+
+    Returns
+    -------
+    bool
+        False where it has none.
+    """
+    return ours is not None and frequency_difference_thz(ours.frequencies_thz, theirs.frequencies_thz) > FREQUENCY_THZ
 
 
 def shortfalls(

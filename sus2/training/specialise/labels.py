@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import CancelledError, DataError, Sus2Error, UnknownElementError
 from sus2.potential.evaluation import Calculates
+from sus2.progress import Tick
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.data.generate import Made
 from sus2.training.specialise.structures import too_close
+from sus2.types import Array
 
-Array = NDArray[np.float64]
-Tick = Callable[[str], None]
 _Label = tuple[float, Array, Array]
 
 # Atoms of one batch: small enough that a cancellation is seen soon, large enough to be worth a call.
@@ -64,7 +63,7 @@ class Labeller:
         Raises
         ------
         UnknownElementError
-            The teacher does not know an element.
+            The teacher does not cover an element.
         """
         todo = {key(m.atoms): m.atoms for m in made if key(m.atoms) not in self._kept}
         ready = {k: a for k, a in todo.items() if not too_close(a)}
@@ -121,7 +120,18 @@ class Labeller:
 
 
 def pairs_of(made: Sequence[Made]) -> list[tuple[int, int]]:
-    """Places of the two of each pair."""
+    """Places of the two of each pair.
+
+    Parameters
+    ----------
+    made
+        Structures, the two of a pair one after the other.
+
+    Returns
+    -------
+    list of (int, int)
+        Of neighbours of one kind `...-pair`, one base and one size.
+    """
     found, k = [], 0
     while k + 1 < len(made):
         a, b = made[k], made[k + 1]
@@ -130,6 +140,17 @@ def pairs_of(made: Sequence[Made]) -> list[tuple[int, int]]:
             found.append((k, k + 1))
         k += 2 if alike else 1
     return found
+
+
+def portions(made: Sequence[Made], size: int = 24) -> list[list[Made]]:
+    """The structures in small portions, pairs together."""
+    second = {b for _, b in pairs_of(made)}
+    out: list[list[Made]] = []
+    for k, m in enumerate(made):
+        if not out or (len(out[-1]) >= size and k not in second):
+            out.append([])
+        out[-1].append(m)
+    return out
 
 
 def key(atoms: Atoms) -> str:

@@ -30,8 +30,8 @@ from sus2.relaxation.relax import relax
 from sus2.structures.formula import formula_units
 from sus2.structures.samples import sample
 from sus2.training.data.generate import Made, supercell
+from sus2.training.quick_fit.fit import Fit, Recipe
 from sus2.training.specialise.beside import Axes
-from sus2.training.specialise.fit import Fit, Recipe
 from sus2.training.specialise.labels import Labeller
 from sus2.training.specialise.response import independent, measured_exactly
 from sus2.training.specialise.structures import deformed, moves, plain, random_strain
@@ -147,13 +147,35 @@ class LearningStudy:
         return tuple(independent(self.reference.c_gpa))
 
     def elastic_error_percent(self, found: Learned) -> float:
-        """Largest deviation of an independent elastic constant from the teacher's, percent of it; nan without any."""
+        """Largest deviation of an independent elastic constant from the teacher's.
+
+        Parameters
+        ----------
+        found
+            One of the fits.
+
+        Returns
+        -------
+        float
+            Percent of the teacher's; nan where a constant is not finite.
+        """
         c, d = self.reference.c_gpa, found.c_gpa
         off = [100.0 * abs(d[i, j] - c[i, j]) / abs(c[i, j]) for i, j in self.constants]
         return max(off, default=math.nan) if np.isfinite(off).all() else math.nan
 
     def frequency_error_thz(self, found: Learned) -> float:
-        """Root mean square of the differences of frequencies along the path."""
+        """Root mean square of the differences of frequencies along the path from the teacher's.
+
+        Parameters
+        ----------
+        found
+            One of the fits.
+
+        Returns
+        -------
+        float
+            THz.
+        """
         return float(np.sqrt(np.mean((found.bands_thz - self.reference.bands_thz) ** 2)))
 
 
@@ -257,21 +279,36 @@ def learning_study(
         fit.begin()
         own, others = fit.errors(held_out=False), fit.errors()
         errors = (
-            own.force_mae_mev_per_a, others.force_mae_mev_per_a, own.energy_mae_mev_per_atom,
+            own.force_mae_mev_per_a,
+            others.force_mae_mev_per_a,
+            own.energy_mae_mev_per_atom,
             others.energy_mae_mev_per_atom,
-        )  # fmt: skip
+        )
         fits.append(_learned(rest, fit.potential(card), path, volumes, frame, fit.structures, errors))
         parameters = fit.size
     return LearningStudy(
-        formula_units(rest).formula, potential.name, graph, parameters, volumes, labelled, path, reference, tuple(fits),
-        int(pool.sizes[0]),
-    )  # fmt: skip
+        formula=formula_units(rest).formula,
+        teacher=potential.name,
+        graph=graph,
+        parameters=parameters,
+        volumes_a3=volumes,
+        labelled_a3=labelled,
+        path=path,
+        reference=reference,
+        fits=tuple(fits),
+        atoms=int(pool.sizes[0]),
+    )
 
 
 def _learned(
-    rest: Atoms, potential: Potential, path: QPath, volumes: Array, frame: Axes, structures: int,
+    rest: Atoms,
+    potential: Potential,
+    path: QPath,
+    volumes: Array,
+    frame: Axes,
+    structures: int,
     errors: tuple[float, float, float, float],
-) -> Learned:  # fmt: skip
+) -> Learned:
     """What a potential says of the crystal near the teacher's rest."""
     curve = _curve(rest, potential, volumes)
     nan, cost = math.nan, _cost(rest, potential)
@@ -283,9 +320,16 @@ def _learned(
     except Sus2Error as error:
         return Learned(structures, *errors, curve, nan, nan, np.full((6, 6), nan), none, cost, str(error))
     return Learned(
-        structures, *errors, curve, found.v0_a3 / len(rest), found.b0_gpa, frame.turned(found).c_gpa,
-        found.frequencies_thz, cost, "",
-    )  # fmt: skip
+        structures,
+        *errors,
+        energies_ev=curve,
+        v0_a3=found.v0_a3 / len(rest),
+        b0_gpa=found.b0_gpa,
+        c_gpa=frame.turned(found).c_gpa,
+        bands_thz=found.frequencies_thz,
+        processor_us_per_atom=cost,
+        problem="",
+    )
 
 
 def _curve(rest: Atoms, potential: Potential, volumes: Array) -> Array:
@@ -312,7 +356,22 @@ def _cost(rest: Atoms, potential: Potential) -> float:
 
 
 def learning_arguments(model: Any, graph: str = SMALL, crystal: str = CRYSTAL) -> dict[str, Any]:
-    """Arguments of learning_study() in lesson 8; model(name) gives a potential or what stands for one."""
+    """Arguments of learning_study in lesson 8.
+
+    Parameters
+    ----------
+    model
+        Called with the name of a potential; gives it or what stands for it.
+    graph
+        Moment graph of the student.
+    crystal
+        Key of a sample.
+
+    Returns
+    -------
+    dict
+        By name.
+    """
     return {"atoms": sample(crystal).atoms(), "potential": model(TEACHER), "graph": graph}
 
 

@@ -20,7 +20,7 @@ from sus2.progress import Progress
 from sus2.properties.elastic.ieee_axes import primitive_cell
 from sus2.structures import check_crystal, content_key, to_atoms
 from sus2.structures.formula import formula_units
-from sus2.training.specialise.fit import Recipe
+from sus2.training.quick_fit.fit import Recipe
 from sus2.training.specialise.result import Round, Specialised, Student
 from sus2.training.specialise.structures import dimensions
 from sus2.training.specialise.student import Run, Wanted
@@ -122,7 +122,7 @@ def specialise(
     StructureError
         No crystal, or one with a vacuum.
     UnknownElementError
-        The teacher does not know an element.
+        The teacher does not cover an element.
     DataError
         The teacher's environment or weights are not there, or the folder is that of another run.
     CancelledError
@@ -138,10 +138,17 @@ def specialise(
     clock = _Clock(budget_s, progress, cancel, started)
     recipe = Recipe(graph=graph)
     settings = {
-        "crystal": content_key(given), "functionals": list(functionals), "budget_s": budget_s, "rounds": rounds,
-        "spread_percent": spread_percent, "start": start, "graph": graph, "rivals": rivals, "seed": seed,
+        "crystal": content_key(given),
+        "functionals": list(functionals),
+        "budget_s": budget_s,
+        "rounds": rounds,
+        "spread_percent": spread_percent,
+        "start": start,
+        "graph": graph,
+        "rivals": rivals,
+        "seed": seed,
         "teacher": _named(teacher),
-    }  # fmt: skip
+    }
     place = None if folder is None else Path(folder)
     if place is not None:
         _claim(place, settings)
@@ -159,9 +166,16 @@ def specialise(
             # What is left is shared evenly.
             until = time.monotonic() + (started + budget_s - time.monotonic()) / (len(names) - k)
             wanted = Wanted(
-                functional, spread_percent, rounds, start, rivals, seed, until, started,
-                None if place is None else place / f"labels-{functional}.npz",
-            )  # fmt: skip
+                functional=functional,
+                spread_percent=spread_percent,
+                rounds=rounds,
+                start=start,
+                rivals=rivals,
+                seed=seed,
+                until=until,
+                started=started,
+                labels=None if place is None else place / f"labels-{functional}.npz",
+            )
             run = Run(crystal, teachers, recipe, wanted, clock.tick, before)
             student, more = run.done(_name(crystal, teachers, functional, settings))
             students.append(student)
@@ -171,9 +185,14 @@ def specialise(
     finally:
         teachers.close()
     result = Specialised(
-        given, teachers.name, tuple(students), tuple(passes), time.monotonic() - started,
-        not any(s.shortfalls for s in students), tuple(dict.fromkeys(notices)),
-    )  # fmt: skip
+        atoms=given,
+        teacher=teachers.name,
+        students=tuple(students),
+        rounds=tuple(passes),
+        seconds=time.monotonic() - started,
+        reached=not any(s.shortfalls for s in students),
+        notices=tuple(dict.fromkeys(notices)),
+    )
     if place is not None:
         (place / _RESULT).write_bytes(archive.pack(result))
         result.write(place)

@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sus2.errors import Sus2Error
 from sus2.training.data.generate import Made
 from sus2.training.specialise.structures import STRAIN, Response, deformed, strain_of
+from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
     from sus2.derivatives.second_order import SecondDerivatives
     from sus2.training.data.dataset import TrainingSet
 
-Array = NDArray[np.float64]
 
 # An internal mode below this share of the stiffest one holds no atom back.
 _SOFT: Final = 1e-6
@@ -66,8 +65,25 @@ class Measured:
         return bulk_modulus(self.c_gpa)
 
 
+def unknown(like: Measured) -> Measured:
+    """Nothing known of the same crystal: nan in the same shapes."""
+    nan = float("nan")
+    return Measured(nan, nan, np.full((6, 6), nan), like.q, np.full(like.frequencies_thz.shape, nan))
+
+
 def bulk_modulus(c_gpa: Array) -> float:
-    """Reuss's bulk modulus of elastic constants (6, 6), GPa; nan where they have no inverse."""
+    """Reuss's bulk modulus, 1 / sum of S_ij over i, j <= 3 (A. Reuss, Z. Angew. Math. Mech. 9, 49 (1929)).
+
+    Parameters
+    ----------
+    c_gpa
+        Elastic constants (6, 6), GPa.
+
+    Returns
+    -------
+    float
+        GPa; nan where they have no inverse.
+    """
     try:
         return float(1.0 / np.linalg.inv(c_gpa)[:3, :3].sum())
     except np.linalg.LinAlgError:
@@ -121,7 +137,20 @@ def measured(response: Response, labels: TrainingSet) -> Measured:
 
 
 def followed(coupling: Array, hessian: Array) -> Array:
-    """Displacements of ions at rest under unit strains, -Phi^-1 Lambda (3N, 6), A; soft modes stay where they are."""
+    """Displacements of ions at rest under unit strains, -Phi^-1 Lambda; soft modes stay where they are.
+
+    Parameters
+    ----------
+    coupling
+        Lambda = d2E/(du d(strain)), (3N, 6), eV/A.
+    hessian
+        Phi of the lattice's period, (3N, 3N), eV/A^2.
+
+    Returns
+    -------
+    ndarray
+        (3N, 6), A.
+    """
     values, vectors = np.linalg.eigh(hessian)
     along = vectors.T @ coupling
     stiff = values > _FOLLOWING * max(float(values.max(initial=0.0)), 1e-12)
@@ -162,9 +191,25 @@ def at_rest_under_strain(response: Response, found: Measured, name: str) -> list
 
 
 def relaxed_ions(clamped: Array, coupling: Array, hessian: Array, volume: float) -> Array:
-    """C0 - Lambda^T Phi^-1 Lambda / V (6, 6), eV/A^3; all nan where a mode that strain excites is unstable.
+    """C0 - Lambda^T Phi^-1 Lambda / V (Born and Huang, Dynamical Theory of Crystal Lattices, section 27).
 
     An unstable mode that no strain excites, by symmetry, takes no part: the polar mode of a cubic perovskite.
+
+    Parameters
+    ----------
+    clamped
+        C0, (6, 6), eV/A^3.
+    coupling
+        Lambda, (3N, 6), eV/A.
+    hessian
+        Phi of the lattice's period, (3N, 3N), eV/A^2.
+    volume
+        V, A^3.
+
+    Returns
+    -------
+    ndarray
+        (6, 6), eV/A^3; all nan where a mode that strain excites is unstable.
     """
     values, vectors = np.linalg.eigh(hessian)
     along = vectors.T @ coupling
@@ -183,7 +228,20 @@ def relaxed_ions(clamped: Array, coupling: Array, hessian: Array, volume: float)
 
 
 def gamma_hessian(ph: Any, n: int) -> Array:
-    """Second derivatives by displacements of the lattice's period (3N, 3N), from phonopy's force constants, eV/A^2."""
+    """Second derivatives by displacements of the lattice's period: the sum of force constants over images.
+
+    Parameters
+    ----------
+    ph
+        A phonopy object with force constants, full or compact.
+    n
+        Atoms N of the primitive cell.
+
+    Returns
+    -------
+    ndarray
+        (3N, 3N), symmetric, eV/A^2.
+    """
     constants = np.asarray(ph.force_constants)
     primitive = ph.primitive
     place = {int(a): k for k, a in enumerate(primitive.p2s_map)}
@@ -198,7 +256,18 @@ def gamma_hessian(ph: Any, n: int) -> Array:
 
 
 def commensurate(matrix: tuple[int, int, int]) -> Array:
-    """Wave vectors of a diagonal supercell (Q, 3), one of q and -q."""
+    """Wave vectors that a diagonal supercell holds, one of q and -q.
+
+    Parameters
+    ----------
+    matrix
+        The diagonal.
+
+    Returns
+    -------
+    ndarray
+        (Q, 3), in units of the reciprocal cell vectors.
+    """
     grid = np.array(np.meshgrid(*(np.arange(m) for m in matrix), indexing="ij")).reshape(3, -1).T
     q = grid / np.array(matrix)
     kept: list[Array] = []
@@ -209,7 +278,20 @@ def commensurate(matrix: tuple[int, int, int]) -> Array:
 
 
 def measured_exactly(second: SecondDerivatives, q: Array) -> Measured:
-    """The same of a SUS2 potential, by its exact second derivatives at the crystal's rest."""
+    """What a SUS2 potential says of a crystal at its rest, by exact second derivatives.
+
+    Parameters
+    ----------
+    second
+        Of the crystal.
+    q
+        Wave vectors (Q, 3), fractional.
+
+    Returns
+    -------
+    Measured
+        Elastic constants nan where a mode is unstable.
+    """
     try:
         c = second.relaxed_elastic.stress_strain_gpa
     except Sus2Error:
@@ -218,12 +300,36 @@ def measured_exactly(second: SecondDerivatives, q: Array) -> Measured:
 
 
 def frequency_difference_thz(ours: Array, theirs: Array) -> float:
-    """Root mean square of the differences of frequencies (Q, 3N) at the same wave vectors, THz."""
+    """Root mean square of the differences of frequencies at the same wave vectors.
+
+    Parameters
+    ----------
+    ours
+        (Q, 3N), THz, ascending.
+    theirs
+        (Q, 3N), THz.
+
+    Returns
+    -------
+    float
+        THz.
+    """
     return float(np.sqrt(np.mean((ours - theirs) ** 2)))
 
 
 def independent(c_gpa: Array) -> list[tuple[int, int]]:
-    """Places of the elastic constants that are worth a line: not zero, and each of equal ones once."""
+    """Places of the elastic constants that are worth a line: not zero, and each of equal ones once.
+
+    Parameters
+    ----------
+    c_gpa
+        (6, 6), GPa.
+
+    Returns
+    -------
+    list of (int, int)
+        Row and column, counted from 0, in the upper triangle.
+    """
     scale = float(np.nanmax(np.abs(c_gpa))) if np.isfinite(c_gpa).any() else 0.0
     found: list[tuple[int, int]] = []
     for i in range(6):

@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from sus2.errors import Sus2Error
-from sus2.potential.card import Card, parse_card, write_card
+from sus2.potential.card import Card, parse_card, write_weights
 from sus2.potential.potential import Potential
 from sus2.registry.load import load_bytes, models
 from sus2.types import Array
@@ -147,23 +147,20 @@ class Student:
         -------
         Path
             The file of weights, which sus2.load takes.
+
+        Raises
+        ------
+        Sus2Error
+            The folder cannot be written.
         """
-        target = Path(folder)
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            path = target / f"{self.card.name}.mtp"
-            path.write_text(self.text, encoding="utf-8")
-            write_card(self.card, path.with_suffix(".json"))
-        except OSError as error:
-            raise Sus2Error(f"The potential cannot be written to {target} ({error.strerror}).") from None
-        return path
+        return write_weights(folder, self.text, self.card)
 
     @property
     def reason(self) -> str:
         """Why it is the first choice for its crystal, one sentence; empty where it is none.
 
         It is none where it misses what was asked for by more than a factor of two, or where its teacher is one of the
-        shipped potentials, which then is at least as good and knows its own errors.
+        shipped potentials, which then is at least as good and states its own errors.
         """
         judged = [b for b in self.table if math.isfinite(b.allowed)]
         if not all(b.off <= _FIRST_CHOICE * b.allowed for b in judged):
@@ -179,7 +176,23 @@ class Student:
         )
 
     def value(self, quantity: str) -> Beside:
-        """A line of the table by its quantity; raises Sus2Error where there is none."""
+        """A line of the table.
+
+        Parameters
+        ----------
+        quantity
+            Its name, as "V0", "C11" or "frequencies, rms difference".
+
+        Returns
+        -------
+        Beside
+            The line.
+
+        Raises
+        ------
+        Sus2Error
+            There is none of that name; the message lists them.
+        """
         for line in self.table:
             if line.quantity == quantity:
                 return line
@@ -264,7 +277,23 @@ class Specialised:
         return tuple(s.potential for s in self.students)
 
     def write(self, folder: str | Path) -> list[Path]:
-        """Write all weights and cards to a folder; gives the files of weights."""
+        """Write all weights and cards to a folder.
+
+        Parameters
+        ----------
+        folder
+            Where; made if it is not there.
+
+        Returns
+        -------
+        list of Path
+            The files of weights.
+
+        Raises
+        ------
+        Sus2Error
+            The folder cannot be written.
+        """
         return [s.write(folder) for s in self.students]
 
     def to_dict(self) -> dict[str, Any]:

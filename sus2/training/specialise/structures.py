@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii, reference_states
-from numpy.typing import NDArray
 
 from sus2.properties.phonons.backends import phonopy_of, to_ase
 from sus2.training.data.generate import Made, supercell
 from sus2.training.data.prototypes import PROTOTYPES, build
+from sus2.types import Array
 from sus2.voigt import PAIRS
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
-Array = NDArray[np.float64]
 
 STRAIN: Final = 0.005
 DISPLACEMENT_A: Final = 0.02
@@ -60,7 +59,20 @@ class Response:
 
 
 def deformed(atoms: Atoms, gradient: Array) -> Atoms:
-    """The crystal under a deformation gradient (3, 3), atoms carried along."""
+    """The crystal under a deformation gradient, atoms carried along.
+
+    Parameters
+    ----------
+    atoms
+        The crystal.
+    gradient
+        F (3, 3); cell vectors, as rows, become a F.
+
+    Returns
+    -------
+    Atoms
+        Another object.
+    """
     out = atoms.copy()
     out.set_cell(atoms.cell.array @ gradient, scale_atoms=True)
     return out
@@ -72,7 +84,20 @@ def at_volume(atoms: Atoms, ratio: float) -> Atoms:
 
 
 def strain_of(component: int, size: float) -> Array:
-    """The symmetric strain (3, 3) along one of Voigt's components, engineering shear."""
+    """The symmetric strain along one of Voigt's components.
+
+    Parameters
+    ----------
+    component
+        0 to 5: xx yy zz yz xz xy.
+    size
+        Engineering strain: of a shear twice the entry of the tensor.
+
+    Returns
+    -------
+    ndarray
+        (3, 3).
+    """
     i, j = PAIRS[component]
     e = np.zeros((3, 3))
     e[i, j] = e[j, i] = size if i == j else 0.5 * size
@@ -110,7 +135,18 @@ def response_structures(atoms: Atoms, name: str) -> Response:
 
 
 def supercell_of(atoms: Atoms) -> tuple[int, int, int]:
-    """Repeats that make the cell about _WIDTH_A wide, fewer along the widest directions where atoms are many."""
+    """Repeats that make the cell about 5.5 A wide, fewer along the widest directions where atoms are many.
+
+    Parameters
+    ----------
+    atoms
+        The cell.
+
+    Returns
+    -------
+    tuple of int
+        Along each cell vector; together at most MAX_SUPERCELL_ATOMS atoms, where the cell itself has no more.
+    """
     areas = np.array([np.linalg.norm(np.cross(*np.delete(atoms.cell.array, k, axis=0))) for k in range(3)])
     heights = abs(atoms.cell.volume) / areas
     repeats = np.maximum(1, np.ceil(_WIDTH_A / heights - 1e-6)).astype(int)
@@ -231,7 +267,7 @@ def ground_state(symbol: str) -> Atoms | None:
 
 
 def random_strain(size: float, rng: np.random.Generator) -> Array:
-    """A random symmetric strain (3, 3) whose largest component is `size`."""
+    """A random symmetric strain (3, 3) whose largest entry is `size`."""
     e = rng.uniform(-1.0, 1.0, (3, 3))
     e = 0.5 * (e + e.T)
     out: Array = size * e / np.abs(e).max()
@@ -239,7 +275,22 @@ def random_strain(size: float, rng: np.random.Generator) -> Array:
 
 
 def moves(count: int, size: float, rng: np.random.Generator) -> Array:
-    """Normal displacements (count, 3) of this standard deviation, cut at 2.5 of it, without drift, A."""
+    """Normal displacements of atoms, cut at 2.5 standard deviations, without drift.
+
+    Parameters
+    ----------
+    count
+        Number of atoms.
+    size
+        Standard deviation, A.
+    rng
+        Where the numbers come from.
+
+    Returns
+    -------
+    ndarray
+        (count, 3), A.
+    """
     out: Array = size * np.clip(rng.standard_normal((count, 3)), -2.5, 2.5)
     return out - out.mean(axis=0) if count > 1 else out
 

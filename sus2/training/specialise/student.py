@@ -4,42 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
 
 from sus2.errors import CancelledError, ConvergenceError, Sus2Error
 from sus2.potential.card import Card
 from sus2.potential.mtp import ModelSpec, format_mtp
-from sus2.progress import Stage
+from sus2.progress import Parity, Stage, Tick
 from sus2.relaxation.relax import relax
 from sus2.structures.formula import formula_units
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.data.generate import Made
 from sus2.training.fit.information import summarise
+from sus2.training.fit.least_squares import Damped
 from sus2.training.fit.objective import Errors
-from sus2.training.specialise.beside import Axes, beside, shortfalls, spread_percent
-from sus2.training.specialise.fit import Fit, Recipe, members_spread
-from sus2.training.specialise.labels import Labeller, pairs_of
-from sus2.training.specialise.response import Measured, at_rest_under_strain, measured
+from sus2.training.quick_fit.committee import members_spread
+from sus2.training.quick_fit.fit import Fit, Recipe
+from sus2.training.specialise.beside import Axes, beside, frequencies_off, shortfalls, spread_percent, worst
+from sus2.training.specialise.labels import Labeller, portions
+from sus2.training.specialise.response import Measured, at_rest_under_strain, measured, unknown
 from sus2.training.specialise.result import Round, Student
 from sus2.training.specialise.structures import Response, around, plain, response_structures, rivals
 from sus2.training.specialise.teachers import Teachers
 from sus2.training.specialise.trial import Trial, doubtful, properties, tried
-
-Array = NDArray[np.float64]
-Tick = Callable[[str], None]
 
 MEMBERS: Final = 4
 _NEW_LABELS: Final = 16
 _STEPS_FROM_UNIVERSAL: Final = 1
 # Second derivatives of the crystal itself are what is asked for; they are few among the structures.
 _RESPONSE_WEIGHT: Final = 4.0
+# Where the frequencies remain wrong (soft modes are small differences of large force constants), displacements weigh
+# so much more, once: at the cost of forces far from rest.
+_MORE_DISPLACED: Final = 4.0
 # Shares of the time of one functional: labels, and the first fit.
 _LABEL_SHARE: Final = 0.4
 _FIT_SHARE: Final = 0.7
@@ -100,12 +100,16 @@ class Run:
         self.notices: list[str] = []
         self.words = ""
         self.numbers: dict[str, float] = {}
+        self.parity: Parity = {}
+        self.emphasised = False
         self.labeller = Labeller(self.teacher, wanted.labels, self._tick)
         self.made: list[Made] = []
         self.elements = tuple(dict.fromkeys(crystal.get_chemical_symbols()))
 
     def _tick(self, words: str) -> None:
-        self.tick(Stage(f"{self.wanted.functional}: {words}{self.words}", self.numbers) if words else "")
+        self.tick(Stage(f"{self.wanted.functional}: {words}{self.words}", self.numbers, self.parity) if words else "")
+        if words:
+            self.parity = {}
 
     # ---- the teacher's crystal
 
@@ -136,8 +140,7 @@ class Run:
         except ConvergenceError as error:
             self.notices.append(
                 f"The teacher ({self.wanted.functional}) has no rest near this crystal "
-                f"({str(error).rstrip('.')}), so the "
-                "potential is made around the crystal as it was given."
+                f"({str(error).rstrip('.')}), so the potential is made around the crystal as it was given."
             )
             return plain(start)
 
@@ -148,9 +151,8 @@ class Run:
         found = self.labeller.label(self.response.made)
         if found is None:
             raise Sus2Error(
-                f"The teacher {self.teacher.name} could not label this crystal; see whether its atoms are too "
-                f"close, or "
-                "choose another teacher."
+                f"The teacher {self.teacher.name} could not label this crystal; see whether its atoms are too close, "
+                "or choose another teacher."
             )
         raw = measured(self.response, found)
         self.axes = Axes.of(self.response.atoms, raw.c_gpa)
@@ -171,7 +173,7 @@ class Run:
         now = time.monotonic()
         end = now + _LABEL_SHARE * max(0.0, self.wanted.until - now)
         parts: list[TrainingSet] = []
-        for chunk in _chunks(self.made):
+        for chunk in portions(self.made):
             label = self.labeller.label(chunk)
             if label is not None:
                 parts.append(label)
@@ -221,18 +223,25 @@ class Run:
         self.steps = _STEPS_FROM_UNIVERSAL if self.wanted.start == "universal" else self.recipe.steps
         self.fit.improve(self.steps, now + _FIT_SHARE * max(0.0, self.wanted.until - now), self._report)
         rounds: list[Round] = []
-        spread = _nothing(self.reference)
+        spread = unknown(self.reference)
         trial: Trial | None = None
+        tries: list[tuple[tuple[bool, float], Trial | None, Measured, Damped | None, int]] = []
         card = Card(name=name, functional=self.wanted.functional, elements=self.elements)
         while True:
             trial, spread = self._try(card, len(rounds), spread)
             rounds.append(self._round(trial, spread))
             fresh = [] if trial is None else doubtful(trial.candidates, _NEW_LABELS)
+            # The last is not always the best; one that leads to doubtful structures is worse than any that does not.
+            doubts = bool(fresh) or trial is None or bool(trial.problems)
+            key = (doubts, worst(self.reference, None if trial is None else trial.measured))
+            tries.append((key, trial, spread, self.fit.state, len(self.fit.parts)))
             over = time.monotonic() > self.wanted.until or len(rounds) >= self.wanted.rounds
             if over or (not fresh and not self._short(trial, spread)):
                 break
-            if not self._learn(fresh):
+            if not self._learn(fresh, trial):
                 break
+        _, trial, spread, self.fit.state, parts = min(reversed(tries), key=lambda one: one[0])
+        del self.fit.parts[parts:]
         return self._student(name, trial, spread), rounds
 
     def _origin(self) -> ModelSpec | None:
@@ -252,6 +261,7 @@ class Run:
             "energy_mev_per_atom": found.energy_mae_mev_per_atom,
             "force_mev_per_a": found.force_mae_mev_per_a,
         }
+        self.parity = self.fit.parity()
         self.words = f" · {found.energy_mae_mev_per_atom:.1f} meV/atom, {found.force_mae_mev_per_a:.0f} meV/Å held out"
 
     def _try(self, card: Card, k: int, before: Measured) -> tuple[Trial | None, Measured]:
@@ -261,9 +271,15 @@ class Run:
         self._tick("how far is far")
         known = summarise(potential, self.fit.training_set, self.wanted.seed)
         trial = tried(
-            self.response.atoms, potential, known, q, formula_units(self.crystal).formula,
-            seed=self.wanted.seed + k, dynamics=True, tick=self._tick,
-        )  # fmt: skip
+            self.response.atoms,
+            potential,
+            known,
+            q,
+            formula_units(self.crystal).formula,
+            seed=self.wanted.seed + k,
+            dynamics=True,
+            tick=self._tick,
+        )
         if trial.measured is not None:
             trial = replace(trial, measured=self.axes.turned(trial.measured))
         found = []
@@ -277,17 +293,21 @@ class Run:
             except Sus2Error:
                 continue
         if len(found) < 2:
-            return trial, _nothing(self.reference)
+            return trial, unknown(self.reference)
         return trial, Measured(
-            float(members_spread([np.array(m.v0_a3) for m in found])),
-            float("nan"),
-            members_spread([m.c_gpa for m in found]),
-            q,
-            members_spread([m.frequencies_thz for m in found]),
+            v0_a3=float(members_spread([np.array(m.v0_a3) for m in found])),
+            energy_ev=float("nan"),
+            c_gpa=members_spread([m.c_gpa for m in found]),
+            q=q,
+            frequencies_thz=members_spread([m.frequencies_thz for m in found]),
         )
 
-    def _learn(self, fresh: list[Made]) -> bool:
+    def _learn(self, fresh: list[Made], trial: Trial | None) -> bool:
         """More labels and more steps; False where neither could change anything."""
+        ours = None if trial is None else trial.measured
+        if not self.emphasised and frequencies_off(self.reference, ours):
+            self.fit.emphasise("displaced-pair", _MORE_DISPLACED)
+            self.emphasised = True
         before = self.fit.state
         label = self.labeller.label(fresh) if fresh else None
         if label is not None:
@@ -311,10 +331,14 @@ class Run:
     def _round(self, trial: Trial | None, spread: Measured) -> Round:
         errors = self.fit.errors(held_out=bool(self.fit.held))
         return Round(
-            time.monotonic() - self.wanted.started, self.fit.structures, errors.energy_mae_mev_per_atom,
-            errors.force_mae_mev_per_a, spread_percent(self.reference, spread),
-            trial.largest_grade if trial is not None else float("nan"), trial.problems if trial is not None else (),
-        )  # fmt: skip
+            seconds=time.monotonic() - self.wanted.started,
+            structures=self.fit.structures,
+            energy_mev_per_atom=errors.energy_mae_mev_per_atom,
+            force_mev_per_a=errors.force_mae_mev_per_a,
+            spread_percent=spread_percent(self.reference, spread),
+            grade=trial.largest_grade if trial is not None else float("nan"),
+            problems=trial.problems if trial is not None else (),
+        )
 
     def _student(self, name: str, trial: Trial | None, spread: Measured) -> Student:
         text = format_mtp(self.fit.spec)
@@ -334,46 +358,41 @@ class Run:
         known = self.teachers.known_errors
         ours = trial.measured if trial is not None else None
         card = Card(
-            name=name, functional=self.wanted.functional, elements=self.elements,
+            name=name,
+            functional=self.wanted.functional,
+            elements=self.elements,
             summary=f"Made for {formula} alone.",
             data=f"{self.fit.structures} structures made around {formula}, labelled by {self.teacher.name}.",
-            data_sha256=self.fit.training_set.hash, teacher=self.teacher.name, errors=errors,
+            data_sha256=self.fit.training_set.hash,
+            teacher=self.teacher.name,
+            errors=errors,
             properties={formula: shown},
             limits=f"Only for {formula}, near its own structure (volumes of 0.8 to 1.25 of that at rest): surfaces, "
             f"defects, melts and other structures are extrapolation. It has its teacher's errors besides its own."
             + (f" Known of the teacher: {known}" if known else ""),
             command=f"sus2 specialise --teacher {self.teacher.name}",
-            licence=self.teachers.licence or "not stated", sha256=hashlib.sha256(text.encode()).hexdigest(),
+            licence=self.teachers.licence or "not stated",
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
             version="1",
-        )  # fmt: skip
+        )
         card = self.fit.potential(card).card
         n = self.reference.frequencies_thz.shape
         return Student(
-            self.wanted.functional, text, card.model_dump_json(),
-            plain(trial.atoms) if trial is not None and trial.atoms is not None else plain(self.response.atoms), table,
-            np.full(n, np.nan) if ours is None else ours.frequencies_thz, self.reference.frequencies_thz,
-            self.reference.q, errors, self.fit.structures, self._short(trial, spread),
-        )  # fmt: skip
+            functional=self.wanted.functional,
+            text=text,
+            card_json=card.model_dump_json(),
+            atoms=plain(trial.atoms) if trial is not None and trial.atoms is not None else plain(self.response.atoms),
+            table=table,
+            frequencies_thz=np.full(n, np.nan) if ours is None else ours.frequencies_thz,
+            teacher_frequencies_thz=self.reference.frequencies_thz,
+            q=self.reference.q,
+            errors=errors,
+            structures=self.fit.structures,
+            shortfalls=self._short(trial, spread),
+        )
 
     response: Response
     axes: Axes
     reference: Measured
     fit: Fit
     steps: int
-
-
-def _chunks(made: list[Made], size: int = 24) -> list[list[Made]]:
-    """The structures in small portions, pairs together."""
-    second = {b for _, b in pairs_of(made)}
-    out: list[list[Made]] = []
-    for k, m in enumerate(made):
-        if not out or (len(out[-1]) >= size and k not in second):
-            out.append([])
-        out[-1].append(m)
-    return out
-
-
-def _nothing(like: Measured) -> Measured:
-    return Measured(
-        float("nan"), float("nan"), np.full((6, 6), np.nan), like.q, np.full(like.frequencies_thz.shape, np.nan)
-    )

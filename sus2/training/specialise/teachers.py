@@ -53,7 +53,20 @@ class Teachers:
                 teacher.close()
 
     def start_for(self, functional: str, elements: Sequence[str]) -> Potential | None:
-        """A SUS2 potential of many elements that is not the teacher itself, to start from; None where there is none."""
+        """A SUS2 potential of many elements that is not the teacher itself, to start from.
+
+        Parameters
+        ----------
+        functional
+            One of the teacher's.
+        elements
+            That it has to cover.
+
+        Returns
+        -------
+        Potential or None
+            None where there is none.
+        """
         teacher = self.by_functional[functional]
         name = "sus2-universal-r2scan" if functional == "r2SCAN" else DEFAULT
         if teacher.name == name:
@@ -134,7 +147,7 @@ def teachers_of(teacher: Any, functionals: Sequence[str], atoms: Atoms) -> Teach
     Sus2Error
         There is no such teacher, or none of the functionals.
     UnknownElementError
-        It does not know an element of the crystal.
+        It does not cover an element of the crystal.
     """
     if not functionals:
         raise Sus2Error("Name at least one functional, such as PBE.")
@@ -162,9 +175,9 @@ def teachers_of(teacher: Any, functionals: Sequence[str], atoms: Atoms) -> Teach
     if card is not None:
         licence, errors = licence or card.licence, errors or card.limits
     chosen = {f: found[f] for f in functionals if f in found}
-    made = Teachers(name, chosen, licence, errors, tuple(
-        f"The teacher {name} does not give {f}, so there is no potential for it." for f in functionals if f not in found
-    ))  # fmt: skip
+    missing = [f for f in functionals if f not in found]
+    notices = tuple(f"The teacher {name} does not give {f}, so there is no potential for it." for f in missing)
+    made = Teachers(name, chosen, licence, errors, notices)
     if not chosen:
         Teachers(name, found, "", "", ()).close()
         raise Sus2Error(
@@ -177,7 +190,7 @@ def teachers_of(teacher: Any, functionals: Sequence[str], atoms: Atoms) -> Teach
         if unknown:
             made.close()
             raise UnknownElementError(
-                f"The teacher {t.name} does not know {', '.join(unknown)}; choose another teacher."
+                f"The teacher {t.name} does not cover {', '.join(unknown)}; choose another teacher."
             )
     return made
 

@@ -7,27 +7,25 @@ those that are far, or absurd, go back to the teacher.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from ase import Atoms, units
 from ase.data import atomic_masses
-from numpy.typing import NDArray
 
 from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
+from sus2.progress import Tick
 from sus2.registry.applicability import Information, descriptors, grade_of
 from sus2.relaxation.relax import relax
 from sus2.training.data.generate import Made, supercell
 from sus2.training.specialise.response import Measured, measured_exactly
 from sus2.training.specialise.structures import at_volume, moves, plain, too_close
-
-Array = NDArray[np.float64]
-Tick = Callable[[str], None]
+from sus2.types import Array
 
 KELVIN: Final = (300.0, 900.0)
 _STEPS: Final = 60

@@ -34,9 +34,19 @@ LARGEST_FORCE: Final = 40.0
 
 
 def serve(calculators: Mapping[str, Callable[[], Calculator]], arguments: Sequence[str] | None = None) -> None:
-    """Do the task of the command line (by default the process's own) with a calculator for each functional.
+    """Do the task of the command line with a calculator for each functional.
 
-    Exits with one sentence where the calculator fails or a functional is not among those given.
+    Parameters
+    ----------
+    calculators
+        Functional -> function that makes an ASE calculator.
+    arguments
+        Of the command line; by default the process's own.
+
+    Raises
+    ------
+    SystemExit
+        The calculator fails, or a functional is not among those given; one sentence.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("task", choices=["label", "relax", "dynamics"])

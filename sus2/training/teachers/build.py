@@ -19,11 +19,12 @@ import numpy as np
 from ase import Atoms
 
 from sus2.errors import DataError
+from sus2.progress import Report
 from sus2.training.data import generate
 from sus2.training.data.families import UNIVERSAL
 from sus2.training.data.reference_sets import shared_root
 from sus2.training.data.sets import cache_root, load_set, set_folder
-from sus2.training.teachers.environment import Report, last_line, own_worker, setup, teacher_python
+from sus2.training.teachers.environment import last_line, own_worker, setup, teacher_python
 from sus2.training.teachers.reference_check import write_check
 
 TEACHERS = {
@@ -92,7 +93,27 @@ def run_worker(
 
 
 def run_second_opinion(folder: Path, shard: str, *, labels: bool = False) -> list[dict[str, Any]]:
-    """Evaluate the relaxed bases of a shard (with `labels`, all its structures in PBE) by CHGNet; raises DataError."""
+    """Evaluate the relaxed bases of a shard by CHGNet.
+
+    Parameters
+    ----------
+    folder
+        Of the set.
+    shard
+        Its number, as "0003".
+    labels
+        Evaluate all structures of the shard instead, in PBE.
+
+    Returns
+    -------
+    list of dict
+        One report for each file that was written.
+
+    Raises
+    ------
+    DataError
+        There is no teachers' environment, or the script fails; the message has its last line.
+    """
     command = [str(teacher_python()), str(SECOND_WORKER), str(folder), "--shard", shard]
     command += ["--labels"] if labels else []
     return _run(command, f"CHGNet failed at shard {shard}")
@@ -101,7 +122,29 @@ def run_second_opinion(folder: Path, shard: str, *, labels: bool = False) -> lis
 def run_script(
     script: Path, arguments: Sequence[str], report: Report | None = None, variables: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """Run another script in the teachers' environment and give its reports; raises DataError where it fails."""
+    """Run another script in the teachers' environment.
+
+    Parameters
+    ----------
+    script
+        The file.
+    arguments
+        Of its command line.
+    report
+        Called with one line for each report.
+    variables
+        Added to its environment.
+
+    Returns
+    -------
+    list of dict
+        Its reports, one line of JSON each.
+
+    Raises
+    ------
+    DataError
+        There is no teachers' environment, or the script fails; the message has its last line.
+    """
     command = [str(teacher_python()), str(script), *arguments]
     reports = _run(command, f"The teacher {script.stem.removesuffix('_worker')} failed", variables)
     if report is not None:
@@ -119,7 +162,23 @@ def _run(command: list[str], failure: str, variables: dict[str, str] | None = No
 
 
 def check_teachers(functionals: Sequence[str] = tuple(TEACHERS)) -> list[dict[str, Any]]:
-    """Compare the workers' evaluations with matgl's and Nequix's own; one report per crystal and teacher."""
+    """Compare the workers' evaluations with matgl's and Nequix's own.
+
+    Parameters
+    ----------
+    functionals
+        Of TensorNet-MatPES; Nequix is compared where its weights are there.
+
+    Returns
+    -------
+    list of dict
+        One report for each crystal and teacher, with the largest difference (eV/atom, eV/A, eV/A^3).
+
+    Raises
+    ------
+    DataError
+        There is no teachers' environment, weights are missing, or evaluations differ.
+    """
     reports = run_worker("check", cache_root(), functionals)
     weights = shared_root() / "teachers" / "nequix" / "torch-nequix-omat-1.pt"
     if weights.exists():

@@ -9,7 +9,7 @@ moment goes on when it is started again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -18,15 +18,17 @@ import numpy as np
 from ase import Atoms
 
 from sus2.errors import DataError
+from sus2.progress import Report
 from sus2.training.data.crystals import blend, catalogue
 from sus2.training.data.crystals.crystal import Crystal
 from sus2.training.data.crystals.variations import Variation, varied
-from sus2.training.data.dataset import FloatArray, reduced_formula
+from sus2.training.data.dataset import reduced_formula
 from sus2.training.data.families import MAGNETIC, families_of
 from sus2.training.data.hold_out import HoldOut, hold_out
 from sus2.training.data.reference_sets import shared_root
 from sus2.training.data.sets import set_folder
 from sus2.training.teachers.build import run_script, run_worker
+from sus2.types import Array
 
 NEQUIX_WORKER = Path(__file__).with_name("nequix_worker.py")
 SEVENNET_WORKER = Path(__file__).with_name("sevennet_worker.py")
@@ -43,8 +45,6 @@ _RELATIVES: Final = ("aflow", "aflow-sub")
 _NOT_CORRECTED: Final = 19
 # A correction beyond 10 GPa (eV/A^3) says that one of the two is lost.
 _LARGEST_CORRECTION: Final = 0.0624
-
-Report = Callable[[str], None]
 
 
 def build_crystal_set(
@@ -138,10 +138,11 @@ def _chunks(crystals: Sequence[Crystal], size: int) -> Iterator[Sequence[Crystal
 
 def _base_arrays(crystals: Sequence[Crystal], rule: HoldOut) -> dict[str, np.ndarray]:
     splits = [
-        "train" if c.source == "dimer"
+        "train"
+        if c.source == "dimer"
         else rule.split(c.atoms.numbers.tolist(), c.prototype, substituted=c.source in _RELATIVES)
         for c in crystals
-    ]  # fmt: skip
+    ]
     return {
         **_packed([c.atoms for c in crystals]),
         "name": np.array([c.name for c in crystals]),
@@ -325,7 +326,7 @@ def _raw(folder: Path, number: str) -> tuple[dict[str, np.ndarray], dict[str, np
     labels = _read(folder / "nequix" / f"labels-PBE-{number}.npz")
     sizes = np.diff(structures["offsets"])
     chosen = np.isin(np.arange(len(sizes)), index)
-    nequix: dict[str, FloatArray] = {
+    nequix: dict[str, Array] = {
         "energy": np.full(len(sizes), np.nan),
         "forces": np.full((len(structures["numbers"]), 3), np.nan),
         "stress": np.full((len(sizes), 6), np.nan),

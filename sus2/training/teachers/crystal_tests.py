@@ -9,64 +9,53 @@ training split of a distillation set, unseen ones to its test split.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import spglib
 from ase import Atoms
 from ase.constraints import FixSymmetry
-from ase.data import atomic_masses, chemical_symbols
-from numpy.typing import NDArray
+from ase.data import chemical_symbols
 
-from sus2.derivatives.second_order import second_derivatives
-from sus2.errors import DataError, Sus2Error
+from sus2.errors import DataError
 from sus2.potential.potential import Potential
-from sus2.properties.eos.equations import fit_eos
+from sus2.progress import Report
 from sus2.training.data.dataset import split_of
 from sus2.training.data.generate import Made, arrays_of
 from sus2.training.data.sets import load_set, manifest, set_folder
 from sus2.training.teachers.build import run_worker
-from sus2.units import EV_PER_A3_TO_GPA, SQRT_EV_PER_AMU_A2_TO_THZ
+from sus2.training.teachers.crystal_properties import (
+    DISPLACEMENT_A,
+    RATIOS,
+    STRAIN,
+    CrystalProperties,
+    student_properties,
+    teacher_properties,
+    vrh_moduli_gpa,
+)
+from sus2.types import Array
 
-Array = NDArray[np.float64]
+__all__ = [
+    "DISPLACEMENT_A",
+    "RATIOS",
+    "STRAIN",
+    "CrystalProperties",
+    "PropertyErrors",
+    "build_crystal_tests",
+    "crystal_errors",
+    "property_errors",
+    "student_properties",
+    "teacher_properties",
+    "volume_shifts",
+    "vrh_moduli_gpa",
+]
 
-RATIOS: Final = np.linspace(0.92, 1.08, 9)
-STRAIN: Final = 0.005
-DISPLACEMENT_A: Final = 0.01
 # A crystal counts as stable, and its frequencies are compared, where the teacher has none below this.
 LOWEST_THZ: Final = -0.05
 _SEED: Final = 20
-
-
-@dataclass(frozen=True, eq=False)
-class CrystalProperties:
-    """Properties of a cubic crystal, at the tested geometry but for V0 and B0.
-
-    Attributes
-    ----------
-    v0_a3_per_atom
-        Of the Birch-Murnaghan fit.
-    b0_gpa
-        Of that fit.
-    c_gpa
-        C11, C12, C44 with clamped ions.
-    relaxed_c_gpa
-        The same with relaxed ions; nan where a mode has no restoring force.
-    gamma_thz
-        Frequencies at q = 0 without the three translations.
-    boundary_thz
-        Frequencies at (1/2, 0, 0).
-    """
-
-    v0_a3_per_atom: float
-    b0_gpa: float
-    c_gpa: Array
-    relaxed_c_gpa: Array
-    gamma_thz: Array
-    boundary_thz: Array
 
 
 @dataclass(frozen=True)
@@ -100,7 +89,7 @@ class PropertyErrors:
     boundary_thz: float
 
 
-def build_crystal_tests(name: str, per_group: int = 70, report: Callable[[str], None] = print) -> Path:
+def build_crystal_tests(name: str, per_group: int = 70, report: Report = print) -> Path:
     """Choose the crystals of a finished set and let its teachers label them.
 
     Parameters
@@ -202,122 +191,31 @@ def _deformed(atoms: Atoms, deformation: Array) -> Atoms:
     return out
 
 
-def teacher_properties(folder: Path, functional: str) -> list[CrystalProperties | None]:
-    """What the labels say of each crystal, in the order of crystals.json; None where E(V) has no minimum."""
-    path = folder / f"labels-{functional}-0000.npz"
-    if not path.exists():
-        raise DataError(f"The crystals in {folder.name} have no labels of {functional!r}; build them first.")
-    with np.load(folder / "structures-0000.npz", allow_pickle=False) as s, np.load(path, allow_pickle=False) as labels:
-        base, offsets, cells, numbers = s["base"], s["offsets"], s["cells"], s["numbers"]
-        energy, forces, stress = labels["energy"], labels["forces"], labels["stress"]
-    out: list[CrystalProperties | None] = []
-    for k in range(int(base.astype(int).max()) + 1):
-        rows = np.flatnonzero(base == str(k))
-        first = int(rows[0])
-        n = int(offsets[first + 1] - offsets[first])
-        volumes = np.abs(np.linalg.det(cells[rows[: len(RATIOS)]]))
-        strained = rows[len(RATIOS) : len(RATIOS) + 4]
-        strains = stress[strained]
-        pulled = np.array([forces[offsets[i] : offsets[i + 1]].ravel() for i in strained])
-        pushed = np.array([forces[offsets[i] : offsets[i + 1]] for i in rows[len(RATIOS) + 4 :]])
-        masses = atomic_masses[numbers[offsets[first] : offsets[first + 1]]]
-        along, shear = (strains[::2] - strains[1::2]) / (2.0 * STRAIN) * EV_PER_A3_TO_GPA
-        clamped = np.array([along[0], along[1], shear[3]])
-        internal = -(pulled[::2] - pulled[1::2]) / (2.0 * STRAIN)  # d2E/du d(strain) for xx and yz
-        # Force constants of the two halves of the doubled cell: rows the displaced atom, columns all others.
-        phi = -(pushed[::2] - pushed[1::2]).reshape(3 * n, 2, 3 * n) / (2.0 * DISPLACEMENT_A)
-        root = np.sqrt(np.repeat(masses, 3))
-        near, far = (phi[:, half] / np.outer(root, root) for half in (0, 1))
-        out.append(
-            _properties(
-                n,
-                volumes,
-                energy[rows[: len(RATIOS)]],
-                clamped,
-                _relaxed(clamped, internal, phi.sum(axis=1), float(volumes[len(RATIOS) // 2])),
-                _frequencies(near + far),
-                _frequencies(near - far),
-            )
-        )
-    return out
-
-
-def _relaxed(clamped: Array, internal: Array, hessian: Array, volume: float) -> Array:
-    """C11, C12, C44 of a cubic crystal with the ions at rest, from the Gamma Hessian and the internal strain (2, 3n).
-
-    The bulk modulus is that of clamped ions, because symmetry holds them under a uniform strain.
-    """
-    values, vectors = np.linalg.eigh(0.5 * (hessian + hessian.T))
-    inner = np.argsort(np.abs(values))[3:]
-    if (values[inner] <= 0).any():
-        return np.full(3, np.nan)
-    coupling = internal @ vectors[:, inner]
-    soft = (coupling**2 / values[inner]).sum(axis=1) / volume * EV_PER_A3_TO_GPA
-    c11 = clamped[0] - soft[0]
-    return np.array([c11, 0.5 * (clamped[0] + 2.0 * clamped[1] - c11), clamped[2] - soft[1]])
-
-
-def _frequencies(dynamical: Array) -> Array:
-    w = np.linalg.eigvalsh(0.5 * (dynamical + dynamical.T))
-    return np.sort(np.sign(w) * np.sqrt(np.abs(w)) * SQRT_EV_PER_AMU_A2_TO_THZ)
-
-
-def _properties(
-    n: int, volumes: Array, energies: Array, c: Array, relaxed: Array, gamma: Array, boundary: Array
-) -> CrystalProperties | None:
-    try:
-        fit = fit_eos(volumes, energies)
-    except Sus2Error:
-        return None
-    # The three smallest in size are the translations.
-    inner = np.sort(gamma[np.argsort(np.abs(gamma))[3:]])
-    return CrystalProperties(fit.v0_a3 / n, fit.b0_gpa, c, relaxed, inner, boundary)
-
-
-def student_properties(folder: Path, potential: Potential, chosen: Sequence[int]) -> list[CrystalProperties | None]:
-    """The same of a potential, for the chosen crystals; None where E(V) has no minimum in the range."""
-    with np.load(folder / "structures-0000.npz", allow_pickle=False) as s:
-        arrays = {key: s[key] for key in ("base", "offsets", "cells", "numbers", "positions")}
-    out = []
-    for k in chosen:
-        rows = np.flatnonzero(arrays["base"] == str(k))[: len(RATIOS)]
-        crystals = [_atoms(arrays, int(i)) for i in rows]
-        middle = crystals[len(RATIOS) // 2]
-        energies = np.array([r.energy_ev for r in potential.evaluate(crystals)])
-        second = second_derivatives(middle, potential)
-        try:
-            relaxed = _cubic(second.relaxed_elastic.stress_strain_gpa)
-        except Sus2Error:
-            relaxed = np.full(3, np.nan)
-        gamma, boundary = second.frequencies_thz([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
-        volumes = np.array([a.get_volume() for a in crystals])
-        clamped = _cubic(second.clamped_elastic.stress_strain_gpa)
-        out.append(_properties(len(middle), volumes, energies, clamped, relaxed, gamma, boundary))
-    return out
-
-
-def _cubic(c: Array) -> Array:
-    return np.array([c[0, 0], c[1, 0], c[3, 3]])
-
-
-def vrh_moduli_gpa(c: Array) -> tuple[float, float]:
-    """K and G (GPa) of a cubic polycrystal by Voigt, Reuss and Hill from C11, C12, C44 (GPa)."""
-    c11, c12, c44 = (float(x) for x in c)
-    voigt = (c11 - c12 + 3.0 * c44) / 5.0
-    reuss = 5.0 * (c11 - c12) * c44 / (4.0 * c44 + 3.0 * (c11 - c12))
-    return (c11 + 2.0 * c12) / 3.0, 0.5 * (voigt + reuss)
-
-
-def _atoms(arrays: dict[str, Any], i: int) -> Atoms:
-    rows = slice(int(arrays["offsets"][i]), int(arrays["offsets"][i + 1]))
-    return Atoms(arrays["numbers"][rows], arrays["positions"][rows], cell=arrays["cells"][i], pbc=True)
-
-
 def property_errors(name: str, potential: Potential, functional: str, family: str, group: str) -> PropertyErrors:
     """Deviations of a potential from its teacher over the crystals of a family that the teacher finds stable.
 
-    group: "seen" (known compounds of the training split) or "unseen" (of the test split).
-    Raises DataError where the crystals are not built, or none of them fits.
+    Parameters
+    ----------
+    name
+        Of the training set.
+    potential
+        The potential.
+    functional
+        Of the teacher.
+    family
+        Letter of the family.
+    group
+        "seen" (known compounds of the training split) or "unseen" (of the test split).
+
+    Returns
+    -------
+    PropertyErrors
+        Medians over the crystals.
+
+    Raises
+    ------
+    DataError
+        The crystals are not built, or none of them fits.
     """
     folder, chosen, teacher = _selection(name, functional, family, group, potential.elements)
     pairs = list(zip(teacher, student_properties(folder, potential, chosen), strict=True))
@@ -335,7 +233,29 @@ def property_errors(name: str, potential: Potential, functional: str, family: st
 
 
 def volume_shifts(name: str, pair: tuple[Potential, Potential], family: str, group: str) -> tuple[Array, Array]:
-    """Relative change of V0 from the first potential's functional to the second's: teacher's and student's, (n,)."""
+    """Relative change of V0 from the first potential's functional to the second's.
+
+    Parameters
+    ----------
+    name
+        Of the training set.
+    pair
+        The potentials of the two functionals.
+    family
+        Letter of the family.
+    group
+        "seen" or "unseen", as in property_errors.
+
+    Returns
+    -------
+    tuple of ndarray
+        The teacher's and the student's, (n,) each, over the crystals that have a minimum in both.
+
+    Raises
+    ------
+    DataError
+        The crystals are not built, or none of them fits.
+    """
     first, second = (p.functional for p in pair)
     folder, chosen, one = _selection(name, first, family, group, pair[0].elements)
     two = teacher_properties(folder, second)
@@ -381,7 +301,27 @@ def _median(values: Sequence[float]) -> float:
 
 
 def crystal_errors(name: str, potentials: Mapping[str, Potential], family: str) -> dict[str, float]:
-    """Entries for a card: errors of a potential for each group, where the set's crystals are built; else nothing."""
+    """Entries for a card: errors of a potential for each group of crystals.
+
+    Parameters
+    ----------
+    name
+        Of the training set.
+    potentials
+        Group ("seen", "unseen") -> the potential that is judged on it.
+    family
+        Letter of the family.
+
+    Returns
+    -------
+    dict
+        Name with its unit -> number; empty where the set's crystals are not built.
+
+    Raises
+    ------
+    DataError
+        None of the crystals fits.
+    """
     out: dict[str, float] = {}
     if not (set_folder(f"{name}-crystals") / "crystals.json").exists():
         return out

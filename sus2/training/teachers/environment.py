@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from sus2.errors import DataError, printable
+from sus2.progress import Report
 from sus2.training.data.sets import cache_root
 
 # matgl pins torch <= 2.7 without needing it; it is installed without its dependencies, which are these.
@@ -41,7 +41,6 @@ ALONE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "chgnet": (("chgnet==0.4.2",), ()),
     "sevennet": (("ase", "tqdm", "pyyaml", *_SEVENNET), ("sevenn==0.13.0",)),
 }
-Report = Callable[[str], None]
 
 
 def teacher_python() -> Path:
@@ -70,7 +69,18 @@ def teacher_python() -> Path:
 
 
 def own_worker() -> Path | None:
-    """The script of another teacher, SUS2_TEACHER_WORKER, or None; DataError where it is missing."""
+    """The script of another teacher, SUS2_TEACHER_WORKER.
+
+    Returns
+    -------
+    Path or None
+        None where none is named.
+
+    Raises
+    ------
+    DataError
+        The file is missing.
+    """
     chosen = os.environ.get("SUS2_TEACHER_WORKER")
     if not chosen:
         return None

@@ -18,13 +18,12 @@ files
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from numpy.typing import NDArray
 
 from sus2.derivatives.second_order import second_derivatives
 from sus2.errors import DataError, Sus2Error
@@ -36,7 +35,8 @@ from sus2.training.data.dataset import TrainingSet, fit_references
 from sus2.training.data.hold_out import held_out_wbm, moduli_names
 from sus2.training.data.reference_sets import binary_crystals
 from sus2.training.data.sets import load_set
-from sus2.types import Array, Index
+from sus2.training.teachers.held_out_errors import LabelErrors, ModuliErrors, VolumeErrors, crystal_class, file_class
+from sus2.types import Array, Index, Mask
 from sus2.units import EV_PER_A3_TO_GPA
 
 # Kinds whose forces and stresses are those of a crystal that anybody would meet.
@@ -46,78 +46,6 @@ WRONG_VOLUME: Final = 0.1
 OFF_EV_PER_ATOM: Final = 1.0
 # Atoms in the primitive cell of a public-domain crystal that is relaxed.
 LARGEST_FILE: Final = 40
-_OXYANIONS: Final = (
-    ("H", "hydroxide, hydrate"),
-    ("C", "carbonate"),
-    ("N", "nitrate"),
-    ("S", "sulfate"),
-    ("P", "phosphate"),
-    ("Si", "silicate"),
-)
-_HALIDES, _CHALCOGENS, _PNICTIDES = {"F", "Cl", "Br", "I"}, {"S", "Se", "Te"}, {"N", "P", "As", "Sb"}
-
-
-def crystal_class(symbols: Sequence[str]) -> str:
-    """The class of a crystal by its elements: element, oxide, oxyfluoride, fluoride, halide, chalcogenide, ..."""
-    found = set(symbols)
-    if len(found) == 1:
-        return "element"
-    if "O" in found:
-        return "oxyfluoride" if "F" in found else "oxide"
-    if "F" in found:
-        return "fluoride"
-    for name, members in (("halide", _HALIDES), ("chalcogenide", _CHALCOGENS), ("pnictide", _PNICTIDES)):
-        if found & members:
-            return name
-    if "H" in found:
-        return "hydride"
-    return "carbide, boride, silicide" if found & {"C", "B", "Si"} else "intermetallic"
-
-
-@dataclass(frozen=True)
-class LabelErrors:
-    """Mean absolute errors over the structures of one class; slopes are those of the student over the teacher.
-
-    `off` of the structures are wrong by more than 1 eV/atom and count in no mean. Energies are compared after a fit of
-    one offset for each element; the slope of the forces is the median over the rattled structures. `strain` and
-    `displaced`: medians over the pairs of the relative error (percent) and of the slope of the differences within a
-    pair, stress over strain and force over displacement.
-    """
-
-    name: str
-    structures: int
-    off: int
-    energy_mev_per_atom: float
-    force_mev_per_a: float
-    force_slope: float
-    stress_gpa: float
-    strain_percent: float
-    strain_slope: float
-    displaced_percent: float
-    displaced_slope: float
-
-
-@dataclass(frozen=True)
-class VolumeErrors:
-    """Relaxed volumes of crystals, in percent: median deviation, share off by more than a tenth, share of failures."""
-
-    name: str
-    crystals: int
-    median_percent: float
-    wrong_percent: float
-    failed_percent: float
-
-
-@dataclass(frozen=True)
-class ModuliErrors:
-    """K and G beside the Materials Project: mean absolute errors (GPa), median signed errors (percent), failures."""
-
-    crystals: int
-    failed: int
-    k_mae_gpa: float
-    g_mae_gpa: float
-    k_median_percent: float
-    g_median_percent: float
 
 
 def label_errors(
@@ -130,7 +58,7 @@ def label_errors(
     name
         The set, whose splits keep compositions and structure types apart.
     potential
-        What is judged; structures with elements that it does not know are left out.
+        What is judged; structures with elements that it does not cover are left out.
     splits
         Which splits.
     largest
@@ -186,7 +114,18 @@ def _without_references(data: TrainingSet, difference: Array) -> Array:
 
 
 def pairs_of(data: TrainingSet) -> Index:
-    """Indices (P, 2) of the structures that follow each other as the plus and the minus of one pair."""
+    """The structures that follow each other as the plus and the minus of one pair.
+
+    Parameters
+    ----------
+    data
+        The set.
+
+    Returns
+    -------
+    ndarray
+        Their places, (P, 2).
+    """
     found = []
     i = 0
     while i + 1 < len(data):
@@ -201,9 +140,7 @@ def pairs_of(data: TrainingSet) -> Index:
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
-def _errors(
-    name: str, data: TrainingSet, chosen: NDArray[np.bool_], energy: Array, forces: Array, stress: Array
-) -> LabelErrors:
+def _errors(name: str, data: TrainingSet, chosen: Mask, energy: Array, forces: Array, stress: Array) -> LabelErrors:
     meant = chosen & (np.abs(energy) < OFF_EV_PER_ATOM)
     atoms = meant[data.system]
     pairs = pairs_of(data)
@@ -253,7 +190,20 @@ def _relaxed(crystals: Sequence[Atoms], potential: Potential) -> list[Atoms | No
 
 
 def volume_errors(crystals: Sequence[Atoms], potential: Potential) -> VolumeErrors:
-    """Volumes after relaxation from the given geometry, beside those given."""
+    """Volumes after relaxation from the given geometry, beside those given.
+
+    Parameters
+    ----------
+    crystals
+        With the volumes that count as right.
+    potential
+        What is judged; it has to cover their elements.
+
+    Returns
+    -------
+    VolumeErrors
+        Over all.
+    """
     return _volumes("all", crystals, _relaxed(crystals, potential))
 
 
@@ -263,7 +213,7 @@ def file_errors(potential: Potential) -> list[VolumeErrors]:
     Parameters
     ----------
     potential
-        What is judged; crystals with elements that it does not know are left out.
+        What is judged; crystals with elements that it does not cover are left out.
 
     Returns
     -------
@@ -279,16 +229,6 @@ def file_errors(potential: Potential) -> list[VolumeErrors]:
         some = [k for k, c in enumerate(classes) if c == name]
         out.append(_volumes(name, [crystals[k] for k in some], [found[k] for k in some]))
     return out
-
-
-def file_class(symbols: Sequence[str]) -> str:
-    """The class of a crystal by its elements, with hydrates, sulfates, carbonates, ... apart from other oxides."""
-    found = set(symbols)
-    if "O" in found:
-        for element, name in _OXYANIONS:
-            if element in found:
-                return name
-    return crystal_class(symbols)
 
 
 def _volumes(name: str, crystals: Sequence[Atoms], found: Sequence[Atoms | None]) -> VolumeErrors:
@@ -308,7 +248,22 @@ def _volumes(name: str, crystals: Sequence[Atoms], found: Sequence[Atoms | None]
 
 
 def moduli_errors(names: Sequence[str], potential: Potential, largest: int = 12) -> ModuliErrors:
-    """K and G with relaxed ions of the named crystals of the Materials Project, relaxed by the potential first."""
+    """K and G with relaxed ions of crystals of the Materials Project, relaxed by the potential first.
+
+    Parameters
+    ----------
+    names
+        Of the crystals there.
+    potential
+        What is judged; crystals with elements that it does not cover are left out.
+    largest
+        Cells of more atoms are left out.
+
+    Returns
+    -------
+    ModuliErrors
+        Over all.
+    """
     wanted = set(names)
     entries = [
         (atoms, k, g)

@@ -5,9 +5,8 @@ Y of the edge, weights w(r) = h(r) W from a small network. The message is linear
 these are summed over the edges of each pair of atoms first (its periodic images), then multiplied by W, then coupled
 with x and summed over the senders; the Clebsch-Gordan coefficients come last, once for each atom. Opposite edges share
 h and differ in Y by parity. In cells of a few atoms most of the work falls away, and the function is the published
-one: `check` compares both (1e-8 in float64).
-
-Reads and writes plain npz files (no pickle). Units: A, eV, eV/A, eV/A^3 (ASE sign, Voigt).
+one: `check` compares both (1e-8 in float64). Reads and writes plain npz files (no pickle).
+Units: A, eV, eV/A, eV/A^3 (ASE sign, Voigt).
 """
 
 from __future__ import annotations
@@ -199,7 +198,7 @@ class Teacher:
         self.layers = [Layer(module, dtype) for module in model.layers]
         torch.set_default_dtype(torch.float32)
         if not config["layer_norm"] or config["index_weights"] or config["lmax"] != HARMONICS[-1]:
-            raise SystemExit(f"{path.name} is not a Nequix of the form that this evaluation knows.")
+            raise SystemExit(f"{path.name} is not a Nequix model of a form that this evaluation supports.")
         self.dtype = dtype
         self.cutoff = float(config["cutoff"])
         self.power = float(config["radial_polynomial_p"])
@@ -213,7 +212,22 @@ class Teacher:
         self.parity = torch.tensor(signs, dtype=dtype)[None, :, None]
 
     def energies(self, kinds: torch.Tensor, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
-        """Atomic energies (N,) without references."""
+        """Atomic energies without references.
+
+        Parameters
+        ----------
+        kinds
+            (N,), elements as the model numbers them.
+        vectors
+            (E, 3), half of the edges, A.
+        graph
+            Which pair of atoms each edge belongs to.
+
+        Returns
+        -------
+        Tensor
+            (N,), eV.
+        """
         distance = vectors.norm(dim=1)
         p, x = self.power, distance / self.cutoff
         smooth = 1.0 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
@@ -228,7 +242,20 @@ class Teacher:
         return (features[0] @ self.readout)[:, 0, 0] * self.scale
 
     def evaluate(self, structures: Sequence[Crystal], batch: int = BATCH) -> list[Label]:
-        """(atomic numbers, positions, cell) of each structure -> (energy, forces, Voigt stress)."""
+        """Label structures.
+
+        Parameters
+        ----------
+        structures
+            Atomic numbers (n,), positions (n, 3) A and cell (3, 3) A of each.
+        batch
+            Atoms squared that are evaluated together.
+
+        Returns
+        -------
+        list of tuple
+            Energy (eV), forces (n, 3) eV/A and stress (6,) eV/A^3, Voigt, ASE sign, of each.
+        """
         edges = [half_edges(positions, cell, self.cutoff) for _, positions, cell in structures]
         sizes = [len(numbers) for numbers, _, _ in structures]
         order = sorted(range(len(structures)), key=lambda k: (sizes[k], len(edges[k][0])))
@@ -249,12 +276,32 @@ class Teacher:
 
 
 def label(teacher: Teacher, source: Path, target: Path) -> int:
-    """Label one shard and give the number of structures."""
+    """Label one shard.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    source
+        File of the structures.
+    target
+        File of the labels, written whole or not at all.
+
+    Returns
+    -------
+    int
+        Number of structures.
+
+    Raises
+    ------
+    SystemExit
+        An element that the teacher does not cover.
+    """
     with np.load(source, allow_pickle=False) as data:
         numbers, positions, cells, offsets = (data[k] for k in ("numbers", "positions", "cells", "offsets"))
     unknown = numbers[teacher.index[numbers] < 0]
     if len(unknown):
-        raise SystemExit(f"{source} has an element that the teacher does not know (Z = {unknown[0]}).")
+        raise SystemExit(f"{source} has an element that the teacher does not cover (Z = {unknown[0]}).")
     crystals = [(numbers[a:b], positions[a:b], cells[i]) for i, (a, b) in enumerate(pairwise(offsets))]
     results = teacher.evaluate(crystals)
     arrays = {
@@ -272,7 +319,18 @@ def label(teacher: Teacher, source: Path, target: Path) -> int:
 
 
 def check(path: Path) -> None:
-    """Compare with the published evaluation on rattled cells in float64; exits with an error beyond 1e-6."""
+    """Compare with the published evaluation on rattled cells in float64.
+
+    Parameters
+    ----------
+    path
+        File of the weights.
+
+    Raises
+    ------
+    SystemExit
+        Energies per atom, forces or stresses differ by more than 1e-6 (eV, eV/A, eV/A^3).
+    """
     from ase.build import bulk
 
     teacher = Teacher(path, torch.float64)
@@ -301,10 +359,15 @@ def _published_label(model: Any, teacher: Teacher, crystal: Crystal) -> Label:
     )
     keep = distance > 1e-8
     energies, forces, stress = model(
-        torch.from_numpy(teacher.index[numbers]), torch.tensor(positions), torch.tensor(images[keep]).double(),
-        torch.from_numpy(np.stack([j[keep], i[keep]]).astype(np.int64)), torch.tensor(cell)[None], None, None,
+        torch.from_numpy(teacher.index[numbers]),
+        torch.tensor(positions),
+        torch.tensor(images[keep]).double(),
+        torch.from_numpy(np.stack([j[keep], i[keep]]).astype(np.int64)),
+        torch.tensor(cell)[None],
+        None,
+        None,
         torch.zeros(len(numbers), dtype=torch.long),
-    )  # fmt: skip
+    )
     s = stress[0].detach().numpy()
     voigt = np.array([s[0, 0], s[1, 1], s[2, 2], s[1, 2], s[0, 2], s[0, 1]])
     return float(energies.detach().sum()), forces.detach().numpy(), voigt

@@ -34,7 +34,7 @@ def nequix(weights: str) -> Evaluate:
     def evaluate(crystals: Sequence[Crystal]) -> Sequence[Label]:
         unknown = [int(z) for numbers, _, _ in crystals for z in numbers if teacher.index[z] < 0]
         if unknown:
-            raise ValueError(f"it does not know the element with Z = {unknown[0]}")
+            raise ValueError(f"it does not cover the element with Z = {unknown[0]}")
         found: Sequence[Label] = teacher.evaluate(crystals)
         return found
 
@@ -52,7 +52,7 @@ def tensornet(weights: str) -> Evaluate:
     def evaluate(crystals: Sequence[Crystal]) -> Sequence[Label]:
         types = [np.array([place.get(int(z), -1) for z in numbers]) for numbers, _, _ in crystals]
         if any((t < 0).any() for t in types):
-            raise ValueError("it does not know an element of the crystal")
+            raise ValueError("it does not cover an element of the crystal")
         found: Sequence[Label] = teacher.evaluate([(t, p, c) for t, (_, p, c) in zip(types, crystals, strict=True)])
         return found
 

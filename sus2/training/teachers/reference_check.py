@@ -24,7 +24,13 @@ _OXIDE = {"rocksalt": "XO", "fluorite": "XO2", "ReO3": "XO3"}
 
 @lru_cache(maxsize=1)
 def reference_volumes() -> dict[str, tuple[float, float]]:
-    """Volume (A^3/atom) and tolerance of every base crystal that has a reference, by base name."""
+    """Volumes of the base crystals that have a reference.
+
+    Returns
+    -------
+    dict
+        Name of the base -> volume, A^3/atom, and relative deviation beyond which a base is not trusted.
+    """
     found = {
         name: (atoms.get_volume() / len(atoms), MATERIALS_PROJECT_TOLERANCE) for name, atoms, _, _ in binary_crystals()
     }
@@ -45,7 +51,18 @@ def _known_volumes() -> dict[str, tuple[float, float]]:
 
 
 def volume_deviations(structures: Path) -> dict[str, float]:
-    """Relative deviation of the relaxed volume of every base in a shard that has a reference."""
+    """Relative deviation of the relaxed volume of every base in a shard that has a reference.
+
+    Parameters
+    ----------
+    structures
+        File of the shard.
+
+    Returns
+    -------
+    dict
+        Name of the base -> volume over reference, less one.
+    """
     reference = _known_volumes()
     with np.load(structures, allow_pickle=False) as stored:
         relaxed = stored["kind"] == "relaxed"
@@ -59,7 +76,15 @@ def volume_deviations(structures: Path) -> dict[str, float]:
 
 
 def write_check(structures: Path, target: Path) -> None:
-    """Write the deviations of a shard and the bases that are not trusted, as JSON."""
+    """Write the deviations of a shard and the bases that are not trusted, as JSON.
+
+    Parameters
+    ----------
+    structures
+        File of the shard.
+    target
+        The file to write, whole or not at all.
+    """
     deviations = volume_deviations(structures)
     reference = _known_volumes()
     distrusted = sorted(base for base, value in deviations.items() if abs(value) > reference[base][1])

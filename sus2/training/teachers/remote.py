@@ -64,7 +64,7 @@ class KnownTeacher:
     source
         Where it was published, and its level of theory.
     errors
-        What is known to be wrong with it, for the card (measured: docs/teacher.md).
+        What is known to be wrong with it, for the card.
     get
         How to get its weights.
     """
@@ -212,7 +212,7 @@ TEACHERS: Final = {
             "'sus2 data setup' installs what it needs, MatPES has its weights",
         ),
     )
-}  # fmt: skip
+}
 
 
 class _Link:
@@ -267,7 +267,21 @@ class _Link:
 
 @dataclass(frozen=True, eq=False)
 class RemoteTeacher:
-    """One functional of a teacher in a worker process; it meets sus2.potential.evaluation.Calculates."""
+    """One functional of a teacher in a worker process; it meets sus2.potential.evaluation.Calculates.
+
+    Attributes
+    ----------
+    name
+        Of the teacher.
+    functional
+        Which one.
+    elements
+        Chemical symbols that it covers.
+    known
+        What is known of it.
+    link
+        To the process, which all functionals of a teacher share.
+    """
 
     name: str
     functional: str
@@ -278,13 +292,28 @@ class RemoteTeacher:
     def evaluate(self, structures: Sequence[Atoms | Structure]) -> list[Evaluation]:
         """Energy, forces and stress of periodic structures; site energies are equal shares.
 
-        Raises Sus2Error where the teacher fails, UnknownElementError for an element that it does not know.
+        Parameters
+        ----------
+        structures
+            Crystals, periodic in three directions.
+
+        Returns
+        -------
+        list of Evaluation
+            In their order.
+
+        Raises
+        ------
+        UnknownElementError
+            An element that it does not cover.
+        Sus2Error
+            A structure is not periodic, or the teacher fails.
         """
         atoms = [to_atoms(s) for s in structures]
         for a in atoms:
             unknown = sorted(set(elements_of(a)) - set(self.elements))
             if unknown:
-                raise UnknownElementError(f"{self.name} does not know {', '.join(unknown)}; choose another teacher.")
+                raise UnknownElementError(f"{self.name} does not cover {', '.join(unknown)}; choose another teacher.")
             if not a.pbc.all():
                 raise Sus2Error(f"{self.name} labels periodic crystals alone.")
         if not atoms:
@@ -340,6 +369,4 @@ def remote_teacher(name: str) -> dict[str, RemoteTeacher]:
     """
     known = TEACHERS[name]
     link = _Link(known)
-    return {
-        f: RemoteTeacher(name, f, tuple(_ALL.split()), known, link) for f in known.functionals
-    }  # fmt: skip
+    return {f: RemoteTeacher(name, f, tuple(_ALL.split()), known, link) for f in known.functionals}

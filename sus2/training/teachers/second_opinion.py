@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sus2.errors import DataError
-from sus2.training.data.dataset import FloatArray
 from sus2.training.data.families import ANIONS, families_of
 from sus2.training.data.prototypes import PROTOTYPES
 from sus2.training.data.sets import finished_shards, load_set, set_folder
 from sus2.training.teachers.build import run_second_opinion
+from sus2.types import Array
 from sus2.units import GPA_TO_EV_PER_A3
 
 # Smaller pressure differences say nothing about the sign.
@@ -107,7 +107,7 @@ def _anion(base: str) -> str:
     return elements.split("-")[-1] if prototype in PROTOTYPES else ""
 
 
-def _agreement(group: str, ours: FloatArray, theirs: FloatArray) -> SecondOpinion:
+def _agreement(group: str, ours: Array, theirs: Array) -> SecondOpinion:
     clear = (np.abs(ours) > _CLEAR) & (np.abs(theirs) > _CLEAR)
     first, second = (np.clip(values, *np.percentile(values, [1, 99])) for values in (ours, theirs))
     return SecondOpinion(

@@ -54,7 +54,7 @@ def main() -> None:
         arrays[f"pressure_{functional}"] = np.array([-np.trace(f["s"]) / 3.0 * GPa for f in found])
     partial = target.with_name(f".{target.name}.partial")
     with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     partial.replace(target)
     seconds = round(time.perf_counter() - began, 2)
     print(json.dumps({"file": target.name, "count": len(chosen), "seconds": seconds}), flush=True)

@@ -61,7 +61,24 @@ class Teacher:
     def energy(
         self, types: torch.Tensor, vectors: torch.Tensor, pair: torch.Tensor, pairs: torch.Tensor
     ) -> torch.Tensor:
-        """Atomic energies (N,) without references; pairs (2, P) holds i <= j, pair (E,) the pair of each edge."""
+        """Atomic energies without references (G. Simeon and G. De Fabritiis, TensorNet, arXiv 2306.06482).
+
+        Parameters
+        ----------
+        types
+            (N,), elements as the model numbers them.
+        vectors
+            (E, 3), half of the edges, A.
+        pair
+            (E,), the pair of each edge.
+        pairs
+            (2, P), atoms i <= j of each pair.
+
+        Returns
+        -------
+        Tensor
+            (N,), eV.
+        """
         model, units = self.model, self.units
         embedding = model.tensor_embedding
         atoms, count = len(types), pairs.shape[1]
@@ -117,7 +134,18 @@ class Teacher:
         return self.std * gated[:, 0]
 
     def evaluate(self, structures: list[Crystal]) -> list[Label]:
-        """(types, positions, cell) of each structure -> (energy, forces, Voigt stress)."""
+        """Label structures.
+
+        Parameters
+        ----------
+        structures
+            Types (n,), positions (n, 3) A and cell (3, 3) A of each.
+
+        Returns
+        -------
+        list of tuple
+            Energy (eV), forces (n, 3) eV/A and stress (6,) eV/A^3, Voigt, ASE sign, of each.
+        """
         edges = [half_edges(positions, cell, self.cutoff) for _, positions, cell in structures]
         cost = [len(i) for i, _, _ in edges]
         return in_batches(
@@ -139,14 +167,36 @@ class Teacher:
 
 
 def matrix(parts: torch.Tensor) -> torch.Tensor:
-    """(N, 10, C): trace part, skew vector, traceless symmetric part -> (N, 3, 3, C)."""
+    """Tensors of their parts.
+
+    Parameters
+    ----------
+    parts
+        (N, 10, C): trace part, skew vector, traceless symmetric part (xx yy zz yz xz xy).
+
+    Returns
+    -------
+    Tensor
+        (N, 3, 3, C).
+    """
     i, ax, ay, az, xx, yy, zz, yz, xz, xy = parts.unbind(1)
     rows = [xx + i, xy - az, xz + ay, xy + az, yy + i, yz - ax, xz - ay, yz + ax, zz + i]
     return torch.stack(rows, dim=1).view(len(parts), 3, 3, -1)
 
 
 def components(m: torch.Tensor) -> torch.Tensor:
-    """Split (N, 3, 3, C) into trace part, skew vector and traceless symmetric part, (N, 10, C)."""
+    """Split tensors into their parts; the inverse of `matrix`.
+
+    Parameters
+    ----------
+    m
+        (N, 3, 3, C).
+
+    Returns
+    -------
+    Tensor
+        (N, 10, C): trace part, skew vector, traceless symmetric part (xx yy zz yz xz xy).
+    """
     i = (m[:, 0, 0] + m[:, 1, 1] + m[:, 2, 2]) / 3.0
     return torch.stack(
         [

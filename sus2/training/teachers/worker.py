@@ -24,7 +24,25 @@ from tensornet import Crystal, Label, Teacher  # type: ignore[import-not-found] 
 
 
 def read_crystals(teacher: Teacher, path: Path) -> list[Crystal]:
-    """Read the crystals of a shard, elements as the teacher numbers them."""
+    """Read the crystals of a shard.
+
+    Parameters
+    ----------
+    teacher
+        Numbers the elements.
+    path
+        File of the shard.
+
+    Returns
+    -------
+    list of tuple
+        Types (n,), positions (n, 3) A and cell (3, 3) A of each.
+
+    Raises
+    ------
+    SystemExit
+        An element that the teacher does not cover.
+    """
     with np.load(path, allow_pickle=False) as data:
         numbers, positions, cells, offsets = (data[k] for k in ("numbers", "positions", "cells", "offsets"))
     lookup = np.full(120, -1)
@@ -32,7 +50,7 @@ def read_crystals(teacher: Teacher, path: Path) -> list[Crystal]:
         lookup[SYMBOLS[symbol]] = k
     types = lookup[numbers]
     if np.any(types < 0):
-        raise SystemExit(f"{path} has an element that the teacher does not know (Z = {numbers[types < 0][0]}).")
+        raise SystemExit(f"{path} has an element that the teacher does not cover (Z = {numbers[types < 0][0]}).")
     return [(types[a:b], positions[a:b], cells[i]) for i, (a, b) in enumerate(pairwise(offsets))]
 
 
@@ -47,7 +65,22 @@ def write(path: Path, **arrays: Any) -> None:
 
 
 def label(teacher: Teacher, source: Path, target: Path) -> int:
-    """Label one shard and give the number of structures."""
+    """Label one shard.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    source
+        File of the structures.
+    target
+        File of the labels.
+
+    Returns
+    -------
+    int
+        Number of structures.
+    """
     crystals = read_crystals(teacher, source)
     results = teacher.evaluate(crystals)
     write(
@@ -62,8 +95,24 @@ def label(teacher: Teacher, source: Path, target: Path) -> int:
 def relax(teacher: Teacher, source: Path, target: Path, steps: int = 60) -> int:
     """Volume by secant steps on the pressure, then ions and cell by FIRE (Bitzek et al., PRL 97, 170201 (2006)).
 
-    Symmetry is kept, as forces and stress have it. ``converged`` is False where the volume left
-    0.3 to 3 times the guess or a force or stress stayed large.
+    Symmetry is kept, as forces and stress have it.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    source
+        File of the crystals.
+    target
+        File of positions, cells, energies and `converged`, which is False where the volume left 0.3 to 3 times the
+        guess or a force or stress stayed large.
+    steps
+        Most steps of FIRE.
+
+    Returns
+    -------
+    int
+        Number of crystals.
     """
     crystals = read_crystals(teacher, source)
     count = len(crystals)
@@ -163,10 +212,27 @@ def _residual(result: Label | None) -> float:
 
 
 def dynamics(teacher: Teacher, source: Path, target: Path, steps: int = 60, keep: int = 3) -> int:
-    """Langevin dynamics at fixed cell (friction 0.02/fs), ``keep`` snapshots each, evenly spaced.
+    """Langevin dynamics at fixed cell (friction 0.02/fs), snapshots evenly spaced.
 
     Velocities start at twice the temperature, as the crystal starts without potential energy.
-    ``valid`` is False for snapshots after a force beyond 40 eV/A.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    source
+        File of the crystals, with temperature (K), masses and seed.
+    target
+        File of positions and `valid`, which is False for snapshots after a force beyond 40 eV/A.
+    steps
+        Number of steps, of 1.5 fs (0.5 with hydrogen).
+    keep
+        Number of snapshots.
+
+    Returns
+    -------
+    int
+        Number of crystals.
     """
     with np.load(source, allow_pickle=False) as data:
         kelvin, masses_all, seed = data["temperature"], data["masses"], int(data["seed"])
@@ -213,7 +279,22 @@ def dynamics(teacher: Teacher, source: Path, target: Path, steps: int = 60, keep
 
 
 def check(teacher: Teacher, functional: str, folder: str) -> None:
-    """Compare with matgl's own evaluation on rattled cells; exits with an error beyond 1e-4."""
+    """Compare with matgl's own evaluation on rattled cells.
+
+    Parameters
+    ----------
+    teacher
+        The teacher.
+    functional
+        Its functional, for the report.
+    folder
+        Of the weights.
+
+    Raises
+    ------
+    SystemExit
+        Energies per atom, forces or stresses differ by more than 1e-4 (eV, eV/A, eV/A^3).
+    """
     from ase.build import bulk
     from matgl.ext.ase import PESCalculator
 

@@ -13,10 +13,10 @@ import spglib
 from ase import Atoms
 from ase.build import bulk
 from ase.spacegroup import crystal
-from numpy.typing import NDArray
 
 from sus2.errors import StructureError
 from sus2.structures import standardise
+from sus2.types import Index
 
 SYMPREC_A = (0.01, 0.1)
 """Tolerances that are tried, in this order: as relaxed crystals have it, and as files with rounded numbers need it."""
@@ -79,7 +79,7 @@ def structure_type(atoms: Atoms, symprec: float = SYMPREC_A[0]) -> str:
 
 @lru_cache(maxsize=256)
 def _type_of(cell: bytes, positions: bytes, numbers: bytes, symprec: float) -> str:
-    z: NDArray[np.int64] = np.frombuffer(numbers, dtype=np.int64)
+    z: Index = np.frombuffer(numbers, dtype=np.int64)
     lattice = np.frombuffer(cell).reshape(3, 3)
     try:
         data = spglib.get_symmetry_dataset((lattice, np.frombuffer(positions).reshape(-1, 3), z), symprec=symprec)
@@ -110,7 +110,7 @@ def prototype_type(formula: str, name: str) -> str:
     formula
         Chemical formula; the order of its elements is that of the prototype (cation first).
     name
-        A name that prototype knows.
+        A name that prototype accepts.
 
     Returns
     -------

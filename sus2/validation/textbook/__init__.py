@@ -1,1 +1,1 @@
-"""Does a potential know the textbook? A scoreboard over crystals that everybody knows."""
+"""A scoreboard over well-known crystals."""

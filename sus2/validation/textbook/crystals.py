@@ -13,7 +13,7 @@ from ase import Atoms
 from sus2.errors import CancelledError, Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
-from sus2.progress import Progress
+from sus2.progress import Progress, part_of, silent
 from sus2.properties.elastic.calculate import elastic
 from sus2.properties.eos.calculate import eos
 from sus2.properties.phonons.calculate import phonons
@@ -23,13 +23,19 @@ from sus2.trust.known_values.reference import references
 from sus2.validation.behaviour import wide_volume_checks
 from sus2.validation.textbook.result import QUANTITIES, CrystalScore
 
-TEXTBOOK: Final = (
-    "Si diamond", "Ge diamond", "C diamond", "Li bcc", "Na bcc", "K bcc", "V bcc", "Nb bcc", "Mo bcc", "Ta bcc",
-    "W bcc", "Al fcc", "Ni fcc", "Cu fcc", "Pd fcc", "Ag fcc", "Pt fcc", "Au fcc", "Mg hcp", "Ti hcp", "LiF rocksalt",
-    "NaCl rocksalt", "MgO rocksalt", "CaO rocksalt", "TiC rocksalt", "SiC zincblende", "AlAs zincblende",
-    "GaAs zincblende", "GaN zincblende", "BN zincblende", "ZnS zincblende", "CaF2 fluorite", "TiO2 rutile",
-    "NiAl cesiumchloride", "SrTiO3 perovskite",
-)  # fmt: skip
+_PROTOTYPES: Final = {
+    "diamond": "Si Ge C",
+    "bcc": "Li Na K V Nb Mo Ta W",
+    "fcc": "Al Ni Cu Pd Ag Pt Au",
+    "hcp": "Mg Ti",
+    "rocksalt": "LiF NaCl MgO CaO TiC",
+    "zincblende": "SiC AlAs GaAs GaN BN ZnS",
+    "fluorite": "CaF2",
+    "rutile": "TiO2",
+    "cesiumchloride": "NiAl",
+    "perovskite": "SrTiO3",
+}
+TEXTBOOK: Final = tuple(f"{formula} {kind}" for kind, formulas in _PROTOTYPES.items() for formula in formulas.split())
 """Crystals of the scoreboard, by formula and prototype. Cubic SrTiO3 is unstable at rest, which a potential must find:
 it is scored for its volume and moduli, and does not count as unstable."""
 NOT_STABLE_AT_REST: Final = ("SrTiO3 perovskite",)
@@ -49,7 +55,7 @@ def crystals_of(elements: tuple[str, ...]) -> tuple[dict[str, Atoms], tuple[str,
     Parameters
     ----------
     elements
-        Chemical symbols that a potential knows.
+        Chemical symbols that a potential covers.
 
     Returns
     -------
@@ -88,12 +94,12 @@ def score_crystal(name: str, atoms: Atoms, potential: Calculates, progress: Prog
     started = time.perf_counter()
     exact = isinstance(potential, Potential)
     problems: list[str] = []
-    tell = progress or (lambda stage, fraction: None)
+    tell = progress or silent
 
-    def tried(what: str, fraction: float, work: Callable[[], Any]) -> Any:
+    def tried(what: str, fraction: float, work: Callable[[Progress], Any], share: float = 0.1) -> Any:
         tell(what, fraction)
         try:
-            return work()
+            return work(part_of(tell, what, fraction, share))
         except CancelledError:
             raise
         except Sus2Error as error:
@@ -102,35 +108,46 @@ def score_crystal(name: str, atoms: Atoms, potential: Calculates, progress: Prog
 
     values: dict[str, float] = {}
     known = known_values(atoms)
-    relaxation = tried("relaxation", 0.0, lambda: relax(atoms, potential, fmax=_FMAX_EXACT if exact else _FMAX_FINITE))
+    fmax = _FMAX_EXACT if exact else _FMAX_FINITE
+    relaxation = tried("relaxation", 0.0, lambda part: relax(atoms, potential, fmax=fmax, progress=part), 0.2)
     crystal = atoms if relaxation is None else relaxation.atoms
     if relaxation is not None and not relaxation.converged:
         problems.append(f"relaxation: it ended with forces of {relaxation.max_force_ev_per_a:.1e} eV/Å.")
-    equation = tried("equation of state", 0.2, lambda: eos(crystal, potential, relaxed=True))
+    equation = tried("equation of state", 0.2, lambda part: eos(crystal, potential, relaxed=True, progress=part), 0.2)
     if equation is not None:
         values |= {"v0_a3_per_atom": equation.v0_a3_per_atom, "b0_gpa": equation.b0_gpa}
-    minima = tried("wide volumes", 0.4, lambda: int(wide_volume_checks(crystal, potential)[0][0].value))
-    tensor = tried("elastic constants", 0.5, lambda: elastic(crystal, potential, relaxed=True, cross_checks=False))
+    minima = tried("wide volumes", 0.4, lambda part: int(wide_volume_checks(crystal, potential)[0][0].value))
+    tensor = tried(
+        "elastic constants",
+        0.5,
+        lambda part: elastic(crystal, potential, relaxed=True, cross_checks=False, progress=part),
+        0.2,
+    )
     if tensor is not None:
         values |= {"k_vrh_gpa": tensor.k_vrh_gpa, "g_vrh_gpa": tensor.g_vrh_gpa}
     mesh = _MESH_EXACT_A if exact else _MESH_FINITE_A
-    waves = tried("phonons", 0.7, lambda: phonons(crystal, potential, relaxed=True, mesh=mesh))
+    waves = tried(
+        "phonons", 0.7, lambda part: phonons(crystal, potential, relaxed=True, mesh=mesh, progress=part), 0.25
+    )
     stable = None if waves is None else bool(waves.stable)
     # Without the splitting of long waves the optical modes of cubic crystals of two atoms are one.
     if waves is not None and len(waves.atoms) == 2:
         values["gamma_to_thz"] = float(waves.frequencies_thz([[0.0, 0.0, 0.0]])[0, 3:].max())
-    softening = tried("softening", 0.95, lambda: softening_factor(crystal, potential))
+    softening = tried("softening", 0.95, lambda part: softening_factor(crystal, potential))
     own = references(known, potential.functional, atoms)
     measured = references([k for k in known if not k.calculated], "experiment", atoms)
     return CrystalScore(
-        crystal=name, values=values,
+        crystal=name,
+        values=values,
         references={q: (own[q].value, own[q].functional) for q in QUANTITIES if q in own},
         measured={q: measured[q].value for q in QUANTITIES if q in measured},
         elastically_stable=None if tensor is None else bool(tensor.stable),
         dynamically_stable=True if stable is False and name in NOT_STABLE_AT_REST else stable,
-        minima=0 if minima is None else minima, softening=math.nan if softening is None else softening,
-        problems=tuple(problems), seconds=time.perf_counter() - started,
-    )  # fmt: skip
+        minima=0 if minima is None else minima,
+        softening=math.nan if softening is None else softening,
+        problems=tuple(problems),
+        seconds=time.perf_counter() - started,
+    )
 
 
 def softening_factor(atoms: Atoms, potential: Calculates, patterns: int = 4, seed: int = 0) -> float:

@@ -62,14 +62,36 @@ class CrystalScore:
     seconds: float
 
     def error_percent(self, quantity: str) -> float:
-        """Deviation from the reference in percent; nan where either is missing."""
+        """Deviation from the reference.
+
+        Parameters
+        ----------
+        quantity
+            One of QUANTITIES.
+
+        Returns
+        -------
+        float
+            Percent; nan where the value or the reference is missing.
+        """
         if quantity not in self.values or quantity not in self.references:
             return math.nan
         return 100.0 * (self.values[quantity] / self.references[quantity][0] - 1.0)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> CrystalScore:
-        """The score that asdict and JSON have written."""
+        """The score that asdict and JSON have written.
+
+        Parameters
+        ----------
+        content
+            What JSON gave.
+
+        Returns
+        -------
+        CrystalScore
+            The score.
+        """
         return cls(
             **{
                 **content,
@@ -127,9 +149,9 @@ class Textbook:
     version
         Of the potential; that of its package for a plug-in.
     crystals
-        In the order of the textbook, those whose elements the potential knows.
+        In the order of the textbook, those whose elements the potential covers.
     left_out
-        Crystals with elements that it does not know.
+        Crystals with elements that it does not cover.
     dimers
         Two atoms of each element, and the pairs of the compounds.
     checks
@@ -154,11 +176,33 @@ class Textbook:
     peak_mib: float
 
     def median_error_percent(self, quantity: str) -> float:
-        """Median over the crystals of the absolute deviation from the references, percent; nan without any."""
+        """Median over the crystals of the absolute deviation from the references.
+
+        Parameters
+        ----------
+        quantity
+            One of QUANTITIES.
+
+        Returns
+        -------
+        float
+            Percent; nan without any.
+        """
         return _median(abs(c.error_percent(quantity)) for c in self.crystals)
 
     def mean_error_percent(self, quantity: str) -> float:
-        """Mean over the crystals of the signed deviation, percent: a bias such as softness; nan without any."""
+        """Mean over the crystals of the signed deviation: a bias such as softness.
+
+        Parameters
+        ----------
+        quantity
+            One of QUANTITIES.
+
+        Returns
+        -------
+        float
+            Percent; nan without any.
+        """
         found = [e for e in (c.error_percent(quantity) for c in self.crystals) if math.isfinite(e)]
         return float(np.mean(found)) if found else math.nan
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import sys
 import time
 from dataclasses import asdict
 from itertools import combinations_with_replacement
@@ -18,8 +17,9 @@ from ase.data import atomic_numbers, covalent_radii
 
 from sus2.checks import Check
 from sus2.errors import Sus2Error
+from sus2.memory import highest_mib
 from sus2.potential.evaluation import Calculates
-from sus2.progress import Progress, part_of
+from sus2.progress import Progress, part_of, silent
 from sus2.structures import elements_of
 from sus2.validation.behaviour import (
     WALL,
@@ -32,10 +32,23 @@ from sus2.validation.textbook.result import CrystalScore, DimerScore, Textbook
 
 # Bond lengths of diatomic molecules in the gas, angstrom: Huber and Herzberg, Constants of Diatomic Molecules (1979).
 BONDS_A: Final = {
-    "Li-Li": 2.673, "Na-Na": 3.079, "K-K": 3.905, "C-C": 1.243, "N-N": 1.098, "O-O": 1.208, "F-F": 1.412,
-    "Si-Si": 2.246, "S-S": 1.889, "Cl-Cl": 1.988, "Cu-Cu": 2.220, "F-Li": 1.564, "Cl-Na": 2.361, "Mg-O": 1.749,
-    "Ca-O": 1.822, "B-N": 1.281,
-}  # fmt: skip
+    "Li-Li": 2.673,
+    "Na-Na": 3.079,
+    "K-K": 3.905,
+    "C-C": 1.243,
+    "N-N": 1.098,
+    "O-O": 1.208,
+    "F-F": 1.412,
+    "Si-Si": 2.246,
+    "S-S": 1.889,
+    "Cl-Cl": 1.988,
+    "Cu-Cu": 2.220,
+    "F-Li": 1.564,
+    "Cl-Na": 2.361,
+    "Mg-O": 1.749,
+    "Ca-O": 1.822,
+    "B-N": 1.281,
+}
 _SPEED_ATOMS: Final = 64
 _DYNAMICS_PS: Final = 1.0
 
@@ -47,7 +60,7 @@ def textbook(
     dynamics_ps: float = _DYNAMICS_PS,
     progress: Progress | None = None,
 ) -> Textbook:
-    """Score a potential on the crystals that everybody knows.
+    """Score a potential on well-known crystals.
 
     Parameters
     ----------
@@ -69,15 +82,15 @@ def textbook(
     Raises
     ------
     Sus2Error
-        The potential knows no element of a textbook crystal, or `path` cannot be used.
+        The potential covers no element of a textbook crystal, or `path` cannot be used.
     CancelledError
         From `progress`.
     """
     crystals, left_out = crystals_of(tuple(potential.elements))
     if not crystals:
-        raise Sus2Error(f"{potential.name} knows the elements of no textbook crystal.")
+        raise Sus2Error(f"{potential.name} covers the elements of no textbook crystal.")
     done = _Done(None if path is None else Path(path), potential)
-    tell = progress or (lambda stage, fraction: None)
+    tell = progress or silent
     scores = []
     for k, (name, atoms) in enumerate(crystals.items()):
         score = done.scores.get(name)
@@ -94,10 +107,17 @@ def textbook(
     checks = _behaviour(potential, crystals[subject], dynamics_ps)
     card = getattr(potential, "card", None)
     return Textbook(
-        potential=potential.name, functional=potential.functional, version="" if card is None else card.version,
-        crystals=tuple(scores), left_out=left_out, dimers=dimers, checks=tuple(checks), checked_on=subject,
-        us_per_atom=us_per_atom(potential, crystals[subject]), peak_mib=_peak_mib(),
-    )  # fmt: skip
+        potential=potential.name,
+        functional=potential.functional,
+        version="" if card is None else card.version,
+        crystals=tuple(scores),
+        left_out=left_out,
+        dimers=dimers,
+        checks=tuple(checks),
+        checked_on=subject,
+        us_per_atom=us_per_atom(potential, crystals[subject]),
+        peak_mib=highest_mib(),
+    )
 
 
 class _Done:
@@ -161,12 +181,15 @@ def _dimer(potential: Calculates, a: str, b: str) -> DimerScore | None:
     beyond = np.flatnonzero((e[1:-1] < e[:-2]) & (e[1:-1] < e[2:]) & (x[1:-1] > WALL[1] * reach)) + 1
     pair = "-".join(sorted((a, b)))
     return DimerScore(
-        pair=pair, wall=bool((np.diff(e[x <= WALL[1] * reach]) < 0).all()), minima=len(beyond),
+        pair=pair,
+        wall=bool((np.diff(e[x <= WALL[1] * reach]) < 0).all()),
+        minima=len(beyond),
         roughest_ev_per_a=float(rough[outside].max()),
         bond_a=float(x[beyond[e[beyond].argmin()]]) if len(beyond) else math.nan,
-        measured_bond_a=BONDS_A.get(pair, math.nan), distances_a=tuple(np.round(x, 4).tolist()),
+        measured_bond_a=BONDS_A.get(pair, math.nan),
+        distances_a=tuple(np.round(x, 4).tolist()),
         energies_ev=tuple(np.round(e, 6).tolist()),
-    )  # fmt: skip
+    )
 
 
 def _behaviour(potential: Calculates, atoms: Atoms, dynamics_ps: float) -> list[Check]:
@@ -184,7 +207,20 @@ def _behaviour(potential: Calculates, atoms: Atoms, dynamics_ps: float) -> list[
 
 
 def us_per_atom(potential: Calculates, atoms: Atoms) -> float:
-    """Time of energy, forces and stress, microseconds per atom, best of three, of a crystal of about 64 atoms."""
+    """Time of energy, forces and stress, best of three.
+
+    Parameters
+    ----------
+    potential
+        The potential.
+    atoms
+        The crystal, which is repeated to 64 atoms or more.
+
+    Returns
+    -------
+    float
+        Microseconds per atom.
+    """
     cell = atoms.copy()
     while len(cell) < _SPEED_ATOMS:
         shortest = int(np.argmin(cell.cell.lengths()))
@@ -198,12 +234,3 @@ def us_per_atom(potential: Calculates, atoms: Atoms) -> float:
         potential.evaluate([cell])
         best = min(best, time.perf_counter() - started)
     return 1e6 * best / len(cell)
-
-
-def _peak_mib() -> float:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return math.nan
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

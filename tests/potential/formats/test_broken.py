@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from sus2.errors import PotentialFileError
+from sus2.potential.mtp import format_mtp
 from sus2.registry.load import load_bytes
+from tests.helpers_spec import random_spec
 from tests.potential.formats import files
 
 GOOD = {
@@ -89,3 +91,22 @@ def test_magnetic_and_foreign_moment_tensors_are_named() -> None:
     ):
         with pytest.raises(PotentialFileError, match=words):
             load_bytes(text.replace(old, new).encode(), name="x", elements=["Ga", "As"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SUS2-SH\nversion = 1.0\n",
+        files.moment_tensor(1).replace("radial_basis_type", "sh_l_max = 3\nsh_k_max = 2\nradial_basis_type", 1),
+        format_mtp(random_spec(1)) + "sh_product_count = 1\nsh_products = {{0, 0, 1, 0.57735}}\n",
+    ],
+)
+def test_files_of_spherical_harmonics_are_told_why_not(text: str) -> None:
+    with pytest.raises(PotentialFileError, match=r"SUS2-SH .* weighted by coupling coefficients") as caught:
+        load_bytes(text.encode(), name="x.mtp", elements=["Si"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_too_many_numbers_is_refused_before_they_fill_the_memory() -> None:
+    with pytest.raises(PotentialFileError, match="more than 4,000,000 numbers"):
+        load_bytes((GOOD["nep.txt"] + "0 0 0 0\n" * 1_000_001).encode(), name="nep.txt")

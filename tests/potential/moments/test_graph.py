@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.stats import special_ortho_group
 
 from sus2.errors import GraphError
@@ -26,14 +25,13 @@ from sus2.potential.moments.graph import (
 )
 from sus2.potential.moments.quadratic_form import graph_levels, two_level
 from sus2.potential.mtp import ModelSpec, format_mtp, parse_mtp, read_mtp
+from sus2.types import Array, Index
 
 
 @cache
 def made(name: str) -> MomentGraph:
     return graph(name)
 
-
-Array = NDArray[np.float64]
 
 COUNTS = {
     "l2k1": 14,
@@ -71,7 +69,7 @@ def rank(columns: Array) -> int:
     return int(np.count_nonzero(s > 1e-10 * s[0]))
 
 
-def rank_modulo(table: NDArray[np.int64]) -> int:
+def rank_modulo(table: Index) -> int:
     """Rank over the integers modulo PRIME, by elimination: exact, no tolerance."""
     a = table.copy() % PRIME
     found = 0

@@ -17,6 +17,7 @@ from sus2.training.data.generate import Base, arrays_of, perturbed
 from sus2.training.data.prototypes import build
 from sus2.training.data.readers import read_training_set
 from sus2.training.data.sets import set_folder, summarize
+from tests.cli.test_cli import run
 
 
 @pytest.fixture
@@ -43,10 +44,10 @@ def test_check_refuses_in_one_line(labelled: Path, tmp_path: Path) -> None:
     lines = labelled.read_text().splitlines()
     lines[1] = lines[1].replace("energy=", "nothing=")
     (tmp_path / "bad.extxyz").write_text("\n".join(lines) + "\n")
-    result = CliRunner().invoke(data_app, ["check", str(tmp_path / "bad.extxyz")])
-    assert result.exit_code == 1
-    assert "structure 0: its energy is missing" in result.output
-    assert "Traceback" not in result.output
+    result = run("data", "check", str(tmp_path / "bad.extxyz"))
+    assert result.returncode == 2
+    assert "structure 0: its energy is missing" in result.stderr
+    assert result.stderr.count("\n") == 1
     assert "2 good" in CliRunner().invoke(data_app, ["check", "--skip", str(tmp_path / "bad.extxyz")]).output
 
 
@@ -77,6 +78,32 @@ def test_an_unknown_set_and_a_missing_environment(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SUS2_CACHE", str(tmp_path))
     monkeypatch.setenv("SUS2_TEACHER_PYTHON", str(tmp_path / "none"))
     for command in (["info", "none"], ["check-teachers"]):
-        result = CliRunner().invoke(data_app, command)
-        assert result.exit_code == 1
-        assert result.output.startswith("Error: There is no")
+        result = run("data", *command)
+        assert result.returncode == 2
+        assert result.stderr.startswith("There is no")
+        assert not result.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["build", "none", "--functional", "none"],
+        ["crystals", "none"],
+        ["information", "none"],
+        ["members", "none"],
+        ["calibrate", "none", "--binaries", "0"],
+        ["second-opinion", "none"],
+        ["judge", "none"],
+        ["setup", "--teacher", "none"],
+    ],
+)
+def test_every_command_ends_as_the_others_of_the_program_do(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUS2_CACHE", str(tmp_path))
+    monkeypatch.setenv("SUS2_TEACHER_PYTHON", str(tmp_path / "none"))
+    result = run("data", *command)
+    assert result.returncode == 2, result
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.endswith(".\n")
+    assert not result.stderr.startswith("Error")

@@ -62,9 +62,17 @@ def test_soft_directions_are_found_sooner() -> None:
         x, moments, count = start, (np.zeros(SPACE.size), np.zeros(SPACE.size)), 0
         for k in range(60):
             x, moments, count, losses[name] = adam_epoch(
-                SPACE, x, moments, [part], step=count, rate=rate * (1 - k / 60), rng=np.random.default_rng(k),
-                prior=Prior.none(SPACE), steps=steps, preconditioner=by,
-            )  # fmt: skip
+                SPACE,
+                x,
+                moments,
+                [part],
+                step=count,
+                rate=rate * (1 - k / 60),
+                rng=np.random.default_rng(k),
+                prior=Prior.none(SPACE),
+                steps=steps,
+                preconditioner=by,
+            )
     assert losses["preconditioned"] < 0.3 * min(losses["plain"], losses["plain, slower"])
 
 

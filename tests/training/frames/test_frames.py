@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ase.units import Hartree
 import sus2
 from sus2.errors import CancelledError, DataError
 from sus2.jobs import archive
+from sus2.progress import Stage
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.frames.check import MOST_ATOMS, check_frames, two_zeros
 from sus2.training.frames.files import read_frames
@@ -43,9 +45,12 @@ def frames(count: int, seed: int = 0, symbol: str = "Cu") -> list[Atoms]:
 def as_set(made: list[Atoms]) -> TrainingSet:
     """The same with their labels."""
     return make_set(
-        made, [a.get_potential_energy() for a in made], [a.get_forces() for a in made], [a.get_stress() for a in made],
+        made,
+        [a.get_potential_energy() for a in made],
+        [a.get_forces() for a in made],
+        [a.get_stress() for a in made],
         set_name="emt",
-    )  # fmt: skip
+    )
 
 
 def extxyz(made: list[Atoms]) -> bytes:
@@ -175,6 +180,55 @@ def test_few_and_many(emt: list[Atoms]) -> None:
     assert places.max() > 0.99 * len(many) * 0.8
 
 
+def test_of_very_many_frames_all_are_checked_and_a_part_is_fitted(emt: list[Atoms]) -> None:
+    few = as_set(emt)
+    many = few.subset(np.arange(12_000) % len(few))
+    forces = many.forces_ev_per_a.copy()
+    forces[many.offsets[11_000] : many.offsets[11_001]] = np.nan
+    pulses: list[int] = []
+    found = check_frames(replace(many, forces_ev_per_a=forces), pulse=lambda: pulses.append(1))
+    assert [b.index for b in found.bad] == [11_000]
+    assert len(found.data) == 11_999
+    assert int(found.data.sizes[found.train].sum()) <= MOST_ATOMS
+    assert any("10,000, spread evenly over the file, are fitted: together 40,000 atoms" in n for n in found.notices)
+    assert len(pulses) > 40
+
+    def stop() -> None:
+        raise CancelledError("Stopped.")
+
+    with pytest.raises(CancelledError):
+        check_frames(many, pulse=stop)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        ("Hartree", "frame 4: its energy .* as if it were in Hartree"),
+        ("forces", "frame 4: its forces are missing"),
+        ("on top", "frame 4: atoms .* lie on top of each other"),
+    ],
+)
+def test_a_bad_frame_of_a_file_is_one_sentence_of_the_result(emt: list[Atoms], spoil: str, words: str) -> None:
+    """Through the whole of fit_frames: the frame is named and left out, the others are fitted."""
+    made = []
+    for k, atoms in enumerate(emt[:40]):
+        bad, one = k == 4, atoms.copy()
+        given = dict(atoms.calc.results)
+        # Energies of real programs are far from zero.
+        given["energy"] = (given["energy"] - 100.0 * len(atoms)) / (Hartree if bad and spoil == "Hartree" else 1.0)
+        if bad and spoil == "forces":
+            del given["forces"]
+        if bad and spoil == "on top":
+            one.positions[0] = one.positions[1] + 0.01
+        one.calc = SinglePointCalculator(one, **given)
+        made.append(one)
+    found = fit_frames(extxyz(made), graph="l2k1", cutoff_a=4.0, budget_s=1.0, learning=False)
+    said = [n for n in found.notices if "left out" in n]
+    assert len(said) == 1
+    assert re.search(rf"^1 of 40 frames is left out: {words}", said[0])
+    assert sum(found.frames) == 39
+
+
 def check_frames_fast(data: TrainingSet) -> Any:
     """The frames that are fitted of very many; their labels are not checked here, which takes a minute."""
     from sus2.training.frames.check import _within
@@ -197,10 +251,17 @@ def test_frames_that_follow_each_other_are_not_torn_apart(emt: list[Atoms]) -> N
 def test_a_fit_learns_and_its_result_is_kept(emt: list[Atoms], tmp_path: Path) -> None:
     (tmp_path / "copper.xyz").write_bytes(extxyz(emt))
     firsts, points = [], []
+    stages: list[Stage] = []
     found = fit_frames(
-        tmp_path / "copper.xyz", functional="EMT", graph="l2k1", cutoff_a=5.0, budget_s=600.0,
-        first=firsts.append, live=points.append,
-    )  # fmt: skip
+        tmp_path / "copper.xyz",
+        functional="EMT",
+        graph="l2k1",
+        cutoff_a=5.0,
+        budget_s=600.0,
+        first=firsts.append,
+        live=points.append,
+        progress=lambda stage, fraction: stages.append(stage if isinstance(stage, Stage) else Stage(stage)),
+    )
     assert firsts[0].evaluate([emt[0]])[0].forces_ev_per_a.shape == (len(emt[0]), 3)
     assert [p.force_mev_per_a for p in points] == [p.force_mev_per_a for p in found.history]
     assert found.history[-1].force_mev_per_a <= found.history[0].force_mev_per_a
@@ -210,6 +271,14 @@ def test_a_fit_learns_and_its_result_is_kept(emt: list[Atoms], tmp_path: Path) -
     assert np.abs(found.forces_ev_per_a[0] - found.forces_ev_per_a[1]).mean() * 1e3 == pytest.approx(
         found.learning[-1].force_mev_per_a, rel=1e-6
     )
+    # What is drawn while it goes on: after each step labels and predictions of what is held out, once.
+    seen = [s.parity for s in stages if s.parity]
+    assert len(seen) == len(points)
+    assert set(seen[-1]) == {"Energy (eV/atom)", "Force (eV/Å)", "Stress (GPa)"}
+    labels, predicted = (np.array(v) for v in seen[-1]["Energy (eV/atom)"])
+    assert labels == pytest.approx(found.energies_ev_per_atom[0])
+    assert 1e3 * np.abs(predicted - labels).mean() == pytest.approx(points[-1].energy_mev_per_atom, rel=1e-9)
+    assert all(str(s) for s in stages)
     path = found.write(tmp_path)
     assert path.name == "copper.mtp"
     assert sus2.load(str(path)).functional == "EMT"
@@ -222,6 +291,45 @@ def test_a_fit_learns_and_its_result_is_kept(emt: list[Atoms], tmp_path: Path) -
 
     with pytest.raises(CancelledError):
         fit_frames(as_set(emt), graph="l2k1", progress=stop)
+
+
+def test_one_seed_one_fit_and_cancel_is_asked_at_every_step(emt: list[Atoms]) -> None:
+    data = as_set(emt[:14])
+    asked: list[str] = []
+
+    def fitted(seed: int) -> str:
+        return fit_frames(
+            data,
+            graph="l2k1",
+            cutoff_a=3.0,
+            budget_s=600.0,
+            learning=False,
+            seed=seed,
+            progress=lambda stage, fraction: asked.append(stage),
+        ).text
+
+    one = fitted(0)
+    steps = {s.split(" · ")[0] for s in asked}
+    assert {"start 1 of 2", "start 2 of 2", "readout on all labels", "fit, step 1", "fit, step 2"} <= steps
+    assert fitted(0) == one
+    assert fitted(1) != one
+    for word in ("neighbours", "start 2", "fit, step 2"):
+        seen: list[str] = []
+
+        def cancel(word: str = word, seen: list[str] = seen) -> bool:
+            return any(word in s for s in seen)
+
+        with pytest.raises(CancelledError):
+            fit_frames(
+                data,
+                graph="l2k1",
+                cutoff_a=3.0,
+                learning=False,
+                cancel=cancel,
+                progress=lambda stage, fraction, seen=seen: seen.append(stage),
+            )
+        # Nothing new was begun after it was asked for.
+        assert word in seen[-1]
 
 
 def test_what_a_learning_curve_says() -> None:

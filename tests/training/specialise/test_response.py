@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -9,8 +11,11 @@ from ase.build import bulk
 import sus2
 from sus2.derivatives.second_order import second_derivatives
 from sus2.relaxation.relax import relax
+from sus2.training.quick_fit.fit import Fit, Recipe
+from sus2.training.specialise.beside import frequencies_off, worst
 from sus2.training.specialise.labels import Labeller, pairs_of
 from sus2.training.specialise.response import (
+    Measured,
     at_rest_under_strain,
     bulk_modulus,
     commensurate,
@@ -108,3 +113,45 @@ def test_atoms_that_are_too_close_are_seen_across_the_boundary() -> None:
     atoms = bulk("Cu", "fcc", a=3.6)
     assert not too_close(atoms)
     assert too_close(bulk("Cu", "fcc", a=1.5))
+
+
+def test_how_far_off_is_the_worst_of_what_has_a_limit() -> None:
+    q = np.zeros((1, 3))
+    c = np.diag([200.0, 200.0, 200.0, 80.0, 80.0, 80.0])
+    c[:3, :3] += 100.0 * (1.0 - np.eye(3))
+    theirs = Measured(20.0, 133.3, c, q, np.array([[1.0, 2.0, 3.0]]))
+    assert worst(theirs, theirs) == 0.0
+    assert worst(theirs, None) == float("inf")
+    # 0.3 % of the volume are allowed, 0.2 THz (rms) of the frequencies.
+    assert worst(theirs, replace(theirs, v0_a3=20.03)) == pytest.approx(0.5)
+    off = replace(theirs, frequencies_thz=theirs.frequencies_thz + 0.3)
+    assert worst(theirs, off) == pytest.approx(1.5)
+    assert (frequencies_off(theirs, off), frequencies_off(theirs, theirs), frequencies_off(theirs, None)) == (
+        True,
+        False,
+        False,
+    )
+    assert worst(theirs, replace(off, c_gpa=np.full((6, 6), np.nan))) == float("inf")
+
+
+def test_labels_that_weigh_more_are_fitted_more_closely() -> None:
+    atoms = bulk("Si", "diamond", a=5.43)
+    made = [*response_structures(atoms, "Si").made, *around(atoms, "Si", 0, atoms_wanted=60)]
+    labels = Labeller(sus2.load("si-mlearn-pbe"), None, silent).label(made)
+    assert labels is not None
+    misses = []
+    for factor in (1.0, 100.0):
+        fit = Fit(("Si",), Recipe(graph="l2k1", starts=1, search_steps=0, search_share=1.0), 0, silent)
+        fit.add(labels)
+        if factor > 1.0:
+            fit.emphasise("displaced-pair", factor)
+        fit.begin()
+        # The robust loss is reweighted at each solution.
+        for _ in range(2):
+            fit.project()
+        miss = 0.0
+        for part in fit.parts:
+            displaced = (part.data.kind[part.pairs.first] == "displaced-pair")[part.pairs.of_pair]
+            miss += float((part.pairs.miss(part.predict(fit.spec))[0][displaced] ** 2).sum())
+        misses.append(miss)
+    assert misses[1] < misses[0]

@@ -126,7 +126,7 @@ def test_a_budget_of_nothing_still_gives_a_potential_and_says_so() -> None:
             StructureError,
             "This is a molecule with empty space around it",
         ),
-        (bulk("Si"), "mo-mlearn-pbe", {}, UnknownElementError, "does not know Si"),
+        (bulk("Si"), "mo-mlearn-pbe", {}, UnknownElementError, "does not cover Si"),
         (bulk("Si"), "no-such-teacher", {}, Sus2Error, "no potential 'no-such-teacher'"),
         (bulk("Si"), "si-mlearn-pbe", {"functionals": ("r2SCAN",)}, Sus2Error, "gives PBE, not r2SCAN"),
         (bulk("Si"), "si-mlearn-pbe", {"functionals": ()}, Sus2Error, "at least one functional"),
@@ -149,9 +149,13 @@ def test_what_is_a_crystal_and_what_has_a_vacuum() -> None:
     sheet = graphene(vacuum=6.0)
     sheet.pbc = True
     for atoms, count in (
-        (bulk("Cs", "bcc", a=6.14), 3), (bulk("NaCl", "rocksalt", a=5.64), 3), (layers, 3), (sheet, 2),
-        (Atoms("N", cell=[3.0, 12.0, 12.0], pbc=True), 1), (Atoms("He", cell=[9.0] * 3, pbc=True), 0),
-    ):  # fmt: skip
+        (bulk("Cs", "bcc", a=6.14), 3),
+        (bulk("NaCl", "rocksalt", a=5.64), 3),
+        (layers, 3),
+        (sheet, 2),
+        (Atoms("N", cell=[3.0, 12.0, 12.0], pbc=True), 1),
+        (Atoms("He", cell=[9.0] * 3, pbc=True), 0),
+    ):
         assert dimensions(atoms, 6.0) == count
 
 
@@ -165,7 +169,7 @@ def test_a_first_choice_is_near_its_teacher_and_says_how_near(copper: Specialise
     assert replace(student, table=far).reason == ""
     lost = tuple(replace(b, student=float("nan")) for b in near)
     assert replace(student, table=lost).reason == ""
-    # A shipped potential is no worse than its student, and knows its own errors.
+    # A shipped potential is no worse than its student, and states its own errors.
     card = student.card.model_copy(update={"teacher": "sus2-universal-pbe"})
     assert replace(good, card_json=card.model_dump_json()).reason == ""
 

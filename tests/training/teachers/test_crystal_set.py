@@ -121,8 +121,12 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append(task)
         if task == "relax":
             base = crystal_set._read(folder / f"base-{shard}.npz")
-            np.savez(folder / f"relaxed-{shard}.npz", positions=base["positions"], cells=base["cells"],
-                     converged=np.ones(len(base["cells"]), dtype=bool))  # fmt: skip
+            np.savez(
+                folder / f"relaxed-{shard}.npz",
+                positions=base["positions"],
+                cells=base["cells"],
+                converged=np.ones(len(base["cells"]), dtype=bool),
+            )
             return
         for functional in functionals:
             fake_label(folder, shard, functional, functional)

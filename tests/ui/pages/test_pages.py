@@ -11,8 +11,10 @@ from ase.build import bulk, molecule
 from streamlit.testing.v1 import AppTest
 
 import sus2
+from pages._parts.widgets import plain
 from sus2.potential.mtp import format_mtp
 from sus2.structures import write_structure
+from sus2.trust.digits import number_text
 from tests.helpers_spec import random_spec
 from tests.potential.formats import files
 
@@ -72,8 +74,14 @@ def test_the_equation_of_state_page_shows_the_numbers_of_the_function(app: AppTe
     model = app.session_state["model_name"]
     result = sus2.eos(bulk("Si", "diamond", a=5.43, cubic=True), sus2.load(model))
     shown = " ".join(m.value for m in app.markdown) + " ".join(h.value for h in app.get("html") if hasattr(h, "value"))
-    assert f"{result.v0_a3 / 8:.3f}" in shown
-    assert f"{result.b0_gpa:.2f}" in shown
+    # The numbers end where their errors begin.
+    for key, digits in (("v0_a3_per_atom", 3), ("b0_gpa", 2)):
+        sigma = result.uncertainty[key]
+        value, _, error = number_text(
+            result.v0_a3 / 8 if key.startswith("v0") else result.b0_gpa, digits, sigma
+        ).split()
+        assert f">{value}<" in shown
+        assert any(c.value.startswith(plain(f"± {error} ")) for c in app.caption)
 
 
 def test_the_choice_stays_between_pages(app: AppTest) -> None:

@@ -22,14 +22,22 @@ def test_the_report_is_that_of_the_function(app: AppTest) -> None:
     assert not app.error
 
 
-def test_checks_are_read_in_full(app: AppTest) -> None:
-    opened(app, "check", crystal="si", model="si-mlearn-pbe")
-    report = sus2.check(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
-    bad = any(c.verdict == "fail" for c in report.checks)
-    assert any("verdict" in t.value.columns for t in app.table) == bad, "folded to one line unless one fails"
-    open_tab(app, f"fold_check_checks_{bad}", True)
-    (found,) = [t.value for t in app.table if "verdict" in t.value.columns]
-    assert sorted(found["check"]) == sorted(row["check"] for row in check_rows(report.checks))
+@pytest.mark.parametrize(
+    ("crystal", "model", "bad"), [("si", "si-mlearn-pbe", False), ("w", "sus2-universal-pbe", True)]
+)
+def test_checks_are_read_in_full_and_those_that_do_not_pass_at_once(
+    app: AppTest, crystal: str, model: str, bad: bool
+) -> None:
+    def rows() -> list[str]:
+        return [text for t in app.table if "verdict" in t.value.columns for text in t.value["check"]]
+
+    opened(app, "check", crystal=crystal, model=model)
+    report = sus2.check(sample(crystal).atoms(), sus2.load(model))
+    assert bad == any(c.verdict == "fail" for c in report.checks)
+    worse = [c for c in report.checks if c.verdict != "pass"]
+    assert rows() == ([row["check"] for row in check_rows(worse)] if bad else [])
+    open_tab(app, "fold_check_checks_passed" if bad else "fold_check_checks", True)
+    assert rows() == [row["check"] for row in check_rows(report.checks)]
 
 
 def test_the_worst_checks_come_first_and_their_text_is_no_markup() -> None:

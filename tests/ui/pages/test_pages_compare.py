@@ -12,6 +12,7 @@ import sus2
 from pages._parts import frame, selection
 from sus2.comparison.compare_batch import ordered_alloys
 from sus2.structures import sample, write_structure
+from sus2.trust.digits import digits_of
 from tests.ui.pages.test_pages import open_tab
 
 PAIR = ("sus2-universal-pbe", "sus2-universal-r2scan")
@@ -44,8 +45,9 @@ def test_a_sample_is_compared_at_once(app: AppTest) -> None:
     table = next(d.value for d in app.dataframe if "in one fixed cell" in d.value.columns)
     for d in c.differences[PAIR[1]]:
         row = table[table["quantity"] == d.label].iloc[0]
-        assert row["PBE"] == f"{d.reference:.{d.digits}f}".replace("-", "−")
-        assert row["r2SCAN"] == f"{d.value:.{d.digits}f}".replace("-", "−")
+        digits = digits_of(d.digits, d.error)
+        assert row["PBE"] == f"{d.reference:.{digits}f}".replace("-", "−")
+        assert row["r2SCAN"] == f"{d.value:.{digits}f}".replace("-", "−")
     open_tab(app, "compare_tab", "Energies and their zeros")
     energies = next(d.value for d in app.dataframe if "raw energy (eV/atom)" in d.value.columns)
     assert c.energies is not None
@@ -64,7 +66,7 @@ def test_many_structures_before_and_after_referencing(app: AppTest) -> None:
 
 
 def test_a_single_model_is_not_compared(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    some = [m for m in frame.models() if m.name == "si-mlearn-pbe" or m.name.startswith("sus2-metals")]
+    some = [m for m in frame.models() if m.name == "si-mlearn-pbe" or m.name == "mo-mlearn-pbe"]
     monkeypatch.setattr(frame, "models", lambda: some)
     opened(app, "si")
     assert any("alone cannot be compared" in i.value for i in app.info)

@@ -39,7 +39,7 @@ def test_what_was_asked_is_listed_and_deleted(kept: AppTest) -> None:
     assert not kept.exception
     table = kept.dataframe[0].value
     assert list(table["page"]) == ["Elasticity", "Equation of state"]
-    assert set(table["model"]) == {"si-mlearn-pbe"}
+    assert set(table["potential"]) == {"si-mlearn-pbe"}
     kept.text_input(key="history_search").set_value("equation").run()
     assert len(kept.dataframe[0].value) == 1
     kept.text_input(key="history_search").set_value("").run()

@@ -12,6 +12,7 @@ from ase.build import bulk
 from streamlit.testing.v1 import AppTest
 
 import sus2
+from pages._parts import frame
 from sus2.jobs.calculation import Calculation
 from sus2.jobs.queue import Job, JobQueue
 from sus2.lessons.classroom import is_class
@@ -120,7 +121,7 @@ def test_one_lesson_leads_to_the_next(app: AppTest) -> None:
 
 def test_lesson_1_shows_the_curve(app: AppTest) -> None:
     opened(app, 1)
-    potential = sus2.load("sus2-metals-pbe")
+    potential = sus2.load("sus2-universal-pbe")
     atoms = sample("cu").atoms()
     curve = energy_curve(atoms, potential)
     app.slider(key="l1_volume").set_value(0.8)
@@ -142,8 +143,8 @@ def test_lesson_1_shows_the_curve(app: AppTest) -> None:
 
 def test_lesson_2_collapses_the_curves(app: AppTest) -> None:
     opened(app, 2)
-    app.selectbox(key="l2_model").set_value("sus2-metals-pbe").run()
-    right = universal_eos(sus2.load("sus2-metals-pbe"))
+    app.segmented_control(key="l2_model").set_value("sus2-universal-pbe").run()
+    right = universal_eos(sus2.load("sus2-universal-pbe"))
     before = number(cards(checked(app))["Spread at your sliders"])
     assert before == pytest.approx(right.spread_percent(0.0, 0.0), abs=0.06)
     app.slider(key="l2_length").set_value(1.0)
@@ -153,13 +154,13 @@ def test_lesson_2_collapses_the_curves(app: AppTest) -> None:
     assert number(found["Spread at your sliders"]) == pytest.approx(right.spread_percent(), abs=0.06)
     assert number(found["Spread at your sliders"]) < 0.25 * before
     assert f"**{np.median(right.depth_ratios):.2f}**" in words(app)
-    changed = shared_scaling(sample("cu").atoms(), sus2.load("sus2-metals-pbe"), share=0.5)
+    changed = shared_scaling(sample("cu").atoms(), sus2.load("sus2-universal-pbe"), share=0.5)
     assert number(found["Change"]) == pytest.approx(changed.volume_error_percent, abs=0.06)
 
 
 def test_lesson_2_breaks_only_when_asked(app: AppTest) -> None:
     opened(app, 2)
-    app.selectbox(key="l2_model").set_value("sus2-metals-pbe").run()
+    app.segmented_control(key="l2_model").set_value("sus2-universal-pbe").run()
     assert "45 %, all crystals kept" not in cards(checked(app))
     app.button(key="compute_learn_universal_far").click().run()
     found = cards(checked(app))
@@ -184,7 +185,7 @@ def test_lesson_3_shows_stress_symmetry_and_the_clamped_ions(app: AppTest) -> No
 
 def test_lesson_4_finds_sound_both_ways(app: AppTest) -> None:
     opened(app, 4)
-    potential = sus2.load("sus2-metals-pbe")
+    potential = sus2.load("sus2-universal-pbe")
     s = sound(sample("al").atoms(), potential)
     app.slider(key="l4_springs").set_value(8).run()
     found = cards(checked(app))
@@ -202,14 +203,14 @@ def test_lesson_5_follows_a_mode_and_makes_a_false_one(app: AppTest) -> None:
     opened(app, 5)
     # Told by its name, because the lesson also has crystals that newer weights may make stable.
     checked(app.segmented_control(key="l5_crystal").set_value("Molybdenum, fcc").run())
-    s = soft_mode(bulk("Mo", "fcc", a=4.0), sus2.load("sus2-metals-pbe"))
+    s = soft_mode(bulk("Mo", "fcc", a=4.0), sus2.load("sus2-universal-pbe"))
     app.slider(key="l5_amplitude_1").set_value(0.1)
     app.slider(key="l5_off").set_value(5.0).run()
     found = cards(checked(app))
     assert found[f"Frequency at {s.mode.label}"] == f"{abs(s.mode.frequency_thz):.2f} i"
     assert number(found["Energy here"]) == pytest.approx(s.energy_mev_per_atom(0.1), abs=0.006)
-    assert s.followed.spacegroup_relaxed in words(app)
-    w = wrong_cell(sample("srtio3").atoms(), sus2.load("sus2-ionic-pbe"), strain_percent=5.0)
+    assert frame.space_groups(s.followed.spacegroup_relaxed) in words(app)
+    w = wrong_cell(sample("caf2").atoms(), sus2.load("sus2-universal-pbe"), strain_percent=5.0)
     assert number(found["Highest, relaxed"]) == pytest.approx(w.highest_thz[0], abs=0.06)
     assert number(found["Pressure you forgot"]) == pytest.approx(w.pressure_gpa, abs=0.06)
     assert abs(w.pressure_gpa) > 1.0
@@ -217,9 +218,7 @@ def test_lesson_5_follows_a_mode_and_makes_a_false_one(app: AppTest) -> None:
 
 def test_lesson_6_separates_volume_and_force_constants(app: AppTest) -> None:
     opened(app, 6)
-    f = functional_change(
-        sample("gaas").atoms(), [sus2.load("sus2-semiconductors-pbe"), sus2.load("sus2-semiconductors-r2scan")]
-    )
+    f = functional_change(sample("gaas").atoms(), [sus2.load("sus2-universal-pbe"), sus2.load("sus2-universal-r2scan")])
     found, text = cards(app), words(app)
     total, same, rest = f.frequency_shares_percent
     for value in (total, same, rest):

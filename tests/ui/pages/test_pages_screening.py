@@ -81,7 +81,7 @@ def test_a_database_of_the_server(app: AppTest, folder: Path) -> None:
     assert 80 < k < 110
     assert np.isnan(found.loc["set/copper", "k_vrh_gpa"])
     why = table(app, "property")
-    assert "does not know Cu" in why.loc["set/copper", "reason"].iloc[0]
+    assert "does not cover Cu" in why.loc["set/copper", "reason"].iloc[0]
     assert set(why.loc["set/squeezed", "property"]) == {"relax", "elastic"}
     unread = [d.value for d in app.dataframe if list(d.value.columns) == ["name", "reason"]]
     assert list(unread[0]["name"]) == ["set/molecule"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from streamlit.testing.v1 import AppTest
 
+from sus2.jobs.queue import Job
 from sus2.structures import content_key, sample
 from tests.ui.pages.test_pages import open_tab, opened
 
@@ -79,7 +82,7 @@ def test_bad_frames_are_one_sentence_and_good_ones_a_potential(app: AppTest) -> 
     )
     app.run()
     assert "Chosen: As meant." in [c.value for c in app.caption]
-    assert next(b for b in app.selectbox if b.label == "Model").options[0] == "mine"
+    assert next(b for b in app.selectbox if b.label == "Potential").options[0] == "mine"
 
     # The address opens it for whoever has it, and for nobody else.
     link = {name: one(app.query_params[name]) for name in ("crystal", "model", "made")}
@@ -93,6 +96,28 @@ def test_bad_frames_are_one_sentence_and_good_ones_a_potential(app: AppTest) -> 
     for session in (stranger, wrong):
         assert "own_models" not in session.session_state or not session.session_state["own_models"]
         assert session.session_state["model_name"] != "mine"
+
+
+def test_labels_and_predictions_are_drawn_while_it_goes_on(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUS2_PATIENCE_MS", "0")
+    monkeypatch.setattr(Job, "over", property(lambda job: False))
+    monkeypatch.setattr(
+        Job, "points", property(lambda job: [{"seconds": 1.0, "energy_mev_per_atom": 2.0, "force_mev_per_a": 30.0}])
+    )
+    pairs = {"Energy (eV/atom)": ([-3.0, -2.9], [-3.1, -2.9]), "Force (eV/Å)": ([0.1, 0.2, 0.3], [0.1, 0.2, 0.4])}
+    monkeypatch.setattr(Job, "parity", property(lambda job: pairs))
+    opened(app, "specialise", crystal="cu")
+    open_tab(app, "specialise_tab", "From my own data")
+    app.file_uploader(key="frames_file").set_value(("going.xyz", frames(40), "text/plain")).run()
+    app.button(key="compute_fit_frames").click().run()
+    assert not app.exception
+    drawn = {chart.proto.id.split("-")[-1]: json.loads(chart.proto.spec) for chart in app.get("plotly_chart")}
+    # One point is no curve of errors yet.
+    assert sorted(drawn) == ["parity_live_energy", "parity_live_force"]
+    marks = drawn["parity_live_force"]["data"][1]
+    assert marks["mode"] == "markers"
+    for axis, values in zip("xy", pairs["Force (eV/Å)"], strict=True):
+        assert np.frombuffer(base64.b64decode(marks[axis]["bdata"]), marks[axis]["dtype"]).tolist() == list(values)
 
 
 def one(value: str | list[str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from ase.build import bulk
 from streamlit.testing.v1 import AppTest
@@ -13,6 +11,7 @@ from pages._parts.widgets import plain
 from sus2.comparison.crystal_report import key_numbers
 from sus2.settings import settings
 from sus2.structures import sample, write_structure
+from sus2.trust.digits import number_text
 from tests.ui.pages.test_pages import SILICON, opened, upload
 
 
@@ -43,16 +42,14 @@ def test_the_first_page_shows_what_the_functions_say(at_once: AppTest) -> None:
     atoms, potential = sample("si").atoms(), sus2.load("si-mlearn-pbe")
     table = html(app)
     for n in (*key_numbers("eos", sus2.eos(atoms, potential)), *key_numbers("elastic", sus2.elastic(atoms, potential))):
-        assert f"{n.value:.{n.digits}f}".replace("-", "−") in table, n.label
-        if math.isfinite(n.sigma):
-            assert f"± {n.sigma:.{n.digits}f}" in table
-    assert len(app.main.get("plotly_chart")) == 5  # structure, E(V), Young's modulus, bands, the other functional
+        assert f">{number_text(n.value, n.digits, n.sigma)}<" in table, n.label
+    assert len(app.main.get("plotly_chart")) == 6  # with a mode in motion
     assert {b.label for b in app.get("download_button")} >= {"Report (HTML)", "Report (JSON)"}
     assert "Being computed" not in " ".join(c.value for c in app.caption)
 
 
 def test_a_file_that_is_dropped_fills_the_page(app: AppTest) -> None:
-    opened(app, "", crystal="cu", model="sus2-metals-pbe")
+    opened(app, "", crystal="cu", model="sus2-universal-pbe")
     box = next(b for b in app.main.file_uploader if (b.key or "").startswith("drop_box"))
     data = write_structure(bulk("W", "bcc", a=3.2, cubic=True), "cif").encode()
     box.set_value(("tungsten.cif", data, "text/plain")).run()
@@ -64,6 +61,33 @@ def test_a_file_that_is_dropped_fills_the_page(app: AppTest) -> None:
     app.button(key="compute_overview").click().run()
     assert not app.exception
     assert "Equilibrium volume" in html(app)
+    assert {"overview_eos", "overview_phonons", "overview_mode", "overview_elastic"} <= set(
+        app.session_state["figures"]
+    )
+    _, motion = app.session_state["figures"]["overview_mode"]
+    assert len(motion.to_dict()["frames"]) == 20
+
+
+def test_a_potential_that_nobody_chose_follows_the_crystal_and_a_chosen_one_stays(app: AppTest) -> None:
+    opened(app, "structure", crystal="cu")
+    assert app.session_state["model_name"] == "sus2-universal-pbe"
+
+    def choose(label: str, value: str) -> None:
+        next(b for b in app.sidebar.selectbox if b.label == label).select(value).run()
+        assert not app.exception
+
+    choose("Crystal", "si")
+    assert app.session_state["model_name"] == "si-mlearn-pbe"
+    choose("Potential", "sus2-universal-r2scan")
+    for crystal in ("ge", "mgo", "si"):
+        choose("Crystal", crystal)
+        assert app.session_state["model_name"] == "sus2-universal-r2scan"
+
+
+def test_a_link_that_names_another_potential_than_the_best_has_chosen_it(app: AppTest) -> None:
+    opened(app, "structure", crystal="si", model="sus2-universal-pbe")
+    next(b for b in app.sidebar.selectbox if b.label == "Crystal").select("ge").run()
+    assert app.session_state["model_name"] == "sus2-universal-pbe"
 
 
 def test_the_gallery_finds_by_formula_and_takes(app: AppTest) -> None:
@@ -122,10 +146,10 @@ def test_a_link_to_a_model_that_is_gone_uses_no_other(app: AppTest) -> None:
     assert [plain("my-lost-model") in e.value for e in app.main.error] == [True]
     no_numbers(app)
     assert app.query_params["model"] == "my-lost-model"
-    app.sidebar.selectbox(key=box_of(app, "model_box")).set_value("sus2-metals-pbe").run()
+    app.sidebar.selectbox(key=box_of(app, "model_box")).set_value("sus2-universal-pbe").run()
     assert not app.error
     assert app.main.get("plotly_chart")
-    assert app.query_params["model"] == "sus2-metals-pbe"
+    assert app.query_params["model"] == "sus2-universal-pbe"
 
 
 def test_a_refused_file_takes_the_place_of_the_numbers(app: AppTest) -> None:

@@ -164,10 +164,10 @@ def test_the_only_atom_cannot_be_removed(app: AppTest) -> None:
 
 
 def test_forces_are_those_of_the_model(app: AppTest) -> None:
-    opened(app, "tio2", model="sus2-ionic-pbe")
+    opened(app, "tio2", model="sus2-universal-pbe")
     app.toggle(key="show_forces").set_value(True).run()
     assert not app.exception
-    found = sus2.load("sus2-ionic-pbe").evaluate([sample("tio2").atoms()])[0]
+    found = sus2.load("sus2-universal-pbe").evaluate([sample("tio2").atoms()])[0]
     largest = np.linalg.norm(found.forces_ev_per_a, axis=1).max()
     assert largest > 1e-2
     assert any(f"{largest:.3f} eV/Å" in m.value for m in app.markdown)
@@ -202,7 +202,7 @@ def test_elements_that_the_model_does_not_know(app: AppTest) -> None:
     edit(app, "replace")
     widget(app.selectbox, "new_replace").set_value("C").run()
     assert not app.exception
-    assert any("does not know C" in e.value.replace("\\", "") for e in app.error)
+    assert any("does not cover C" in e.value.replace("\\", "") for e in app.error)
 
 
 def test_large_cells_are_listed_but_not_drawn(app: AppTest) -> None:

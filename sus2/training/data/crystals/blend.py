@@ -10,7 +10,7 @@ crystal at rest, the pressure of that difference becomes SevenNet's, by a term t
 
     E += -dp (V - V0),  stress += -dp,  dp = dp(SevenNet) - dp(TensorNet) at V0
 
-because SevenNet knows how volumes change (0.77 points from all-electron results where TensorNet has 2.07), TensorNet
+because SevenNet predicts how volumes change (0.77 points from all-electron results where TensorNet has 2.07), TensorNet
 how stiffness does.
 """
 
@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from ase.data import atomic_numbers
 
-from sus2.training.data.dataset import FloatArray, IntArray
+from sus2.types import Array, Index
 
 Arrays = Mapping[str, np.ndarray]
 NEQUIX, TENSORNET = "nequix-omat-1", "tensornet-matpes"
@@ -36,7 +36,7 @@ _RIDGE: Final = 1e-3
 _LARGEST_Z: Final = 95
 
 
-def with_plus_u(numbers: Sequence[int] | IntArray) -> bool:
+def with_plus_u(numbers: Sequence[int] | Index) -> bool:
     """Whether Nequix gives such a crystal a Hubbard U.
 
     Parameters
@@ -77,7 +77,7 @@ def from_nequix(structures: Arrays) -> np.ndarray:
     return np.array(chosen, dtype=bool)
 
 
-def element_counts(structures: Arrays) -> FloatArray:
+def element_counts(structures: Arrays) -> Array:
     """Atoms of each element.
 
     Parameters
@@ -96,7 +96,7 @@ def element_counts(structures: Arrays) -> FloatArray:
     return counts
 
 
-def fit_offsets(counts: FloatArray, difference: FloatArray) -> FloatArray:
+def fit_offsets(counts: Array, difference: Array) -> Array:
     """Offset of each element (eV) that brings the energies of one teacher to the zero of another.
 
     Parameters
@@ -125,7 +125,7 @@ def blended(
     structures: Arrays,
     nequix: Arrays,
     tensornet: Mapping[str, Arrays],
-    offsets: FloatArray,
+    offsets: Array,
     pressures: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
     """Labels in PBE and r2SCAN of one shard.
@@ -167,7 +167,7 @@ def blended(
     return {"PBE": first, "r2SCAN": second}, np.where(own, NEQUIX, TENSORNET)
 
 
-def pair_numbers(structures: Arrays) -> IntArray:
+def pair_numbers(structures: Arrays) -> Index:
     """The number of the pair that each structure belongs to.
 
     Parameters

@@ -17,13 +17,38 @@ from sus2.training.data.dataset import reduced_formula
 _SIMILAR: Final = tuple(
     tuple(row.split())
     for row in (
-        "Li Na K Rb Cs Ag Tl Cu", "Be Mg Ca Sr Ba Zn Cd Hg Eu Yb Pb", "Mg Mn Fe Co Ni Cu Zn", "B Al Ga In Tl",
-        "Sc Y La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu", "Ac Th Pa U Np Pu", "Ce Th Zr U", "C Si Ge Sn Pb",
-        "N P As Sb Bi", "O S Se Te", "F Cl Br I", "H F", "O F N", "Ti Zr Hf Sn Ge", "V Nb Ta", "Cr Mo W", "Mn Tc Re",
-        "Fe Ru Os", "Co Rh Ir", "Ni Pd Pt", "Cu Ag Au", "V Cr Mn Fe Co Ni", "Al Ga Sc Fe Cr In", "Ru Rh Pd Ag",
-        "Os Ir Pt Au", "Zn Cd Hg Mg", "Nb Mo Tc Ru", "Ta W Re Os", "Ca Sr Ba La", "Al Si Ga Ge",
+        "Li Na K Rb Cs Ag Tl Cu",
+        "Be Mg Ca Sr Ba Zn Cd Hg Eu Yb Pb",
+        "Mg Mn Fe Co Ni Cu Zn",
+        "B Al Ga In Tl",
+        "Sc Y La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu",
+        "Ac Th Pa U Np Pu",
+        "Ce Th Zr U",
+        "C Si Ge Sn Pb",
+        "N P As Sb Bi",
+        "O S Se Te",
+        "F Cl Br I",
+        "H F",
+        "O F N",
+        "Ti Zr Hf Sn Ge",
+        "V Nb Ta",
+        "Cr Mo W",
+        "Mn Tc Re",
+        "Fe Ru Os",
+        "Co Rh Ir",
+        "Ni Pd Pt",
+        "Cu Ag Au",
+        "V Cr Mn Fe Co Ni",
+        "Al Ga Sc Fe Cr In",
+        "Ru Rh Pd Ag",
+        "Os Ir Pt Au",
+        "Zn Cd Hg Mg",
+        "Nb Mo Tc Ru",
+        "Ta W Re Os",
+        "Ca Sr Ba La",
+        "Al Si Ga Ge",
     )
-)  # fmt: skip
+)
 LIKE: Final = {s: sorted({t for row in _SIMILAR if s in row for t in row} - {s}) for s in ELEMENTS}
 _KEPT: Final = 0.35
 _TRIES: Final = 20

@@ -1,7 +1,7 @@
 """Structures made of a crystal at rest: volumes, strains, rattles, and pairs whose differences are second derivatives.
 
 A pair of strains +-e has stresses that differ by twice the elastic response to e, a pair of displacements +-u forces
-that differ by -2 H u: curvature for the price of two labels, seen by a trainer that knows which structures are a pair.
+that differ by -2 H u: curvature for the price of two labels, for a trainer that is told which structures are a pair.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from ase import Atoms
 
-from sus2.training.data.dataset import FloatArray
 from sus2.training.data.generate import supercell
+from sus2.types import Array
 
 PAIR_STRAIN: Final = 0.01
 PAIR_DISPLACEMENT_A: Final = 0.02
@@ -44,28 +44,28 @@ class Variation:
     volume_ratio: float
 
 
-def _deformed(atoms: Atoms, gradient: FloatArray) -> Atoms:
+def _deformed(atoms: Atoms, gradient: Array) -> Atoms:
     out = atoms.copy()
     out.set_cell(atoms.cell.array @ gradient, scale_atoms=True)
     return out
 
 
-def _at_volume(gradient: FloatArray, ratio: float) -> FloatArray:
-    scaled: FloatArray = gradient * (ratio / np.linalg.det(gradient)) ** (1.0 / 3.0)
+def _at_volume(gradient: Array, ratio: float) -> Array:
+    scaled: Array = gradient * (ratio / np.linalg.det(gradient)) ** (1.0 / 3.0)
     return scaled
 
 
-def _strain(size: float, rng: np.random.Generator) -> FloatArray:
+def _strain(size: float, rng: np.random.Generator) -> Array:
     """A random symmetric strain whose largest component is `size`."""
     e = rng.uniform(-1.0, 1.0, (3, 3))
     e = 0.5 * (e + e.T)
-    strain: FloatArray = size * e / np.abs(e).max()
+    strain: Array = size * e / np.abs(e).max()
     return strain
 
 
-def _moves(count: int, size: float, rng: np.random.Generator) -> FloatArray:
+def _moves(count: int, size: float, rng: np.random.Generator) -> Array:
     """Normal displacements (count, 3), cut at 2.5 standard deviations, without drift."""
-    moves: FloatArray = size * np.clip(rng.standard_normal((count, 3)), -2.5, 2.5)
+    moves: Array = size * np.clip(rng.standard_normal((count, 3)), -2.5, 2.5)
     return moves - moves.mean(axis=0) if count > 1 else moves
 
 

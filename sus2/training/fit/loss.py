@@ -1,0 +1,198 @@
+"""What the training loss is made of: weights, predictions, errors, and the differences within pairs of structures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sus2.training.data.dataset import TrainingSet
+from sus2.types import Array, Index
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Errors that count as one (smaller is weightier), their relative parts, and d of the robust loss.
+
+    A residual is divided by the hypotenuse of its absolute and its relative scale.
+
+    Attributes
+    ----------
+    energy_ev_per_atom
+        Of the energy, eV/atom.
+    energy_relative
+        Share of the virial and of the root-mean-square force that is added to it.
+    force_ev_per_a
+        Of a force vector, eV/A.
+    force_relative
+        Share of the length of the force.
+    virial_ev_per_atom
+        Of the virial, eV/atom.
+    virial_relative
+        Share of the virial.
+    robust
+        Reduced residuals beyond this count linearly.
+    pair
+        Weight of the differences within pairs of strained and of displaced cells beside that of each member.
+    pair_force_ev_per_a
+        Of a difference of forces, eV/A.
+    pair_force_relative
+        Share of that difference.
+    pair_virial_ev_per_atom
+        Of a difference of virials, eV/atom.
+    pair_virial_relative
+        Share of that difference.
+    """
+
+    energy_ev_per_atom: float = 0.005
+    energy_relative: float = 0.005
+    force_ev_per_a: float = 0.1
+    force_relative: float = 0.1
+    virial_ev_per_atom: float = 0.03
+    virial_relative: float = 0.05
+    robust: float = 3.0
+    pair: float = 1.0
+    pair_force_ev_per_a: float = 0.02
+    pair_force_relative: float = 0.08
+    pair_virial_ev_per_atom: float = 0.01
+    pair_virial_relative: float = 0.06
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model gives for a set of S structures with N atoms.
+
+    Attributes
+    ----------
+    energy_ev
+        (S,), eV.
+    forces_ev_per_a
+        (N, 3), eV/A.
+    virial_ev
+        (S, 6) Voigt, volume times stress (ASE sign), eV.
+    """
+
+    energy_ev: Array
+    forces_ev_per_a: Array
+    virial_ev: Array
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean absolute and root-mean-square errors; energies over structures, forces over components."""
+
+    energy_mae_mev_per_atom: float
+    energy_rmse_mev_per_atom: float
+    force_mae_mev_per_a: float
+    force_rmse_mev_per_a: float
+    stress_mae_gpa: float
+    strain_response_percent: float = float("nan")
+    """Median error of what a strain changes the virial by, in percent of it, over pairs of strained cells."""
+    displacement_response_percent: float = float("nan")
+    """Median error of what displacements change the forces by, in percent, over pairs of displaced cells."""
+
+    def line(self) -> str:
+        """One line for a progress bar."""
+        return (
+            f"E {self.energy_mae_mev_per_atom:.2f} meV/atom  F {self.force_mae_mev_per_a:.1f} meV/A  "
+            f"stress {self.stress_mae_gpa:.2f} GPa"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Differences, second member less first, of P pairs of structures with n atoms each.
+
+    first (P,) place of the first member; rows (R,) its atoms, one pair after another, and of (R,) the pair of each;
+    size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P,); weight (P,).
+    """
+
+    first: Index
+    rows: Index
+    of_pair: Index
+    size: Index
+    force: Array
+    force_scale: Array
+    virial: Array
+    virial_scale: Array
+    weight: Array
+    robust: float
+
+    @classmethod
+    def of(cls, data: TrainingSet, virial: Array, w: LossWeights) -> Pairs:
+        """The pairs of a set."""
+        kinds, bases, sizes = data.kind.tolist(), data.base.tolist(), data.sizes.tolist()
+        found, k = [], 0
+        while w.pair > 0.0 and k + 1 < len(data):
+            a, b = slice(*data.offsets[k : k + 2]), slice(*data.offsets[k + 1 : k + 3])
+            alike = kinds[k].endswith("-pair") and (kinds[k], bases[k], sizes[k]) == (
+                kinds[k + 1],
+                bases[k + 1],
+                sizes[k + 1],
+            )
+            if alike and np.array_equal(data.numbers[a], data.numbers[b]):
+                found.append(k)
+            k += 2 if found and found[-1] == k else 1
+        first = np.array(found, dtype=np.int64)
+        size = data.sizes[first].astype(np.int64)
+        rows = np.concatenate([np.arange(0), *(np.arange(*data.offsets[k : k + 2]) for k in found)]).astype(np.int64)
+        of_pair = np.repeat(np.arange(len(first)), size)
+        force = data.forces_ev_per_a[rows + size[of_pair]] - data.forces_ev_per_a[rows]
+        change = np.nan_to_num(virial[first + 1] - virial[first])
+        rms = np.sqrt(np.bincount(of_pair, (force**2).sum(1), len(first)) / np.maximum(size, 1))
+        return cls(
+            first,
+            rows,
+            of_pair,
+            size,
+            force,
+            np.hypot(w.pair_force_ev_per_a, w.pair_force_relative * rms)[of_pair],
+            change,
+            size
+            * np.hypot(
+                w.pair_virial_ev_per_atom, w.pair_virial_relative * np.linalg.norm(change, axis=1) / np.maximum(size, 1)
+            ),
+            w.pair
+            * 0.5
+            * (data.weight[first] + data.weight[first + 1])
+            * np.isfinite(virial[first] + virial[first + 1]).all(1),
+            w.robust,
+        )
+
+    def miss(self, p: Prediction) -> tuple[Array, Array]:
+        """Predicted differences less labels: forces (R, 3) and virials (P, 6)."""
+        force = p.forces_ev_per_a[self.rows + self.size[self.of_pair]] - p.forces_ev_per_a[self.rows]
+        return force - self.force, p.virial_ev[self.first + 1] - p.virial_ev[self.first] - self.virial
+
+    def reduced(self, p: Prediction) -> tuple[Array, Array]:
+        """Misses over their scales: force vectors (R,), virials (P,)."""
+        force, virial = self.miss(p)
+        return np.linalg.norm(force, axis=1) / self.force_scale, np.linalg.norm(virial, axis=1) / self.virial_scale
+
+    def shares(self, norm: float) -> tuple[Array, Array]:
+        """Weight of each force vector and virial in the loss."""
+        share = self.weight / norm
+        return (share / (3.0 * self.size))[self.of_pair], share / 6.0
+
+    def residual_scales(self, p: Prediction, norm: float) -> tuple[Array, Array]:
+        """Weights of the squared misses, as Objective.residual_scales has them: (R,) and (P,)."""
+        out = [
+            share / scale**2 / np.sqrt(1.0 + (x / self.robust) ** 2)
+            for x, share, scale in zip(
+                self.reduced(p), self.shares(norm), (self.force_scale, self.virial_scale), strict=True
+            )
+        ]
+        return out[0], out[1]
+
+    def weighted(self, p: Prediction, norm: float) -> tuple[Array, Array]:
+        """Derivatives of the loss by the predicted differences: (R, 3) and (P, 6)."""
+        force, virial = self.miss(p)
+        by_force, by_virial = self.residual_scales(p, norm)
+        return 2.0 * by_force[:, None] * force, 2.0 * by_virial[:, None] * virial
+
+    def add_to(self, by_force: Array, by_virial: Array, force: Array, virial: Array) -> None:
+        """Add derivatives by the differences to those by forces (N, 3) and virials (S, 6), in place."""
+        by_force[self.rows + self.size[self.of_pair]] += force
+        by_force[self.rows] -= force
+        by_virial[self.first + 1] += virial
+        by_virial[self.first] -= virial

@@ -1,0 +1,1 @@
+"""Fits of a small potential within a limit of time, which specialise and frames share."""

@@ -199,7 +199,13 @@ class JobQueue:
     def idle(self) -> bool:
         """Whether nothing waits or runs."""
         with self._lock:
-            return not self._running and not any(self._lines.values())
+            return not self._running and not self.waiting
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a job waits for its turn."""
+        with self._lock:
+            return any(self._lines.values())
 
     def place(self, job: Job) -> int:
         """How many jobs begin before a waiting one, by the turns that are taken now.

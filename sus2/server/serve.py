@@ -12,7 +12,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -25,11 +25,16 @@ from sus2.server.front_page import FrontPage, prepared
 from sus2.server.headers import Headers, UploadLimit, security_headers
 from sus2.settings import settings
 
+if TYPE_CHECKING:
+    from sus2.jobs.calculation import Calculation
+    from sus2.jobs.queue import JobQueue
+
 PagesManager.uses_pages_directory = False
 runtime.MediaFileManager = PatientFiles
 
 MODEL_FILE_MB: Final = 64  # the largest potential that the Models page takes
 UNUSED_S: Final = 10.0  # without anybody who opens a page, after which the server computes for itself
+LOOK_EVERY_S: Final = 0.2  # whether a visitor waits while it does
 PAGES_NEED = (
     "pandas",
     "plotly.io",
@@ -75,13 +80,23 @@ def prepare_lessons() -> None:
     mine = jobs.looked
     try:
         for calculation in [*lesson_calculations(), *learning_calculations()]:
-            while not jobs.idle or (jobs.looked != mine and time.monotonic() - jobs.looked < UNUSED_S):
-                time.sleep(1.0)
-            known, mine = jobs.stored(calculation.key), jobs.looked
-            if known is None:
-                jobs.submit(calculation, "lessons").ended.wait()
+            done = False
+            while not done:
+                while not jobs.idle or (jobs.looked != mine and time.monotonic() - jobs.looked < UNUSED_S):
+                    time.sleep(1.0)
+                known, mine = jobs.stored(calculation.key), jobs.looked
+                done = known is not None or _answered(jobs, calculation)
     except Sus2Error as problem:
         print(problem, file=sys.stderr)
+
+
+def _answered(jobs: JobQueue, calculation: Calculation) -> bool:
+    """Whether a calculation of ours came to its end; it is stopped as soon as one of a visitor waits."""
+    job = jobs.submit(calculation, "lessons")
+    while not job.ended.wait(LOOK_EVERY_S):
+        if jobs.waiting:
+            jobs.leave(calculation.key, "lessons")
+    return job.status != "cancelled"
 
 
 def set_aside() -> None:

@@ -40,6 +40,9 @@ TEACHER_PY := $(TEACHER_VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/pytho
 OTHERS_VENV := $(abspath $(VENV))-others
 OTHERS_PY := $(OTHERS_VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)/python
 
+# Many processes import the same libraries: what Python compiles of them is kept, whatever the surroundings say.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: app test others lint bench docs dist wheel container audit ready browser clean
 .DELETE_ON_ERROR:
 

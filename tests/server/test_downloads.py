@@ -71,7 +71,13 @@ def test_what_a_page_offered_before_can_be_had_while_it_is_drawn_anew(clock: Clo
     offered = files.add_deferred(lambda: "V,E\n", "text/csv", "1.2.3", "eos.csv")
     files.clear_session_refs()
     ends(files, 1000)
+    clock.now += KEPT_S
+    ends(files, 1000)
     assert files.execute_deferred(offered)
+    clock.now += KEPT_S
+    ends(files, 1)
+    with pytest.raises(MediaFileStorageError):
+        files.execute_deferred(offered)
 
 
 def test_it_does_not_stay_for_ever(clock: Clock) -> None:

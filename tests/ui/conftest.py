@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import streamlit as st
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
@@ -128,14 +130,33 @@ def browser() -> Iterator[Browser]:
 
 
 def saved(page: Page, button: Locator) -> Path:
-    """Click on a download; where the file is.
+    """Click on a download once the page is still; where the file is.
 
-    Streamlit names a download anew whenever the page is drawn, and a click on the one before comes to nothing.
+    A click falls into nothing where the page's figures push the button away while it is pressed. As a user would, it is
+    clicked once more then, with a warning; that the server answers each click is tested in tests/server.
     """
     settled(page)
-    with page.expect_download() as caught:
-        button.click()
+    still(page, button)
+    try:
+        with page.expect_download(timeout=60_000) as caught:
+            button.click()
+    except PlaywrightTimeout:
+        warnings.warn(f"a click on a download came to nothing: {page.locator('body').inner_text()}", stacklevel=2)
+        settled(page)
+        with page.expect_download() as caught:
+            button.click()
     return Path(caught.value.path())
+
+
+def still(page: Page, what: Locator) -> None:
+    """Wait until something has stayed where it is for a second, half a minute at most."""
+    before = None
+    for _ in range(30):
+        now = what.bounding_box()
+        if now is not None and now == before:
+            return
+        before = now
+        page.wait_for_timeout(1000)
 
 
 def in_frame(result: Any, key: str, value: float, digits: int) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from sus2.errors import CancelledError, Sus2Error, WorkerLostError
 from sus2.jobs.frames import read_frame, write_frame
 from sus2.jobs.reporting import begin, end
+from sus2.processes import end_process
 from sus2.progress import Parity, Stage
 
 STOP_GRACE_S = 1.0  # a calculation that does not stop by itself within this is killed with its process
@@ -172,14 +173,7 @@ class _Process:
         self.process.kill()
 
     def close(self) -> None:
-        self.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    continue  # what was left to write has no reader
+        end_process(self.process)
 
 
 def _lost(code: int) -> str:

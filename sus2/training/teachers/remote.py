@@ -24,6 +24,7 @@ from ase.calculators.calculator import Calculator
 from sus2.errors import DataError, Sus2Error, UnknownElementError, printable
 from sus2.potential.calculator import EvaluationCalculator
 from sus2.potential.evaluation import Evaluation
+from sus2.processes import end_process
 from sus2.structures import elements_of, to_atoms
 from sus2.training.data.reference_sets import shared_root
 from sus2.training.teachers.environment import teacher_python
@@ -255,14 +256,7 @@ class _Link:
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    continue  # what was left to write has no reader
+        end_process(self.process)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from ase import Atoms
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
+from sus2.properties.elastic.trust import estimates_from_moduli
 from sus2.structures import elements_of
 from sus2.trust.assess import Assessor, assessor
 from sus2.trust.calibration import Calibration, size_of
@@ -38,6 +39,15 @@ QUANTITIES: Final[dict[str, str]] = {
 # The one length of a cubic crystal is the cube root of its volume.
 _LENGTH: Final = "a_a"
 _OTHERS: Final = frozenset({"b_a", "c_a", "alpha_deg", "beta_deg", "gamma_deg"})
+# Keys of a comparison that follow from others: from K and G, and from the frequencies by the function at 300 K.
+_FROM_MODULI: Final = ("e_vrh_gpa", "nu_vrh", "debye_temperature_k")
+_FROM_FREQUENCIES: Final[dict[str, str]] = {
+    "zero_point_ev_per_atom": "",
+    "helmholtz_300k_kj_per_mol_atoms": "helmholtz_kj_per_mol",
+    "entropy_300k_j_per_k_mol_atoms": "entropy_j_per_k_mol",
+    "cv_300k_j_per_k_mol_atoms": "heat_capacity_j_per_k_mol",
+}
+_SHARED: Final = "Follows from the error of the mean frequency, taken as shared by all."
 
 
 class Computed(Protocol):
@@ -87,7 +97,7 @@ def difference_estimates(first: Computed, second: Computed) -> dict[str, Estimat
         return {}
     blocked = judges[0].blocked or judges[1].blocked
     if blocked:
-        return {key: unknown(blocked) for key in QUANTITIES}
+        return {key: unknown(blocked) for key in (*QUANTITIES, *_FROM_MODULI, *_FROM_FREQUENCIES)}
     members = members_of(a), members_of(b)
     paired = members[0] is not None and members[1] is not None and members[0].in_pairs_with(members[1])
     try:
@@ -124,6 +134,38 @@ def difference_estimates(first: Computed, second: Computed) -> dict[str, Estimat
         volume = out["volume_a3_per_atom"]
         share = volume.relative / 3.0
         out[_LENGTH] = Estimate(share * first.quantities[_LENGTH], share, volume.reason)
+    return out | _from_moduli(first, out) | _from_frequencies(first, out)
+
+
+def _from_moduli(first: Computed, of: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Differences of what follows from the moduli."""
+    own = {key: first.quantities[key] for key in _FROM_MODULI if key in first.quantities}
+    k, g = of.get("k_vrh_gpa"), of.get("g_vrh_gpa")
+    if k is None or g is None:
+        return {}
+    silent = next((e for e in (k, g) if not math.isfinite(e.relative)), None)
+    if silent is not None:
+        return dict.fromkeys(own, unknown(silent.reason))
+    moduli = first.quantities["k_vrh_gpa"], first.quantities["g_vrh_gpa"]
+    return estimates_from_moduli(own, *moduli, k.relative, g.relative)
+
+
+def _from_frequencies(first: Computed, of: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Differences of thermal functions, with an error that all frequencies share."""
+    mean, report = of.get("mean_frequency_thz"), first.results.get("phonons")
+    own = [key for key in _FROM_FREQUENCIES if key in first.quantities]
+    if mean is None or report is None:
+        return {}
+    if not math.isfinite(mean.relative):
+        return dict.fromkeys(own, unknown(mean.reason))
+    # The middle one of three temperatures: the heat capacity needs its slope.
+    thermal = report.phonons.thermal([299.0, 300.0, 301.0])
+    sigma = {f: float(s[1]) / thermal.n_atoms for f, s in thermal.sigma(mean.relative).items()}
+    out = {}
+    for key in own:
+        function, value = _FROM_FREQUENCIES[key], abs(first.quantities[key])
+        size = sigma[function] if function else mean.relative * value
+        out[key] = Estimate(size, size / value if value > 0.0 else math.inf, _SHARED)
     return out
 
 

@@ -117,8 +117,8 @@ def _stiffness(k: Difference | None, g: Difference | None) -> str:
         else:
             verb = "gains" if percent > 0 else "loses"
             size = f"{number(abs(d.own), 1)} GPa ({_percent(percent)})"
-            words.append(f"{verb} {size} in its {name} modulus")
-    text = f"It {' and '.join(words)}."
+            words.append(f"{verb} {size} in its {name} modulus{', less than its error,' if d.below_error else ''}")
+    text = f"It {' and '.join(words)}".rstrip(",") + "."
     name, d = moduli[0]
     if d.fixed is not None and d.volume_effect is not None and abs(d.percent or 0.0) >= NO_STIFFNESS_PERCENT:
         text += (
@@ -248,9 +248,8 @@ def _largest(rows: Sequence[Difference]) -> str:
     # Told already, or large in percent only because it is near zero.
     told = {"volume_a3_per_atom", "v0_a3_per_atom", "k_vrh_gpa", "g_vrh_gpa", "formation_energy_ev_per_atom"}
     told |= {"cohesive_energy_ev_per_atom", *_NEAR_ZERO}
-    ranked = sorted(
-        (d for d in rows if d.percent is not None and d.key not in told), key=lambda d: -abs(d.percent or 0)
-    )
+    judged = [d for d in rows if d.percent is not None and d.key not in told and not d.below_error]
+    ranked = sorted(judged, key=lambda d: -abs(d.percent or 0))
     if not ranked or abs(ranked[0].percent or 0.0) < NO_STIFFNESS_PERCENT:
         return ""
     d = ranked[0]
@@ -271,9 +270,14 @@ def _errors(rows: Sequence[Difference]) -> str:
     elif len(small) == len(judged):
         text = f"All {len(judged)} differences with a known error are smaller than it: do not read them"
     else:
-        listed = ", ".join(_inside(d.label) for d in small)
-        text = f"Smaller than their error: {listed} ({len(small)} of {len(judged)} that have one)"
+        shorter, size = (small, "Smaller") if 2 * len(small) <= len(judged) else (_beyond(judged), "Larger")
+        listed = ", ".join(_inside(d.label) for d in shorter)
+        text = f"{size} than their error: {listed} ({len(shorter)} of {len(judged)} that have one)"
     return f"{text}; for {silent} quantities it is unknown." if silent else f"{text}."
+
+
+def _beyond(judged: Sequence[Difference]) -> list[Difference]:
+    return [d for d in judged if not d.below_error]
 
 
 def _inside(label: str) -> str:

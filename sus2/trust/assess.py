@@ -24,6 +24,7 @@ from sus2.trust.committee import Committee, committee_of
 from sus2.trust.crystal_class import crystal_class
 from sus2.trust.estimate import ROUGH, Estimate, unknown
 from sus2.trust.known_values import Reference, known_values, references
+from sus2.trust.known_values.lookup import UNITS
 
 if TYPE_CHECKING:
     from sus2.derivatives.second_order import SecondDerivatives
@@ -210,7 +211,8 @@ class Assessor:
             least = max(_LEAST.get(quantity, 0.05), reference.allowance)
             off, share = max(off, least * abs(reference.value)), max(share, least)
         kind = "Measured" if reference.functional == "experiment" else reference.functional
-        return Estimate(off, share, f"{kind}: {reference.value:.4g} ({reference.source}).")
+        number = f"{reference.value:.4g} {UNITS.get(quantity, '')}".rstrip()
+        return Estimate(off, share, f"{kind}: {number} ({reference.source}).")
 
 
 def assessor(potential: object, atoms: Atoms) -> Assessor | None:

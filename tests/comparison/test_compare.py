@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -343,7 +344,7 @@ def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:
     assert found["differences"] == expected["differences"]
     assert found["own"][0]["bands_thz"] == expected["own"][0]["bands_thz"]
     assert table.read_text() == c.to_csv()
-    page = html.read_text()
+    page = unescape(html.read_text())
     assert c.summary["sus2-universal-r2scan"] in page
     assert page.count("plotly-graph-div") >= 4
     done = subprocess.run(
@@ -359,3 +360,40 @@ def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:
 
 def row_count(c: Comparison) -> int:
     return len(c.differences["sus2-universal-r2scan"])
+
+
+def test_what_follows_from_moduli_and_frequencies_has_an_error() -> None:
+    """Shifting K, G or all frequencies of the second potential by their errors shifts the rest by theirs."""
+    pair = [sus2.load("sus2-universal-pbe"), sus2.load("sus2-universal-r2scan")]
+    made = sus2.compare(bulk("W"), pair)
+    first, found = made.own[0], made.estimates[pair[1].name]
+    k, g = first.quantities["k_vrh_gpa"], first.quantities["g_vrh_gpa"]
+
+    def young(k: float, g: float) -> float:
+        return 9.0 * k * g / (3.0 * k + g)
+
+    def poisson(k: float, g: float) -> float:
+        return (3.0 * k - 2.0 * g) / (6.0 * k + 2.0 * g)
+
+    share = 1e-4
+    dk, dg = (share * float(found[key].sigma) for key in ("k_vrh_gpa", "g_vrh_gpa"))
+    for key, of in (("e_vrh_gpa", young), ("nu_vrh", poisson)):
+        moved = np.hypot(of(k + dk, g) - of(k, g), of(k, g + dg) - of(k, g)) / share
+        assert found[key].sigma == pytest.approx(moved, rel=1e-3)
+    assert found["debye_temperature_k"].relative == pytest.approx(0.5 * found["g_vrh_gpa"].relative)
+
+    # With all frequencies higher by a share, ln Z at T is that at a lower temperature.
+    relative = found["mean_frequency_thz"].relative
+    phonons, t, n = first.results["phonons"].phonons, 300.0, len(first.atoms)
+    colder, own = (phonons.thermal([at]) for at in (t / (1.0 + share), t))
+    zero = first.quantities["zero_point_ev_per_atom"]
+    assert found["zero_point_ev_per_atom"].sigma == pytest.approx(relative * zero)
+    moved = {
+        "helmholtz_300k_kj_per_mol_atoms": (1.0 + share) * colder.helmholtz_kj_per_mol - own.helmholtz_kj_per_mol,
+        "entropy_300k_j_per_k_mol_atoms": colder.entropy_j_per_k_mol - own.entropy_j_per_k_mol,
+        "cv_300k_j_per_k_mol_atoms": colder.heat_capacity_j_per_k_mol - own.heat_capacity_j_per_k_mol,
+    }
+    for key, change in moved.items():
+        assert found[key].sigma == pytest.approx(relative * abs(float(change[0])) / share / n, rel=2e-3)
+    rows = {d.key: d for d in made.differences[pair[1].name]}
+    assert all(rows[key].error == pytest.approx(found[key].sigma) for key in moved)

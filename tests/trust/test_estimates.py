@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+import sus2
 from sus2.structures.samples import sample
+from sus2.trust.assess import Assessor
 from sus2.trust.calibration import Calibration, QuantityCalibration, size_of
 from sus2.trust.crystal_class import crystal_class
 from sus2.trust.estimate import Estimate, Trust, TrustVerdict, safely, unknown, word_of
@@ -120,3 +122,11 @@ def test_c12_next_to_zero_is_compared_with_the_bulk_modulus() -> None:
     values = {"c12_gpa": 1.0, "k_vrh_gpa": 100.0, "c44_gpa": 3.0}
     assert size_of("c12_gpa", values) == 50.0
     assert size_of("c44_gpa", values) == 3.0
+
+
+def test_what_is_known_has_its_unit() -> None:
+    found = Assessor(sus2.load("sus2-universal-pbe"), bulk("W"))
+    for quantity, unit in (("linear_expansion_1e6_per_k", "10⁻⁶/K"), ("c44_gpa", "GPa")):
+        reference = found.references[quantity]
+        told = found.estimate(quantity, 10.0 * reference.value).reason
+        assert f": {reference.value:.4g} {unit} (" in told

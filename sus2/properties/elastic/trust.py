@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -186,14 +187,46 @@ def _derived(result: Tensor, of: dict[str, Estimate]) -> dict[str, Estimate]:
     if not (np.isfinite(k.relative) and np.isfinite(g.relative)):
         worst = k if not np.isfinite(k.relative) else g
         return dict.fromkeys(("e_vrh_gpa", "nu_vrh", "debye_temperature_k"), unknown(worst.reason))
-    x = result.g_vrh_gpa / (3.0 * result.k_vrh_gpa)
-    # E = 9KG/(3K + G), nu = (3K - 2G)/(6K + 2G), Debye temperature nearly as the root of G.
-    e = float(np.hypot(k.relative * x, g.relative) / (1.0 + x))
-    nu = float(1.5 * x / (1.0 + x) ** 2 * np.hypot(k.relative, g.relative))
-    theta = 0.5 * g.relative
+    own = {
+        "e_vrh_gpa": result.e_vrh_gpa,
+        "nu_vrh": result.nu_vrh,
+        "debye_temperature_k": result.debye_temperature_vrh_k,
+    }
+    return estimates_from_moduli(own, result.k_vrh_gpa, result.g_vrh_gpa, k.relative, g.relative)
+
+
+def estimates_from_moduli(
+    values: Mapping[str, float], k_gpa: float, g_gpa: float, k_relative: float, g_relative: float
+) -> dict[str, Estimate]:
+    """Errors that follow from independent relative errors of the bulk and the shear modulus, to first order.
+
+    Parameters
+    ----------
+    values
+        Any of Young's modulus e_vrh_gpa, Poisson's ratio nu_vrh and the Debye temperature debye_temperature_k.
+    k_gpa
+        Bulk modulus.
+    g_gpa
+        Shear modulus.
+    k_relative
+        One standard deviation of the bulk modulus over itself.
+    g_relative
+        That of the shear modulus.
+
+    Returns
+    -------
+    dict
+        Key of `values` -> Estimate: E = 9KG/(3K + G), nu = (3K - 2G)/(6K + 2G), Debye temperature nearly as the root
+        of G.
+    """
+    x = g_gpa / (3.0 * k_gpa)
+    e = float(np.hypot(k_relative * x, g_relative) / (1.0 + x))
+    nu = float(1.5 * x / (1.0 + x) ** 2 * np.hypot(k_relative, g_relative))
     reason = "Follows from the errors of K and G."
+    relative = {"e_vrh_gpa": e, "debye_temperature_k": 0.5 * g_relative}
     return {
-        "e_vrh_gpa": Estimate(e * abs(result.e_vrh_gpa), e, reason),
-        "nu_vrh": Estimate(nu, nu / max(abs(result.nu_vrh), 0.1), reason),
-        "debye_temperature_k": Estimate(theta * result.debye_temperature_vrh_k, theta, reason),
+        key: Estimate(relative[key] * abs(value), relative[key], reason)
+        if key in relative
+        else Estimate(nu, nu / max(abs(value), 0.1), reason)
+        for key, value in values.items()
     }

@@ -15,7 +15,7 @@ from ase import Atoms
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
-from sus2.properties.elastic.trust import estimates_from_moduli
+from sus2.properties.elastic.trust import FROM_MODULI, estimates_from_moduli
 from sus2.structures import elements_of
 from sus2.trust.assess import Assessor, assessor
 from sus2.trust.calibration import Calibration, size_of
@@ -39,8 +39,7 @@ QUANTITIES: Final[dict[str, str]] = {
 # The one length of a cubic crystal is the cube root of its volume.
 _LENGTH: Final = "a_a"
 _OTHERS: Final = frozenset({"b_a", "c_a", "alpha_deg", "beta_deg", "gamma_deg"})
-# Keys of a comparison that follow from others: from K and G, and from the frequencies by the function at 300 K.
-_FROM_MODULI: Final = ("e_vrh_gpa", "nu_vrh", "debye_temperature_k")
+# Keys of a comparison that follow from the frequencies, by the function at 300 K.
 _FROM_FREQUENCIES: Final[dict[str, str]] = {
     "zero_point_ev_per_atom": "",
     "helmholtz_300k_kj_per_mol_atoms": "helmholtz_kj_per_mol",
@@ -97,7 +96,7 @@ def difference_estimates(first: Computed, second: Computed) -> dict[str, Estimat
         return {}
     blocked = judges[0].blocked or judges[1].blocked
     if blocked:
-        return {key: unknown(blocked) for key in (*QUANTITIES, *_FROM_MODULI, *_FROM_FREQUENCIES)}
+        return {key: unknown(blocked) for key in (*QUANTITIES, *FROM_MODULI, *_FROM_FREQUENCIES)}
     members = members_of(a), members_of(b)
     paired = members[0] is not None and members[1] is not None and members[0].in_pairs_with(members[1])
     try:
@@ -139,7 +138,7 @@ def difference_estimates(first: Computed, second: Computed) -> dict[str, Estimat
 
 def _from_moduli(first: Computed, of: Mapping[str, Estimate]) -> dict[str, Estimate]:
     """Differences of what follows from the moduli."""
-    own = {key: first.quantities[key] for key in _FROM_MODULI if key in first.quantities}
+    own: dict[str, float] = {k: first.quantities[k] for k in FROM_MODULI if k in first.quantities}
     k, g = of.get("k_vrh_gpa"), of.get("g_vrh_gpa")
     if k is None or g is None:
         return {}

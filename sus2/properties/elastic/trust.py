@@ -76,6 +76,9 @@ class ElasticSpread:
     g_vrh_gpa: Array
 
 
+FROM_MODULI: Final = ("e_vrh_gpa", "nu_vrh", "debye_temperature_k", "debye_temperature_vrh_k")
+"""Quantities whose errors follow from those of the bulk and the shear modulus."""
+
 # Members shift the tensor by this share of themselves, so that averages of the stiffness and compliance stay linear.
 _SHARE: Final = 0.02
 _SYMPREC_A: Final = 1e-3
@@ -121,7 +124,7 @@ def trust_elastic(result: Tensor) -> Trust:
         Of c_gpa (6, 6), each constant as c11_gpa and so on, the moduli of Voigt, Reuss and Hill, Poisson's
         ratio and the Debye temperature.
     """
-    names = ("c_gpa", "k_vrh_gpa", "g_vrh_gpa", "e_vrh_gpa", "nu_vrh", "debye_temperature_k")
+    names = ("c_gpa", "k_vrh_gpa", "g_vrh_gpa", *FROM_MODULI)
     found = assessor(result.potential, result.atoms)
     if found is None or abs(result.pressure_gpa) > 1e-9:
         return Trust(dict.fromkeys(names, unknown("Errors are calibrated at zero pressure alone.")))
@@ -203,7 +206,7 @@ def estimates_from_moduli(
     Parameters
     ----------
     values
-        Any of Young's modulus e_vrh_gpa, Poisson's ratio nu_vrh and the Debye temperature debye_temperature_k.
+        Any of FROM_MODULI: Young's modulus, Poisson's ratio and Debye temperatures.
     k_gpa
         Bulk modulus.
     g_gpa
@@ -223,7 +226,7 @@ def estimates_from_moduli(
     e = float(np.hypot(k_relative * x, g_relative) / (1.0 + x))
     nu = float(1.5 * x / (1.0 + x) ** 2 * np.hypot(k_relative, g_relative))
     reason = "Follows from the errors of K and G."
-    relative = {"e_vrh_gpa": e, "debye_temperature_k": 0.5 * g_relative}
+    relative = {"e_vrh_gpa": e, **dict.fromkeys(("debye_temperature_k", "debye_temperature_vrh_k"), 0.5 * g_relative)}
     return {
         key: Estimate(relative[key] * abs(value), relative[key], reason)
         if key in relative

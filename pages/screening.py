@@ -20,6 +20,7 @@ from sus2.screening.columns import screen_columns, word_titles
 from sus2.screening.example import example_screening
 from sus2.screening.read import ScreenRow, ScreenTable, as_table, column_of, read_atoms, read_screening, screens
 from sus2.settings import settings
+from sus2.structures import with_subscripts
 
 UPLOADED = "uploaded file"
 MAX_AXES = 8
@@ -158,7 +159,7 @@ def show_scatter(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
     figure = screening_figure(
         x=a,
         y=b,
-        names=[f"{row.formula} {row.name}" for row in rows],
+        names=[f"{with_subscripts(row.formula)} {row.name}" for row in rows],
         groups=kinds,
         x_title=screen_columns()[x].title,
         y_title=screen_columns()[y].title,

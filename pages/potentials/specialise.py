@@ -10,10 +10,12 @@ import numpy as np
 import streamlit as st
 
 from pages._parts import frame
+from pages.potentials._card_words import typeset
 from sus2.errors import Sus2Error, counted
 from sus2.figures.studies.specialise import errors_figure, parity_figure
 from sus2.progress import Parity
 from sus2.settings import settings
+from sus2.structures import with_subscripts
 from sus2.training.frames.files import FORMATS
 from sus2.training.frames.fit import fit_frames
 from sus2.training.quick_fit.parity import ENERGY, FORCE, STRESS
@@ -100,7 +102,7 @@ def student(found: Any, teacher: str, key: str) -> None:
     frame.table(
         [
             {
-                "quantity": b.quantity,
+                "quantity": with_subscripts(b.quantity),
                 "teacher": shown_number(b.teacher),
                 "potential": shown_number(b.student),
                 "spread": shown_number(b.spread),
@@ -143,7 +145,7 @@ def choice_of_teacher() -> Offer:
     if offer.missing:
         st.info(frame.plain(offer.missing))
     elif offer.errors:
-        st.caption(f"{' and '.join(offer.functionals)} · {frame.plain(offer.errors)}")
+        st.caption(f"{' and '.join(offer.functionals)} · {frame.plain(typeset(offer.errors))}")
     return offer
 
 

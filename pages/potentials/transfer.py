@@ -76,6 +76,7 @@ def show_methods(rows: list[dict[str, str]]) -> None:
         key="transfer_methods",
         alt=f"{MEASURES[measure]} of five ways to an r2SCAN potential",
         name="transfer-methods",
+        panels=2,  # five names beside each other
     )
     order = sorted(zip(values, present, strict=True))
     (best, first), (worst, last) = order[0], order[-1]

@@ -96,6 +96,7 @@ def plots(result: ElasticResult, crystal: frame.Crystal) -> dict[str, frame.Draw
             lambda: tensor_figure(
                 c_gpa=result.clamped_c_gpa if ions == "clamped" else result.c_gpa,
                 difference_from_gpa=result.clamped_c_gpa if ions == "difference" else None,
+                sigma_gpa=None if ions == "difference" else result.uncertainty["c_gpa"],
                 mode=mode,
             ),
             f"Elastic tensor of {formula} in GPa",

@@ -124,6 +124,7 @@ def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) 
                 n_atoms=n,
                 shown=shown,
                 sigma_ev=band if st.session_state.get("eos_band", True) else None,
+                v0_sigma_a3_per_atom=float(result.uncertainty["v0_a3_per_atom"]),
                 mode=mode,
             ),
             f"Energy against volume of {formula} with its fit and residuals",

@@ -129,8 +129,9 @@ def show_hull(structures: Mapping[str, Atoms], model: frame.Model) -> None:
 def _hull(hull: Hull) -> None:
     stable = [with_subscripts(row.formula) for row in hull.rows if row.stable and row.formation_ev_per_atom < 0.0]
     st.markdown(
-        f"On the hull at zero temperature and pressure: **{frame.plain(', '.join(dict.fromkeys(stable)) or 'none')}**. "
-        "Energies against the elements, each relaxed in the same potential."
+        "Stable (on the hull) at zero temperature and pressure: "
+        f"**{frame.plain(', '.join(dict.fromkeys(stable)) or 'none')}**. "
+        "Energies are relative to the elements, each relaxed in the same potential."
     )
     for name, problem in hull.problems.items():
         frame.error(f"{name}: {problem}")
@@ -155,7 +156,7 @@ def _hull(hull: Hull) -> None:
                 "name": row.name,
                 "formula": with_subscripts(row.formula),
                 "formation energy (eV/atom)": frame.number(row.formation_ev_per_atom, 4),
-                "above the hull (eV/atom)": frame.number(row.above_hull_ev_per_atom, 4),
+                "energy above hull (eV/atom)": frame.number(row.above_hull_ev_per_atom, 4),
             }
             for row in sorted(hull.rows, key=lambda r: (r.above_hull_ev_per_atom, r.formation_ev_per_atom))
         ],

@@ -143,7 +143,11 @@ def suggest(structures: Mapping[str, Atoms], model: frame.Model) -> None:
     if set(elements) <= set(model.elements):
         return
     best = recommend(elements, [m.card for m in frame.models()])
-    words = f"{best.card.name} covers all: choose it at the left." if best else "No potential here covers all of them."
+    words = (
+        f"{best.card.name} covers all of them: choose it in the panel on the left."
+        if best
+        else "No potential here covers them all."
+    )
     st.info(f"{frame.plain(model.name)} does not cover all elements of these crystals. {frame.plain(words)}")
 
 
@@ -200,7 +204,10 @@ def show_scatter(result: PropertyTable) -> None:
         "Up", names, names.index(second), format_func=lambda c: columns()[c][1].title, key=f"batch_y_{kind}"
     )
     by = third.selectbox(
-        "Colours", list(GROUPS), key="batch_groups", help=f"The {len(MARKERS) - 1} largest kinds differ."
+        "Colours",
+        list(GROUPS),
+        key="batch_groups",
+        help=f"The {len(MARKERS) - 1} largest groups have a colour of their own.",
     )
     a, b = result.column(x), result.column(y)
     shown = int((np.isfinite(a) & np.isfinite(b)).sum())
@@ -236,7 +243,7 @@ def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[
     failed = [row for row in result.rows if not row.complete]
     if failed:
         with st.expander(
-            f"{len(failed)} of {counted(len(result.rows), 'crystal')} without all values", expanded=len(failed) <= 5
+            f"{len(failed)} of {counted(len(result.rows), 'crystal')} with missing values", expanded=len(failed) <= 5
         ):
             show_reasons({row.name: lacking(row) for row in failed})
     frame.tabs(
@@ -290,8 +297,8 @@ def named_xyz(name: str, atoms: Atoms) -> str:
 
 frame.title(
     "Many structures",
-    "One run over many crystals: upload files or a zip archive, choose what to compute, and get a table and a plot. A "
-    "structure that fails is listed with its reason; the others go on.",
+    "The same properties of many crystals in one run. Upload files or a zip archive and choose what to compute; a "
+    "structure that fails is listed with its reason, and the others go on.",
 )
 with frame.guard():
     model = chosen_model()
@@ -299,7 +306,7 @@ with frame.guard():
     if found is None:
         model, why = example_model(model)
         structures, problems = examples(model.elements), {}
-        st.caption(f"Before you upload anything: the sample crystals that {frame.plain(f'{model.name} covers{why}')}.")
+        st.caption(f"Until you upload files: the sample crystals that {frame.plain(f'{model.name} covers{why}')}.")
     else:
         structures, problems = found.structures, found.problems
     show_read(structures, problems, opened=found is not None and not problems)

@@ -94,7 +94,7 @@ def filtered(table: ScreenTable) -> list[ScreenRow]:
     rows = list(table.rows)
     with st.expander("Filter"):
         first, second, third = st.columns(3)
-        words = first.text_input("Name or formula", key="screen_search", placeholder="words that all occur").split()
+        words = first.text_input("Name or formula", key="screen_search", placeholder="all of these words").split()
         elements = second.multiselect(
             "Elements, all of", sorted({e for row in rows for e in row.elements}), key="screen_elements"
         )
@@ -149,7 +149,11 @@ def show_scatter(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
     columns = table.columns
     x = axis_of(left, "Across", columns, ("v0_a3_per_atom", "relaxed_volume_a3_per_atom"), "x")
     y = axis_of(right, "Up", columns, ("k_vrh_gpa", "b0_gpa", "lowest_frequency_thz"), "y")
-    by = GROUPS[third.selectbox("Colours", list(GROUPS), key="screen_groups", help="The largest kinds differ.")]
+    by = GROUPS[
+        third.selectbox(
+            "Colours", list(GROUPS), key="screen_groups", help="The largest groups have a colour of their own."
+        )
+    ]
     a, b = column_of(rows, x), column_of(rows, y)
     count = int((np.isfinite(a) & np.isfinite(b)).sum())
     if not count:
@@ -329,7 +333,7 @@ def links() -> None:
 
 frame.title(
     "Screening",
-    "What `sus2 screen` has computed for very many structures: filter, compare, and open any of them.",
+    "Results of `sus2 screen` for thousands of structures: filter them, compare them, and open any of them.",
 )
 with frame.guard():
     found = chosen()

@@ -94,8 +94,8 @@ def student(found: Any, teacher: str, key: str) -> None:
     off = [b for b in found.table if math.isfinite(b.deviation_percent)]
     worst = max((abs(b.deviation_percent) for b in off), default=float("nan"))
     st.markdown(
-        f"Made from {counted(found.structures, 'structure')} labelled by {frame.plain(teacher)}; the largest "
-        f"deviation of a number below from the teacher is {shown_number(worst)} %."
+        f"Made from {counted(found.structures, 'structure')} labelled by {frame.plain(teacher)}. The "
+        f"numbers below deviate from the teacher's by at most {shown_number(worst)} %."
     )
     for sentence in found.shortfalls:
         st.warning(frame.plain(sentence))
@@ -124,8 +124,8 @@ def student(found: Any, teacher: str, key: str) -> None:
     )
     st.caption(
         f"On {label}: energies {errors[f'{where}_energy_mae_mev_per_atom']:.2f} meV/atom, forces "
-        f"{errors[f'{where}_force_mae_mev_per_a']:.1f} meV/Å. Spread: over a committee of readouts. Its errors against "
-        "experiment are the teacher's and the functional's besides."
+        f"{errors[f'{where}_force_mae_mev_per_a']:.1f} meV/Å. Spread: over a committee of readouts. Against "
+        "experiment, the errors of the teacher and of the functional come on top."
     )
     take(card, found.text, found.functional, key)
 
@@ -329,9 +329,9 @@ def parities(where: str, found: Mapping[str, Any], height: int = 360) -> None:
 
 frame.title(
     "Make a potential",
-    "One potential for 89 elements cannot be right everywhere; one for a single crystal can. A teacher labels "
-    "structures "
-    "around your crystal and a small potential is fitted to them while you wait, or to your own DFT frames.",
+    "One potential for 89 elements cannot be right everywhere; one for a single crystal can. A larger potential, the "
+    "teacher, labels structures around your crystal, and a small one is fitted to them while you wait. Or fit one to "
+    "your own DFT frames.",
 )
 frame.tabs(
     {"For this crystal": for_this_crystal, "From my own data": own_data},

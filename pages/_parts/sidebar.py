@@ -36,7 +36,7 @@ MAX_KEY, MAX_NAME = 64, 200
 _LARGE = """<style>
 html {font-size: 21px !important;}
 @media (min-width: 641px) {body [data-testid="stMainBlockContainer"] {max-width: none; padding-top: 1.4rem;}}
-body [data-testid="stHeading"] [data-testid="stMarkdownContainer"] {margin-bottom: -.3rem;}
+body [data-testid="stHeading"] [data-testid="stMarkdownContainer"] {margin-bottom: -.1rem;}
 @media (min-width: 641px) and (max-height: 800px) {
   body [data-testid="stMainBlockContainer"] {padding-top: .8rem;}
   body [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] {gap: .2rem;}

@@ -156,7 +156,7 @@ def test_cohesive_energies_need_free_atoms(pbe: Potential) -> None:
 
 def test_the_summary_says_what_the_numbers_say(stronger: Comparison, wider: Comparison) -> None:
     text = stronger.summary["twin"]
-    assert "From PBE to other, Cu3Au keeps its volume" in text
+    assert "From PBE to other, Cu₃Au keeps its volume" in text
     assert "(+21.0 %) in its bulk modulus" in text
     assert "rise by 10.0 %" in text
     assert "force constants matter more than the cell" in text

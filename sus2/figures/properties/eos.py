@@ -165,8 +165,6 @@ def pressure_figure(
         Of the whole cell.
     n_atoms
         Atoms in the cell.
-    v0_sigma_a3_per_atom
-        One standard deviation of the volume at the minimum, whose number ends where it begins.
     mode
         Colours for a light or a dark page.
     height

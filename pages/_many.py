@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from ase import Atoms
 
@@ -16,7 +19,8 @@ from sus2.errors import counted
 from sus2.figures.properties.table import hull_figure, parity_figure
 from sus2.properties.property_table import PropertyTable, columns
 from sus2.screening.example import example_card
-from sus2.structures import elements_of
+from sus2.structures import elements_of, with_subscripts
+from sus2.trust.digits import digits_of, error_text
 from sus2.validation.reference_table import read_reference_columns
 
 MAX_SYSTEM = 5  # elements of one convex hull
@@ -29,6 +33,24 @@ def example_model(chosen: frame.Model) -> tuple[frame.Model, str]:
         return chosen, ""
     found = next(m for m in frame.models() if m.name == card.name)
     return found, f", since {chosen.name} covers too few"
+
+
+def written(result: PropertyTable, table: Sequence[Mapping[str, Any]]) -> Any:
+    """The table as it is shown: numbers, by which it is sorted, end where their error begins."""
+    everything = pd.DataFrame(table)
+    shown = everything.style
+    for name in result.columns:
+        digits = columns()[name][1].digits
+        sigmas = [row.sigmas.get(name) for row in result.rows]
+        kept = [digits_of(digits, sigma) for sigma in sigmas]
+        for n in set(kept):
+            these = [k for k, own in enumerate(kept) if own == n]
+            shown.format(partial(frame.number, digits=n), subset=(these, [name]), na_rep="")
+        if name in result.uncertain:
+            shown.format(partial(error_text, digits), subset=[f"{name}_sigma"], na_rep="")
+    texts = [c for c in ("formula", "space_group", "relaxed_space_group") if c in everything]
+    shown.format(lambda text: with_subscripts(text) if "(" not in text else frame.space_groups(text), subset=texts)
+    return shown
 
 
 def show_parity(result: PropertyTable) -> None:
@@ -105,10 +127,11 @@ def show_hull(structures: Mapping[str, Atoms], model: frame.Model) -> None:
 
 
 def _hull(hull: Hull) -> None:
-    stable = [row.formula for row in hull.rows if row.stable and row.formation_ev_per_atom < 0.0]
+    stable = [with_subscripts(row.formula) for row in hull.rows if row.stable and row.formation_ev_per_atom < 0.0]
     st.markdown(
-        f"On the hull at zero temperature and pressure: **{frame.plain(', '.join(dict.fromkeys(stable)) or 'none')}**. "
-        "Energies against the elements, each relaxed in the same potential."
+        "Stable (on the hull) at zero temperature and pressure: "
+        f"**{frame.plain(', '.join(dict.fromkeys(stable)) or 'none')}**. "
+        "Energies are relative to the elements, each relaxed in the same potential."
     )
     for name, problem in hull.problems.items():
         frame.error(f"{name}: {problem}")
@@ -119,7 +142,7 @@ def _hull(hull: Hull) -> None:
                 share=[row.fractions.get(element, 0.0) for row in hull.rows],
                 formation_ev_per_atom=[row.formation_ev_per_atom for row in hull.rows],
                 above_ev_per_atom=[row.above_hull_ev_per_atom for row in hull.rows],
-                names=[f"{row.formula}, {row.name}" for row in hull.rows],
+                names=[f"{with_subscripts(row.formula)}, {row.name}" for row in hull.rows],
                 element=element,
                 mode=frame.mode(),
             ),
@@ -131,9 +154,9 @@ def _hull(hull: Hull) -> None:
         [
             {
                 "name": row.name,
-                "formula": row.formula,
+                "formula": with_subscripts(row.formula),
                 "formation energy (eV/atom)": frame.number(row.formation_ev_per_atom, 4),
-                "above the hull (eV/atom)": frame.number(row.above_hull_ev_per_atom, 4),
+                "energy above hull (eV/atom)": frame.number(row.above_hull_ev_per_atom, 4),
             }
             for row in sorted(hull.rows, key=lambda r: (r.above_hull_ev_per_atom, r.formation_ev_per_atom))
         ],

@@ -16,6 +16,7 @@ from pages._parts.downloads import csv_text
 from sus2.errors import StoreError, counted
 from sus2.jobs.queue import job_queue
 from sus2.jobs.store import Entry
+from sus2.structures import with_subscripts
 
 FEW = 3  # rows of the table that need little room
 COLUMNS = ("at", "page", "label", "formula", "model", "address", "seconds", "key")
@@ -28,8 +29,8 @@ def show(entries: Sequence[Entry]) -> list[Entry]:
             {
                 "when": datetime.fromtimestamp(e.at),
                 "page": e.page,
-                "crystal": e.label or e.formula,
-                "formula": e.formula,
+                "crystal": e.label or with_subscripts(e.formula),
+                "formula": with_subscripts(e.formula),
                 "potential": e.model,
                 "open": f"/{e.address.lstrip('/')}",
                 "seconds": e.seconds,

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from ase import Atoms
 
-from pages._many import example_model, show_hull, show_parity
+from pages._many import example_model, show_hull, show_parity, written
 from pages._parts import frame
 from sus2.errors import Sus2Error, counted
 from sus2.figures.properties.table import MARKERS, many_figure
@@ -20,7 +20,16 @@ from sus2.properties.property_table import PropertyRow, PropertyTable, columns, 
 from sus2.registry.load import recommend
 from sus2.screening.columns import word_titles
 from sus2.settings import settings
-from sus2.structures import FORMATS, CrystalInfo, content_key, describe, elements_of, samples, write_structure
+from sus2.structures import (
+    FORMATS,
+    CrystalInfo,
+    content_key,
+    describe,
+    elements_of,
+    samples,
+    with_subscripts,
+    write_structure,
+)
 from sus2.structures.archives import StructureFiles, read_structures
 from sus2.validation.many import evaluate_recommended
 
@@ -120,8 +129,10 @@ def show_read(structures: Mapping[str, Atoms], problems: Mapping[str, str], *, o
         except Sus2Error as error:
             rows.append({"name": name, "formula": "", "space group": str(error), "atoms": len(atoms)})
             continue
-        group = f"{info.space_group_symbol} ({info.space_group_number})"
-        rows.append({"name": name, "formula": info.formula, "space group": group, "atoms": info.n_atoms})
+        group = frame.space_groups(f"{info.space_group_symbol} ({info.space_group_number})")
+        rows.append(
+            {"name": name, "formula": with_subscripts(info.formula), "space group": group, "atoms": info.n_atoms}
+        )
     with st.expander(f"{len(rows)} crystal{'s' * (len(rows) != 1)}", expanded=opened):
         st.dataframe(pd.DataFrame(rows), hide_index=True, key="batch_read")
 
@@ -132,7 +143,11 @@ def suggest(structures: Mapping[str, Atoms], model: frame.Model) -> None:
     if set(elements) <= set(model.elements):
         return
     best = recommend(elements, [m.card for m in frame.models()])
-    words = f"{best.card.name} covers all: choose it at the left." if best else "No potential here covers all of them."
+    words = (
+        f"{best.card.name} covers all of them: choose it in the panel on the left."
+        if best
+        else "No potential here covers them all."
+    )
     st.info(f"{frame.plain(model.name)} does not cover all elements of these crystals. {frame.plain(words)}")
 
 
@@ -147,10 +162,8 @@ def show_table(result: PropertyTable) -> None:
     }
     for name in result.columns:
         _, c = columns()[name]
-        configs[name] = st.column_config.NumberColumn(c.title, help=c.meaning, format=f"%.{c.digits}f")
-        configs[f"{name}_sigma"] = st.column_config.NumberColumn(
-            f"± {c.symbol}", help="One standard deviation.", format=f"%.{c.digits}f"
-        )
+        configs[name] = st.column_config.NumberColumn(c.title, help=c.meaning)
+        configs[f"{name}_sigma"] = st.column_config.NumberColumn(f"± {c.symbol}", help="One standard deviation.")
         configs[f"{name}_verdict"] = st.column_config.TextColumn(f"{c.symbol} is", help="How far to trust it.")
     # What was asked for comes before what the files say themselves.
     texts = [c for c in table[0] if c not in configs and c not in ("problems", "potential", "why_this_potential")]
@@ -167,7 +180,7 @@ def show_table(result: PropertyTable) -> None:
     if any(row["problems"] for row in table):
         order.append("problems")
     st.dataframe(
-        pd.DataFrame(table),
+        written(result, table),
         hide_index=True,
         key="batch_table",
         column_config=configs,
@@ -191,7 +204,10 @@ def show_scatter(result: PropertyTable) -> None:
         "Up", names, names.index(second), format_func=lambda c: columns()[c][1].title, key=f"batch_y_{kind}"
     )
     by = third.selectbox(
-        "Colours", list(GROUPS), key="batch_groups", help=f"The {len(MARKERS) - 1} largest kinds differ."
+        "Colours",
+        list(GROUPS),
+        key="batch_groups",
+        help=f"The {len(MARKERS) - 1} largest groups have a colour of their own.",
     )
     a, b = result.column(x), result.column(y)
     shown = int((np.isfinite(a) & np.isfinite(b)).sum())
@@ -227,7 +243,7 @@ def show(shown: frame.Shown, structures: Mapping[str, Atoms], problems: Mapping[
     failed = [row for row in result.rows if not row.complete]
     if failed:
         with st.expander(
-            f"{len(failed)} of {counted(len(result.rows), 'crystal')} without all values", expanded=len(failed) <= 5
+            f"{len(failed)} of {counted(len(result.rows), 'crystal')} with missing values", expanded=len(failed) <= 5
         ):
             show_reasons({row.name: lacking(row) for row in failed})
     frame.tabs(
@@ -281,8 +297,8 @@ def named_xyz(name: str, atoms: Atoms) -> str:
 
 frame.title(
     "Many structures",
-    "One run over many crystals: upload files or a zip archive, choose what to compute, and get a table and a plot. A "
-    "structure that fails is listed with its reason; the others go on.",
+    "The same properties of many crystals in one run. Upload files or a zip archive and choose what to compute; a "
+    "structure that fails is listed with its reason, and the others go on.",
 )
 with frame.guard():
     model = chosen_model()
@@ -290,7 +306,7 @@ with frame.guard():
     if found is None:
         model, why = example_model(model)
         structures, problems = examples(model.elements), {}
-        st.caption(f"Until then: the sample crystals that {frame.plain(f'{model.name} covers{why}')}.")
+        st.caption(f"Until you upload files: the sample crystals that {frame.plain(f'{model.name} covers{why}')}.")
     else:
         structures, problems = found.structures, found.problems
     show_read(structures, problems, opened=found is not None and not problems)

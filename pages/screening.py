@@ -20,6 +20,7 @@ from sus2.screening.columns import screen_columns, word_titles
 from sus2.screening.example import example_screening
 from sus2.screening.read import ScreenRow, ScreenTable, as_table, column_of, read_atoms, read_screening, screens
 from sus2.settings import settings
+from sus2.structures import with_subscripts
 
 UPLOADED = "uploaded file"
 MAX_AXES = 8
@@ -93,7 +94,7 @@ def filtered(table: ScreenTable) -> list[ScreenRow]:
     rows = list(table.rows)
     with st.expander("Filter"):
         first, second, third = st.columns(3)
-        words = first.text_input("Name or formula", key="screen_search", placeholder="words that all occur").split()
+        words = first.text_input("Name or formula", key="screen_search", placeholder="all of these words").split()
         elements = second.multiselect(
             "Elements, all of", sorted({e for row in rows for e in row.elements}), key="screen_elements"
         )
@@ -148,7 +149,11 @@ def show_scatter(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
     columns = table.columns
     x = axis_of(left, "Across", columns, ("v0_a3_per_atom", "relaxed_volume_a3_per_atom"), "x")
     y = axis_of(right, "Up", columns, ("k_vrh_gpa", "b0_gpa", "lowest_frequency_thz"), "y")
-    by = GROUPS[third.selectbox("Colours", list(GROUPS), key="screen_groups", help="The largest kinds differ.")]
+    by = GROUPS[
+        third.selectbox(
+            "Colours", list(GROUPS), key="screen_groups", help="The largest groups have a colour of their own."
+        )
+    ]
     a, b = column_of(rows, x), column_of(rows, y)
     count = int((np.isfinite(a) & np.isfinite(b)).sum())
     if not count:
@@ -158,7 +163,7 @@ def show_scatter(rows: list[ScreenRow], table: ScreenTable) -> ScreenRow | None:
     figure = screening_figure(
         x=a,
         y=b,
-        names=[f"{row.formula} {row.name}" for row in rows],
+        names=[f"{with_subscripts(row.formula)} {row.name}" for row in rows],
         groups=kinds,
         x_title=screen_columns()[x].title,
         y_title=screen_columns()[y].title,
@@ -328,7 +333,7 @@ def links() -> None:
 
 frame.title(
     "Screening",
-    "What `sus2 screen` has computed for very many structures: filter, compare, and open any of them.",
+    "Results of `sus2 screen` for thousands of structures: filter them, compare them, and open any of them.",
 )
 with frame.guard():
     found = chosen()

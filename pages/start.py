@@ -14,7 +14,7 @@ from sus2.structures import FORMATS
 
 frame.title(
     "SUS2 Explorer",
-    "Drop a crystal or take a sample: what a **SUS2** potential predicts for it, and how far to trust it.",
+    "Drop a crystal or take a sample: see what a **SUS2** potential predicts, and how far to trust it.",
 )
 drop, take = st.container(key="choose").columns([2, 5], gap="medium")
 with drop:

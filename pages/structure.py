@@ -44,7 +44,10 @@ def show_facts(info: CrystalInfo) -> None:
     alpha, beta, gamma = info.cell_angles_deg
     frame.facts(
         [
-            ("formula", f"{frame.formula_html(info.formula)}, {info.formula_units} in the cell"),
+            (
+                "formula",
+                f"{frame.formula_html(info.formula)}, {counted(info.formula_units, 'formula unit')} in the cell",
+            ),
             ("space group", frame.space_group_html(info)),
             ("crystal system", f"{info.crystal_system}, point group {frame.point_group_html(info)}"),
             ("<i>a</i>, <i>b</i>, <i>c</i>", f"{a:.4f}, {b:.4f}, {c:.4f} Å"),
@@ -143,7 +146,7 @@ def show_pairs(atoms: Atoms) -> None:
     """Shortest distances against the training data of the chosen model."""
     model = frame.model(atoms)
     pairs = pair_distances(atoms, model.card)
-    st.markdown(f"**Shortest distances, against the training data of {frame.plain(model.name)}**")
+    st.markdown(f"**Shortest distances beside those in the training data of {frame.plain(model.name)}**")
     if not pairs:
         st.info("No two atoms are near each other.")
         return
@@ -157,7 +160,7 @@ def show_pairs(atoms: Atoms) -> None:
             {
                 "pair": p.name,
                 "here (Å)": f"{p.shortest_a:.3f}",
-                "in training from (Å)": "—" if p.trained_a is None else f"{p.trained_a:.3f}",
+                "shortest in training (Å)": "—" if p.trained_a is None else f"{p.trained_a:.3f}",
                 "verdict": "△ no data" if p.trained_a is None else VERDICTS[p.verdict],
             }
             for p in pairs

@@ -17,7 +17,7 @@ from pages._parts.results import Shown
 from pages._parts.selection import Crystal, Model, Origin, keep_crystal, models
 from sus2.errors import StoreError
 from sus2.jobs.queue import job_queue
-from sus2.structures import content_key
+from sus2.structures import content_key, formula_units
 from sus2.training.frames.fit import FramesFit
 from sus2.training.specialise.result import Specialised
 from sus2.validation.recommendation import Choice
@@ -43,7 +43,7 @@ def from_link(key: str, crystal: str) -> None:
         return
     _keep(found, key)
     if isinstance(found, Specialised) and content_key(found.atoms) == crystal:
-        keep_crystal(found.atoms.get_chemical_formula("metal", empirical=True), found.atoms)
+        keep_crystal(formula_units(found.atoms).formula, found.atoms)
 
 
 def address(name: str, key: str) -> str:

@@ -19,6 +19,7 @@ from pages._parts.widgets import checks, folded, guard, plain, quantity, table, 
 from sus2.checks import Check
 from sus2.properties.catalogue import catalogue
 from sus2.properties.property import Option, Property, Quantity
+from sus2.structures import with_subscripts
 from sus2.trust.digits import digits_of, error_text, number_text
 from sus2.trust.estimate import HasTrust
 from sus2.trust.known_values import known_values
@@ -37,7 +38,6 @@ _WORDS = {
 }
 _ONE_SIGMA = "One standard deviation of the error of the potential, as in the band of the plot."
 _NOT_CALIBRATED = "The error of this quantity is not calibrated."
-_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def heading(entry: Property) -> None:
@@ -150,7 +150,7 @@ def quantity_words(key: str) -> str:
     """
     constant = re.fullmatch(r"c(\d\d)_gpa", key)
     if constant:
-        return f"Elastic constant C{constant[1].translate(_DIGITS)}"
+        return with_subscripts(f"Elastic constant C{constant[1]}")
     found = (q for entry in catalogue().values() for q in entry.quantities if q.key == key)
     return _WORDS.get(key) or next((q.label for q in found), key.replace("_", " "))
 

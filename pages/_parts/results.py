@@ -22,6 +22,7 @@ from sus2.jobs.queue import Job, JobQueue, job_queue
 from sus2.progress import Parity
 from sus2.properties.catalogue import property_of
 from sus2.settings import settings
+from sus2.structures import formula_units
 
 MAX_DECODED = 100
 LIVE_S = 2.0  # what took less than this is computed again as a setting moves
@@ -246,7 +247,7 @@ def progress_words(jobs: JobQueue, job: Job) -> str:
         before = jobs.place(job)
         return f"waiting: {before} before this one" if before else "waiting: next in line"
     left = job.seconds_left
-    words = plain(job.stage)
+    words = plain(job.stage) or "computing"
     return words if left is None else f"{words}, about {max(1.0, left):.0f} s left"
 
 
@@ -268,7 +269,7 @@ def _remember(shown: Shown, page: str) -> None:
     noted.add((key, address))
     crystals: Sequence[Atoms] = list(shown.calculation.structures())
     one = len(crystals) == 1
-    formula = crystals[0].get_chemical_formula("metal") if one else f"{len(crystals)} structures"
+    formula = formula_units(crystals[0]).formula if one else f"{len(crystals)} structures"
     models = ", ".join(dict.fromkeys(r.name for r in shown.calculation.references()))
     try:
         store.remember(

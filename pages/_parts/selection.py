@@ -308,7 +308,7 @@ def model(atoms: Atoms) -> Model:
     if chosen is None and "lost_model" in st.session_state:
         gone = st.session_state["lost_model"]
         raise Sus2Error(
-            f"The link names the potential '{gone[:60]}', which is not here: choose one in the panel at the left."
+            f"The link names the potential '{gone[:60]}', which is not here: choose one in the panel on the left."
         )
     if chosen is None:
         raise Sus2Error("No potential is installed: load your own on the page Models.")

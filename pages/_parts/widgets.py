@@ -15,7 +15,7 @@ import streamlit as st
 
 from sus2.errors import Sus2Error, counted
 from sus2.figures.theme import Mode, enlarged
-from sus2.structures import CrystalInfo
+from sus2.structures import SUBSCRIPTS, CrystalInfo
 
 _APART_S = 0.03  # thrice the time for which streamlit's front end collects what it draws at once
 _START_S = 0.6  # from the first plot's arrival until a browser that has just started shows it
@@ -80,7 +80,6 @@ def point_group_html(info: CrystalInfo) -> str:
 
 
 _SYMBOL = re.compile(r"\b[PABCFIR][-_/abcdemn\d]*\d*[-_/abcdemn\d]* \(\d{1,3}\)")
-_SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def space_groups(text: str) -> str:
@@ -88,7 +87,7 @@ def space_groups(text: str) -> str:
 
     def typeset(found: re.Match[str]) -> str:
         symbol, number = found[0].rsplit(" ", 1)
-        symbol = re.sub(r"_(\d)", lambda m: m[1].translate(_SMALL), symbol)
+        symbol = re.sub(r"_(\d)", lambda m: m[1].translate(SUBSCRIPTS), symbol)
         return re.sub(r"-(\d)", "\\1\N{COMBINING OVERLINE}", symbol) + f" {number}"
 
     return _SYMBOL.sub(typeset, text)

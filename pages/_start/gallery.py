@@ -6,9 +6,8 @@ import streamlit as st
 
 from pages._parts import frame
 from sus2.figures.thumbnail import data_address, thumbnail_svg
+from sus2.structures import with_subscripts
 from sus2.structures.samples import KINDS, find_samples, samples
-
-_SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @st.cache_resource(show_spinner=False)
@@ -47,6 +46,6 @@ def gallery() -> None:
         return
     with st.container(horizontal=True, key="gallery_samples"):
         for s in found:
-            label = f"{s.formula.translate(_SMALL)} {s.name}" if s.name != s.formula else s.name
+            label = f"{with_subscripts(s.formula)} {s.name}" if s.name != s.formula else s.name
             if st.button(label, key=f"take_{s.key}", on_click=frame.choose_crystal, args=(s.key,)):
                 st.rerun()  # the whole page, not the gallery alone

@@ -10,6 +10,7 @@ from pages._parts import frame
 from pages.lessons import parts
 from sus2.figures.lessons.learning import learning_figure, reach_figure
 from sus2.figures.lessons.waves import two_bands_figure
+from sus2.structures import with_subscripts
 from sus2.training.specialise.learning import (
     COUNTS,
     LARGE,
@@ -126,7 +127,8 @@ def _learns(found: LearningStudy, label: str) -> None:
         "**What the small form buys.** One evaluation of energy, forces and stress takes the teacher "
         f"{found.reference.processor_us_per_atom:.0f} µs of processor time per atom, the student "
         f"{one.processor_us_per_atom:.0f} µs. The teacher has thousands of numbers for 89 elements, the student "
-        f"{found.parameters} for {found.formula}. And it learns from little, because it has little to learn."
+        f"{found.parameters} for {with_subscripts(found.formula)}. "
+        "And it learns from little, because it has little to learn."
     )
 
 

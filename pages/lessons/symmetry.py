@@ -18,7 +18,7 @@ from sus2.figures.properties.elastic import surface_figure
 from sus2.lessons.first import BONDING, UNIVERSAL_MODEL, cauchy_arguments
 from sus2.lessons.symmetry import Cauchy, cauchy, elastic_symmetry, strain_response
 from sus2.properties.elastic.result import ElasticResult
-from sus2.structures import describe
+from sus2.structures import describe, with_subscripts
 from sus2.structures.samples import sample
 
 TITLE = "Elasticity and symmetry"
@@ -216,7 +216,7 @@ def _cauchy() -> Cauchy | None:
     with body:
         frame.plot(
             diagonal_figure(
-                labels=[_formula(k) for k in keys],
+                labels=[with_subscripts(_formula(k)) for k in keys],
                 x=found.clamped_c44_gpa,
                 y=found.clamped_c12_gpa,
                 x_title="C<sub>44</sub> (GPa)",
@@ -227,7 +227,7 @@ def _cauchy() -> Cauchy | None:
                 mode=frame.mode(),
             ),
             key="l3_cauchy",
-            alt="C12 against C44 of cubic crystals",
+            alt="C₁₂ against C₄₄ of cubic crystals",
             name="lesson-cauchy",
         )
         st.caption(f"{UNIVERSAL_MODEL}, clamped ions, GPa.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from sus2.structures import with_subscripts
+
 SETS = {
     "train": "training",
     "validation": "validation",
@@ -32,7 +34,6 @@ _WORDS = {
 _MEASURES = {"mae": "mean absolute error", "rmse": "root mean square error"}
 _UNIT = re.compile(r"_(ev|mev|gpa|a3|a|thz|percent)(?:_per_([a-z0-9]+))?$")
 _UNITS = {"ev": "eV", "mev": "meV", "gpa": "GPa", "a": "Å", "a3": "Å³", "thz": "THz", "percent": "%", "atom": "atom"}
-_SMALL = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _REFERENCES = ("reference_", "teacher_")
 
 
@@ -53,7 +54,7 @@ def quantity(key: str) -> tuple[str, str]:
 def _word(name: str) -> str:
     constant = re.fullmatch(r"c([1-6]{2})", name)
     if constant:
-        return f"Elastic constant C{constant[1].translate(_SMALL)}"
+        return with_subscripts(f"Elastic constant C{constant[1]}")
     words = _WORDS.get(name) or name.replace("_", " ")
     return words[:1].upper() + words[1:]
 
@@ -96,4 +97,4 @@ def typeset(text: str) -> str:
     """A card's sentence, which is kept in plain letters, with Å, exponents and the indices of elastic constants."""
     text = re.sub(r"(?<=eV/)A\b|(?<=\d )A\b(?=\^|[ ,.;:)]|$)|\bA(?=\^[23])", "Å", text)
     text = text.replace("Å^3", "Å³").replace("Å^2", "Å²")
-    return re.sub(r"\bC([1-6]{2})\b", lambda m: f"C{m[1].translate(_SMALL)}", text)
+    return re.sub(r"\bC([1-6]{2})\b", lambda m: with_subscripts(m[0]), text)

@@ -12,6 +12,7 @@ from sus2.errors import Sus2Error
 from sus2.figures.elements import elements_figure
 from sus2.registry.others import plugins
 from sus2.registry.others.file_formats import READ, SUFFIXES
+from sus2.structures import with_subscripts
 
 
 def card(model: frame.Model, crystal: frame.Crystal) -> None:
@@ -29,7 +30,9 @@ def card(model: frame.Model, crystal: frame.Crystal) -> None:
         alt=f"Periodic table of the {len(c.elements)} elements that {c.name} covers",
         name=f"{c.name}-elements",
     )
-    st.caption(f"Filled: elements that the potential covers. Framed: elements of {crystal.info.formula}.")
+    st.caption(
+        f"Filled: elements that the potential covers. Framed: elements of {with_subscripts(crystal.info.formula)}."
+    )
     if c.limits != "not stated":
         st.warning(f"**Where not to trust it.** {frame.plain(typeset(c.limits))}")
     st.markdown("**Errors on the structures that it was trained on, and on others**")
@@ -114,7 +117,7 @@ def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
             "potential": m.name,
             "functional": m.card.functional,
             "elements": len(m.elements),
-            f"covers {crystal.info.formula}": f"without {' '.join(missing)}" if missing else "yes",
+            f"covers {with_subscripts(crystal.info.formula)}": f"without {' '.join(missing)}" if missing else "yes",
             "trained on": "not stated"
             if m.card.plugin
             else ("DFT" if m.card.teacher == "none" and m.card.errors else m.card.teacher),
@@ -131,8 +134,8 @@ def side_by_side(known: list[frame.Model], crystal: frame.Crystal) -> None:
     one = next((m for m in known if m.is_own and not m.missing(crystal.atoms)), None)
     if one is not None:
         st.markdown(
-            f"**{frame.plain(one.name)}** is your own. What it says about {crystal.info.formula} beside a shipped "
-            "potential, number by number:"
+            f"**{frame.plain(one.name)}** is your own. What it says about "
+            f"{with_subscripts(crystal.info.formula)} beside a shipped potential, number by number:"
         )
         st.page_link("pages/potentials/compare.py", label="Compare it", icon=":material/compare_arrows:")
         st.page_link("pages/potentials/check.py", label="Check it for this crystal", icon=":material/fact_check:")

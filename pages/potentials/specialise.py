@@ -10,10 +10,12 @@ import numpy as np
 import streamlit as st
 
 from pages._parts import frame
+from pages.potentials._card_words import typeset
 from sus2.errors import Sus2Error, counted
 from sus2.figures.studies.specialise import errors_figure, parity_figure
 from sus2.progress import Parity
 from sus2.settings import settings
+from sus2.structures import with_subscripts
 from sus2.training.frames.files import FORMATS
 from sus2.training.frames.fit import fit_frames
 from sus2.training.quick_fit.parity import ENERGY, FORCE, STRESS
@@ -92,15 +94,15 @@ def student(found: Any, teacher: str, key: str) -> None:
     off = [b for b in found.table if math.isfinite(b.deviation_percent)]
     worst = max((abs(b.deviation_percent) for b in off), default=float("nan"))
     st.markdown(
-        f"Made from {counted(found.structures, 'structure')} labelled by {frame.plain(teacher)}; the largest "
-        f"deviation of a number below from the teacher is {shown_number(worst)} %."
+        f"Made from {counted(found.structures, 'structure')} labelled by {frame.plain(teacher)}. The "
+        f"numbers below deviate from the teacher's by at most {shown_number(worst)} %."
     )
     for sentence in found.shortfalls:
         st.warning(frame.plain(sentence))
     frame.table(
         [
             {
-                "quantity": b.quantity,
+                "quantity": with_subscripts(b.quantity),
                 "teacher": shown_number(b.teacher),
                 "potential": shown_number(b.student),
                 "spread": shown_number(b.spread),
@@ -122,8 +124,8 @@ def student(found: Any, teacher: str, key: str) -> None:
     )
     st.caption(
         f"On {label}: energies {errors[f'{where}_energy_mae_mev_per_atom']:.2f} meV/atom, forces "
-        f"{errors[f'{where}_force_mae_mev_per_a']:.1f} meV/Å. Spread: over a committee of readouts. Its errors against "
-        "experiment are the teacher's and the functional's besides."
+        f"{errors[f'{where}_force_mae_mev_per_a']:.1f} meV/Å. Spread: over a committee of readouts. Against "
+        "experiment, the errors of the teacher and of the functional come on top."
     )
     take(card, found.text, found.functional, key)
 
@@ -143,7 +145,7 @@ def choice_of_teacher() -> Offer:
     if offer.missing:
         st.info(frame.plain(offer.missing))
     elif offer.errors:
-        st.caption(f"{' and '.join(offer.functionals)} · {frame.plain(offer.errors)}")
+        st.caption(f"{' and '.join(offer.functionals)} · {frame.plain(typeset(offer.errors))}")
     return offer
 
 
@@ -327,9 +329,9 @@ def parities(where: str, found: Mapping[str, Any], height: int = 360) -> None:
 
 frame.title(
     "Make a potential",
-    "One potential for 89 elements cannot be right everywhere; one for a single crystal can. A teacher labels "
-    "structures "
-    "around your crystal and a small potential is fitted to them while you wait, or to your own DFT frames.",
+    "One potential for 89 elements cannot be right everywhere; one for a single crystal can. A larger potential, the "
+    "teacher, labels structures around your crystal, and a small one is fitted to them while you wait. Or fit one to "
+    "your own DFT frames.",
 )
 frame.tabs(
     {"For this crystal": for_this_crystal, "From my own data": own_data},

@@ -20,6 +20,7 @@ from sus2.properties.elastic.entry import ENTRY
 from sus2.properties.elastic.methods_compared import other_methods
 from sus2.properties.elastic.result import ElasticResult
 from sus2.properties.elastic.writing import constants_latex, constants_markdown
+from sus2.trust.digits import digits_of
 
 TWO_VALUED = ("shear_modulus", "poissons_ratio")  # depend on a second direction
 METHODS = {
@@ -96,6 +97,7 @@ def plots(result: ElasticResult, crystal: frame.Crystal) -> dict[str, frame.Draw
             lambda: tensor_figure(
                 c_gpa=result.clamped_c_gpa if ions == "clamped" else result.c_gpa,
                 difference_from_gpa=result.clamped_c_gpa if ions == "difference" else None,
+                sigma_gpa=None if ions == "difference" else result.uncertainty["c_gpa"],
                 mode=mode,
             ),
             f"Elastic tensor of {formula} in GPa",
@@ -185,7 +187,7 @@ def vector(v: Sequence[float]) -> str:
 
 
 def show_averages(result: ElasticResult) -> None:
-    rows = []
+    rows, sigma = [], result.uncertainty
     if result.stable:
         for name, mean in (
             ("Voigt (upper bound)", result.voigt),
@@ -196,10 +198,10 @@ def show_averages(result: ElasticResult) -> None:
             rows.append(
                 {
                     "average": name,
-                    "K (GPa)": frame.number(mean.k_gpa, 2),
-                    "G (GPa)": frame.number(mean.g_gpa, 2),
-                    "E (GPa)": frame.number(mean.e_gpa, 2),
-                    "ν": frame.number(mean.nu, 4),
+                    "K (GPa)": frame.number(mean.k_gpa, digits_of(2, sigma["k_vrh_gpa"])),
+                    "G (GPa)": frame.number(mean.g_gpa, digits_of(2, sigma["g_vrh_gpa"])),
+                    "E (GPa)": frame.number(mean.e_gpa, digits_of(2, sigma["e_vrh_gpa"])),
+                    "ν": frame.number(mean.nu, digits_of(4, sigma["nu_vrh"])),
                 }
             )
         frame.table(rows, key="elastic_averages")

@@ -51,7 +51,7 @@ def settings_panel(box: Any) -> tuple[str, dict[str, object]]:
         shape = st.checkbox("Relax the shape of the cell at each volume", True, key="eos_shape", bind="query-params")
         symmetry = st.checkbox("Keep the symmetry", True, key="eos_symmetry", bind="query-params")
         fmax = st.select_slider(
-            "Largest force left (eV/Å)",
+            "Largest remaining force (eV/Å)",
             [1e-2, 1e-3, 1e-4],
             1e-3,
             format_func=lambda x: f"{x:g}",
@@ -124,6 +124,7 @@ def plots(result: EosResult, fit: EosFit, at_v0: Atoms, crystal: frame.Crystal) 
                 n_atoms=n,
                 shown=shown,
                 sigma_ev=band if st.session_state.get("eos_band", True) else None,
+                v0_sigma_a3_per_atom=float(result.uncertainty["v0_a3_per_atom"]),
                 mode=mode,
             ),
             f"Energy against volume of {formula} with its fit and residuals",
@@ -246,7 +247,7 @@ def show_powder(at_v0: Atoms, crystal: frame.Crystal) -> None:
     )
     st.caption(
         f"Of the relaxed crystal, by pymatgen: λ = {pattern.wavelength_a:.5f} Å, atoms at rest, indices of the "
-        "conventional cell, of lines that coincide the first."
+        "conventional cell, the first of lines that coincide."
     )
     stem = f"{crystal.file_name}-powder"
     frame.downloads([("Lines (CSV)", f"{stem}.csv", "text/csv", pattern.to_csv)], key=stem)
@@ -275,8 +276,8 @@ def show_relaxed(result: EosResult, at_v0: Atoms, crystal: frame.Crystal, made: 
             ends = f"{frame.space_groups(r.spacegroup_before)} to {frame.space_groups(r.spacegroup_after)}"
             kept = "kept" if r.symmetry_kept else f"changed from {ends}"
             st.markdown(
-                f"Converged in {r.steps} steps; largest force left {r.max_force_ev_per_a:.1e} eV/Å, largest stress "
-                f"{r.max_stress_gpa:.1e} GPa; symmetry {kept}."
+                f"Converged in {r.steps} steps; largest remaining force {r.max_force_ev_per_a:.1e} eV/Å, largest "
+                f"stress {r.max_stress_gpa:.1e} GPa; symmetry {kept}."
             )
 
 

@@ -20,6 +20,7 @@ from sus2.properties.phonons.entry import ENTRY
 from sus2.properties.phonons.report import PhononReport, phonopy_files
 from sus2.properties.phonons.result import PhononThermal
 from sus2.registry.checks import check_applicability
+from sus2.structures import with_subscripts
 
 ROOM_K = 300
 FROM_FREQUENCIES = (
@@ -264,7 +265,9 @@ def show_heat(report: PhononReport, crystal: frame.Crystal, made: Made) -> None:
         reason = FROM_FREQUENCIES if np.isfinite(sigma) else NOT_CALIBRATED
         frame.estimated(column, label, value, 3, unit, meaning, sigma, reason)
     frame.plot_of(made(), "phonon_thermal")
-    st.caption(f"Per mole of formula units of {crystal.info.formula}; acoustic modes at Γ are left out.")
+    st.caption(
+        f"Per mole of formula units of {with_subscripts(crystal.info.formula)}; acoustic modes at Γ are left out."
+    )
 
 
 frame.heading(ENTRY)

@@ -40,7 +40,7 @@ def settings_panel(box: Any) -> dict[str, object]:
             (-4, 8),
             key="thermal_range",
             help="Crystals expand, so the range reaches further up than down. V(T) must stay inside. "
-            "Left at -4 to 8, other ranges are tried where this one does not work.",
+            "As long as it is −4 to 8, other ranges are tried where this one does not work.",
             width=300,
             bind="query-params",
         )
@@ -188,7 +188,7 @@ with frame.guard():
     box, row = frame.settings_row()
     values = settings_panel(box)
     found = frame.compute(
-        ENTRY, crystal, model, values, note="The most expensive calculation here: phonons at every volume.", row=row
+        ENTRY, crystal, model, values, note="The longest calculation here: phonons at every volume.", row=row
     )
     if found is not None:
         show(found, crystal)

@@ -13,6 +13,8 @@ import typer
 from sus2.cli.common import AsJson, Elements, ModelName, Settings, Structures, check_target, each, settings_of, write
 from sus2.errors import Sus2Error, counted
 from sus2.properties.property import Option, Property, Quantity
+from sus2.structures import formula_units, with_subscripts
+from sus2.trust.digits import number_text
 from sus2.trust.estimate import HasTrust
 from sus2.trust.sentence import summary_sentence
 
@@ -154,7 +156,9 @@ def text_of(entry: Property, result: Any, potential: str, shown: Mapping[str, An
     """
     relaxed = entry.relaxed(result) if entry.relaxed is not None else None
     formula = (
-        f"{relaxed.get_chemical_formula('metal')}, {counted(len(relaxed), 'atom')}, " if relaxed is not None else ""
+        f"{with_subscripts(formula_units(relaxed).formula)}, {counted(len(relaxed), 'atom')}, "
+        if relaxed is not None
+        else ""
     )
     lines = [f"{formula}{potential}"]
     judged: Any = result if isinstance(result, HasTrust) else getattr(result, "phonons", None)
@@ -164,19 +168,19 @@ def text_of(entry: Property, result: Any, potential: str, shown: Mapping[str, An
         return lines + entry.show(result, **(shown or {}))
     for q in entry.quantities:
         if q.headline or not any(other.headline for other in entry.quantities):
-            error = f"  {_error(q, result)}"
-            lines.append(f"  {q.symbol:<24}{q.of(result):>16.6f}{error} {q.unit}".rstrip())
+            lines.append(f"  {q.symbol:<24}{_number(q, result)}")
     return lines + [f"  {line}" for line in entry.lines(result)]
 
 
-def _error(q: Quantity, result: Any) -> str:
-    """One standard deviation of a number with its verdict; the error of a fit is named as such."""
-    fit = f"fit ± {q.error(result):.2g}" if q.error is not None else ""
-    if not isinstance(result, HasTrust) or q.key not in result.trust.estimates:
-        return fit
-    sigma, verdict = result.uncertainty[q.key], result.verdicts[q.key]
-    words = f"± {sigma:.2g}, {verdict}" if math.isfinite(sigma) else "± unknown"
-    return f"{words}; {fit}" if fit else words
+def _number(q: Quantity, result: Any) -> str:
+    """A number with one standard deviation, unit and verdict; the error of a fit is named as such."""
+    words = [f"error of the fit {q.error(result):.2g}"] if q.error is not None else []
+    sigma = math.nan
+    if isinstance(result, HasTrust) and q.key in result.trust.estimates:
+        sigma = result.uncertainty[q.key]
+        words.insert(0, result.verdicts[q.key] if math.isfinite(sigma) else "error unknown")
+    number = f"{number_text(q.of(result), q.digits, sigma)} {q.unit}".rstrip()
+    return f"{number} ({'; '.join(words)})" if words else number
 
 
 def _write(entry: Property, result: Any, output: Path) -> None:

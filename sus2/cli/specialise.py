@@ -12,6 +12,7 @@ import typer
 import sus2
 from sus2.cli.common import AsJson, Structure, progress_bar, structure
 from sus2.errors import counted
+from sus2.structures import with_subscripts
 
 
 def specialise(
@@ -50,7 +51,7 @@ def specialise(
         typer.echo(f"  {'':<28} {'teacher':>10} {'potential':>10} {'spread':>8}")
         for line in student.table:
             typer.echo(
-                f"  {line.quantity:<28} {_number(line.teacher):>10} {_number(line.student):>10} "
+                f"  {with_subscripts(line.quantity):<28} {_number(line.teacher):>10} {_number(line.student):>10} "
                 f"{_number(line.spread):>8} {line.unit}"
             )
         for sentence in student.shortfalls:

@@ -203,7 +203,11 @@ def _side(
         if report.harmonic:
             _ = report.thermal
         else:
-            problems.append(f"{potential.name}, {where}: no thermal functions. {waves.stability}")
+            lowest = abs(waves.imaginary_modes[0].frequency_thz)
+            problems.append(
+                f"{potential.name}, {where}: no thermal functions, since some modes are imaginary (down to "
+                f"{lowest:.2f}i THz)."
+            )
         return report
 
     for name, entry in catalogue().items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from sus2.structures import with_subscripts
 from sus2.trust.digits import digits_of, error_text
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _percent(value: float) -> str:
 def _volume(formula: str, names: tuple[str, str], d: Difference | None) -> str:
     if d is None or d.percent is None:
         return ""
-    start = f"From {names[0]} to {names[1]}, {formula}"
+    start = f"From {names[0]} to {names[1]}, {with_subscripts(formula)}"
     digits = digits_of(2, d.error)
     ends = f"{number(d.reference, digits)} to {number(d.value, digits)} Å³/atom"
     if abs(d.percent) < NO_VOLUME_PERCENT:

@@ -19,7 +19,7 @@ from sus2 import _moved
 from sus2.derivatives.elastic_tensors import ElasticTensors, SoundSpeeds, christoffel, elastic_tensors
 from sus2.derivatives.lattice_dynamics import LatticeDynamics
 from sus2.derivatives.local_hessian import LocalHessian, local_hessian  # noqa: F401  (of the inherited constructor)
-from sus2.errors import Sus2Error
+from sus2.errors import Sus2Error, counted
 from sus2.potential.potential import Potential
 from sus2.structures import to_atoms
 from sus2.types import Array
@@ -96,9 +96,10 @@ class SecondDerivatives(LatticeDynamics):
         moved = soft & (np.abs(coupling) > _COUPLING_FRACTION * scale).any(1)
         if moved.any():
             raise Sus2Error(
-                f"Relaxed-ion elastic constants do not exist here: {int(moved.sum())} zone-centre mode(s) that strain "
-                f"excites have no restoring force (lowest {values[moved].min():.3g} eV/A^2); relax the structure "
-                "along the unstable mode first, or use the clamped-ion constants."
+                f"Relaxed-ion elastic constants do not exist here: strain excites "
+                f"{counted(int(moved.sum()), 'mode')} at Γ without a restoring force (lowest "
+                f"{values[moved].min():.3g} eV/Å²). Relax the structure along the unstable mode first, or use the "
+                "clamped-ion constants."
             )
         hard = coupling[~soft]
         softening = hard.T @ (hard / values[~soft][:, None])

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from sus2.figures.plain import Figure
 from sus2.figures.theme import BLUE, DASHES, GREEN, ORANGE, PALETTE, VERMILION, Mode, grid, ink, style
+from sus2.structures import with_subscripts
 
 if TYPE_CHECKING:
     from sus2.validation.reference_data import Score
@@ -188,7 +189,7 @@ def score_figure(
     if kind == "elastic":
         rows, columns = np.triu_indices(6)
         used = (np.abs(a[rows, columns]) > 1e-6 * np.abs(a).max()) | (np.abs(b[rows, columns]) > 0.01 * np.abs(b).max())
-        names = [f"C{i + 1}{j + 1}" for i, j in zip(rows[used], columns[used], strict=True)]
+        names = [with_subscripts(f"C{i + 1}{j + 1}") for i, j in zip(rows[used], columns[used], strict=True)]
         for name, values, colour in (("reference", a, ORANGE), (potential, b, BLUE)):
             fig.add_bar(x=names, y=values[rows, columns][used], name=name, marker_color=colour)
         style(fig, mode=mode, height=height)
@@ -291,7 +292,7 @@ def report_html(*, report: ModelCheck, score: Score | None = None) -> str:
         )
         if overlay is not None:
             figures += overlay.to_html(full_html=False, include_plotlyjs=False)
-    title = f"{report.potential} for {report.formula}"
+    title = f"{report.potential} for {with_subscripts(report.formula)}"
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
         "<style>body{font-family:sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#1B2530}"

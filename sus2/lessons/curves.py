@@ -17,6 +17,7 @@ from sus2.progress import Progress
 from sus2.properties.eos.calculate import eos
 from sus2.properties.eos.equations import MODELS, EosFit
 from sus2.relaxation.relax import relax
+from sus2.structures import formula_units
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA, GPA_TO_EV_PER_A3
 
@@ -207,7 +208,7 @@ def energy_curve(
     fit = eos(rest, potential, relaxed=True, relax_ions=False, relax_shape=False).fit
     return EnergyCurve(
         potential_name=potential.name,
-        formula=rest.get_chemical_formula("metal", empirical=True),
+        formula=formula_units(rest).formula,
         volumes_a3=volumes,
         energies_ev=energies - energies.min(),
         pressures_gpa=pressures,

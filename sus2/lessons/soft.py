@@ -16,7 +16,7 @@ from sus2.progress import Progress
 from sus2.properties.phonons.calculate import phonons
 from sus2.properties.phonons.follow_mode import FollowedMode, _pattern, follow_mode
 from sus2.properties.phonons.result import BandStructure, ImaginaryMode
-from sus2.structures import to_atoms
+from sus2.structures import formula_units, to_atoms, with_subscripts
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA, EV_TO_K, SQRT_EV_PER_AMU_A2_TO_THZ
 
@@ -259,7 +259,7 @@ def soft_mode(
     if not found:
         raise Sus2Error(
             f"{potential.name} gives no imaginary mode at a special point for "
-            f"{waves.atoms.get_chemical_formula('metal', empirical=True)}; choose another crystal."
+            f"{with_subscripts(formula_units(waves.atoms).formula)}; choose another crystal."
         )
     mode = found[0]
     if progress is not None:

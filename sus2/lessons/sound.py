@@ -17,6 +17,7 @@ from sus2.properties.elastic.calculate import elastic
 from sus2.properties.elastic.ieee_axes import crystal_axes
 from sus2.properties.phonons.calculate import phonons
 from sus2.relaxation.relax import relax
+from sus2.structures import formula_units
 from sus2.types import Array, ComplexArray
 from sus2.units import THZ_A_TO_M_PER_S
 
@@ -265,7 +266,7 @@ def sound(
     found = tensor.sound_speeds_m_per_s(n[None])[0]
     return Sound(
         potential_name=potential.name,
-        formula=waves.atoms.get_chemical_formula("metal", empirical=True),
+        formula=formula_units(waves.atoms).formula,
         direction=n,
         plane_distance_a=1.0 / length,
         n_atoms=len(waves.atoms),

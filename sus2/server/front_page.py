@@ -1,8 +1,8 @@
 """The page that loads streamlit's front end, with what makes the first plot of a visit come sooner.
 
-Two things, and three more: on phones, where the menu covers the page, it closes once something in it is chosen; our own
-style is there from the start, so that nothing moves when the page has come; and the menu's lists and wide formulas get
-what screen readers and keys need.
+Two things, and four more: on phones, where the menu covers the page, it closes once something in it is chosen; our own
+style is there from the start, so that nothing moves when the page has come; the menu's lists and wide formulas get what
+screen readers and keys need; and the bar of lessons shows the one that is open.
 Streamlit's front end does not know where its server is: at `/eos` it asks `/eos/_stcore/health`, is refused, and asks
 `/_stcore/health` some time later; here the page says where its own scripts lie, which is there. And the script that
 draws plots, the largest of all, is asked for only when the first plot arrives; here the browser fetches and compiles
@@ -43,6 +43,18 @@ _ROLES: Final = """<script>new MutationObserver(() => {
     e.setAttribute("role", e.tagName === "LI" ? "none" : "group");
   for (const e of document.querySelectorAll(".katex-display:not([tabindex])")) e.tabIndex = 0;
 }).observe(document, {childList: true, subtree: true})</script>"""
+# The bar of lessons is wider than a phone: the open one is moved into sight, once for each choice and each width.
+_LESSON: Final = """<script>(() => {
+  let before, wide;
+  new MutationObserver(() => {
+    const one = document.querySelector(".st-key-lesson [role=radio][aria-checked=true]");
+    const bar = one?.closest("[role=radiogroup]");
+    if (!bar || (one === before && bar.scrollWidth === wide)) return;
+    [before, wide] = [one, bar.scrollWidth];
+    const a = bar.getBoundingClientRect(), b = one.getBoundingClientRect();
+    bar.scrollLeft += (b.left + b.right - a.left - a.right) / 2;
+  }).observe(document, {childList: true, subtree: true, attributeFilter: ["aria-checked"]});
+})()</script>"""
 # Low screens leave less room above the first plot; phones have none for tool bars. "body" makes these rules stronger
 # than those of the front end, which come later. Streamlit's captions are too pale to be read by everybody, as is white
 # on the light blue of the dark theme.
@@ -110,7 +122,10 @@ body [data-testid="stCaptionContainer"] {color: inherit; opacity: .75;}
   body .st-key-pick_l4_crystal {min-width: 100%;}
   body .st-key-lesson_body {min-height: 32rem;}
   body .st-key-l2_formulas {min-height: 18rem;}
-  body [class*="st-key-drop_box"] {min-height: 6rem;}
+  body [class*="st-key-drop_box"] {min-height: 5rem;}
+  body .st-key-choose [data-testid="stHorizontalBlock"] {row-gap: .4rem;}
+  body .st-key-choose [data-testid="stVerticalBlock"] {gap: .5rem;}
+  body .st-key-choose [data-testid="stFileUploaderDropzone"] {padding: .5rem; min-height: 0;}
   body [data-testid="stMain"] [data-testid="stFileUploaderDropzone"] {flex-direction: row; align-items: center;}
 }
 </style>"""
@@ -135,7 +150,7 @@ def prepared(front_page: str, static: Path) -> str:
     scripts = [path for name in _EARLY for path in sorted((static / "static" / "js").glob(f"{name}.*.js"))]
     links = "".join(f'<link rel="modulepreload" crossorigin href="./static/js/{path.name}">' for path in scripts)
     # Ours comes before the scripts that look for it, and before the first thing that is drawn.
-    return front_page.replace("</title>", f"</title>{_SERVER}{_MENU}{_ROLES}{STYLE}", 1).replace(
+    return front_page.replace("</title>", f"</title>{_SERVER}{_MENU}{_ROLES}{_LESSON}{STYLE}", 1).replace(
         "</head>", f"{links}</head>", 1
     )
 

@@ -6,12 +6,13 @@ from sus2.structures.choices import Choice, OpenChoiceError
 from sus2.structures.crystal import check_crystal, content_key, elements_of, shortest_distance, to_atoms
 from sus2.structures.description import CrystalInfo, CrystalSystem, Orbit, crystal_system, describe, standardise
 from sus2.structures.files import FORMATS, read_structure, write_structure
-from sus2.structures.formula import FormulaUnits, formula_units
+from sus2.structures.formula import SUBSCRIPTS, FormulaUnits, formula_units, with_subscripts
 from sus2.structures.samples import DEFAULT_SAMPLE, Sample, sample, samples
 
 __all__ = [
     "DEFAULT_SAMPLE",
     "FORMATS",
+    "SUBSCRIPTS",
     "Choice",
     "CrystalInfo",
     "CrystalSystem",
@@ -31,5 +32,6 @@ __all__ = [
     "shortest_distance",
     "standardise",
     "to_atoms",
+    "with_subscripts",
     "write_structure",
 ]

@@ -13,6 +13,9 @@ from ase.data import chemical_symbols
 from ase.formula import Formula
 
 _TERM = re.compile(r"([A-Z][a-z]?)\s*(\d*\.?\d*)")
+_INDEX = re.compile(r"(?<=[A-Za-z)\]])\d+(?!\d|\.\d)")
+SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+"""Digits as Unicode's subscripts, for str.translate()."""
 _ISOTOPES: Final = {"D": "H", "T": "H"}
 RATIO_TOLERANCE: Final = 0.005
 """Relative deviation of an element's share within which two compositions agree: formulas are rounded too."""
@@ -56,6 +59,22 @@ def formula_units(atoms: Atoms) -> FormulaUnits:
     units = math.gcd(*counts.values()) if counts else 1
     # pymatgen's own reduction, before the exceptions of Composition.
     return FormulaUnits(reduce_formula(counts)[0], max(1, units))
+
+
+def with_subscripts(text: str) -> str:
+    """Set the numbers behind letters and brackets as subscripts: SrTiO3 as SrTiO₃, C44 as C₄₄.
+
+    Parameters
+    ----------
+    text
+        A formula, or a symbol with its indices; fractions, as in Fe0.95O, stay.
+
+    Returns
+    -------
+    str
+        In Unicode's subscripts, for places that know no markup.
+    """
+    return _INDEX.sub(lambda found: found[0].translate(SUBSCRIPTS), text)
 
 
 def composition(atoms: Atoms) -> dict[str, int]:

@@ -191,7 +191,7 @@ class Assessor:
             )
         model = self.calibration.quantities[quantity]
         count = model.crystals.get(self.crystal_class, 0)
-        reason = f"Spread of the committee, calibrated on {count} {_WORDS[self.crystal_class]} of which it is known."
+        reason = f"Spread of the committee, calibrated on {count} {_WORDS[self.crystal_class]} with known values."
         return self._by_reference(Estimate(relative * size, relative, reason), quantity, value, size, reference)
 
     def _by_reference(

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from ase import Atoms
 
+from sus2.structures import formula_units, with_subscripts
 from sus2.trust.estimate import WORST_FIRST, Trust, Word
 
 LABELS: Final[dict[str, str]] = {
@@ -52,7 +53,7 @@ def summary_sentence(result: Trusted, names: Sequence[str] = ()) -> str:
     str
         The sentence.
     """
-    formula = result.atoms.symbols.formula.reduce()[0].format("metal")
+    formula = with_subscripts(formula_units(result.atoms).formula)
     potential = result.potential
     where = f"{formula} in {potential.name} ({potential.functional})" if potential is not None else formula
     trust = result.trust

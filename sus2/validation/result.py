@@ -10,7 +10,7 @@ from typing import Any
 from ase import Atoms
 
 from sus2.checks import Check, Verdict, worst
-from sus2.structures.formula import formula_units
+from sus2.structures.formula import formula_units, with_subscripts
 from sus2.types import Array
 
 
@@ -72,7 +72,7 @@ class ModelCheck:
     def summary(self) -> str:
         """One sentence."""
         count = {v: sum(c.verdict == v for c in self.checks) for v in ("pass", "warn", "fail")}
-        text = f"{self.potential} for {formula_units(self.atoms).formula}: {count['pass']} checks pass"
+        text = f"{self.potential} for {with_subscripts(formula_units(self.atoms).formula)}: {count['pass']} checks pass"
         if count["warn"]:
             text += f", {count['warn']} warn"
         if count["fail"]:

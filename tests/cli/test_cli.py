@@ -17,6 +17,7 @@ import sus2
 from sus2.cli.main import main
 from sus2.native.build import available
 from sus2.structures import sample, write_structure
+from sus2.trust.digits import digits_of, number_text
 
 
 def program(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,6 +77,19 @@ def test_thermal_properties_to_the_last_digit() -> None:
     expected = sus2.thermal(sample("si").atoms(), sus2.load("si-mlearn-pbe"))
     assert json.loads(done.stdout)["volumes_t_a3"] == expected.to_dict()["volumes_t_a3"]
     assert "J/K/mol" in run("thermal", "si", "--temperature", "500").stdout
+
+
+def test_printed_numbers_end_where_their_error_begins() -> None:
+    atoms = sample("batio3").atoms()
+    potential = sus2.load("sus2-universal-pbe")
+    e, c = sus2.eos(atoms, potential), sus2.elastic(atoms, potential)
+    sigma = e.uncertainty["b0_gpa"]
+    assert sigma > 9.5, "else this test is of another number"
+    assert f"{e.b0_gpa:.0f} ± {sigma:.0f} GPa" in run("eos", "batio3", "--model", potential.name).stdout
+    printed = run("elastic", "batio3", "--model", potential.name).stdout
+    assert f"K {c.k_vrh_gpa:.0f} ± {c.uncertainty['k_vrh_gpa']:.0f}" in printed
+    first = next(line for line in printed.splitlines() if line.split()[-3:] == ["0", "0", "0"])
+    assert first.split()[0] == number_text(c.c_gpa[0, 0], digits_of(1, c.uncertainty["c_gpa"][0, 0]))
 
 
 def test_checks_set_the_exit_code(silicon: str) -> None:

@@ -33,6 +33,10 @@ def test_tensor(mode):
     other = tensor_figure(c_gpa=C, difference_from_gpa=C + 1.25)
     np.testing.assert_allclose(other.data[0].z, -1.25)
     assert other.data[0].text[0][0] == "−1.25"
+    sigma = np.full((6, 6), np.nan)
+    sigma[0, 0] = 12.0
+    known = tensor_figure(c_gpa=C, sigma_gpa=sigma)
+    assert known.data[0].text[0][:2] == ["150", "59.0"], "a number ends where its error begins"
 
 
 @pytest.mark.parametrize("quantity", list(LABELS))
@@ -64,7 +68,7 @@ def test_cuts_show_three_planes_and_negative_values():
 
 def test_bars_and_independent_constants():
     places = independent_constants(C)
-    assert places == {"C11": (0, 0), "C44": (3, 3), "C12": (0, 1)}
+    assert places == {"C₁₁": (0, 0), "C₄₄": (3, 3), "C₁₂": (0, 1)}
     groups = {name: {k: float(c[p]) for k, p in places.items()} for name, c in (("exact", C), ("other", SOFT))}
     fig = bars_figure(groups=groups)
     assert [t.name for t in fig.data] == ["exact", "other"]
@@ -72,7 +76,7 @@ def test_bars_and_independent_constants():
     # A constant that two tensors share only in one of them is still two constants.
     other = C.copy()
     other[1, 1] += 5.0
-    assert "C22" in independent_constants(C, others=[other])
+    assert "C₂₂" in independent_constants(C, others=[other])
 
 
 def test_thermal_figures():

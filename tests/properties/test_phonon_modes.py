@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+import sus2
 from sus2.derivatives.supercell import supercell_sites
 from sus2.properties.phonons.calculate import phonons
 from sus2.properties.phonons.entry import modes_json
@@ -15,6 +16,7 @@ from sus2.properties.phonons.follow_mode import mode_motion
 from sus2.properties.phonons.irreps import gamma_modes
 from sus2.properties.phonons.report import PhononReport
 from sus2.properties.phonons.result import PhononResult
+from sus2.structures import sample
 from sus2.units import THZ_TO_INV_CM
 from tests.helpers_spec import random_potential
 
@@ -49,3 +51,12 @@ def test_the_viewer_of_phonons_moves_the_atoms_as_we_do(result):
     theirs = (vectors[..., 0] + 1j * vectors[..., 1])[atom_of] * np.exp(2j * np.pi * cell_of @ q[k])[:, None]
     scale = (theirs.conj() * u).sum() / (np.abs(theirs) ** 2).sum()
     assert np.allclose(scale * theirs, u, atol=1e-5 * np.abs(u).max())
+
+
+def test_imaginary_optical_modes_are_not_taken_for_sound() -> None:
+    # Cubic barium titanate: the three lowest frequencies next to Γ are its ferroelectric modes.
+    found = sus2.elastic(sample("batio3").atoms(), sus2.load("sus2-universal-pbe"))
+    (check,) = [c for c in found.checks if c.name == "Speeds of sound and acoustic slopes"]
+    assert check.verdict == "pass"
+    waves = sus2.phonons(found.atoms, sus2.load("sus2-universal-pbe"), relaxed=True)
+    assert waves.frequencies_thz([[0, 0, 0]])[0, 0] < -1.0

@@ -10,6 +10,7 @@ from ase.build import bulk
 
 import sus2
 from sus2.properties.thermal.entry import ENTRY
+from sus2.structures import sample
 from sus2.trust.assess import assessor
 from sus2.trust.calibration import calibration_of, relative_spreads
 from sus2.trust.committee import Committee
@@ -37,6 +38,11 @@ def test_every_verdict_is_said_in_plain_words() -> None:
     assert "bulk modulus (±20 %) and shear modulus (±25 %) are rough; " in text
     assert "are rough; the error of B₀′ is unknown; " in text
     assert text.endswith("(±60 %) is not to be trusted. far")
+
+
+def test_formulas_are_written_as_in_a_book() -> None:
+    result = SimpleNamespace(atoms=sample("quartz").atoms(), potential=None, trust=Trust({}))
+    assert summary_sentence(result).startswith("SiO₂: ")
 
 
 def test_plurals_are_plural() -> None:
@@ -112,6 +118,6 @@ def test_the_command_line_gives_thermal_curves_with_their_errors() -> None:
     )
     lines = {line.split()[0]: line for line in ENTRY.show(heated)[1:]}
     sigma = heated.trust.estimates["bulk_modulus_gpa"].sigma[-1]
-    assert f"± {sigma:.2g}, {heated.verdicts['bulk_modulus_gpa']}; GPa" in lines["B"]
-    assert "±" not in lines["Cp"]
-    assert lines["V"].endswith("Å³ for 1 atom")
+    assert f"± {sigma:.2g} GPa ({heated.verdicts['bulk_modulus_gpa']})" in lines["B"]
+    assert "±" not in lines["Cₚ"]
+    assert "Å³ for 1 atom (" in lines["V"]

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from sus2.figures.plain import Figure, bar, scatter
 from sus2.figures.theme import BLUE, ORANGE, Mode, grid, ink, style
+from sus2.structures import with_subscripts
 from sus2.voigt import NAMES
 
 
@@ -96,7 +97,7 @@ def pattern_figure(*, nonzero: ArrayLike, independent: int, mode: Mode = "light"
                 mode="markers",
                 name=kind,
                 marker={"symbol": symbol, "size": size, "color": colour},
-                text=[f"C{r + 1}{c + 1}" for r, c in zip(rows[mask], columns[mask], strict=True)],
+                text=[with_subscripts(f"C{r + 1}{c + 1}") for r, c in zip(rows[mask], columns[mask], strict=True)],
                 hovertemplate=f"%{{text}}: {kind}<extra></extra>",
             )
         )

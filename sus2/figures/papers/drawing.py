@@ -120,7 +120,10 @@ def _draw_item(ax: Any, item: dict[str, Any], style: dict[str, Any], handles: di
         z = np.array(item["z"], dtype=float)
         ax.imshow(z, cmap="RdBu", vmin=-item["reach"], vmax=item["reach"], aspect="equal")
         for (i, j), word in np.ndenumerate(np.array(item["words"])):
-            ax.text(j, i, word, ha="center", va="center", fontsize=0.8 * style["font_pt"], fontfamily=style["font"])
+            # The ends of the colours are too dark for black letters.
+            colour = "white" if abs(z[i, j]) > 0.6 * item["reach"] else "black"
+            font = {"fontsize": 0.8 * style["font_pt"], "fontfamily": style["font"]}
+            ax.text(j, i, word, ha="center", va="center", color=colour, **font)
         ax.set_xticks(np.arange(z.shape[1]), item["names"])
         ax.set_yticks(np.arange(z.shape[0]), item["names"])
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
@@ -17,6 +18,8 @@ from sus2.properties.elastic.directions import (
     shear_modulus_gpa,
     youngs_modulus_gpa,
 )
+from sus2.structures import with_subscripts
+from sus2.trust.digits import digits_of, number_text
 from sus2.types import Array
 from sus2.voigt import NAMES
 
@@ -38,7 +41,12 @@ _PLANES: Final = (("xy", (0, 1)), ("xz", (0, 2)), ("yz", (1, 2)))
 
 
 def tensor_figure(
-    *, c_gpa: ArrayLike, difference_from_gpa: ArrayLike | None = None, mode: Mode = "light", height: int = 400
+    *,
+    c_gpa: ArrayLike,
+    difference_from_gpa: ArrayLike | None = None,
+    sigma_gpa: ArrayLike | None = None,
+    mode: Mode = "light",
+    height: int = 400,
 ) -> go.Figure:
     """Heat map of an elastic tensor with its numbers, or of its difference from another.
 
@@ -48,6 +56,8 @@ def tensor_figure(
         (6, 6).
     difference_from_gpa
         (6, 6) of the other.
+    sigma_gpa
+        One standard deviation of each (6, 6), nan where unknown: the numbers end where it begins.
     mode
         Colours for a light or a dark page.
     height
@@ -62,7 +72,11 @@ def tensor_figure(
     shown = c if difference_from_gpa is None else c - np.asarray(difference_from_gpa, dtype=float)
     digits = 1 if difference_from_gpa is None else 2
     half = 0.5 * 10.0**-digits
-    text = [["0" if abs(x) < half else f"{x:.{digits}f}".replace("-", "−") for x in row] for row in shown]
+    sigma = np.full((6, 6), math.nan) if sigma_gpa is None else np.broadcast_to(sigma_gpa, (6, 6))
+    text = [
+        ["0" if abs(x) < half else number_text(x, digits_of(digits, s)) for x, s in zip(*row, strict=True)]
+        for row in zip(shown, sigma, strict=True)
+    ]
     largest = max(float(np.abs(shown).max()), 1e-9)
     fig = Figure(
         heatmap(
@@ -294,7 +308,7 @@ def independent_constants(c_gpa: ArrayLike, *, others: Sequence[ArrayLike] = ())
         known = any(np.abs(np.abs(values) - np.abs(s)).max() < 1e-5 * scale for s in seen)
         if np.abs(values).max() > 1e-5 * scale and not known:
             seen.append(values)
-            found[f"C{i + 1}{j + 1}"] = (i, j)
+            found[with_subscripts(f"C{i + 1}{j + 1}")] = (i, j)
     return found
 
 

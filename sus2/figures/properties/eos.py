@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sus2.figures.plain import Figure, scatter, subplots
 from sus2.figures.theme import BLUE, DASHES, PALETTE, Mode, add_band, grid, ink, paper, step_below, style
 from sus2.properties.eos.equations import MODELS, EosFit
+from sus2.trust.digits import digits_of, number_text
 from sus2.types import Array
 
 
@@ -23,6 +24,7 @@ def eos_figure(
     n_atoms: int,
     shown: Sequence[str] | None = None,
     sigma_ev: Callable[[Array], Array | None] | None = None,
+    v0_sigma_a3_per_atom: float | None = None,
     mode: Mode = "light",
     height: int = 410,
 ) -> go.Figure:
@@ -45,6 +47,8 @@ def eos_figure(
     sigma_ev
         One standard deviation of E - E0 of the chosen fit at volumes (n,), None where unknown; drawn as a band, which
         ends at zero, since E0 is the lowest energy whatever V0 is.
+    v0_sigma_a3_per_atom
+        One standard deviation of the volume at the minimum, whose number ends where it begins.
     mode
         Colours for a light or a dark page.
     height
@@ -117,7 +121,7 @@ def eos_figure(
         x=best.v0_a3 / n_atoms,
         y=0.97,
         yref="y domain",
-        text=f"V<sub>0</sub> = {best.v0_a3 / n_atoms:.3f} Å³/atom",
+        text=f"V<sub>0</sub> = {number_text(best.v0_a3 / n_atoms, digits_of(3, v0_sigma_a3_per_atom))} Å³/atom",
         showarrow=False,
         bgcolor=paper(mode),
         font={"color": ink(mode)},

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from sus2.figures.drawn import bonded_pairs, colour, radii_a
 from sus2.figures.plain import Figure, Properties
 from sus2.figures.structure import EYE, LETTER_A, _arrows, _cell_traces, _cylinders, _spheres
-from sus2.figures.theme import FONT, Mode, ink
+from sus2.figures.theme import FONT, Mode, grid, ink, paper
 from sus2.types import Array, ComplexArray, Index
 
 PERIOD_S = 1.5
@@ -158,8 +158,9 @@ def mode_figure(
                 "yanchor": "top",
                 "pad": {"t": 6},
                 "showactive": False,
-                "font": {"color": ink("light")},
-                "bgcolor": "#FFFFFF",
+                "font": {"color": ink(mode)},
+                "bgcolor": paper(mode),
+                "bordercolor": grid(mode),
                 "buttons": [
                     {"label": "Play", "method": "animate", "args": [None, play]},
                     {

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sus2.properties.property import Category, Download, Option, Page, Property, Quantity, never
+from sus2.structures import with_subscripts
+from sus2.trust.digits import digits_of, number_text
 from sus2.voigt import NAMES
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ INDEPENDENT: Final[dict[str, tuple[str, ...]]] = {
     "tetragonal": ("11", "12", "13", "33", "44", "66"),
     "orthorhombic": ("11", "12", "13", "22", "23", "33", "44", "55", "66"),
 }
-_SMALL: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def tensor_csv(result: ElasticResult) -> str:
@@ -64,10 +65,10 @@ def constants(result: ElasticResult) -> dict[Quantity, float]:
     every = tuple(f"{i + 1}{j + 1}" for i in range(6) for j in range(i, 6))
     names = INDEPENDENT.get(result.crystal_system, every)
     return {
-        Quantity(
-            f"c{n}_gpa", f"C{n}", f"C{n.translate(_SMALL)}", "GPa", 1, "Elastic constant in the IEEE axes."
-        ): float(result.c_gpa[int(n[0]) - 1, int(n[1]) - 1])
-        for n in names
+        Quantity(f"c{n}_gpa", symbol, symbol, "GPa", 1, "Elastic constant in the IEEE axes."): float(
+            result.c_gpa[int(n[0]) - 1, int(n[1]) - 1]
+        )
+        for n, symbol in ((n, with_subscripts(f"C{n}")) for n in names)
     }
 
 
@@ -75,10 +76,19 @@ def _stable(result: ElasticResult) -> bool:
     return result.stable
 
 
+def _cell(value: float, sigma: float) -> str:
+    """A constant without digits that its error makes meaningless; a plain zero where symmetry forbids it."""
+    return "0" if abs(value) < 0.05 else number_text(value, digits_of(1, sigma))
+
+
 def _show(result: ElasticResult) -> list[str]:
     lines = [f"{result.space_group}, GPa, xx yy zz yz xz xy"]
-    lines += ["  " + "".join(f"{x:>12.4f}" for x in row) for row in result.c_gpa]
-    lines.append(f"  K {result.k_vrh_gpa:.4f}  G {result.g_vrh_gpa:.4f} GPa (Voigt-Reuss-Hill)")
+    sigma = np.broadcast_to(result.uncertainty["c_gpa"], (6, 6))
+    cells = [[_cell(x, s) for x, s in zip(*r, strict=True)] for r in zip(result.c_gpa, sigma, strict=True)]
+    lines += ["  " + "".join(f"{cell:>9}" for cell in row) for row in cells]
+    moduli = (("K", "k_vrh_gpa"), ("G", "g_vrh_gpa"))
+    said = [f"{name} {number_text(getattr(result, key), 1, result.uncertainty[key])}" for name, key in moduli]
+    lines.append(f"  {', '.join(said)} GPa (Voigt-Reuss-Hill)")
     return [*lines, f"  {result.stability}"]
 
 

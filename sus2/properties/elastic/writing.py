@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from sus2.properties.elastic.entry import constants
+from sus2.trust.digits import digits_of, error_text, number_text
 
 if TYPE_CHECKING:
     from sus2.properties.elastic.result import ElasticResult
@@ -54,5 +55,6 @@ def _rows(result: ElasticResult, form: str, *, dash: str) -> list[tuple[str, str
     rows = []
     for name, (key, value) in found.items():
         sigma = float(result.uncertainty[key])
-        rows.append((name, f"{value:.1f}", f"{sigma:.1f}" if math.isfinite(sigma) else dash))
+        known = math.isfinite(sigma)
+        rows.append((name, number_text(value, digits_of(1, sigma)), error_text(1, sigma) if known else dash))
     return rows

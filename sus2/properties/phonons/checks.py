@@ -69,8 +69,8 @@ def check_phonons(
                 "THz",
                 pass_limit=0.05,
                 warn_limit=0.3,
-                meaning="An imaginary frequency means that the energy falls along this mode: another phase is lower, "
-                "or the potential is wrong here.",
+                meaning="An imaginary frequency means that the energy falls along this mode: another phase is more "
+                "stable, or the potential is wrong here.",
             )
         )
     if finite is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sus2.properties.property import Category, Download, Page, Property, Quantity
+from sus2.trust.digits import number_text
 from sus2.units import EV_TO_KJ_PER_MOL
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _content(report: PhononReport) -> dict[str, Any]:
 
 def _show(report: PhononReport) -> list[str]:
     rows = _content(report)["frequencies_thz"].items()
-    lines = [f"  {name:<6}" + "".join(f"{round(x, 4) + 0.0:>9.4f}" for x in values) for name, values in rows]
+    lines = [f"  {name:<6}" + "".join(f"{number_text(x, 2):>7}" for x in values) for name, values in rows]
     return ["frequencies at the special points of the path, THz", *lines, f"  {report.phonons.stability}"]
 
 

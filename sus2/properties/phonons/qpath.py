@@ -10,10 +10,10 @@ import seekpath
 from ase import Atoms
 
 from sus2.errors import StructureError
+from sus2.structures import SUBSCRIPTS
 from sus2.types import Array
 
 _GREEK = {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}
-_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,4 +122,4 @@ def label(name: str) -> str:
         With Greek letters and digits as subscripts.
     """
     head, _, tail = name.partition("_")
-    return _GREEK.get(head, head) + tail.translate(_SUBSCRIPT)
+    return _GREEK.get(head, head) + tail.translate(SUBSCRIPTS)

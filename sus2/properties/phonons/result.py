@@ -348,11 +348,11 @@ class PhononResult(HasTrust):
         kind = (
             "a long wave, so the crystal is elastically unstable"
             if 0 < size < reach
-            else "so atoms moved along this mode lower the energy"
+            else "moving the atoms along this mode lowers the energy"
         )
         return (
-            f"Imaginary modes down to {abs(worst.frequency_thz):.2f}i THz, the strongest at q = {where}: {kind}. "
-            "Either a distorted phase is lower (follow the mode to find it) or the potential is wrong here."
+            f"Imaginary modes down to {abs(worst.frequency_thz):.2f}i THz, the strongest at {where}: {kind}. "
+            "Either a distorted phase is more stable (follow the mode to find it) or the potential is wrong here."
         )
 
     # ---- files

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sus2.properties.property import Category, Option, Property, Quantity, never
+from sus2.trust.digits import number_text
 
 if TYPE_CHECKING:
     from sus2.relaxation.result import RelaxResult
@@ -34,9 +35,11 @@ def _show(r: RelaxResult) -> list[str]:
         if isinstance(value, dict):
             continue
         if isinstance(value, list):
-            value = "  ".join(f"{x:.6f}" for x in value)
+            value = "  ".join(number_text(x, 4 if name == "cell_lengths_a" else 2) for x in value)
+        elif name in r.trust.estimates:
+            value = number_text(value, 3, r.uncertainty[name])
         elif isinstance(value, float):
-            value = f"{value:.6g}" if abs(value) < 1e-3 else f"{value:.6f}"
+            value = f"{value:.2g}" if name.startswith("max_") else number_text(value, 4)
         lines.append(f"{name:<22} {value}")
     return lines
 

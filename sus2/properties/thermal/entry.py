@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from sus2.errors import counted
 from sus2.properties.property import Download, Option, Page, Property, Quantity, never
+from sus2.trust.digits import number_text
 
 if TYPE_CHECKING:
     from sus2.properties.thermal.result import ThermalResult
@@ -141,25 +143,27 @@ def quantities_at(temperature_k: float) -> tuple[Quantity, ...]:
 
 def _show(result: ThermalResult, temperature: float = ROOM_K) -> list[str]:
     lines = [f"{temperature:g} K. {result.note}".rstrip()]
-    for label, name, unit in (
-        ("V", "volumes_t_a3", f"Å³ for {counted(len(result.atoms), 'atom')}"),
-        ("alpha", "thermal_expansion_per_k", "1/K (volume)"),
-        ("B", "bulk_modulus_gpa", "GPa"),
-        ("Cp", "cp_j_per_k_mol", "J/K/mol"),
+    for label, name, scale, digits, unit in (
+        ("V", "volumes_t_a3", 1.0, 3, f"Å³ for {counted(len(result.atoms), 'atom')}"),
+        ("α", "thermal_expansion_per_k", 1e6, 2, "× 10⁻⁶/K, of the volume"),
+        ("B", "bulk_modulus_gpa", 1.0, 1, "GPa"),
+        ("Cₚ", "cp_j_per_k_mol", 1.0, 2, "J/K/mol"),
     ):
-        lines.append(f"  {label:<6}{result.at(name, temperature):>16.6g}  {_error(result, name, temperature)}{unit}")
+        sigma, word = _error(result, name, temperature)
+        number = number_text(scale * result.at(name, temperature), digits, scale * sigma)
+        lines.append(f"  {label:<6}{number} {unit}{word}")
     return lines
 
 
-def _error(result: ThermalResult, name: str, temperature: float) -> str:
-    """One standard deviation with its verdict, for curves that have one."""
+def _error(result: ThermalResult, name: str, temperature: float) -> tuple[float, str]:
+    """One standard deviation and its verdict in brackets, for curves that have one; else nan."""
     estimate = result.trust.estimates.get(name)
     if estimate is None:
-        return ""
+        return math.nan, ""
     sigma = np.broadcast_to(estimate.sigma, result.temperatures_k.shape)
     if not np.isfinite(sigma).all():
-        return "± unknown; "
-    return f"± {np.interp(temperature, result.temperatures_k, sigma):.2g}, {estimate.verdict}; "
+        return math.nan, " (error unknown)"
+    return float(np.interp(temperature, result.temperatures_k, sigma)), f" ({estimate.verdict})"
 
 
 def _within_reach(settings: Mapping[str, Any], temperature: float = ROOM_K) -> None:

@@ -12,8 +12,11 @@ from ase.build import bulk, molecule
 from streamlit.testing.v1 import AppTest
 
 import sus2
+from pages._many import written
 from sus2.figures.properties.table import OTHERS
+from sus2.properties.property_table import evaluate_many
 from sus2.structures import sample, samples, write_structure
+from sus2.trust.digits import number_text
 from tests.ui.pages.test_pages import open_tab
 
 SILICON = bulk("Si", "diamond", a=5.3)
@@ -188,3 +191,18 @@ def test_a_relaxation_that_fails_says_what_is_missing(app: AppTest) -> None:
     why = reasons(app)
     assert list(why) == ["squeezed.cif"]
     assert why["squeezed.cif"].startswith("No relaxation, no equation of state: ")
+
+
+def test_numbers_of_the_table_end_where_their_error_begins() -> None:
+    crystals = {name: sample(name).atoms() for name in ("cu", "sic")}
+    found = evaluate_many(crystals, sus2.load("sus2-universal-pbe"), properties=["relax"])
+    row = found.rows[0]
+    key = "relaxed_volume_a3_per_atom"
+    row.sigmas[key], row.values[key] = 0.21, 12.0991
+    found.rows[1].sigmas.pop(key, None)
+    shown = written(found, found.table())
+    assert shown.data[key][0] == 12.0991, "it is sorted by the number itself"
+    text = shown.to_html()
+    assert ">12.10<" in text
+    assert f">{number_text(found.rows[1].values[key], 3)}<" in text
+    assert ">Fm3\N{COMBINING OVERLINE}m (225)<" in text

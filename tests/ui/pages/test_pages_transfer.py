@@ -34,7 +34,7 @@ def test_every_measure_and_no_method(app: AppTest, measure: str) -> None:
     app.run(timeout=60)
     assert not app.exception
     assert "Choose a method" in " ".join(i.value for i in app.info)
-    open_tab(app, "transfer_tab", "Ideas of the form")
+    open_tab(app, "transfer_tab", "What each idea is worth")
     app.segmented_control(key="ablation_kind").set_value("Force").run(timeout=60)
     assert not app.exception
 

@@ -20,7 +20,7 @@ _REPORT_EVERY_S = 0.1
 class _Asker:
     """Whoever asked, at the other end of the pipe: answers, and how far the calculation is, not too often.
 
-    What came too soon after a report is sent when its time has come, so that the last report before a long step arrives.
+    What came too soon after a report is sent when its time has come, so the last report before a long step arrives.
     """
 
     def __init__(self, pipe: BinaryIO) -> None:

@@ -34,9 +34,9 @@ def dynamics(rows: list[dict[str, Any]]) -> list[str]:
         "### Dynamics at constant energy",
         "",
         "Velocity Verlet, 64 atoms near 300 K, float64 (`benchmarks/dynamics.py`); a step is 1 fs, or half of it where "
-        "the fastest vibration has fewer than 40 of those in a period (diamond: 25; 1 ns with 1 fs drifted by 4.0·10^−5). "
-        "Drift: slope of "
-        "a straight line through the total energy per atom, with the standard error from fifty block means; wanted: "
+        "the fastest vibration has fewer than 40 of those in a period (diamond: 25; 1 ns with 1 fs drifted by "
+        "4.0·10^−5). Drift: slope of a straight line through the total energy per atom, with the "
+        "standard error from fifty block means; wanted: "
         "below 10^−5 eV/atom/ns. Fluctuation: standard deviation around that line, which belongs to the step (half the "
         "step, a quarter of it: `tests/contract/test_dynamics.py`). Largest: how far the atom that moved most is from "
         f"its site at the end; above {MELTED_A:g} Å the crystal did not survive{lost}. The soft crystals were taken "

@@ -4,7 +4,8 @@
     python benchmarks/dynamics.py --picoseconds 1000       the full run: hours; stop and start it as you like
     python benchmarks/dynamics.py --so-far                 what the full run has got to
 
-Velocity Verlet in float64, forces by Potential.compute with a list of sus2.potential.verlet_list. The full run keeps a
+Velocity Verlet in float64, forces by Potential.compute with a list of sus2.potential.verlet_list; the step is the
+largest of TIMESTEPS_FS of which the period of the highest frequency has STEPS_PER_PERIOD. The full run keeps a
 checkpoint of each potential in SUS2_CACHE (else ~/.cache/sus2) and goes on from there; what is finished goes to
 benchmarks/runs/dynamics/, from which docs/scripts/numerical_checks.py makes its section of docs/validation.md.
 """
@@ -44,6 +45,8 @@ KEPT_FROM_PS = 100.0  # shorter runs keep no checkpoint
 SETTLE_STEPS = 5000
 BLOCKS = 50
 MIN_ATOMS = 64
+TIMESTEPS_FS = (1.0, 0.5, 0.25)
+STEPS_PER_PERIOD = 40
 
 
 def crystal_of(name: str) -> Atoms:
@@ -55,6 +58,14 @@ def crystal_of(name: str) -> Atoms:
         diamond = reference_states[atomic_numbers[elements[0]]]["symmetry"] == "diamond" or elements[0] == "C"
         return bulk(elements[0], "diamond", cubic=True) * (2, 2, 2) if diamond else bulk(elements[0]) * (4, 4, 4)
     return bulk("Ca") * (4, 4, 4)
+
+
+def timestep_of(potential: Potential) -> float:
+    """The time step for the crystal of a potential, fs: short beside its fastest vibration."""
+    mesh = [[a / 4, b / 4, c / 4] for a in range(3) for b in range(3) for c in range(3)]
+    fastest_thz = float(sus2.phonons(crystal_of(potential.name), potential).frequencies_thz(mesh).max())
+    period_fs = 1000.0 / fastest_thz
+    return next((t for t in TIMESTEPS_FS if period_fs >= STEPS_PER_PERIOD * t), TIMESTEPS_FS[-1])
 
 
 class Dynamics:
@@ -153,10 +164,11 @@ def checkpoint_file(potential: Potential, temperature_k: float, timestep_fs: flo
 
 
 def conserve(
-    name: str, picoseconds: float, *, timestep_fs: float = 1.0, temperature_k: float = 300.0
+    name: str, picoseconds: float, *, timestep_fs: float | None = None, temperature_k: float = 300.0
 ) -> dict[str, object]:
     """One run, from its checkpoint where there is one; the row of the table."""
     potential = sus2.load(name)
+    timestep_fs = timestep_fs or timestep_of(potential)
     path = checkpoint_file(potential, temperature_k, timestep_fs)
     steps = round(1000.0 * picoseconds / timestep_fs)
     keep = picoseconds >= KEPT_FROM_PS
@@ -214,9 +226,11 @@ def row(name: str, energies_ev: Array, temperatures_k: Array, moved_a: Array, ti
     }
 
 
-def so_far(name: str, *, timestep_fs: float = 1.0, temperature_k: float = 300.0) -> dict[str, object] | None:
+def so_far(name: str, *, timestep_fs: float | None = None, temperature_k: float = 300.0) -> dict[str, object] | None:
     """The row of a run that is not finished, from its checkpoint; None where there is none."""
-    path = checkpoint_file(sus2.load(name), temperature_k, timestep_fs)
+    potential = sus2.load(name)
+    timestep_fs = timestep_fs or timestep_of(potential)
+    path = checkpoint_file(potential, temperature_k, timestep_fs)
     if not path.exists():
         return None
     with np.load(path) as kept:
@@ -242,7 +256,7 @@ def keep_row(found: dict[str, object]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--picoseconds", type=float, default=5.0)
-    parser.add_argument("--timestep", type=float, default=1.0, help="fs")
+    parser.add_argument("--timestep", type=float, help="fs, by default as the highest frequency asks for")
     parser.add_argument("--so-far", action="store_true", help="run nothing: keep what the checkpoints hold")
     parser.add_argument("names", nargs="*", help="potentials, all shipped ones by default")
     options = parser.parse_args()
@@ -259,7 +273,7 @@ def main() -> None:
             f"fluctuation {found['fluctuation_ev_per_atom']:.1e} eV/atom",
             flush=True,
         )
-        if options.timestep == 1.0 and (options.so_far or options.picoseconds >= 1000.0):
+        if options.timestep is None and (options.so_far or options.picoseconds >= 1000.0):
             keep_row(found)
 
 

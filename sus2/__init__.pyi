@@ -11,10 +11,12 @@ from .properties.phonons.calculate import phonons as phonons
 from .properties.phonons.follow_mode import follow_mode as follow_mode
 from .properties.property_table import evaluate_many as evaluate_many
 from .properties.thermal.calculate import thermal as thermal
+from .registry.external import wrap_calculator as wrap_calculator
 from .registry.load import load as load
 from .registry.load import models as models
 from .relaxation.relax import relax as relax
 from .relaxation.relax_many import relax_many as relax_many
+from .screening.start import screen as screen
 from .structures.files import read_structure as read_structure
 from .training.frames.fit import fit_frames as fit_frames
 from .training.specialise.loop import specialise as specialise

@@ -21,6 +21,7 @@ from sus2.properties.phonons.qpath import QPath
 from sus2.properties.phonons.report import PhononReport
 from sus2.properties.phonons.result import BandStructure, PhononResult
 from sus2.properties.property import Property
+from sus2.registry.external import require_potentials
 from sus2.registry.load import ranking
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
@@ -98,6 +99,7 @@ def compare(
     ConvergenceError
         If a potential cannot hold the crystal.
     """
+    require_potentials(potentials)
     start = to_atoms(atoms)
     check_crystal(start)
     wanted = [*properties, *(["thermal"] if quasi_harmonic and "thermal" not in properties else [])]

@@ -25,8 +25,9 @@ from sus2.comparison.references import (
 from sus2.errors import CancelledError, FitError, StructureError, Sus2Error
 from sus2.potential.evaluation import Calculates
 from sus2.progress import Progress
+from sus2.registry.external import require_potentials
 from sus2.relaxation.relax import relax
-from sus2.structures import check_crystal, elements_of, to_atoms
+from sus2.structures import check_crystal, elements_of, labelled, to_atoms
 from sus2.types import Array, Mask
 
 if TYPE_CHECKING:
@@ -171,12 +172,13 @@ def compare_batch(
     CancelledError
         From `progress`.
     """
+    require_potentials(potentials)
     if len(potentials) != 2 or potentials[0].name == potentials[1].name:
         raise Sus2Error(
             f"Give two potentials of different names, not {', '.join(p.name for p in potentials) or 'none'}."
         )
     first, second = potentials
-    named = structures if isinstance(structures, Mapping) else _labelled(structures)
+    named = structures if isinstance(structures, Mapping) else labelled(structures)
     left_out: dict[str, str] = {}
     kept: dict[str, tuple[Atoms, Atoms]] = {}
     energies: list[tuple[float, float]] = []
@@ -255,16 +257,6 @@ def ordered_alloys(elements: Sequence[str]) -> dict[str, Atoms]:
 def _ordered(symbols: Sequence[str], sites: Sequence[Sequence[float]], volumes: Mapping[str, float]) -> Atoms:
     edge = sum(volumes[s] for s in symbols) ** (1 / 3)
     return Atoms(list(symbols), scaled_positions=sites, cell=[edge] * 3, pbc=True)
-
-
-def _labelled(structures: Sequence[Atoms | Structure]) -> dict[str, Atoms]:
-    out: dict[str, Atoms] = {}
-    for structure in structures:
-        atoms = to_atoms(structure)
-        formula = atoms.get_chemical_formula("metal")
-        number = sum(label.split(" #")[0] == formula for label in out)
-        out[formula if not number else f"{formula} #{number + 1}"] = atoms
-    return out
 
 
 def _energy(structure: Atoms | Structure, potential: Calculates, relaxed: bool) -> tuple[Atoms, float]:

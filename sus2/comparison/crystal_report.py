@@ -18,6 +18,7 @@ from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
 from sus2.progress import Progress, part_of, silent
 from sus2.properties.catalogue import catalogue
+from sus2.registry.external import require_potential
 from sus2.registry.load import load, models
 from sus2.structures import CrystalInfo, describe, elements_of, to_atoms
 from sus2.trust.estimate import WORST_FIRST, Trust, Word
@@ -233,6 +234,7 @@ def report(
     StructureError
         If `atoms` is no crystal that can be used.
     """
+    require_potential(potential)
     start = to_atoms(atoms)
     describe(start)
     exact = isinstance(potential, Potential)

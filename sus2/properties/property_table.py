@@ -15,9 +15,10 @@ from sus2.progress import Progress, part_of, silent
 from sus2.properties import catalogue
 from sus2.properties.property import Property
 from sus2.properties.table import PropertyRow, PropertyTable, columns, properties
+from sus2.registry.external import require_potential
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
-from sus2.structures import describe, elements_of, to_atoms
+from sus2.structures import describe, elements_of, labelled, to_atoms
 from sus2.trust.estimate import HasTrust
 from sus2.units import EV_PER_A3_TO_GPA
 
@@ -33,7 +34,7 @@ _ENERGY_COST: Final = 0.02
 
 
 def evaluate_many(
-    structures: Mapping[str, Atoms | Structure],
+    structures: Mapping[str, Atoms | Structure] | Sequence[Atoms | Structure],
     potential: Calculates,
     *,
     properties: Sequence[str] = ("energy",),
@@ -44,7 +45,7 @@ def evaluate_many(
     Parameters
     ----------
     structures
-        By name.
+        With names as keys, or a sequence (named by formula).
     potential
         The potential.
     properties
@@ -61,10 +62,13 @@ def evaluate_many(
     Raises
     ------
     Sus2Error
-        No structures, or an unknown property.
+        No structures, no potential, or an unknown property.
+    StructureError
+        Something in a sequence is no structure.
     CancelledError
         From `progress`.
     """
+    require_potential(potential)
     known = _known()
     wanted = tuple(p for p in known if p in properties)
     unknown = [p for p in properties if p not in known]
@@ -76,11 +80,12 @@ def evaluate_many(
         )
     if not structures:
         raise Sus2Error("There are no structures; give at least one.")
+    named = structures if isinstance(structures, Mapping) else labelled(structures)
     rows = []
-    for k, (name, structure) in enumerate(structures.items()):
+    for k, (name, structure) in enumerate(named.items()):
         if progress is not None:
-            progress(name, k / len(structures))
-        report = None if progress is None else part_of(progress, name, k / len(structures), 1.0 / len(structures))
+            progress(name, k / len(named))
+        report = None if progress is None else part_of(progress, name, k / len(named), 1.0 / len(named))
         rows.append(_Row(name, potential, wanted, report).compute(structure))
     if progress is not None:
         progress("done", 1.0)

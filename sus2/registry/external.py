@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, CalculatorError, PropertyNotImplementedError
+from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers
 
-from sus2.errors import Sus2Error, UnknownElementError
+from sus2.errors import Sus2Error, UnknownElementError, printable
 from sus2.potential.card import Card
 from sus2.potential.evaluation import Evaluation
 from sus2.registry.memory import check_structure
@@ -20,7 +21,7 @@ from sus2.structures import elements_of, to_atoms
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-__all__ = ["WrappedCalculator", "wrap_calculator"]
+__all__ = ["WrappedCalculator", "require_potential", "require_potentials", "wrap_calculator"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,9 @@ class WrappedCalculator:
             energy = float(atoms.get_potential_energy())
             forces = np.array(atoms.get_forces(), dtype=np.float64)
             stress = np.array(atoms.get_stress(), dtype=np.float64) if atoms.cell.rank == 3 else np.full(6, np.nan)
-        except (CalculatorError, PropertyNotImplementedError, RuntimeError, ValueError) as error:
+        except (Sus2Error, MemoryError):
+            raise
+        except Exception as error:  # calculators of others raise what they like
             text = " ".join(str(error).split())[:200] or type(error).__name__
             raise Sus2Error(f"{self.name} cannot compute {atoms.get_chemical_formula('metal')}: {text}.") from None
         # Some calculators announce site energies and compute none, so only those in their results count.
@@ -149,3 +152,54 @@ def wrap_calculator(
     if unknown or not elements:
         raise Sus2Error(f"{name}: name the chemical elements that it covers, not {', '.join(unknown) or 'none'}.")
     return WrappedCalculator(name, functional, tuple(elements), made, card, memory_mb_per_atom)
+
+
+def require_potential(*potentials: object) -> None:
+    """Refuse what is no potential, so that a function of properties ends with a sentence before it begins.
+
+    Parameters
+    ----------
+    *potentials
+        What was given as potentials.
+
+    Raises
+    ------
+    Sus2Error
+        One sentence that says how to make a potential of it.
+    """
+    for given in potentials:
+        # What only has a calculator can be relaxed.
+        if not isinstance(given, type) and hasattr(given, "calculator"):
+            continue
+        if isinstance(given, Calculator) or (isinstance(given, type) and issubclass(given, Calculator)):
+            kind = given if isinstance(given, type) else type(given)
+            raise Sus2Error(
+                f"{kind.__name__} is an ASE calculator: make a potential of it with "
+                f"sus2.wrap_calculator({kind.__name__}(...), name='{kind.__name__}', elements=[...])."
+            )
+        if isinstance(given, str | PathLike):
+            raise Sus2Error(f"A loaded potential is needed here: sus2.load('{printable(str(given))}').")
+        if isinstance(given, list | tuple | dict | set):
+            raise Sus2Error(f"One potential is needed here, not a {type(given).__name__} of them.")
+        raise Sus2Error(
+            "A potential comes from sus2.load or sus2.wrap_calculator and follows the structure, but this is "
+            f"{'None' if given is None else 'of the type ' + type(given).__name__}."
+        )
+
+
+def require_potentials(potentials: object) -> None:
+    """Refuse what is no sequence of potentials.
+
+    Parameters
+    ----------
+    potentials
+        What was given as a sequence of potentials.
+
+    Raises
+    ------
+    Sus2Error
+        One sentence that says what to give instead.
+    """
+    if not isinstance(potentials, Sequence) or isinstance(potentials, str):
+        raise Sus2Error("Give the potentials as a list: [first, second].")
+    require_potential(*potentials)

@@ -16,6 +16,7 @@ from sus2.errors import ConvergenceError
 from sus2.potential.evaluation import Calculates
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
+from sus2.registry.external import WrappedCalculator, require_potential
 from sus2.registry.memory import check_structure
 from sus2.relaxation.criteria import check_sane, stress_deviation_gpa
 from sus2.relaxation.minimiser import CURVATURE_EV_PER_A2, MAX_DENSE_ATOMS, MIN_CELL_FACTOR, Options, relax_one
@@ -87,10 +88,11 @@ def relax(
     ConvergenceError
         Arguments that exclude each other, or the structure collapsed or flew apart.
     Sus2Error
-        A potential of others would take more memory than is allowed.
+        No potential, or one of others that cannot compute the structure or would take more memory than is allowed.
     CancelledError
         From `progress`.
     """
+    require_potential(potential)
     if max_steps < 0 or not 0 < fmax < math.inf or not 0 < stress_gpa < math.inf:
         raise ConvergenceError(
             f"fmax ({fmax}), stress_gpa ({stress_gpa}) must be positive and finite and max_steps ({max_steps}) not "
@@ -116,6 +118,9 @@ def relax(
         constraint.symmetrise(work, change_cell=cell)
         if fixed_volume:
             work.set_cell(work.cell * (start_volume / abs(work.cell.volume)) ** (1 / 3), scale_atoms=True)
+    if isinstance(potential, WrappedCalculator):
+        # What it cannot compute it says here in a sentence; the calculator keeps the result for the first step.
+        potential.evaluate([work])
     work.set_constraint(
         ([] if constraint is None else [constraint]) + ([] if positions else [FixAtoms(indices=range(len(work)))])
     )

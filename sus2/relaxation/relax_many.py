@@ -13,6 +13,7 @@ from sus2.potential.evaluation import Calculates
 from sus2.potential.packed import type_indices
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
+from sus2.registry.external import require_potential
 from sus2.relaxation.minimiser import MAX_DENSE_ATOMS, Options, Run, advance, result_of, start
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
@@ -79,6 +80,7 @@ def relax_many(
     CancelledError
         From `progress`.
     """
+    require_potential(potential)
     if max_steps < 0 or not 0 < fmax < math.inf or not 0 < stress_gpa < math.inf:
         raise ConvergenceError(
             f"fmax ({fmax}), stress_gpa ({stress_gpa}) must be positive and finite and max_steps ({max_steps}) not "

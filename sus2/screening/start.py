@@ -14,6 +14,7 @@ from ase import Atoms
 
 from sus2.errors import Sus2Error
 from sus2.properties.catalogue import catalogue
+from sus2.registry.external import WrappedCalculator, require_potential
 from sus2.registry.load import load, models
 from sus2.registry.recommendation import recommend_for
 from sus2.registry.reference import PotentialRef
@@ -129,11 +130,18 @@ def _reference(potential: Any) -> PotentialRef:
         return potential
     if isinstance(potential, str):
         potential = load(potential)
+    require_potential(potential)
     if getattr(potential, "card", None) is None:
-        raise Sus2Error(
-            f"A potential is a name, a loaded potential or a PotentialRef, not a {type(potential).__name__}."
-        )
+        raise _nameless(potential)
     return reference_of(potential)
+
+
+def _nameless(potential: Any) -> Sus2Error:
+    return Sus2Error(
+        f"{potential.name} is known to this program alone, and the workers of a screening load potentials by name: "
+        "make it a plug-in (docs/extending/potential.md) and give its name, or compute the structures here with "
+        "sus2.evaluate_many."
+    )
 
 
 def reference_of(potential: Any) -> PotentialRef:
@@ -156,4 +164,6 @@ def reference_of(potential: Any) -> PotentialRef:
     """
     if any(card.identity == potential.card.identity for card in models()):
         return PotentialRef.of(potential.card, precision=getattr(potential, "precision", "float64"))
+    if isinstance(potential, WrappedCalculator):
+        raise _nameless(potential)
     raise Sus2Error(f"{potential.name} has no name here: give PotentialRef.of(card, its file's bytes).")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sus2.structures.choices import Choice, OpenChoiceError
-from sus2.structures.crystal import check_crystal, content_key, elements_of, shortest_distance, to_atoms
+from sus2.structures.crystal import check_crystal, content_key, elements_of, labelled, shortest_distance, to_atoms
 from sus2.structures.description import CrystalInfo, CrystalSystem, Orbit, crystal_system, describe, standardise
 from sus2.structures.files import FORMATS, read_structure, write_structure
 from sus2.structures.formula import SUBSCRIPTS, FormulaUnits, formula_units, with_subscripts
@@ -26,6 +26,7 @@ __all__ = [
     "describe",
     "elements_of",
     "formula_units",
+    "labelled",
     "read_structure",
     "sample",
     "samples",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,35 @@ def _check_images(atoms: Atoms, vectors: Array) -> None:
         raise StructureError(f"The cell is only {thickness:.3g} Å thick; correct it, or its unit, which must be Å.")
     if len(atoms) > MAX_ATOMS_PER_A3 * volume:
         raise StructureError("The cell holds more than 10 atoms per Å³; correct it, or its unit, which must be Å.")
+
+
+def labelled(structures: Iterable[Atoms | Structure] | Atoms | Structure) -> dict[str, Atoms]:
+    """Structures by their formulas, numbered where a formula comes again.
+
+    Parameters
+    ----------
+    structures
+        One structure, or several.
+
+    Returns
+    -------
+    dict
+        In their order.
+
+    Raises
+    ------
+    StructureError
+        Something is no structure.
+    """
+    # ASE's Atoms and pymatgen's Structure are sequences of atoms themselves.
+    one = hasattr(structures, "get_chemical_formula") or hasattr(structures, "lattice")
+    out: dict[str, Atoms] = {}
+    for structure in [structures] if one else structures:
+        atoms = to_atoms(structure)
+        formula = atoms.get_chemical_formula("metal")
+        number = sum(label.split(" #")[0] == formula for label in out)
+        out[formula if not number else f"{formula} #{number + 1}"] = atoms
+    return out
 
 
 def check_crystal(atoms: Atoms, *, max_atoms: int | None = None) -> None:

@@ -26,6 +26,7 @@ from sus2.properties.phonons.calculate import phonons
 from sus2.properties.phonons.checks import check_phonons
 from sus2.registry.applicability import extrapolation_grade
 from sus2.registry.checks import check_applicability, check_elements
+from sus2.registry.external import require_potential
 from sus2.relaxation.checks import check_relaxation
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
@@ -92,6 +93,7 @@ def check(
     """
     if hasattr(atoms, "evaluate"):
         raise Sus2Error("sus2.check takes the structure first: sus2.check(atoms, potential).")
+    require_potential(potential)
     start = to_atoms(atoms)
     tell = progress or silent
     report = ModelCheck(

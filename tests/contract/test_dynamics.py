@@ -128,3 +128,9 @@ def test_a_killed_run_goes_on(nve: ModuleType, tmp_path: Path, monkeypatch: pyte
     for key in ("ev_per_atom_ns", "fluctuation_ev_per_atom", "temperature_k", "largest_displacement_a"):
         assert continued[key] == pytest.approx(at_once[key], rel=1e-6), key
     assert [f.name for f in (tmp_path / "runs" / "nve").iterdir()] == [first.name]
+
+
+def test_the_step_follows_the_fastest_vibration(nve: ModuleType) -> None:
+    """Diamond's period is 25 fs, of which steps of 1 fs let the energy rise; silicon's is 70 fs."""
+    assert nve.timestep_of(sus2.load("si-mlearn-pbe")) == 1.0
+    assert nve.timestep_of(sus2.load("c-diamond-dft")) == 0.5

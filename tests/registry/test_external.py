@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import CalculatorSetupError
 from ase.calculators.emt import EMT
+from ase.calculators.morse import MorsePotential
 
 import sus2
 from sus2.errors import Sus2Error, UnknownElementError
@@ -87,3 +90,68 @@ def test_the_properties_of_a_crystal_choose_finite_differences(emt: WrappedCalcu
     assert sus2.elastic(bulk("Cu"), emt, cross_checks=False).method == "finite"
     with pytest.raises(Sus2Error, match="use method='finite'"):
         sus2.elastic(bulk("Cu"), emt, method="exact")
+
+
+def test_any_error_of_a_calculator_is_a_sentence() -> None:
+    unaware = wrap_calculator(EMT, name="EMT", elements=["Cu", "Si"])
+    with pytest.raises(Sus2Error, match="EMT cannot compute Si2: No EMT-potential for Si"):  # a NotImplementedError
+        unaware.evaluate([bulk("Si")])
+    unaware = wrap_calculator(EMT, name="EMT", elements=["Cu", "Si"])
+    with pytest.raises(Sus2Error, match="EMT cannot compute Si2: No EMT-potential for Si"):
+        sus2.relax(bulk("Si"), unaware)
+
+
+def test_a_relaxation_refuses_what_is_not_covered() -> None:
+    """Pair potentials of ASE compute any element, with the parameters of another."""
+    pair = wrap_calculator(MorsePotential(epsilon=0.3, r0=2.6), name="pair", elements=["Cu"])
+    with pytest.raises(UnknownElementError, match="pair does not cover Ni"):
+        sus2.relax(bulk("Ni"), pair)
+
+
+COPPER = bulk("Cu")
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "relax": lambda p: sus2.relax(COPPER, p),
+    "relax_many": lambda p: sus2.relax_many([COPPER], p),
+    "eos": lambda p: sus2.eos(COPPER, p),
+    "elastic": lambda p: sus2.elastic(COPPER, p),
+    "phonons": lambda p: sus2.phonons(COPPER, p),
+    "thermal": lambda p: sus2.thermal(COPPER, p),
+    "compare": lambda p: sus2.compare(COPPER, [p, by_hand()]),
+    "compare_batch": lambda p: sus2.compare_batch([COPPER], [p, by_hand()]),
+    "check": lambda p: sus2.check(COPPER, p),
+    "report": lambda p: sus2.report(COPPER, p),
+    "evaluate_many": lambda p: sus2.evaluate_many([COPPER], p),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=list(FUNCTIONS))
+def test_what_is_no_potential_is_told_how_to_become_one(function: Callable[[Any], Any]) -> None:
+    for given, said in (
+        (EMT(), r"EMT is an ASE calculator: .* sus2.wrap_calculator\(EMT\(...\), name='EMT', elements=\[...\]\)"),
+        (EMT, "EMT is an ASE calculator: "),
+        ("si-mlearn-pbe", r"sus2.load\('si-mlearn-pbe'\)"),
+        ([by_hand()], "One potential is needed here, not a list"),
+        (None, "this is None"),
+        (COPPER, "follows the structure, but this is of the type Atoms"),
+    ):
+        with pytest.raises(Sus2Error, match=said):
+            function(given)
+
+
+def test_potentials_to_compare_come_as_a_list() -> None:
+    for compare in (sus2.compare, sus2.compare_batch):
+        with pytest.raises(Sus2Error, match="potentials as a list"):
+            compare(COPPER, by_hand())  # type: ignore[arg-type]
+
+
+def test_a_screening_asks_for_a_name(emt: WrappedCalculator, tmp_path: Path) -> None:
+    """Its workers are other processes, which cannot have a calculator of this one."""
+    for given, said in ((emt, "EMT is known to this program alone.* plug-in"), (EMT(), "sus2.wrap_calculator")):
+        with pytest.raises(Sus2Error, match=said):
+            sus2.screen([COPPER], given, out=tmp_path / "results.db")
+
+
+def test_a_table_takes_a_sequence(emt: WrappedCalculator) -> None:
+    found = sus2.evaluate_many([COPPER, bulk("Al"), bulk("Cu", a=3.7)], emt)
+    assert [r.name for r in found.rows] == ["Cu", "Al", "Cu #2"]
+    assert [r.name for r in sus2.evaluate_many(COPPER, emt).rows] == ["Cu"]

@@ -37,13 +37,13 @@ inline void Group<T>::differentiate(const int64_t *order, int64_t left, const do
     for (int x = 0; x < 3; ++x) dn[x] = (dv[x] - dr * n[x]) * inverse;
     V f, df;
     envelope(r, f, df);
-    scale(r);
+    scale(r, scaled.data(), size.data());
     for (int64_t c = 0; c < m.kappas; ++c) chebyshev(scaled[c].xi, &cheb[3 * c * m.chebyshev]);
     s[0].v = f, s[1].v = df, s[2].v = dr;
     for (int64_t c = 0; c < m.kappas; ++c)
       s[3 + 3 * c].v = scaled[c].xi, s[4 + 3 * c].v = scaled[c].slope, s[5 + 3 * c].v = scaled[c].distance;
     Aligned<T> *radial = s + 3 + 3 * m.kappas, *angular = radial + 3 * m.radial;
-    monomials(n);
+    monomials(n, mono.data());
     for (int64_t a = 0; a < m.angulars; ++a) {
       V change = V{};
       for (int x = 0; x < 3; ++x)
@@ -151,7 +151,7 @@ inline void Group<T>::edge_gradient(int64_t k, const Aligned<T> *s, Gradient &ou
   const Aligned<T> *radial = s + 3 + 3 * m.kappas, *angular = radial + 3 * m.radial;
   for (int lane = 0; lane < W; ++lane)
     neighbour[lane] = k < count[lane] ? t.compact[e.types[e.j[first[lane] + k]]] : type[lane];
-  pairs();
+  pairs(size.data());
   // Adjoints of R_mu and of its rate, gathered over the basic moments of mu.
   value_adjoint.assign(m.radial, Aligned<T>{V{}});
   change_adjoint.assign(m.radial, Aligned<T>{V{}});

@@ -61,11 +61,13 @@ template <class T> struct Simd;
 template <> struct Simd<double> {
   typedef double vec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
   typedef int64_t ivec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
+  typedef double wide __attribute__((vector_size(SUS2_VECTOR_BYTES))); // as many numbers, in double precision
   static constexpr int lanes = SUS2_VECTOR_BYTES / 8;
 };
 template <> struct Simd<float> {
   typedef float vec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
   typedef int32_t ivec __attribute__((vector_size(SUS2_VECTOR_BYTES)));
+  typedef double wide __attribute__((vector_size(2 * SUS2_VECTOR_BYTES)));
   static constexpr int lanes = SUS2_VECTOR_BYTES / 4;
 };
 

@@ -17,6 +17,10 @@ template <class T> struct Tables {
   Buffer<T> alpha, r0;                   // (kinds, kinds, lengths)
   Buffer<T> neighbour;                   // (kinds, amplitudes), empty where all are one
   std::vector<T> weights, pair, species, theta, times_factor, ang_factor;
+  // Basic moments by their angular part a: those of a, with their radial functions, are angular_first[a] to [a + 1].
+  std::vector<int64_t> angular_first, angular_basic, angular_mu;
+  struct Product { int32_t p, q, to; };
+  std::vector<Product> products; // moment[to] += factor moment[p] moment[q]
   std::vector<T> powers; // (radial, 2, chebyshev) the sums of Chebyshev polynomials and their slopes in powers of xi
 
   Tables(const Sus2Model &m, const int64_t *types, int64_t atoms)
@@ -44,12 +48,26 @@ template <class T> struct Tables {
       if (m.stride) theta.insert(theta.end(), m.theta + z * m.stride, m.theta + (z + 1) * m.stride);
     }
     if (!m.stride) theta.assign(m.theta, m.theta + m.scalars);
-    for (int64_t k = 0; k < m.products; ++k) times_factor[k] = T(m.times[4 * k + 2]);
+    for (int64_t k = 0; k < m.products; ++k) {
+      const int64_t *row = m.times + 4 * k;
+      times_factor[k] = T(row[2]);
+      products.push_back({int32_t(row[0]), int32_t(row[1]), int32_t(row[3])});
+    }
+    sort_basics(m);
     expand(m);
   }
 
 private:
   static void set(Buffer<T> &rows, int64_t row, int64_t k, double value) { rows[row + k / W].v[k % W] = T(value); }
+
+  void sort_basics(const Sus2Model &m) {
+    angular_first.push_back(0);
+    for (int64_t a = 0; a < m.angulars; ++a) {
+      for (int64_t b = 0; b < m.basics; ++b)
+        if (m.basic_ang[b] == a) angular_basic.push_back(b), angular_mu.push_back(m.basic_mu[b]);
+      angular_first.push_back(int64_t(angular_basic.size()));
+    }
+  }
 
   // Clenshaw's recurrence on polynomials: b_q = w_q + 2 xi b_(q+1) - b_(q+2).
   void expand(const Sus2Model &m) {

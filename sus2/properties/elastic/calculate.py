@@ -26,6 +26,7 @@ from sus2.properties.elastic.ieee_axes import (
     symmetrised,
 )
 from sus2.properties.elastic.result import METHOD_LABELS, ElasticResult, Method
+from sus2.registry.external import require_potential
 from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, standardise, to_atoms
 from sus2.types import Array
@@ -90,6 +91,7 @@ def elastic(
         An unknown method, one that the potential has not, a package that is missing, internal modes without a restoring
         force.
     """
+    require_potential(potential)
     start = to_atoms(atoms)
     check_crystal(start)
     method = method or ("exact" if isinstance(potential, Potential) else "finite")

@@ -16,6 +16,7 @@ from sus2.progress import Progress
 from sus2.properties.eos.equations import MAX_POINTS, MIN_POINTS, MODELS, energy_model, fit_eos
 from sus2.properties.eos.result import EosResult
 from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
+from sus2.registry.external import require_potential
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
 from sus2.structures import check_crystal, formula_units, to_atoms
@@ -104,6 +105,7 @@ def eos(
             stacklevel=2,
         )
         equation = model
+    require_potential(potential)
     chosen = energy_model(equation)
     check_points(n_points, volume_range)
     centre = to_atoms(atoms)

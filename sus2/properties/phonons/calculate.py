@@ -23,6 +23,7 @@ from sus2.properties.phonons.backends import (
     supercell_of_length,
 )
 from sus2.properties.phonons.result import Method, PhononResult, three_numbers
+from sus2.registry.external import require_potential
 from sus2.relaxation.relax import relax
 from sus2.structures import standardise, to_atoms
 
@@ -91,6 +92,7 @@ def phonons(
     Sus2Error
         The BORN file, supercell or mesh cannot be used, or the potential has not this method.
     """
+    require_potential(potential)
     start = to_atoms(atoms)
     if not (np.isfinite(displacement_a) and 1e-5 <= displacement_a <= 0.5):
         raise Sus2Error(f"The displacement must lie between 1e-5 and 0.5 Å, found {displacement_a:g}.")

@@ -27,6 +27,7 @@ from sus2.properties.thermal.checks import thermal_checks
 from sus2.properties.thermal.finite import FiniteDerivatives, finite_derivatives
 from sus2.properties.thermal.gruneisen import average_gruneisen, mode_gruneisen
 from sus2.properties.thermal.result import ThermalResult
+from sus2.registry.external import require_potential
 from sus2.relaxation.relax import relax
 from sus2.structures import check_crystal, standardise, to_atoms
 from sus2.types import Array
@@ -123,6 +124,7 @@ def thermal(
     CancelledError
         From `progress`.
     """
+    require_potential(potential)
     start = to_atoms(atoms)
     check_crystal(start)
     if not MIN_VOLUMES <= n_volumes <= MAX_VOLUMES:

@@ -53,7 +53,7 @@ def test_the_server_is_said_before_it_is_looked_for() -> None:
     front_end = next((STATIC / "static" / "js").glob("index.*.js")).read_text(encoding="utf-8")
     assert "window.__streamlit" in front_end, "streamlit's front end takes the address of its server elsewhere now"
     assert "BACKEND_BASE_URL" in front_end
-    assert policy(PAGE).count("sha256") == policy(GIVEN).count("sha256") + 3  # and the menu of phones, and roles
+    assert policy(PAGE).count("sha256") == policy(GIVEN).count("sha256") + 4  # menu and lessons of phones, roles
 
 
 def test_the_menu_that_a_phone_closes_is_there() -> None:

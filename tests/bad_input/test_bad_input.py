@@ -94,10 +94,11 @@ def test_the_watch_over_the_readers_sees_what_they_must_not_do(tmp_path: Path) -
         "def grow(case, data): return 'x' * (2 * 2**30)\n"
         "def write(case, data): open('left.txt', 'w').close(); return 'accepted'\n"
         "def thaw(case, data): unpickle(b'cposix\\ngetpid\\n.'); return 'accepted'\n"
+        "def code(case, data): import marshal; marshal.loads(marshal.dumps(1)); return 'accepted'\n"
         "def run(case, data): os.system('true'); return 'accepted'\n"
         "def fail(case, data): raise KeyError('x')\n"
         "def talk(case, data): raise worker.Sus2Error('two\\nlines.')\n"
-        "bad = [write, thaw, run, fail, talk, grow, hang]\n"
+        "bad = [write, thaw, code, run, fail, talk, grow, hang]\n"
         "worker.corpus = lambda: [Case('card', f.__name__, 'x', lambda: b'') for f in bad]\n"
         "worker.READERS['card'] = lambda case, data: globals()[case.name](case, data)\n"
         "worker.CASE_SECONDS = 0.5\n"
@@ -116,10 +117,11 @@ def test_the_watch_over_the_readers_sees_what_they_must_not_do(tmp_path: Path) -
     assert done.returncode == -27, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     found = {line["name"]: line for line in lines if "case" in line}
-    assert list(found) == ["write", "thaw", "run", "fail", "talk", "grow"]
+    assert list(found) == ["write", "thaw", "code", "run", "fail", "talk", "grow"]
     assert lines[-1]["name"] == "hang"
     assert any("left.txt" in e for e in found["write"]["events"])
     assert any("pickle" in e for e in found["thaw"]["events"])
+    assert any("marshal" in e for e in found["code"]["events"])
     assert any("os.system" in e for e in found["run"]["events"])
     assert "KeyError" in found["fail"]["reason"]
     assert "more than one line" in found["talk"]["reason"]

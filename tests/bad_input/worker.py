@@ -84,7 +84,8 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event.startswith(_FORBIDDEN):
         # Reading a module that is needed for the first time unmarshals its code.
-        if event != "marshal.load" and not event.startswith("code."):
+        imports = event.startswith("marshal.load") and "importlib" in sys._getframe(1).f_code.co_filename
+        if not imports and not event.startswith("code."):
             _armed.append(f"{event} {str(arguments)[:100]}")
     elif event == "open":
         path, mode, flags = arguments

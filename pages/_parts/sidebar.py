@@ -38,8 +38,8 @@ html {font-size: 21px !important;}
 @media (min-width: 641px) {body [data-testid="stMainBlockContainer"] {max-width: none; padding-top: 1.4rem;}}
 body [data-testid="stHeading"] [data-testid="stMarkdownContainer"] {margin-bottom: -.1rem;}
 @media (min-width: 641px) and (max-height: 800px) {
-  body [data-testid="stMainBlockContainer"] {padding-top: .8rem;}
-  body [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] {gap: .2rem;}
+  body [data-testid="stMainBlockContainer"] {padding-top: .6rem;}
+  body [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] {gap: .1rem;}
   body [data-testid="stMainBlockContainer"] h1 {font-size: 1.5rem; padding: 0;}
   body [data-testid="stMainBlockContainer"] h2 {font-size: 1.3rem; padding: 0;}
 }

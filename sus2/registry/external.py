@@ -168,8 +168,8 @@ def require_potential(*potentials: object) -> None:
         One sentence that says how to make a potential of it.
     """
     for given in potentials:
-        # What only has a calculator can be relaxed.
-        if not isinstance(given, type) and hasattr(given, "calculator"):
+        # Either is enough for some of the properties.
+        if not isinstance(given, type) and (hasattr(given, "evaluate") or hasattr(given, "calculator")):
             continue
         if isinstance(given, Calculator) or (isinstance(given, type) and issubclass(given, Calculator)):
             kind = given if isinstance(given, type) else type(given)
@@ -182,8 +182,8 @@ def require_potential(*potentials: object) -> None:
         if isinstance(given, list | tuple | dict | set):
             raise Sus2Error(f"One potential is needed here, not a {type(given).__name__} of them.")
         raise Sus2Error(
-            "A potential comes from sus2.load or sus2.wrap_calculator and follows the structure, but this is "
-            f"{'None' if given is None else 'of the type ' + type(given).__name__}."
+            "A potential from sus2.load or sus2.wrap_calculator is needed after the structure, found "
+            f"{'None' if given is None else 'an object of the type ' + type(given).__name__}."
         )
 
 

@@ -386,8 +386,8 @@ def test_what_follows_from_moduli_and_frequencies_has_an_error() -> None:
 
     # With all frequencies higher by a share, ln Z at T is that at a lower temperature.
     relative, n = found["mean_frequency_thz"].relative, len(first.atoms)
-    phonons = first.results["phonons"].phonons
-    colder, own = (phonons.thermal([at]) for at in (300.0 / (1.0 + share), 300.0))
+    thermal = first.results["phonons"].phonons.thermal
+    colder, own = (thermal([at]) for at in (300.0 / (1.0 + share), 300.0))
     zero = first.quantities["zero_point_ev_per_atom"]
     assert found["zero_point_ev_per_atom"].sigma == pytest.approx(relative * zero)
     moved = {
@@ -397,4 +397,4 @@ def test_what_follows_from_moduli_and_frequencies_has_an_error() -> None:
     }
     for key, change in moved.items():
         assert found[key].sigma == pytest.approx(relative * abs(float(change[0])) / share / n, rel=2e-3)
-    assert all(row(made, key).error == pytest.approx(found[key].sigma) for key in moved)
+    assert {d.key for d in made.differences[pair[1].name] if d.error is not None} >= moved.keys()

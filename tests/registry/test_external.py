@@ -131,8 +131,8 @@ def test_what_is_no_potential_is_told_how_to_become_one(function: Callable[[Any]
         (EMT, "EMT is an ASE calculator: "),
         ("si-mlearn-pbe", r"sus2.load\('si-mlearn-pbe'\)"),
         ([by_hand()], "One potential is needed here, not a list"),
-        (None, "this is None"),
-        (COPPER, "follows the structure, but this is of the type Atoms"),
+        (None, "found None"),
+        (COPPER, "after the structure, found an object of the type Atoms"),
     ):
         with pytest.raises(Sus2Error, match=said):
             function(given)

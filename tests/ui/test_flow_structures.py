@@ -41,7 +41,7 @@ def test_an_edited_crystal_goes_on_to_the_next_page(server: str, browser: Browse
     page.get_by_role("button", name="Use this crystal").click()
     page.wait_for_url(f"**/structure?*crystal={key}*", timeout=60_000)
     page.goto(f"{server}/structure?crystal={key}&model=si-mlearn-pbe")
-    page.get_by_text("16 in the cell").first.wait_for(timeout=60_000)
+    page.get_by_text("16 formula units in the cell").first.wait_for(timeout=60_000)
     main = page.locator("[data-testid=stMain]")
     assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
     assert "Traceback" not in main.inner_text()

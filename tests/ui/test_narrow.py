@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser
 
-from tests.ui.conftest import settled
+from tests.ui.conftest import settled, still
 
 pytestmark = pytest.mark.browser
 WIDTH = 390
@@ -35,6 +35,7 @@ def test_the_longest_verdict_stays_on_the_screen(server: str, browser: Browser) 
     verdict = page.locator(".st-key-overview_numbers td.w", has_text="not to be trusted").first
     verdict.wait_for()
     settled(page)
+    still(page, verdict.locator("span"))
     box = verdict.locator("span").bounding_box()
     assert box is not None
     assert box["x"] + box["width"] <= WIDTH

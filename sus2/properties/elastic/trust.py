@@ -189,11 +189,11 @@ def _derived(result: Tensor, of: dict[str, Estimate]) -> dict[str, Estimate]:
     k, g = of["k_vrh_gpa"], of["g_vrh_gpa"]
     if not (np.isfinite(k.relative) and np.isfinite(g.relative)):
         worst = k if not np.isfinite(k.relative) else g
-        return dict.fromkeys(("e_vrh_gpa", "nu_vrh", "debye_temperature_k"), unknown(worst.reason))
+        return dict.fromkeys(FROM_MODULI, unknown(worst.reason))
     own = {
         "e_vrh_gpa": result.e_vrh_gpa,
         "nu_vrh": result.nu_vrh,
-        "debye_temperature_k": result.debye_temperature_vrh_k,
+        **dict.fromkeys(("debye_temperature_k", "debye_temperature_vrh_k"), result.debye_temperature_vrh_k),
     }
     return estimates_from_moduli(own, result.k_vrh_gpa, result.g_vrh_gpa, k.relative, g.relative)
 

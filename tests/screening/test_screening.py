@@ -111,7 +111,7 @@ def test_what_cannot_be_asked(out: Path) -> None:
         ({"properties": ["colour"]}, "no property 'colour'"),
         ({"properties": []}, "No property"),
         ({"batch": 0}, "at least 1"),
-        ({"potentials": 3}, "A potential comes from"),
+        ({"potentials": 3}, "A potential from sus2.load"),
         ({"potentials": []}, "No potential"),
     ):
         with pytest.raises(Sus2Error, match=words):

@@ -271,14 +271,11 @@ def _errors(rows: Sequence[Difference]) -> str:
     elif len(small) == len(judged):
         text = f"All {len(judged)} differences with a known error are smaller than it: do not read them"
     else:
-        shorter, size = (small, "Smaller") if 2 * len(small) <= len(judged) else (_beyond(judged), "Larger")
+        large = [d for d in judged if not d.below_error]
+        shorter, size = (small, "Smaller") if len(small) <= len(large) else (large, "Larger")
         listed = ", ".join(_inside(d.label) for d in shorter)
         text = f"{size} than their error: {listed} ({len(shorter)} of {len(judged)} that have one)"
     return f"{text}; for {silent} quantities it is unknown." if silent else f"{text}."
-
-
-def _beyond(judged: Sequence[Difference]) -> list[Difference]:
-    return [d for d in judged if not d.below_error]
 
 
 def _inside(label: str) -> str:

@@ -132,8 +132,8 @@ def browser() -> Iterator[Browser]:
 def saved(page: Page, button: Locator) -> Path:
     """Click on a download once the page is still; where the file is.
 
-    A click falls into nothing where the page's figures push the button away while it is pressed. As a user would, it is
-    clicked once more then, with a warning; that the server answers each click is tested in tests/server.
+    On a busy machine a click came to nothing twice, for an unknown reason. As a user would, it is clicked once more
+    then, with a warning that is printed; that the server answers each click is tested in tests/server.
     """
     settled(page)
     still(page, button)

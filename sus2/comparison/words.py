@@ -189,7 +189,7 @@ def effects_of(rows: Sequence[Difference], stability: str = "", *, most: int = 6
             break
         digits = digits_of(d.digits, d.error)
         ends = f"{number(d.reference, digits)} to {number(d.value, digits)} {d.unit}".rstrip()
-        against = "" if d.error is None else _against(d)
+        against = ", error unknown" if d.error is None else _against(d)
         lines.append(f"{d.label}: {_percent(d.percent or 0.0)} ({ends}){_cause(d)}{against}.")
     return lines or [f"Nothing changes by more than {NO_VOLUME_PERCENT:g} %."]
 

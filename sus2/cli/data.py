@@ -174,14 +174,18 @@ def calibrate(
     """
     from sus2.registry.load import load_moments
     from sus2.training.data.hold_out import binaries_held_out_first
-    from sus2.training.teachers.functional_change import changes_by_crystal, functional_changes
+    from sus2.training.teachers.functional_change import changes_by_crystal, functional_changes, held_out_changes
     from sus2.trust.known_values import known_crystals
     from sus2.validation.calibrate import calibrate as run
 
     chosen, held_out = binaries_held_out_first() if binaries else ([], frozenset())
     others = any(load_moments(n).functional != "PBE" for n in names)
     crystals = [*known_crystals().values(), *(c[1] for c in chosen[: 2 * binaries])]
-    changes = changes_by_crystal(functional_changes(labels, crystals)) if others and labels else None
+    changes, more = None, []
+    if others and labels:
+        more = held_out_changes(labels)
+        changes = changes_by_crystal([*functional_changes(labels, crystals), *(c for _, c in more)])
+    more_names = {c.base for _, c in more}
     for name in names:
         found = run(
             name,
@@ -189,7 +193,8 @@ def calibrate(
             count=binaries,
             records=records,
             changes=changes,
-            held_out=held_out,
+            held_out=held_out | more_names,
+            of_differences=[(c.base, a) for a, c in more],
             report=typer.echo,
         )
         typer.echo(f"{name}: quantity, class, crystals, within one sigma, within two, median error, median sigma")

@@ -116,6 +116,7 @@ def calibrate(
     records: Path | None = None,
     changes: Changes | None = None,
     held_out: Collection[str] = (),
+    of_differences: Sequence[tuple[str, Atoms]] = (),
     report: Report = print,
 ) -> Calibrated:
     """Calibrate a potential that is found by name and write the calibration beside its weights.
@@ -134,7 +135,9 @@ def calibrate(
     changes
         For another functional than PBE: how its values differ from those of PBE.
     held_out
-        Names of binaries that were not trained on, by which differences of functionals are judged.
+        Names of crystals that were not trained on, by which differences of functionals are judged.
+    of_differences
+        More crystals, by name, that judge differences alone.
     report
         Told how far it is.
 
@@ -157,6 +160,8 @@ def calibrate(
                 return found
             report(f"{path.name} is of other weights and is made anew.")
         found = textbook_records(potential, report) + binary_records(potential, binaries, count, report)
+        known = set(potential.elements)
+        found += [record_of(n, a, potential, with_eos=False) for n, a in of_differences if set(a.symbols) <= known]
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_records(path, found)
@@ -166,10 +171,10 @@ def calibrate(
     found = computed(potential)
     judged = found if potential.functional == "PBE" else with_changes(found, changes or {})
     calibration, coverage = fit_calibration(potential.card.sha256, judged)
-    of_differences: list[Coverage] = []
+    of_changes: list[Coverage] = []
     first = paired_potential(potential)
     if first is not None and first.functional == "PBE" and changes:
-        differences, of_differences = fit_differences(
+        differences, of_changes = fit_differences(
             computed(first), found, changes, held_out, paired=in_pairs(first, potential)
         )
         calibration = calibration.model_copy(
@@ -177,10 +182,10 @@ def calibrate(
         )
     calibration_path(name).write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if records is not None:
-        parts = {"numbers": coverage, "differences": of_differences}
+        parts = {"numbers": coverage, "differences": of_changes}
         content = {part: [asdict(c) for c in rows] for part, rows in parts.items()}
         (records / f"{name}.coverage.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return Calibrated(calibration, coverage, of_differences)
+    return Calibrated(calibration, coverage, of_changes)
 
 
 def read_coverage(path: Path) -> dict[str, list[Coverage]]:

@@ -135,7 +135,14 @@ class Release(_Strict):
     kind: Literal["release"] = "release"
 
 
-AnyStage = Project | Lbfgs | GaussNewton | Search | Adam | Expand | Release
+class Readouts(_Strict):
+    """Solve the readouts of all elements and the shifts by conjugate gradients at a fixed radial part."""
+
+    kind: Literal["readouts"] = "readouts"
+    iterations: int = Field(20, ge=1)
+
+
+AnyStage = Project | Lbfgs | GaussNewton | Search | Adam | Expand | Release | Readouts
 Stage = Annotated[AnyStage, Field(discriminator="kind")]
 
 
@@ -211,6 +218,9 @@ class TrainConfig(_Strict):
     """Pull of every parameter to where the run began (a hundredth of it for theta), but for shifts and `species`: a run
     on few compositions then keeps what many have taught. What is particular to an element's readout is pulled by
     `readout_prior`, to where it began if the run began with readouts of elements."""
+    change_from: str = ""
+    """A functional with labels of the same structures: the model keeps the errors that the potential to start from has
+    in it and learns the change of the labels alone, so that the errors cancel in differences of the two."""
     seed: int = 0
     dtype: Literal["float64", "float32"] = "float64"
     device: Literal["cpu", "cuda", "torch"] = "cpu"

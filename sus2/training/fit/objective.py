@@ -113,9 +113,15 @@ class Objective:
         self.given = data
         """The labels as they were given."""
         # The model learns what the fixed repulsion leaves.
-        self.data = data = data if repulsion is None else _without(data, repulsion, self.edges)
+        data = data if repulsion is None else _without(data, repulsion, self.edges)
         self.counts = np.zeros((len(data), len(elements)))
         np.add.at(self.counts, (self.system, types), 1.0)
+        self._label(data)
+
+    def _label(self, data: TrainingSet) -> None:
+        """Take these labels, which the fixed repulsion is no part of, and the scales of their errors."""
+        self.data = data
+        starts = data.offsets[:-1]
         self.virial = data.stress_ev_per_a3 * data.volumes_a3[:, None]
         self.has_virial: Mask = np.asarray(np.isfinite(self.virial).all(axis=1))
         w = self.weights
@@ -126,6 +132,29 @@ class Objective:
         self.virial_scale = self.sizes * np.hypot(w.virial_ev_per_atom, w.virial_relative * virial)
         self.energy_scale = self.sizes * np.hypot(w.energy_ev_per_atom, w.energy_relative * (virial + rms))
         self.pairs = Pairs.of(data, self.virial, w)
+
+    def learn_change(self, spec: ModelSpec, other: TrainingSet) -> None:
+        """Take as labels what a model gives, and the change from other labels to those of this objective.
+
+        What the model misses of the other labels then counts for nothing: fitted from it, a second model has the
+        same errors, which cancel in differences of the two.
+
+        Parameters
+        ----------
+        spec
+            The model.
+        other
+            The same structures with the labels that it was fitted to.
+        """
+        p, given = self.predict(spec), self.given
+        stress = p.virial_ev / given.volumes_a3[:, None] + given.stress_ev_per_a3 - other.stress_ev_per_a3
+        changed = replace(
+            self.data,
+            energy_ev=p.energy_ev + given.energy_ev - other.energy_ev,
+            forces_ev_per_a=p.forces_ev_per_a + given.forces_ev_per_a - other.forces_ev_per_a,
+            stress_ev_per_a3=stress,
+        )
+        self._label(changed)
 
     def kernel(self, spec: ModelSpec) -> Kernel:
         """Make the compiled kernels of these parameters as this objective calls them.

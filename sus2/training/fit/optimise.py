@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
+from sus2.training.fit.config import TrainConfig
 from sus2.training.fit.objective import Objective
-from sus2.training.fit.parameters import COMMON, ParameterSpace
+from sus2.training.fit.parameters import COMMON, PRODUCTS, ParameterSpace
 from sus2.training.fit.precondition import Preconditioner
 from sus2.types import Array
 
@@ -48,6 +49,57 @@ class Prior:
             Zero.
         """
         return cls(np.zeros(space.size), np.zeros(space.size))
+
+
+def prior_of(config: TrainConfig, space: ParameterSpace, start: Array, own_start: bool, centre: Array) -> Prior:
+    """Theta and the products of a factorised space towards zero; alpha and r0 of a table towards `centre`.
+
+    With `start_prior` everything towards where the run started; what is particular to an element's readout too,
+    where the model to start from has readouts of elements, by `readout_prior`.
+
+    Parameters
+    ----------
+    config
+        Says how strong.
+    space
+        Of the parameters.
+    start
+        (size,) where the run started, in a space with the same blocks where `start_prior` is given.
+    own_start
+        Whether the model to start from has readouts of elements.
+    centre
+        (size,) where a table of pairs began.
+
+    Returns
+    -------
+    Prior
+        For that space.
+    """
+    strength, slices = np.zeros(space.size), space.slices()
+    strength[slices["theta"]] = config.theta_prior
+    target = np.zeros(space.size)
+    if config.start_prior > 0.0:
+        for name in set(slices) - {"theta_element", "species", "shift"}:
+            strength[slices[name]], target[slices[name]] = config.start_prior, start[slices[name]]
+        strength[slices["theta"]] *= 0.01  # theta is larger than other parameters
+        if "theta_element" in slices:
+            strength[slices["theta_element"]] = config.readout_prior
+            if own_start:
+                target[slices["theta_element"]] = start[slices["theta_element"]]
+        return Prior(strength, target)
+    if "theta_element" in slices:
+        strength[slices["theta_element"]] = config.readout_prior
+    if "theta_right" in slices:
+        strength[slices["theta_right"]] = config.theta_prior
+    if "neighbour" in slices:
+        strength[slices["neighbour"]] = config.amplitude_prior
+        target[slices["neighbour"]] = 1.0
+    for name in PRODUCTS & set(slices):
+        strength[slices[name]] = config.product_prior
+    for name in {"alpha", "r0"} & set(slices):
+        strength[slices[name]] = config.pair_prior
+        target[slices[name]] = centre[slices[name]]
+    return Prior(strength, target)
 
 
 def total(space: ParameterSpace, parts: Sequence[Objective], x: Array, prior: Prior) -> tuple[float, Array]:

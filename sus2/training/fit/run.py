@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sus2.errors import DataError
 from sus2.native.build import cache_folder
 from sus2.potential.card import write_card
-from sus2.potential.mtp import format_mtp, write_mtp
+from sus2.potential.mtp import ModelSpec, format_mtp, write_mtp
 from sus2.potential.mtp.compact import SUFFIX, format_compact, rounded
 from sus2.potential.potential import Potential
 from sus2.potential.repulsion import Repulsion
@@ -31,6 +32,7 @@ from sus2.training.fit.config import (
     GaussNewton,
     Lbfgs,
     Project,
+    Readouts,
     Release,
     Search,
     TrainConfig,
@@ -38,16 +40,17 @@ from sus2.training.fit.config import (
 from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
 from sus2.training.fit.normal_equations import readout_curvature
 from sus2.training.fit.objective import LossWeights, Objective, errors
-from sus2.training.fit.optimise import Prior, adam_epoch, lbfgs
-from sus2.training.fit.parameters import PRODUCTS, ParameterSpace
+from sus2.training.fit.optimise import Prior, adam_epoch, lbfgs, prior_of
+from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.precondition import Preconditioner
+from sus2.training.fit.readouts import solved_readouts
 from sus2.training.fit.report import crystal_properties, shortest_distances
 from sus2.training.fit.result import TrainResult, card_of
 from sus2.training.fit.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.fit.sources import as_trained, read_source, training_data, weighted
 from sus2.training.fit.start import EXTREME, HELD_OUT, aligned, alikeness, in_form, initial_spec, starting_point
 from sus2.training.teachers.crystal_tests import crystal_errors
-from sus2.types import Array
+from sus2.types import Array, Index
 
 # Of the minibatches so many are enough to tell how the loss curves by the readouts.
 CURVATURE_PARTS: Final = 64
@@ -65,11 +68,15 @@ class _Run:
         self.checks = self.objective(self.validation) if self.validation is not None else None
         start = initial_spec(config)
         self.own_start = False
+        self.curvature: NDArray[np.float32] | None = None
         self.preconditioners = dict[float, Preconditioner]()
         if config.start_from:
             found = starting_point(config.start_from, config.elements)
             self.own_start = found.own_readout
-            start = aligned(in_form(config, replace(found, potential_name=config.name)), self.parts)
+            start = in_form(config, replace(found, potential_name=config.name))
+            if config.change_from:
+                self.learn_change(start)
+            start = aligned(start, self.parts)
         else:
             start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         readout: dict[str, Any] = {"readout_rank": config.readout_rank, "readout_full": config.readout != "low-rank"}
@@ -80,15 +87,49 @@ class _Run:
             mixtures = alikeness(config.elements, config.readout_rank, config.seed)
             self.space.blocks(self.start)["theta_left"][:] = mixtures
 
-    def preconditioner(self, floor: float) -> Preconditioner:
-        """That of a stage, from the curvature at the start; DataError without a full readout of each element."""
+    def learn_change(self, start: ModelSpec) -> None:
+        """Replace the labels by what the model to start from gives and their change from those of its functional."""
+        config = self.config.model_copy(update={"functional": self.config.change_from})
+        train, validation, _ = training_data(config)
+        if len(train) != len(self.train) or (train.base != self.train.base).any():
+            raise DataError(f"The structures differ between {self.config.functional} and {self.config.change_from}.")
+        for part, chunk in zip(self.parts, self.chunks(train), strict=True):
+            part.learn_change(start, train.subset(chunk))
+        if self.checks is not None and validation is not None:
+            self.checks.learn_change(start, validation)
+
+    def readout_curvature(self) -> NDArray[np.float32]:
+        """How the loss curves by the readout of each element, at the start."""
         if "theta_element" not in self.space.slices():
-            raise DataError("'precondition' needs 'readout: element'.")
-        if floor not in self.preconditioners:
+            raise DataError("A stage that solves or preconditions the readouts needs 'readout: element'.")
+        if self.curvature is None:
             some = self.parts[:: math.ceil(len(self.parts) / CURVATURE_PARTS)]
             curvature = readout_curvature(some, self.space.unpack(self.start))
-            self.preconditioners[floor] = Preconditioner.of(curvature * np.float32(len(self.parts) / len(some)), floor)
+            self.curvature = curvature * np.float32(len(self.parts) / len(some))
+        return self.curvature
+
+    def preconditioner(self, floor: float) -> Preconditioner:
+        """That of a stage, from the curvature at the start."""
+        if floor not in self.preconditioners:
+            self.preconditioners[floor] = Preconditioner.of(self.readout_curvature(), floor)
         return self.preconditioners[floor]
+
+    def solved(self, x: Array, iterations: int) -> Array:
+        """The vector with readouts and shifts solved at its radial part."""
+        spec = self.space.unpack(x)
+        found = solved_readouts(
+            spec,
+            self.parts,
+            self.readout_curvature(),
+            prior=self.config.readout_prior,
+            centre=self.space.unpack(self.start).readout,
+            iterations=iterations,
+        )
+        out = x.copy()
+        blocks = self.space.blocks(out)
+        blocks["theta_element"] += found.readout - spec.readout
+        blocks["shift"][:] = found.shift_coeffs
+        return out
 
     def random_start(self, k: int) -> Array:
         """An untrained model of the k-th seed from the run's, with elemental references."""
@@ -98,14 +139,17 @@ class _Run:
     def minibatches(self, data: TrainingSet) -> list[Objective]:
         """The set in random parts of one common norm."""
         norm = float(data.weight.sum())
+        return [self.objective(data.subset(c), norm) for c in self.chunks(data)]
+
+    def chunks(self, data: TrainingSet) -> list[Index]:
+        """The structures of each minibatch."""
         # Neighbours of a kind "...-pair" stay together.
         paired = np.char.endswith(data.kind[:-1], "-pair") & (data.base[:-1] == data.base[1:])
         paired &= data.kind[:-1] == data.kind[1:]
         unit = np.concatenate([[0], np.cumsum(~paired)])
         order = np.random.default_rng(self.config.seed + 2).permutation(unit[-1] + 1)
         parts = np.array_split(order, min(self.config.batches, len(order)))
-        chunks = [np.flatnonzero(np.isin(unit, part)) for part in parts]
-        return [self.objective(data.subset(c), norm) for c in chunks]
+        return [np.flatnonzero(np.isin(unit, part)) for part in parts]
 
     def test_set(self) -> TrainingSet | None:
         """The held-out compositions of the configuration's test sources."""
@@ -152,37 +196,8 @@ class _Run:
         return self.space if len(x) == self.space.size else self.table
 
     def prior(self, centre: Array) -> Prior:
-        """Theta and the products of a factorised space towards zero; alpha and r0 of a table towards `centre`.
-
-        With `start_prior` everything towards where the run started; what is particular to an element's readout too,
-        where the model to start from has readouts of elements, by `readout_prior`.
-        """
-        space = self.space_of(centre)
-        strength, slices = np.zeros(space.size), space.slices()
-        strength[slices["theta"]] = self.config.theta_prior
-        target = np.zeros(space.size)
-        if self.config.start_prior > 0.0:
-            for name in set(slices) - {"theta_element", "species", "shift"}:
-                strength[slices[name]], target[slices[name]] = self.config.start_prior, self.start[slices[name]]
-            strength[slices["theta"]] *= 0.01  # theta is larger than other parameters
-            if "theta_element" in slices:
-                strength[slices["theta_element"]] = self.config.readout_prior
-                if self.own_start:
-                    target[slices["theta_element"]] = self.start[slices["theta_element"]]
-            return Prior(strength, target)
-        if "theta_element" in slices:
-            strength[slices["theta_element"]] = self.config.readout_prior
-        if "theta_right" in slices:
-            strength[slices["theta_right"]] = self.config.theta_prior
-        if "neighbour" in slices:
-            strength[slices["neighbour"]] = self.config.amplitude_prior
-            target[slices["neighbour"]] = 1.0
-        for name in PRODUCTS & set(slices):
-            strength[slices[name]] = self.config.product_prior
-        for name in {"alpha", "r0"} & set(slices):
-            strength[slices[name]] = self.config.pair_prior
-            target[slices[name]] = centre[slices[name]]
-        return Prior(strength, target)
+        """The pull that the configuration asks for."""
+        return prior_of(self.config, self.space_of(centre), self.start, self.own_start, centre)
 
     def objective(self, data: TrainingSet, norm: float | None = None) -> Objective:
         c = self.config
@@ -221,6 +236,8 @@ class _Run:
         self.align(x)
         if isinstance(stage, Project):
             x = project_linear(space, x, parts[: math.ceil(stage.share * len(parts))], prior)
+        elif isinstance(stage, Readouts):
+            x = self.solved(x, stage.iterations)
         elif isinstance(stage, Lbfgs):
             x = lbfgs(space, x, parts, stage.iterations, prior)
             x = project_linear(space, x, parts, prior)
@@ -320,7 +337,7 @@ def fit(
     claim(folder, config)
     started = run = _Run(config, threads)
     steps = list(run.steps())
-    state = read_state(folder) or _first_state(run)
+    state = read_state(folder) or State.first(run.start)
     if len(state.held_out):
         run = started.released()
     while state.step < len(steps):
@@ -341,11 +358,6 @@ def fit(
                 )
             progress(text, state.step / len(steps))
     return _finish(started, run, state, folder)
-
-
-def _first_state(run: _Run) -> State:
-    x, zero = run.start, np.zeros(run.space.size)
-    return State(0, x, x, float("inf"), 0, 1e-4, x, (zero, zero), 0, np.zeros(0), ())
 
 
 def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult:

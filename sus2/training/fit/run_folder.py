@@ -62,6 +62,12 @@ class State:
     held_out: Array  # parameters that never saw the held-out compositions, once those are released; else empty
     history: tuple[dict[str, Any], ...]
 
+    @classmethod
+    def first(cls, x: Array) -> State:
+        """Before the first step, at the parameters (size,)."""
+        zero = np.zeros(len(x))
+        return cls(0, x, x, float("inf"), 0, 1e-4, x, (zero, zero), 0, np.zeros(0), ())
+
 
 def claim(folder: Path, config: TrainConfig) -> None:
     """Refuse to continue another configuration's run; write ours.

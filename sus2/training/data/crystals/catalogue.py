@@ -215,7 +215,7 @@ def dimers(seed: int = 9) -> list[Crystal]:
 
 
 def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
-    """All crystals but the dimers, in three stages.
+    """All crystals but the dimers, in four stages.
 
     Parameters
     ----------
@@ -226,7 +226,8 @@ def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
     ------
     tuple[str, list[Crystal]]
         ``textbook``: elements, molecules, textbook binaries, binary salts of all cations; ``files``: crystals of
-        databases, minerals, oxides; ``relatives``: AFLOW prototypes, ternary salts, alloys, and substitutions of all.
+        databases, minerals, oxides; ``relatives``: AFLOW prototypes, ternary salts, alloys, and substitutions;
+        ``more relatives``: substitutions of the crystals of databases, binary ones above all.
     """
     names: set[str] = set()
     taken: set[tuple[str, str]] = set()
@@ -259,3 +260,13 @@ def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
         found += substitution.substituted(small, rng, count, source, taken)
     found += fillings.alloys(rng)
     yield "relatives", new(found, rng)
+    rng = np.random.default_rng([seed, 53])
+    found = []
+    for parents, count, largest, source in (
+        ([c for c in files if len(set(c.atoms.numbers)) > 1], 4, 10, "binary-sub"),
+        (ternary, 4, 12, "wbm-sub"),
+        ([c for c in minerals if len(set(c.atoms.numbers)) > 1], 4, 14, "public-sub"),
+    ):
+        small = [c for c in parents if len(c.atoms) <= largest]
+        found += substitution.substituted(small, rng, count, source, taken)
+    yield "more relatives", new(found, rng)

@@ -1,0 +1,105 @@
+"""The readouts of all elements solved at once, and models that learn a change of labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sus2.training.data.dataset import TrainingSet
+from sus2.training.fit.config import read_config
+from sus2.training.fit.normal_equations import normal_equations, readout_curvature
+from sus2.training.fit.parameters import ParameterSpace
+from sus2.training.fit.readouts import solved_readouts
+from sus2.training.fit.run import fit
+from tests.training.fit.small_sets import FORMS, config_file, disturbed, labelled, quadratic
+
+SPACE = ParameterSpace(FORMS["extended"], "factorised", 1)
+PRIOR = 1e-3
+
+
+def paired(data: TrainingSet) -> TrainingSet:
+    """The set with its first two structures of one size as a pair of strains."""
+    kind = data.kind.astype("U16").copy()
+    base = data.base.astype("U16").copy()
+    order = np.argsort(data.sizes, kind="stable")
+    data = data.subset(order)
+    kind[:2], base[:2] = "strain-pair", "one"
+    return replace(data, kind=kind, base=base)
+
+
+def test_they_are_those_of_the_normal_equations() -> None:
+    part = quadratic(paired(labelled()), pair=5.0)
+    assert len(part.pairs.first) == 1
+    spec = SPACE.unpack(disturbed(SPACE, 0.1))
+    centre = spec.readout + 0.3
+    found = solved_readouts(spec, [part], readout_curvature([part], spec), prior=PRIOR, centre=centre, iterations=400)
+    matrix, right = normal_equations([part], spec, linear=True)
+    size = spec.readout.size
+    matrix[np.arange(size), np.arange(size)] += PRIOR
+    right[:size] -= PRIOR * (spec.readout - centre).ravel()
+    change = np.linalg.lstsq(matrix, right, rcond=1e-14)[0]
+    exact = replace(
+        spec,
+        moment_coeffs=spec.readout + change[:size].reshape(spec.readout.shape),
+        shift_coeffs=spec.shift_coeffs + change[size:],
+    )
+
+    def loss(s: object) -> float:
+        return part.value(part.predict(s)) + PRIOR * float(((s.readout - centre) ** 2).sum())  # type: ignore[attr-defined,arg-type]
+
+    assert loss(found) == pytest.approx(loss(exact), rel=1e-4)
+    assert loss(found) < 0.2 * loss(spec)
+
+
+def test_few_steps_already_lower_the_loss() -> None:
+    part = quadratic(labelled())
+    spec = SPACE.unpack(disturbed(SPACE, 0.1))
+    h = readout_curvature([part], spec)
+    losses = [part.value(part.predict(spec))]
+    for steps in (1, 4, 16):
+        found = solved_readouts(spec, [part], h, prior=0.0, centre=spec.readout, iterations=steps)
+        losses.append(part.value(part.predict(found)))
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_what_the_first_model_misses_is_no_part_of_a_change() -> None:
+    first = labelled()
+    second = replace(
+        first,
+        energy_ev=first.energy_ev + 0.1,
+        forces_ev_per_a=1.1 * first.forces_ev_per_a,
+        stress_ev_per_a3=0.9 * first.stress_ev_per_a3,
+    )
+    spec = SPACE.unpack(disturbed(SPACE, 0.1))
+    part = quadratic(second)
+    p = part.predict(spec)
+    part.learn_change(spec, first)
+    energy, forces, virial = part.miss(p)
+    assert energy == pytest.approx(np.full(len(first), 0.1))
+    assert forces == pytest.approx(0.1 * first.forces_ev_per_a)
+    assert virial == pytest.approx(-0.1 * first.stress_ev_per_a3 * first.volumes_a3[:, None])
+    part.learn_change(spec, second)
+    assert part.value(p) == pytest.approx(0.0, abs=1e-20)
+
+
+def test_a_run_with_the_stage_lowers_the_loss_and_keeps_the_radial_part(tmp_path: Path) -> None:
+    changes = {"readout": "element", "readout_rank": 2, "stages": [{"kind": "readouts", "iterations": 12}]}
+    config = read_config(config_file(tmp_path, **changes))
+    found = fit(config, folder=tmp_path / "run", threads=1)
+    untrained = fit(
+        config.model_copy(
+            update={
+                "stages": read_config(
+                    config_file(tmp_path, **changes | {"stages": [{"kind": "readouts", "iterations": 1}]})
+                ).stages
+            }
+        ),
+        folder=tmp_path / "short",
+        threads=1,
+    )
+    assert np.array_equal(found.spec.radial_weights, untrained.spec.radial_weights)
+    assert found.errors["train"].force_mae_mev_per_a < untrained.errors["train"].force_mae_mev_per_a

@@ -21,7 +21,7 @@ from sus2.properties.elastic.trust import elastic_spread
 from sus2.registry.load import load_moments
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.fit.members import draw_members
-from sus2.training.teachers.functional_change import change_of, free_tensors
+from sus2.training.teachers.functional_change import change_of, free_tensors, held_out_changes
 from sus2.trust.calibration import Calibration, QuantityCalibration
 from sus2.trust.committee import Committee, spread_of
 from sus2.trust.members import Members, read_members, write_members
@@ -167,9 +167,10 @@ def test_references_of_another_functional_and_of_differences() -> None:
     assert (row.values["k_vrh_gpa"] - row.references["k_vrh_gpa"]) / 20.0 == pytest.approx(0.05 - 0.02)
 
 
-def test_the_change_by_labels_is_that_of_the_potentials_that_made_them(lithium: Potential) -> None:
+def _labels_of_both(lithium: Potential, base: str = "Li", a: float = 3.45) -> list[TrainingSet]:
+    """A bcc crystal at rest and a pair each of strains and displacements, labelled in two functionals."""
     other = twin(lithium, functional="r2SCAN", strength=1.21, stretch=1.01)
-    rest = sus2.relax(bulk("Li", "bcc", a=3.45, cubic=True), lithium, fmax=1e-5).atoms
+    rest = sus2.relax(bulk("Li", "bcc", a=a, cubic=True), lithium, fmax=1e-5).atoms
     structures, kinds = [rest], ["relaxed"]
 
     def add(kind: str, change: np.ndarray) -> None:
@@ -188,7 +189,12 @@ def test_the_change_by_labels_is_that_of_the_potentials_that_made_them(lithium: 
     for p in (lithium, other):
         found = p.evaluate(structures)
         e, f, s = ([getattr(r, n) for r in found] for n in ("energy_ev", "forces_ev_per_a", "stress_ev_per_a3"))
-        labels.append(make_set(structures, e, f, s, set_name="made", kind=kinds, base=["Li"] * len(kinds)))
+        labels.append(make_set(structures, e, f, s, set_name="made", kind=kinds, base=[base] * len(kinds)))
+    return labels
+
+
+def test_the_change_by_labels_is_that_of_the_potentials_that_made_them(lithium: Potential) -> None:
+    labels = _labels_of_both(lithium)
     change = change_of("Li", labels)
     assert change is not None
     assert (change.formula, change.kind[:3]) == ("Li", "229")
@@ -197,6 +203,29 @@ def test_the_change_by_labels_is_that_of_the_potentials_that_made_them(lithium: 
     for name, within in (("k_vrh_gpa", 0.05), ("c11_gpa", 0.05), ("c44_gpa", 0.08)):
         assert change.ratios[name] == pytest.approx(1.21 / 1.01**3, rel=within), name
     assert change.ratios["mean_frequency_thz"] == pytest.approx(1.1 / 1.01, rel=0.05)
+
+
+def test_crystals_that_were_held_out_judge_the_change_of_all_but_volumes(
+    monkeypatch: pytest.MonkeyPatch, lithium: Potential
+) -> None:
+    made = {base: _labels_of_both(lithium, base) for base in ("one", "two", "three")}
+    asked = []
+
+    def loaded(name: str, functional: str, families: None, split: str) -> TrainingSet:
+        asked.append(split)
+        k = ("PBE", "r2SCAN").index(functional)
+        bases = {"test": ("one", "two"), "mp": ("three",)}.get(split, ())
+        parts = [made[b][k] for b in bases]
+        return TrainingSet.concatenate(parts) if parts else made["one"][k].subset([])
+
+    monkeypatch.setattr("sus2.training.teachers.functional_change.load_set", loaded)
+    found = held_out_changes("made", 2)
+    assert "train" not in asked
+    assert [c.base for _, c in found] == ["one", "two"]  # the first ones, no more than asked for
+    atoms, change = found[0]
+    assert "v0_a3_per_atom" not in change.ratios
+    assert change.ratios["c44_gpa"] == pytest.approx(1.21 / 1.01**3, rel=0.08)
+    assert atoms.get_chemical_symbols() == ["Li", "Li"]
 
 
 def test_symmetry_leaves_as_many_constants_as_it_should() -> None:

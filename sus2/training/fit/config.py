@@ -36,6 +36,8 @@ class Source(_Strict):
     weight: float = Field(1.0, gt=0.0)
     emphasis: dict[str, float] = Field(default_factory=dict)
     """Further weight of structures whose kind or base crystal contains the key."""
+    textbook: float = Field(1.0, gt=0.0)
+    """Further weight of the structures of crystals that users know best (sus2.trust.known_values.known_crystals)."""
     without_stress: tuple[str, ...] = ()
     """Stresses of structures whose kind or base crystal contains one of these are not used: wrong labels."""
     same_zero: bool = False

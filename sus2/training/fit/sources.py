@@ -8,12 +8,14 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from sus2.errors import DataError
-from sus2.training.data.dataset import Split, TrainingSet, fit_references
+from sus2.training.data.dataset import Split, TrainingSet, fit_references, reduced_formula
 from sus2.training.data.readers import read_training_set
 from sus2.training.data.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
 from sus2.training.data.sets import load_set
 from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import Source, TrainConfig
+from sus2.trust.known_values import known_crystals
+from sus2.trust.known_values.structure_type import structure_type
 from sus2.types import Array, Mask
 
 
@@ -61,6 +63,8 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     weight, stress = data.weight * source.weight, data.stress_ev_per_a3.copy()
     for text, factor in source.emphasis.items():
         weight = np.where(_named(data, text), weight * factor, weight)
+    if source.textbook != 1.0:
+        weight = np.where(of_textbook_crystals(data), weight * source.textbook, weight)
     for text in source.without_stress:
         stress[_named(data, text)] = np.nan
     return replace(data.with_weights(weight), stress_ev_per_a3=stress)
@@ -70,6 +74,26 @@ def _named(data: TrainingSet, text: str) -> Mask:
     """Structures whose kind or base crystal contains the text."""
     found: Mask = (np.char.find(data.kind, text) >= 0) | (np.char.find(data.base, text) >= 0)
     return found
+
+
+def of_textbook_crystals(data: TrainingSet) -> Mask:
+    """Which structures are made of crystals with known values, in the structure type that these crystals have.
+
+    Parameters
+    ----------
+    data
+        A set with the crystals at rest.
+
+    Returns
+    -------
+    ndarray
+        (S,) of bool; dimers are none.
+    """
+    types = {(reduced_formula(a.numbers), structure_type(a)) for a in known_crystals().values()}
+    formulas = [formula for formula, _ in types]
+    rest = np.flatnonzero((data.kind == "relaxed") & np.isin(data.composition, formulas))
+    found = [str(data.base[k]) for k in rest if (data.composition[k], structure_type(data.to_atoms(int(k)))) in types]
+    return np.asarray(np.isin(data.base, found) & (data.kind != "dimer"))
 
 
 def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None, set[str]]:

@@ -21,6 +21,7 @@ from sus2.types import Array, Index
 
 # Rows of a Jacobian held at once (100 to 1000 columns of eight bytes).
 _ROWS_AT_ONCE = 12_000
+_ROWS_OF_AN_ELEMENT = 2_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +94,23 @@ def readout_curvature(parts: Sequence[Objective], spec: ModelSpec) -> NDArray[np
     """
     scalars = len(spec.mapping)
     out = np.zeros((spec.species_count, scalars, scalars), dtype=np.float32)
+    # Rows of many structures go into one product, which else would cost as much for a few rows as for a thousand.
+    waiting: dict[int, list[NDArray[np.float32]]] = {z: [] for z in range(spec.species_count)}
+
+    def add(z: int) -> None:
+        block = np.concatenate(waiting[z])
+        out[z] += block.T @ block
+        waiting[z] = []
+
     for types, rows in _by_elements(parts, spec).items():
         for columns, _ in _weighted(parts[0], spec.with_species(types), np.array(types), rows, linear=True):
             for q, z in enumerate(types):
-                block = columns[:, q * scalars : (q + 1) * scalars].astype(np.float32)
-                out[z] += block.T @ block
+                waiting[z].append(columns[:, q * scalars : (q + 1) * scalars].astype(np.float32))
+                if sum(map(len, waiting[z])) > _ROWS_OF_AN_ELEMENT:
+                    add(z)
+    for z, blocks in waiting.items():
+        if blocks:
+            add(z)
     return out
 
 

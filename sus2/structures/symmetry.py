@@ -64,6 +64,22 @@ def right_handed(atoms: Atoms) -> tuple[Cell, list[int]]:
     return (np.asarray(atoms.cell)[order], atoms.get_scaled_positions()[:, order], numbers), order
 
 
+def standing(atoms: Atoms) -> Cell:
+    """The cell of a crystal as it is, with its elements alone.
+
+    Parameters
+    ----------
+    atoms
+        A crystal.
+
+    Returns
+    -------
+    tuple
+        The cell.
+    """
+    return np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers
+
+
 def dataset(cell: Cell, symprec: float) -> Any:
     """spglib's data set.
 

@@ -57,3 +57,23 @@ extern "C" void sus2_tetrahedra(const double *values, const int64_t *vertices, c
       }
     }
 }
+
+// The first point of the orbit of each point of a grid, table (d0 d1 d2) in the order x + d0 (y + d1 z), under count
+// rotations (count, 3, 3) of addresses.
+extern "C" void sus2_irreducible(const int64_t *rotations, int64_t count, const int64_t *d, int64_t *table) {
+  const int64_t points = d[0] * d[1] * d[2];
+  std::fill(table, table + points, int64_t{-1});
+  for (int64_t p = 0; p < points; ++p) {
+    if (table[p] >= 0) continue;
+    const int64_t at[3] = {p % d[0], p / d[0] % d[1], p / (d[0] * d[1])};
+    for (int64_t k = 0; k < count; ++k) {
+      int64_t to[3];
+      for (int a = 0; a < 3; ++a) {
+        const int64_t *r = rotations + (k * 3 + a) * 3;
+        const int64_t turned = (r[0] * at[0] + r[1] * at[1] + r[2] * at[2]) % d[a];
+        to[a] = turned < 0 ? turned + d[a] : turned;
+      }
+      table[to[0] + d[0] * (to[1] + d[1] * to[2])] = p;
+    }
+  }
+}

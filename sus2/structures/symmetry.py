@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import spglib
 from ase import Atoms
 from ase.data import atomic_masses
 
+from sus2.kept import Kept
 from sus2.types import Array, Index
 
 MAX_KEPT = 256
+SYMPREC_A: Final = 1e-3
+"""Distance within which atoms count as symmetrically equivalent, angstrom."""
+FAR_A: Final = 0.1
+_MOST_COMPARED: Final = 24
 KIND = 1000
 """Added to the atomic number for a second isotope of an element."""
+
+_ROUNDING: Final = 1e-10
+# Columns of the primitive cell in units of the conventional one, as spglib has them.
+_CENTRINGS: Final = {
+    "P": np.eye(3),
+    "A": np.array([[2.0, 0.0, 0.0], [0.0, 1.0, -1.0], [0.0, 1.0, 1.0]]) / 2.0,
+    "C": np.array([[1.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 2.0]]) / 2.0,
+    "R": np.array([[2.0, -1.0, -1.0], [1.0, 1.0, -2.0], [1.0, 1.0, 1.0]]) / 3.0,
+    "I": np.array([[-1.0, 1.0, 1.0], [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]]) / 2.0,
+    "F": np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]) / 2.0,
+}
 
 Cell = tuple[Array, Array, Index]
 """Lattice vectors (3, 3) in rows, angstrom; fractional coordinates (n, 3); atomic numbers (n,)."""
@@ -61,7 +77,11 @@ def right_handed(atoms: Atoms) -> tuple[Cell, list[int]]:
             if mass not in (known := seen.setdefault(z, [])):
                 known.append(mass)
         numbers = np.array([z + KIND * seen[z].index(mass) for z, mass in pairs])
-    return (np.asarray(atoms.cell)[order], atoms.get_scaled_positions()[:, order], numbers), order
+    return (np.asarray(atoms.cell)[order], _places(atoms)[:, order], numbers), order
+
+
+_datasets: Final[Kept[Any]] = Kept(MAX_KEPT)
+_standard_cells: Final[Kept[Any]] = Kept(MAX_KEPT)
 
 
 def standing(atoms: Atoms) -> Cell:
@@ -77,7 +97,7 @@ def standing(atoms: Atoms) -> Cell:
     tuple
         The cell.
     """
-    return np.asarray(atoms.cell), atoms.get_scaled_positions(), atoms.numbers
+    return np.array(atoms.cell), _places(atoms), atoms.numbers
 
 
 def dataset(cell: Cell, symprec: float) -> Any:
@@ -95,7 +115,55 @@ def dataset(cell: Cell, symprec: float) -> Any:
     object or None
         Not to be changed; None where there is no symmetry.
     """
-    return _dataset(*_frozen(cell), symprec)
+    return _datasets.get(
+        (*_frozen(cell), symprec), lambda: _found(lambda: spglib.get_symmetry_dataset(cell, symprec=symprec))
+    )
+
+
+def dataset_within(cell: Cell, symprec: float) -> Any:
+    """spglib's data set, that of a smaller tolerance where a larger one can find no other.
+
+    Crystals of the highest Laue classes of their lattices can gain nothing but an inversion or a translation; where
+    neither is anywhere near, the search within SYMPREC_A, which other questions need too, is all that there is.
+
+    Parameters
+    ----------
+    cell
+        As right_handed gives it.
+    symprec
+        Tolerance, angstrom; at most FAR_A / 10.
+
+    Returns
+    -------
+    object or None
+        As dataset.
+    """
+    if len(cell[2]) <= _MOST_COMPARED and SYMPREC_A < symprec <= FAR_A / 10.0:
+        found = dataset(cell, SYMPREC_A)
+        if found is not None and _complete(cell, found):
+            return found
+    return dataset(cell, symprec)
+
+
+def _complete(cell: Cell, found: Any) -> bool:
+    if not (177 <= found.number <= 194 or found.number >= 207):
+        return False
+    if len(np.unique(found.mapping_to_primitive)) < len(cell[2]):
+        return False
+    centred = bool((found.rotations == -np.eye(3)).all(axis=(1, 2)).any())
+    return not (_maps(cell, 1.0) or (not centred and _maps(cell, -1.0)))
+
+
+def _maps(cell: Cell, sign: float) -> bool:
+    """Whether some move x -> sign x + t, not the identity, nearly takes the crystal to itself."""
+    lattice, scaled, numbers = cell
+    kinds, counts = np.unique(numbers, return_counts=True)
+    rare = np.flatnonzero(numbers == kinds[counts.argmin()])
+    to = scaled[rare[1:] if sign > 0.0 else rare] - sign * scaled[rare[0]]
+    gap = (sign * scaled + to[:, None])[:, :, None] - scaled
+    distance = np.linalg.norm((gap - np.round(gap)) @ lattice, axis=3)
+    distance[:, numbers[:, None] != numbers] = np.inf
+    return bool((distance.min(axis=2, initial=np.inf).max(axis=1, initial=0.0) < FAR_A).any())
 
 
 def standard_cell(cell: Cell, symprec: float, *, primitive: bool, idealise: bool = True) -> Cell | None:
@@ -117,26 +185,73 @@ def standard_cell(cell: Cell, symprec: float, *, primitive: bool, idealise: bool
     tuple or None
         None where spglib finds no symmetry.
     """
-    found = _standard_cell(*_frozen(cell), symprec, primitive, idealise)
+    found = dataset(cell, symprec)
     if found is None:
         return None
-    lattice, scaled, numbers = found
+    if not primitive and idealise:
+        return np.array(found.std_lattice), np.array(found.std_positions), np.array(found.std_types, dtype=np.int64)
+    if primitive and (idealise or len(np.unique(found.mapping_to_primitive)) == len(cell[2])):
+        return _primitive(cell, found, symprec, idealise)
+    answer = _standard_cells.get(
+        (*_frozen(cell), symprec, primitive, idealise),
+        lambda: _found(
+            lambda: spglib.standardize_cell(cell, to_primitive=primitive, no_idealize=not idealise, symprec=symprec)
+        ),
+    )
+    if answer is None:
+        return None
+    lattice, scaled, numbers = answer
     return lattice.copy(), scaled.copy(), numbers.copy()
 
 
-@lru_cache(maxsize=MAX_KEPT)
-def _dataset(lattice: bytes, scaled: bytes, numbers: bytes, symprec: float) -> Any:
-    return _found(lambda: spglib.get_symmetry_dataset(_thawed(lattice, scaled, numbers), symprec=symprec))
-
-
-@lru_cache(maxsize=MAX_KEPT)
-def _standard_cell(
-    lattice: bytes, scaled: bytes, numbers: bytes, symprec: float, primitive: bool, idealise: bool
-) -> Any:
-    cell = _thawed(lattice, scaled, numbers)
-    return _found(
-        lambda: spglib.standardize_cell(cell, to_primitive=primitive, no_idealize=not idealise, symprec=symprec)
+def _primitive(cell: Cell, found: Any, symprec: float, idealise: bool) -> Cell:
+    """The standard primitive cell as spglib makes it of its data set; its own data set follows and is kept."""
+    centring = _CENTRINGS[found.international[0]]
+    to = np.linalg.solve(centring, found.transformation_matrix)
+    lattice, scaled, numbers = cell
+    # For each atom of the primitive cell one of the cell.
+    if idealise:
+        first = np.sort(np.unique(found.std_mapping_to_primitive, return_index=True)[1])
+        own = np.asarray(found.std_mapping_to_primitive)[first]
+        atoms = np.array([np.flatnonzero(found.mapping_to_primitive == k)[0] for k in own])
+        shift = np.linalg.solve(centring, found.origin_shift)
+        rows = (found.std_lattice.T @ centring).T
+        places = np.linalg.solve(centring, found.std_positions[first].T).T
+        kinds = np.array(found.std_types, dtype=np.int64)[first]
+    else:
+        own, atoms, shift = np.asarray(found.mapping_to_primitive), np.arange(len(numbers)), np.zeros(3)
+        rows, places, kinds = (lattice.T @ np.linalg.inv(to)).T, scaled @ to.T, np.array(numbers, dtype=np.int64)
+    out = np.ascontiguousarray(rows), _in_cell(places), kinds
+    turned = np.round(to @ found.rotations @ np.linalg.inv(to)).astype(found.rotations.dtype)
+    # In a larger cell each rotation comes with several translations.
+    once = np.sort(np.unique(turned.reshape(-1, 9), axis=0, return_index=True)[1])
+    moves = (found.translations @ to.T + shift - turned @ shift)[once]
+    orbits = [np.asarray(x)[atoms] for x in (found.equivalent_atoms, found.crystallographic_orbits)]
+    equivalent, crystallographic = (np.array([np.flatnonzero(x == k)[0] for k in x]) for x in orbits)
+    made = replace(
+        found,
+        transformation_matrix=centring.copy(),
+        origin_shift=np.zeros(3) if idealise else np.array(found.origin_shift),
+        rotations=turned[once],
+        translations=moves - np.floor(moves + _ROUNDING),
+        wyckoffs=[found.wyckoffs[k] for k in atoms],
+        site_symmetry_symbols=[found.site_symmetry_symbols[k] for k in atoms],
+        equivalent_atoms=equivalent,
+        crystallographic_orbits=crystallographic,
+        primitive_lattice=out[0].copy(),
+        mapping_to_primitive=np.arange(len(atoms)),
+        std_mapping_to_primitive=np.array([np.flatnonzero(own == k)[0] for k in found.std_mapping_to_primitive]),
+        std_rotation_matrix=np.eye(3) if idealise else np.array(found.std_rotation_matrix),
     )
+    # As the cell will be asked about: by the places of its atoms.
+    _datasets.put((*_frozen((out[0], _in_cell(_rounded(out[1])), out[2])), symprec), made)
+    return out
+
+
+def _in_cell(scaled: Array) -> Array:
+    out = scaled - np.round(scaled)
+    out[out < -_ROUNDING] += 1.0
+    return np.asarray(out)
 
 
 def _found(search: Callable[[], Any]) -> Any:
@@ -147,18 +262,20 @@ def _found(search: Callable[[], Any]) -> Any:
         return None
 
 
+def _places(atoms: Atoms) -> Array:
+    """Fractional coordinates within the cell, without their last digits: those of one crystal are always the same."""
+    return _in_cell(_rounded(atoms.get_scaled_positions(wrap=False)))
+
+
+def _rounded(scaled: Array) -> Array:
+    # + 0.0 turns -0.0 into 0.0, which has other bytes.
+    return np.asarray(np.round(scaled, 12) + 0.0)
+
+
 def _frozen(cell: Cell) -> tuple[bytes, bytes, bytes]:
     lattice, scaled, numbers = cell
     return (
         np.asarray(lattice, dtype=np.float64).tobytes(),
         np.asarray(scaled, dtype=np.float64).tobytes(),
         np.asarray(numbers, dtype=np.int64).tobytes(),
-    )
-
-
-def _thawed(lattice: bytes, scaled: bytes, numbers: bytes) -> Cell:
-    return (
-        np.frombuffer(lattice).reshape(3, 3),
-        np.frombuffer(scaled).reshape(-1, 3),
-        np.frombuffer(numbers, dtype=np.int64),
     )

@@ -51,6 +51,22 @@ class Kept(Generic[V]):
         self.put(key, made)
         return made
 
+    def known(self, key: Hashable) -> V | None:
+        """The answer that is kept.
+
+        Parameters
+        ----------
+        key
+            All that it depends on.
+
+        Returns
+        -------
+        object or None
+            None where there is none.
+        """
+        with self._lock:
+            return self._answers.get(key)
+
     def put(self, key: Hashable, answer: V) -> None:
         """Keep an answer that came by another way.
 

@@ -14,6 +14,7 @@ from ase.data import atomic_masses
 from sus2.kept import Kept
 from sus2.types import Array, Index
 
+Key = tuple[bytes, bytes, bytes]
 MAX_KEPT = 256
 SYMPREC_A: Final = 1e-3
 """Distance within which atoms count as symmetrically equivalent, angstrom."""
@@ -23,6 +24,8 @@ KIND = 1000
 """Added to the atomic number for a second isotope of an element."""
 
 _ROUNDING: Final = 1e-10
+# Places that differ by less (in units of the cell, or angstrom) are those of one crystal.
+_SAME: Final = 1e-9
 # Columns of the primitive cell in units of the conventional one, as spglib has them.
 _CENTRINGS: Final = {
     "P": np.eye(3),
@@ -82,6 +85,7 @@ def right_handed(atoms: Atoms) -> tuple[Cell, list[int]]:
 
 _datasets: Final[Kept[Any]] = Kept(MAX_KEPT)
 _standard_cells: Final[Kept[Any]] = Kept(MAX_KEPT)
+_crystals: Final[Kept[Key]] = Kept(MAX_KEPT)
 
 
 def standing(atoms: Atoms) -> Cell:
@@ -98,6 +102,24 @@ def standing(atoms: Atoms) -> Cell:
         The cell.
     """
     return np.array(atoms.cell), _places(atoms), atoms.numbers
+
+
+def crystal_key(atoms: Atoms) -> Key:
+    """The content of a crystal, to keep by it what does not depend on the choice of the cell.
+
+    Parameters
+    ----------
+    atoms
+        A crystal.
+
+    Returns
+    -------
+    tuple of bytes
+        Lattice, places and elements, exactly; those of the crystal itself for a standard cell that was made of it here
+        and differs from it by no more than rounding, also where it is turned or has another origin.
+    """
+    key = _frozen(standing(atoms))
+    return _crystals.known(key) or key
 
 
 def dataset(cell: Cell, symprec: float) -> Any:
@@ -218,7 +240,11 @@ def _primitive(cell: Cell, found: Any, symprec: float, idealise: bool) -> Cell:
         rows = (found.std_lattice.T @ centring).T
         places = np.linalg.solve(centring, found.std_positions[first].T).T
         kinds = np.array(found.std_types, dtype=np.int64)[first]
+        gap = scaled[atoms] @ to.T + shift - places
+        ideal = found.std_rotation_matrix @ lattice.T @ np.linalg.inv(found.transformation_matrix) - found.std_lattice.T
+        same = max(np.abs(gap - np.round(gap)).max(), np.abs(ideal).max()) < _SAME and len(atoms) == len(numbers)
     else:
+        same = True
         own, atoms, shift = np.asarray(found.mapping_to_primitive), np.arange(len(numbers)), np.zeros(3)
         rows, places, kinds = (lattice.T @ np.linalg.inv(to)).T, scaled @ to.T, np.array(numbers, dtype=np.int64)
     out = np.ascontiguousarray(rows), _in_cell(places), kinds
@@ -244,7 +270,11 @@ def _primitive(cell: Cell, found: Any, symprec: float, idealise: bool) -> Cell:
         std_rotation_matrix=np.eye(3) if idealise else np.array(found.std_rotation_matrix),
     )
     # As the cell will be asked about: by the places of its atoms.
-    _datasets.put((*_frozen((out[0], _in_cell(_rounded(out[1])), out[2])), symprec), made)
+    key = _frozen((out[0], _in_cell(_rounded(out[1])), out[2]))
+    _datasets.put((*key, symprec), made)
+    if same:
+        given = _frozen(cell)
+        _crystals.put(key, _crystals.known(given) or given)
     return out
 
 
@@ -272,7 +302,7 @@ def _rounded(scaled: Array) -> Array:
     return np.asarray(np.round(scaled, 12) + 0.0)
 
 
-def _frozen(cell: Cell) -> tuple[bytes, bytes, bytes]:
+def _frozen(cell: Cell) -> Key:
     lattice, scaled, numbers = cell
     return (
         np.asarray(lattice, dtype=np.float64).tobytes(),

@@ -16,6 +16,7 @@ from ase import Atoms
 
 from sus2.derivatives.moduli import hill_moduli_gpa, invertible
 from sus2.derivatives.readout import ReadoutBasis, readout_basis, strain_moves, wave_moves
+from sus2.kept import Kept
 from sus2.potential.potential import Potential
 from sus2.trust.members import Members, members_of
 from sus2.types import Array
@@ -32,6 +33,8 @@ _STEP: Final = 0.01
 _SHARE: Final = 0.02
 _VOLUMES: Final = 5
 _SOFT: Final = 1e-6
+# The spreads of larger cells are not kept, since their second derivatives would be held with them.
+MAX_KEPT_ATOMS: Final = 32
 _FLOOR_THZ: Final = 0.05
 
 
@@ -71,6 +74,7 @@ class Committee:
     def __init__(self, basis: ReadoutBasis, members: Members) -> None:
         self.basis = basis
         self.members = members
+        self._stiffness: Kept[Array] = Kept(4)
 
     def energies_ev(self, structures: Sequence[Atoms]) -> Array:
         """Energies of the members less that of the potential.
@@ -143,7 +147,7 @@ class Committee:
         return EosSpread(v0, b0 * EV_PER_A3_TO_GPA, prime, e0)
 
     def elastic_gpa(self, second: SecondDerivatives) -> Array:
-        """Deviations of the relaxed-ion elastic constants.
+        """Deviations of the relaxed-ion elastic constants; those of the last few small crystals are kept.
 
         Parameters
         ----------
@@ -153,8 +157,13 @@ class Committee:
         Returns
         -------
         ndarray
-            (M, 6, 6) GPa, in the axes of the crystal as it is.
+            (M, 6, 6) GPa, in the axes of the crystal as it is; not to be changed.
         """
+        if len(second.atoms) > MAX_KEPT_ATOMS:
+            return self._elastic_gpa(second)
+        return self._stiffness.get(second, lambda: self._elastic_gpa(second))
+
+    def _elastic_gpa(self, second: SecondDerivatives) -> Array:
         values, vectors = second._internal
         coupling = vectors.T @ second.internal_strain_ev_per_a
         hard = values > _SOFT * np.abs(values).max(initial=0.0)

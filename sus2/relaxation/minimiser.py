@@ -21,16 +21,17 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from sus2.errors import ConvergenceError, StructureError
+from sus2.native.arrays import Structures
 from sus2.native.build import available
 from sus2.native.neighbours import find_edges
 from sus2.potential.evaluation import Calculates, Evaluation
-from sus2.potential.packed import pack_structures
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.relaxation.criteria import CLOSEST_FRACTION, check_sane, stress_deviation_gpa
 from sus2.relaxation.result import RelaxResult
 from sus2.relaxation.symmetry import KeepSymmetry, spacegroup, spacegroup_and_constraint
-from sus2.structures.crystal import to_atoms
+from sus2.structures.crystal import SYMPREC_A, to_atoms
+from sus2.structures.symmetry import Cell, keep_for_scaled, right_handed
 from sus2.types import Array, Mask
 from sus2.units import GPA_TO_EV_PER_A3
 from sus2.voigt import INDEX
@@ -81,6 +82,7 @@ class Run:
     """One structure on its way: y and U as y0 + directions @ q[:p] and cell_directions @ q[p:] / factor."""
 
     atoms: Atoms
+    given: Cell | None  # for spglib; None where it is not a crystal
     before: str
     constrained: bool
     start_volume: float
@@ -196,6 +198,7 @@ def start(atoms: Atoms, symmetry: bool, options: Options) -> Run:
     Run
         Before its first step.
     """
+    given = right_handed(atoms)[0] if atoms.pbc.all() else None
     before, constraint = spacegroup_and_constraint(atoms, constraint=symmetry)
     start_volume = abs(float(atoms.cell.volume))
     if constraint is not None:
@@ -207,6 +210,7 @@ def start(atoms: Atoms, symmetry: bool, options: Options) -> Run:
     size = directions.shape[1] + cell_directions.shape[1]
     return Run(
         atoms=atoms,
+        given=given,
         before=before,
         constrained=constraint is not None,
         start_volume=start_volume,
@@ -247,7 +251,7 @@ def _cell_directions(atoms: Atoms, constraint: KeepSymmetry | None, options: Opt
         images = images - np.trace(images, axis1=1, axis2=2)[:, None, None] * np.eye(3) / 3.0
     if constraint is not None:
         turns = _turns(atoms, constraint)
-        images = np.einsum("kba,nbc,kcd->nad", turns, images, turns, optimize=True) / len(turns)
+        images = (turns.transpose(0, 2, 1)[:, None] @ images @ turns[:, None]).mean(axis=0)
     return _range_of(images.reshape(9, 9))
 
 
@@ -356,11 +360,19 @@ def _suspects(structures: Sequence[Atoms]) -> Mask:
     """Which structures have atoms closer than a fraction of their covalent radii."""
     if not structures or not available():
         return np.ones(len(structures), dtype=bool)
-    symbols = sorted({s for a in structures for s in a.symbols.species()})
-    packed = pack_structures(structures, symbols)
-    radii = CLOSEST_FRACTION * np.array([covalent_radii[Atoms(s).numbers[0]] for s in symbols])[packed.types]
-    first, j, _, vectors = find_edges(packed, 2.0 * float(radii.max()))
-    i = np.repeat(np.arange(len(packed.types)), np.diff(first))
+    # They were just evaluated, so nothing is left to be checked.
+    first = np.cumsum([0, *map(len, structures)], dtype=np.int64)
+    numbers = np.concatenate([a.numbers for a in structures])
+    packed = Structures(
+        first,
+        np.concatenate([a.positions for a in structures]),
+        np.array([a.cell.array for a in structures]),
+        np.array([a.pbc for a in structures], dtype=np.int64),
+        np.zeros(len(numbers), dtype=np.int64),
+    )
+    radii = CLOSEST_FRACTION * covalent_radii[numbers]
+    start, j, _, vectors = find_edges(packed, 2.0 * float(radii.max()))
+    i = np.repeat(np.arange(len(packed.types)), np.diff(start))
     system = np.repeat(np.arange(len(structures)), np.diff(packed.first))[i]
     close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j + packed.first[system]]
     out = np.zeros(len(structures), dtype=bool)
@@ -371,6 +383,8 @@ def _suspects(structures: Sequence[Atoms]) -> Mask:
 def result_of(run: Run, options: Options, potential: Calculates) -> RelaxResult:
     """What a run has come to, with a copy of its atoms."""
     final = run.atoms.copy()
+    if run.given is not None and not run.failure:
+        keep_for_scaled(run.given, right_handed(final)[0], SYMPREC_A)
     return RelaxResult(
         potential=potential if isinstance(potential, Potential) else None,
         atoms=final,

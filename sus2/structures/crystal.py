@@ -67,7 +67,8 @@ def to_atoms(structure: Atoms | Structure) -> Atoms:
         raise StructureError("The cell has an entry that is not a finite number.")
     vectors = cell[np.asarray(atoms.pbc)]
     tolerance = 1e-6 * max(1.0, float(np.abs(vectors).max(initial=0.0)))
-    if len(vectors) and np.linalg.matrix_rank(vectors, tol=tolerance) < len(vectors):
+    spread = np.linalg.svd(vectors, compute_uv=False) if len(vectors) else np.zeros(0)
+    if (spread <= tolerance).any():
         raise StructureError(
             "The cell has no volume: its lattice vectors are zero or lie in one plane; correct the cell."
         )

@@ -26,6 +26,7 @@ KIND = 1000
 _ROUNDING: Final = 1e-10
 # Places that differ by less (in units of the cell, or angstrom) are those of one crystal.
 _SAME: Final = 1e-9
+_EXACT: Final = 1e-7
 # Columns of the primitive cell in units of the conventional one, as spglib has them.
 _CENTRINGS: Final = {
     "P": np.eye(3),
@@ -186,6 +187,43 @@ def _maps(cell: Cell, sign: float) -> bool:
     distance = np.linalg.norm((gap - np.round(gap)) @ lattice, axis=3)
     distance[:, numbers[:, None] != numbers] = np.inf
     return bool((distance.min(axis=2, initial=np.inf).max(axis=1, initial=0.0) < FAR_A).any())
+
+
+def keep_for_scaled(before: Cell, after: Cell, symprec: float) -> None:
+    """Keep the data set of a crystal for the same crystal at another volume, where nothing but the volume changed.
+
+    Crystals whose relaxation changes the volume alone are not searched again. Crystals that could gain symmetry, or
+    have theirs within the tolerance only, are left to the search.
+
+    Parameters
+    ----------
+    before
+        A cell whose data set is kept.
+    after
+        The other.
+    symprec
+        Tolerance, angstrom.
+    """
+    found = _datasets.known((*_frozen(before), symprec))
+    if found is None or len(before[2]) > _MOST_COMPARED or not np.array_equal(before[2], after[2]):
+        return
+    ratio = float(np.linalg.det(after[0]) / np.linalg.det(before[0])) ** (1.0 / 3.0)
+    gap = after[1] - before[1]
+    moved = max(np.abs(after[0] - ratio * before[0]).max(), np.abs(gap - np.round(gap)).max())
+    if moved > _SAME or found.number < 195 or not _complete(before, found) or not _exact(before, found):
+        return
+    scaled = {"std_lattice": ratio * found.std_lattice, "primitive_lattice": ratio * found.primitive_lattice}
+    _datasets.put((*_frozen(after), symprec), replace(found, **scaled))
+
+
+def _exact(cell: Cell, found: Any) -> bool:
+    """Whether a crystal has its symmetry far within the tolerance."""
+    lattice, scaled, _ = cell
+    ideal = found.std_rotation_matrix @ lattice.T @ np.linalg.inv(found.transformation_matrix) - found.std_lattice.T
+    moved = scaled @ np.swapaxes(found.rotations, 1, 2) + found.translations[:, None]
+    gap = moved[:, :, None] - scaled
+    off = np.abs(gap - np.round(gap)).max(axis=3).min(axis=2)
+    return bool(max(np.abs(ideal).max(), off.max()) < _EXACT)
 
 
 def standard_cell(cell: Cell, symprec: float, *, primitive: bool, idealise: bool = True) -> Cell | None:

@@ -13,7 +13,7 @@ from sus2.errors import FitError
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.properties.eos.equations import MAX_POINTS, MIN_POINTS, MODELS, energy_model, fit_eos
+from sus2.properties.eos.equations import MAX_POINTS, MIN_POINTS, MODELS, energy_model, fit_models
 from sus2.properties.eos.result import EosResult
 from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
 from sus2.registry.external import require_potential
@@ -213,14 +213,8 @@ def fitted_eos(
     """
     energies = np.array([r.energy_ev for r in results])
     pressures = np.array([-r.stress_ev_per_a3[:3].mean() for r in results]) * EV_PER_A3_TO_GPA
-    fits = {model: fit_eos(volumes_a3, energies, model)}
-    for name in MODELS:
-        if name not in fits:
-            try:
-                fits[name] = fit_eos(volumes_a3, energies, name)
-            except FitError:
-                # Another model's failure says nothing against the chosen one; it is left out.
-                continue
+    # Another equation's failure says nothing against the chosen one; it is left out.
+    fits = fit_models(volumes_a3, energies, (model, *(name for name in MODELS if name != model)))
     units = formula_units(centre)
     return EosResult(
         fit=fits[model],

@@ -161,3 +161,56 @@ def test_a_larger_tolerance_finds_what_spglib_finds(atoms, off):
     for cell in (atoms, moved):
         found = dataset_within(right_handed(cell)[0], 0.01)
         assert found.number == spglib.get_symmetry_dataset(right_handed(cell)[0], symprec=0.01).number
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        bulk("NaCl", "rocksalt", a=5.6),
+        bulk("NaCl", "zincblende", a=5.6),
+        bulk("Si", a=5.4),
+        bulk("Na", "bcc", a=4.2, cubic=True),
+        bulk("Mg", "hcp", a=3.2, c=5.2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("change", ["volume", "shape", "moved", "nearly symmetric"])
+def test_a_crystal_at_another_volume_has_the_symmetry_that_spglib_finds(atoms, change):
+    forget_all()
+    before, after = atoms.copy(), atoms.copy()
+    if change == "nearly symmetric":
+        # Within the tolerance before, outside of it after.
+        before.positions[-1, 0] += 0.0009
+        after.positions[-1, 0] += 0.0009
+        after.set_cell(after.cell.array * 1.3, scale_atoms=True)
+    elif change == "moved":
+        after.positions[-1, 0] += 0.01
+    else:
+        stretch = np.array([1.03, 1.03, 1.03 if change == "volume" else 1.01])
+        after.set_cell(after.cell.array * stretch, scale_atoms=True)
+    cells = [right_handed(a)[0] for a in (before, after)]
+    dataset(cells[0], SYMPREC_A)
+    symmetry.keep_for_scaled(*cells, SYMPREC_A)
+    found, known = dataset(cells[1], SYMPREC_A), spglib.get_symmetry_dataset(cells[1], symprec=SYMPREC_A)
+    assert found.number == known.number
+    np.testing.assert_array_equal(found.rotations, known.rotations)
+    np.testing.assert_allclose(found.translations, known.translations, atol=1e-6)
+    np.testing.assert_allclose(found.std_lattice, known.std_lattice, atol=1e-6)
+    np.testing.assert_allclose(found.std_positions, known.std_positions, atol=1e-6)
+
+
+def test_the_key_of_a_crystal_is_that_of_its_standard_cells_and_of_no_other_crystal():
+    forget_all()
+    atoms = bulk("GaAs", "zincblende", a=5.7)
+    atoms.rotate(20.0, (1, 1, 3), rotate_cell=True)
+    cells = [standard_cell(right_handed(atoms)[0], SYMPREC_A, primitive=True, idealise=i) for i in (True, False)]
+    made = [Atoms(numbers=n, cell=c, scaled_positions=s, pbc=True) for c, s, n in cells]
+    keys = {symmetry.crystal_key(a) for a in (atoms, *made)}
+    assert len(keys) == 1
+    others = [bulk("GaAs", "zincblende", a=5.7001), bulk("GaAs", "rocksalt", a=5.7), bulk("AsGa", "zincblende", a=5.7)]
+    # Made ideal, a crystal that is not quite so is another one.
+    distorted = atoms.copy()
+    distorted.positions[0, 0] += 1e-4
+    c, s, n = standard_cell(right_handed(distorted)[0], SYMPREC_A, primitive=True)
+    others += [distorted, Atoms(numbers=n, cell=c, scaled_positions=s, pbc=True)]
+    assert len(keys | {symmetry.crystal_key(a) for a in others}) == 1 + len(others)

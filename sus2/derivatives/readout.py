@@ -179,7 +179,12 @@ class ReadoutBasis:
         types = np.concatenate([np.zeros(0, dtype=np.int64), *(type_indices(a, p.elements) for a in structures)])
         system = np.repeat(np.arange(len(structures)), [len(a) for a in structures])
         out = np.zeros((len(structures), len(p.elements), self._directions.shape[1]))
-        np.add.at(out, (system, types), self._scale[types, None] * (scalars(p, structures) @ self._directions))
+        # Sums of scalars first: they are products with the directions then, one for each element of a structure.
+        places, which = np.unique(system * len(p.elements) + types, return_inverse=True)
+        sums = np.zeros((len(places), len(self._directions)))
+        np.add.at(sums, which, scalars(p, structures))
+        present = places % len(p.elements)
+        out[places // len(p.elements), present] = self._scale[present, None] * (sums @ self._directions)
         return out
 
     # ---- second derivatives

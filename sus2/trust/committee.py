@@ -93,8 +93,10 @@ class Committee:
 
     def _of_members(self, lines: Array) -> Array:
         """Contract (n, C, R) with the members, (M, n)."""
-        flat = self.members.weights.reshape(self.members.count, -1)
-        return np.asarray(flat @ lines.reshape(len(lines), -1).T, dtype=np.float64)
+        # Of all elements that the potential knows a crystal has but a few.
+        present = np.flatnonzero(lines.any(axis=(0, 2)))
+        flat = self.members.weights[:, present].reshape(self.members.count, -1)
+        return np.asarray(flat @ lines[:, present].reshape(len(lines), -1).T, dtype=np.float64)
 
     def volume_percent(self, atoms: Atoms) -> Array:
         """Deviations of the equilibrium volume at zero pressure.
@@ -109,11 +111,11 @@ class Committee:
         ndarray
             (M,) percent.
         """
-        structures = [_scaled(atoms, 1.0 + s * _STEP) for s in (-1.0, 0.0, 1.0)]
-        e = [r.energy_ev for r in self.basis.potential.evaluate(structures)]
+        small, large = (_scaled(atoms, 1.0 + s * _STEP) for s in (-1.0, 1.0))
+        e = [r.energy_ev for r in self.basis.potential.evaluate([small, atoms, large])]
         curvature = (e[0] + e[2] - 2.0 * e[1]) / _STEP**2
-        found = self.energies_ev(structures)
-        slope = (found[:, 2] - found[:, 0]) / (2.0 * _STEP)
+        found = self.energies_ev([small, large])
+        slope = (found[:, 1] - found[:, 0]) / (2.0 * _STEP)
         if curvature <= 0.0:
             return np.full(len(slope), np.nan)
         return np.asarray(-100.0 * slope / curvature, dtype=np.float64)

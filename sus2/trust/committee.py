@@ -19,7 +19,7 @@ from sus2.derivatives.readout import ReadoutBasis, readout_basis, strain_moves, 
 from sus2.kept import Kept
 from sus2.potential.potential import Potential
 from sus2.trust.members import Members, members_of
-from sus2.types import Array
+from sus2.types import Array, Index
 from sus2.units import EV_PER_A3_TO_GPA, SQRT_EV_PER_AMU_A2_TO_THZ
 
 if TYPE_CHECKING:
@@ -89,14 +89,12 @@ class Committee:
         ndarray
             (M, n) eV.
         """
-        return self._of_members(self.basis.energies(structures))
+        return self._of_members(*self.basis.energies_of_present(structures))
 
-    def _of_members(self, lines: Array) -> Array:
-        """Contract (n, C, R) with the members, (M, n)."""
-        # Of all elements that the potential knows a crystal has but a few.
-        present = np.flatnonzero(lines.any(axis=(0, 2)))
+    def _of_members(self, present: Index, lines: Array) -> Array:
+        """Contract (n, P, R) of P elements with the members, (M, n)."""
         flat = self.members.weights[:, present].reshape(self.members.count, -1)
-        return np.asarray(flat @ lines[:, present].reshape(len(lines), -1).T, dtype=np.float64)
+        return np.asarray(flat @ lines.reshape(len(lines), -1).T, dtype=np.float64)
 
     def volume_percent(self, atoms: Atoms) -> Array:
         """Deviations of the equilibrium volume at zero pressure.
@@ -175,7 +173,7 @@ class Committee:
         moves = strain_moves(sites.vector) + response[:, sites.edge_j] - response[:, sites.edge_i]
         pairs = [(a, b) for a in range(6) for b in range(a + 1, 6)]
         both = np.concatenate([moves, np.array([moves[a] + moves[b] for a, b in pairs])])
-        found = self._of_members(self.basis.curvatures(sites, both)) * EV_PER_A3_TO_GPA / second.volume_a3
+        found = self._of_members(*self.basis.curvatures_of_present(sites, both)) * EV_PER_A3_TO_GPA / second.volume_a3
         out = np.zeros((len(found), 6, 6))
         out[:, range(6), range(6)] = found[:, :6]
         for k, (a, b) in enumerate(pairs):
@@ -233,7 +231,7 @@ class Committee:
             moves.append(wave_moves(sites, atoms.cell.array, q, patterns))
             size = np.abs(f)
             scale.append(np.where(size > _FLOOR_THZ, 1.0 / (2.0 * np.maximum(size, _FLOOR_THZ)), 0.0))
-        found = self._of_members(self.basis.curvatures(sites, np.concatenate(moves)))
+        found = self._of_members(*self.basis.curvatures_of_present(sites, np.concatenate(moves)))
         out = found.reshape(len(found), len(q_fractional), -1) * SQRT_EV_PER_AMU_A2_TO_THZ**2
         return np.asarray(out * np.array(scale)[None], dtype=np.float64)
 

@@ -73,7 +73,7 @@ def test_crystals_too_large_for_dense_matrices(monkeypatch: pytest.MonkeyPatch) 
     potential = sus2.load(MODEL)
     (start,) = relax_many([shaken(4)], potential)
     expected = eos_many([start], potential, n_points=5)[0]
-    monkeypatch.setattr("sus2.properties.eos.many.MAX_DENSE_ATOMS", 2)
+    monkeypatch.setattr("sus2.properties.eos.volumes.MAX_DENSE_ATOMS", 2)
     found = eos_many([start], potential, n_points=5)[0]
     assert isinstance(found, EosResult)
     assert isinstance(expected, EosResult)

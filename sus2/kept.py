@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 V = TypeVar("V")
@@ -92,7 +92,7 @@ class Kept(Generic[V]):
             self._answers.clear()
 
 
-_every: WeakSet[Kept[object]] = WeakSet()
+_every: WeakSet[Kept[Any]] = WeakSet()
 
 
 def forget_all() -> None:

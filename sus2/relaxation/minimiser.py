@@ -18,21 +18,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
 
 from sus2.errors import ConvergenceError, StructureError
-from sus2.native.arrays import Structures
-from sus2.native.build import available
-from sus2.native.neighbours import find_edges
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.relaxation.criteria import CLOSEST_FRACTION, check_sane, stress_deviation_gpa
+from sus2.relaxation.criteria import check_sane, stress_deviation_gpa, suspects_of
 from sus2.relaxation.result import RelaxResult
 from sus2.relaxation.symmetry import KeepSymmetry, spacegroup, spacegroup_and_constraint
 from sus2.structures.crystal import SYMPREC_A, to_atoms
 from sus2.structures.symmetry import Cell, keep_for_scaled, right_handed
-from sus2.types import Array, Mask
+from sus2.types import Array
 from sus2.units import GPA_TO_EV_PER_A3
 from sus2.voigt import INDEX
 
@@ -294,7 +290,7 @@ def advance(runs: list[Run], potential: Calculates, options: Options) -> list[Ru
         # One step can take a cell to where nothing can be computed any more; the others go on.
         kept = [k for k in kept if _is_computable(runs[k])]
         found = potential.evaluate([runs[k].atoms for k in kept])
-    suspects = _suspects([runs[k].atoms for k in kept])
+    suspects = suspects_of([runs[k].atoms for k in kept])
     onward = []
     for k, result, suspect in zip(kept, found, suspects, strict=True):
         run = runs[k]
@@ -354,30 +350,6 @@ def _slope(run: Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array,
         to_u = frame @ (quotient * to_f) @ frame.T
         parts.append(run.cell_directions.T @ to_u.ravel() / run.factor)
     return np.concatenate(parts)
-
-
-def _suspects(structures: Sequence[Atoms]) -> Mask:
-    """Which structures have atoms closer than a fraction of their covalent radii."""
-    if not structures or not available():
-        return np.ones(len(structures), dtype=bool)
-    # They were just evaluated, so nothing is left to be checked.
-    first = np.cumsum([0, *map(len, structures)], dtype=np.int64)
-    numbers = np.concatenate([a.numbers for a in structures])
-    packed = Structures(
-        first,
-        np.concatenate([a.positions for a in structures]),
-        np.array([a.cell.array for a in structures]),
-        np.array([a.pbc for a in structures], dtype=np.int64),
-        np.zeros(len(numbers), dtype=np.int64),
-    )
-    radii = CLOSEST_FRACTION * covalent_radii[numbers]
-    start, j, _, vectors = find_edges(packed, 2.0 * float(radii.max()))
-    i = np.repeat(np.arange(len(packed.types)), np.diff(start))
-    system = np.repeat(np.arange(len(structures)), np.diff(packed.first))[i]
-    close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j + packed.first[system]]
-    out = np.zeros(len(structures), dtype=bool)
-    out[system[close]] = True
-    return out
 
 
 def result_of(run: Run, options: Options, potential: Calculates) -> RelaxResult:

@@ -10,19 +10,17 @@ import ctypes
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import ArrayLike
 
 from sus2.native.arrays import pointer
 from sus2.native.build import library
 from sus2.structures.crystal import SYMPREC_A
 from sus2.structures.symmetry import dataset, standing
 from sus2.types import Array, Index
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Pairs of reciprocal lattice vectors that a rotation may make equally long, in the order of phonopy.length2mesh.
 _PAIRS: Final = ((1, 2), (2, 0), (0, 1))
@@ -88,7 +86,7 @@ def addresses(points: Index, numbers: Index) -> Index:
     return np.stack([points % a, points // a % b, points // (a * b)], axis=-1)
 
 
-def regular_grid(atoms: Atoms, mesh: float | Sequence[int]) -> Grid | None:
+def regular_grid(atoms: Atoms, mesh: float | ArrayLike) -> Grid | None:
     """The grid that phonopy would make for a mesh around Gamma.
 
     Parameters

@@ -13,7 +13,6 @@ ase.optimize.BFGS; a structure leaves the batch when it meets its tolerances.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np

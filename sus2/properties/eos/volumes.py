@@ -120,7 +120,9 @@ def relax_outwards(
     CancelledError
         From `progress`.
     """
-    n = len(curves[0].structures) if curves else 0
+    if not curves:
+        return
+    n = len(curves[0].structures)
     middle = n // 2
     done = 0
     for distance in range(max(middle, n - 1 - middle) + 1):

@@ -332,7 +332,9 @@ def _found(search: Callable[[], Any]) -> Any:
 
 def _places(atoms: Atoms) -> Array:
     """Fractional coordinates within the cell, without their last digits: those of one crystal are always the same."""
-    return _in_cell(_rounded(atoms.get_scaled_positions(wrap=False)))
+    scaled = atoms.get_scaled_positions(wrap=False)
+    # Into the cell first: the digits of what is far outside would overflow.
+    return _in_cell(_rounded(scaled - np.floor(scaled)))
 
 
 def _rounded(scaled: Array) -> Array:

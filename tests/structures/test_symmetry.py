@@ -214,3 +214,12 @@ def test_the_key_of_a_crystal_is_that_of_its_standard_cells_and_of_no_other_crys
     c, s, n = standard_cell(right_handed(distorted)[0], SYMPREC_A, primitive=True)
     others += [distorted, Atoms(numbers=n, cell=c, scaled_positions=s, pbc=True)]
     assert len(keys | {symmetry.crystal_key(a) for a in others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize("far", [1e15, 1e300, -1e300])
+def test_atoms_far_outside_of_the_cell_are_put_into_it(far):
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    atoms.positions[0] = far * atoms.cell.array[0]
+    for cell in (right_handed(atoms)[0], standing(atoms)):
+        assert ((cell[1] >= 0.0) & (cell[1] < 1.0)).all()
+        assert dataset(cell, SYMPREC_A) is not None

@@ -308,7 +308,7 @@ def _primitive(cell: Cell, found: Any, symprec: float, idealise: bool) -> Cell:
         std_rotation_matrix=np.eye(3) if idealise else np.array(found.std_rotation_matrix),
     )
     # As the cell will be asked about: by the places of its atoms.
-    key = _frozen((out[0], _in_cell(_rounded(out[1])), out[2]))
+    key = _frozen((out[0], _rounded(_in_cell(out[1])), out[2]))
     _datasets.put((*key, symprec), made)
     if same:
         given = _frozen(cell)
@@ -334,7 +334,7 @@ def _places(atoms: Atoms) -> Array:
     """Fractional coordinates within the cell, without their last digits: those of one crystal are always the same."""
     scaled = atoms.get_scaled_positions(wrap=False)
     # Into the cell first: the digits of what is far outside would overflow.
-    return _in_cell(_rounded(scaled - np.floor(scaled)))
+    return _rounded(_in_cell(scaled - np.floor(scaled)))
 
 
 def _rounded(scaled: Array) -> Array:

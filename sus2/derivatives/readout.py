@@ -175,11 +175,34 @@ class ReadoutBasis:
         ndarray
             (n, C, R) eV.
         """
+        return self._of_all(*self.energies_of_present(structures))
+
+    def energies_of_present(self, structures: Sequence[Atoms]) -> tuple[Index, Array]:
+        """As energies, of the elements that occur.
+
+        Parameters
+        ----------
+        structures
+            n of them.
+
+        Returns
+        -------
+        tuple of ndarray
+            Types (P,) of these elements, and (n, P, R) eV.
+        """
         p = self.potential
         types = np.concatenate([np.zeros(0, dtype=np.int64), *(type_indices(a, p.elements) for a in structures)])
+        present, kinds = np.unique(types, return_inverse=True)
         system = np.repeat(np.arange(len(structures)), [len(a) for a in structures])
-        out = np.zeros((len(structures), len(p.elements), self._directions.shape[1]))
-        np.add.at(out, (system, types), self._scale[types, None] * (scalars(p, structures) @ self._directions))
+        # Sums of scalars first: they are products with the directions then, one for each element of a structure.
+        sums = np.zeros((len(structures), len(present), len(self._directions)))
+        np.add.at(sums, (system, kinds), scalars(p, structures))
+        return present, self._scale[present, None] * (sums @ self._directions)
+
+    def _of_all(self, present: Index, lines: Array) -> Array:
+        """Lines (n, P, R) of some elements among those of all, (n, C, R)."""
+        out = np.zeros((len(lines), len(self.potential.elements), lines.shape[2]))
+        out[:, present] = lines
         return out
 
     # ---- second derivatives
@@ -199,12 +222,31 @@ class ReadoutBasis:
         ndarray of shape (D, C, R)
             For unit rates in angstrom: eV/A^2.
         """
-        one = self._curvatures if self.potential.kernel is None else self._curvatures_by_kernel
-        step = max(1, _HELD // (len(sites.types) * (len(self.head.pairs) + 1)))
-        parts = [one(sites, moves[k : k + step]) for k in range(0, len(moves), step)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.potential.elements), self._pairs.shape[1]))
+        return self._of_all(*self.curvatures_of_present(sites, moves))
 
-    def _curvatures_by_kernel(self, sites: Sites, moves: NDArray) -> Array:
+    def curvatures_of_present(self, sites: Sites, moves: NDArray) -> tuple[Index, Array]:
+        """As curvatures, of the elements that occur.
+
+        Parameters
+        ----------
+        sites
+            With derivatives.
+        moves
+            As of curvatures.
+
+        Returns
+        -------
+        tuple of ndarray
+            Types (P,) of these elements, and (D, P, R).
+        """
+        one = self._curvatures if self.potential.kernel is None else self._curvatures_by_kernel
+        present, kinds = np.unique(sites.types, return_inverse=True)
+        step = max(1, _HELD // (len(sites.types) * (len(self.head.pairs) + 1)))
+        parts = [one(sites, kinds, moves[k : k + step]) for k in range(0, len(moves), step)]
+        lines = np.concatenate(parts, axis=1) if parts else np.zeros((len(present), 0, self._pairs.shape[1]))
+        return present, (self._scale[present, None, None] * lines).swapaxes(0, 1)
+
+    def _curvatures_by_kernel(self, sites: Sites, kinds: Index, moves: NDArray) -> Array:
         n, nb, count = len(sites.types), self.head.basic_count, len(moves)
         parts = (moves.real, moves.imag) if np.iscomplexobj(moves) else (moves,)
         first, second = np.empty((n, nb, len(parts), count)), np.empty((n, nb, count))
@@ -216,15 +258,10 @@ class ReadoutBasis:
             second[i] = sites.second[edges].reshape(-1, nb).T @ square[:, edges].reshape(count, -1).T
         kernel = self.potential.kernel
         assert kernel is not None
-        present, kinds = np.unique(sites.types, return_inverse=True)
-        found = along(kernel, kinds, sites.moments, first, second)  # (kinds, S, D)
-        out = np.zeros((count, len(self.potential.elements), self._directions.shape[1]))
-        out[:, present] = np.swapaxes(
-            self._scale[present, None, None] * (found.swapaxes(1, 2) @ self._directions), 0, 1
-        )
-        return out
+        found = along(kernel, kinds, sites.moments, first, second)  # (P, S, D)
+        return np.asarray(found.swapaxes(1, 2) @ self._directions)
 
-    def _curvatures(self, sites: Sites, moves: NDArray) -> Array:
+    def _curvatures(self, sites: Sites, kinds: Index, moves: NDArray) -> Array:
         n, nb, count = len(sites.types), self.head.basic_count, len(moves)
         # Features come first: rows of products are then gathered as whole rows of memory.
         first = np.zeros((nb, n, count), dtype=moves.dtype)
@@ -244,15 +281,15 @@ class ReadoutBasis:
             bent = (f * m[p]) * second[q] + (f * m[q]) * second[p] + 2.0 * f * _real(first[p], first[q])
             curve = np.concatenate([second, np.add.reduceat(bent, offsets, axis=0)])
         p, q = self.head.pairs.T
-        out = np.zeros((count, len(self.potential.elements), self._pairs.shape[1]))
-        for z in np.unique(sites.types):
-            own = sites.types == z
+        out = []
+        for k in range(int(kinds.max(initial=-1)) + 1):
+            own = kinds == k
             t, c, v = (np.ascontiguousarray(x[:, own]) for x in (slope, curve, features))
             both = 2.0 * _real(t[p], t[q]).sum(axis=1)
             both += np.einsum("pnd,pn->pd", c[p], v[q, :, 0]) + np.einsum("pnd,pn->pd", c[q], v[p, :, 0])
             values = c[self._linear_features].sum(axis=1).T @ self._linear + both.T @ self._pairs
-            out[:, z] = self._scale[z] * values
-        return out
+            out.append(values)
+        return np.array(out)
 
 
 def _edges_of_sites(sites: Sites) -> list[slice]:

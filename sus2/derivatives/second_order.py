@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from ase import Atoms
@@ -20,8 +20,10 @@ from sus2.derivatives.elastic_tensors import ElasticTensors, SoundSpeeds, christ
 from sus2.derivatives.lattice_dynamics import LatticeDynamics
 from sus2.derivatives.local_hessian import LocalHessian, local_hessian  # noqa: F401  (of the inherited constructor)
 from sus2.errors import Sus2Error, counted
+from sus2.kept import Kept
 from sus2.potential.potential import Potential
 from sus2.structures import to_atoms
+from sus2.structures.symmetry import crystal_key
 from sus2.types import Array
 from sus2.units import AMU_PER_A3_TO_KG_PER_M3, EV_PER_A3_TO_GPA
 
@@ -33,6 +35,10 @@ _Q_CHUNK_ELEMENTS = 8_000_000  # complex numbers held at once by a batch of q: 1
 # An internal eigenvalue below this fraction of the largest one is no restoring force.
 _SOFT_FRACTION = 1e-6
 _COUPLING_FRACTION = 1e-7
+MAX_KEPT_ATOMS: Final = 32
+"""Second derivatives of larger cells are not kept, as they hold much memory."""
+_kept: Final[Kept[SecondDerivatives]] = Kept(6)
+_of_crystals: Final[Kept[SecondDerivatives]] = Kept(6)
 _GAMMA_DIRECTION = np.array([1.0, 2.0, 3.0]) / np.sqrt(14.0)
 
 
@@ -141,6 +147,9 @@ class SecondDerivatives(LatticeDynamics):
 def second_derivatives(atoms: Atoms | Structure, potential: Potential) -> SecondDerivatives:
     """Exact second derivatives of a periodic crystal.
 
+    Those of the last few small crystals are kept, by their exact geometry, masses and potential: elastic constants,
+    phonons and the errors of both ask for the same ones.
+
     Parameters
     ----------
     atoms
@@ -151,7 +160,7 @@ def second_derivatives(atoms: Atoms | Structure, potential: Potential) -> Second
     Returns
     -------
     SecondDerivatives
-        In float64.
+        In float64; not to be changed.
 
     Raises
     ------
@@ -167,7 +176,38 @@ def second_derivatives(atoms: Atoms | Structure, potential: Potential) -> Second
         raise Sus2Error(
             "Second derivatives need a crystal that is periodic in three directions; give a cell and set pbc to True."
         )
-    return SecondDerivatives(crystal, potential.name, local_hessian(crystal, potential))
+    if len(crystal) > MAX_KEPT_ATOMS:
+        return SecondDerivatives(crystal, potential.name, local_hessian(crystal, potential))
+    arrays = (crystal.cell.array, crystal.positions, crystal.numbers, crystal.get_masses())
+    key = (potential, *(np.ascontiguousarray(x).tobytes() for x in arrays))
+    found = _kept.get(key, lambda: SecondDerivatives(crystal, potential.name, local_hessian(crystal, potential)))
+    same = (potential, crystal_key(crystal))
+    if _of_crystals.known(same) is None:
+        _of_crystals.put(same, found)
+    return found
+
+
+def second_derivatives_in_any_cell(atoms: Atoms, potential: Potential) -> SecondDerivatives:
+    """Second derivatives of a crystal, for what does not depend on its cell, orientation and masses.
+
+    Parameters
+    ----------
+    atoms
+        A periodic crystal.
+    potential
+        Of moment tensors.
+
+    Returns
+    -------
+    SecondDerivatives
+        Those that are kept of another standard cell of the same crystal, where there are any.
+
+    Raises
+    ------
+    Sus2Error
+        As second_derivatives.
+    """
+    return _of_crystals.known((potential, crystal_key(atoms))) or second_derivatives(atoms, potential)
 
 
 def __getattr__(name: str) -> Any:

@@ -48,7 +48,10 @@ _X86: Final = {"baseline": ("-march=x86-64-v2",), "avx2": _AVX2, "avx512": _AVX5
 # The order of sus2_level() in source/kernels.cpp.
 LEVELS: Final = tuple(_X86)
 _RETURNS: Final = {
-    None: ("evaluate", "differentiate", "second_order", "response", "edge_jets", "along", "scalars", "tetrahedra"),
+    None: (
+        *("evaluate", "differentiate", "second_order", "response", "edge_jets", "along", "scalars"),
+        *("tetrahedra", "irreducible"),
+    ),
     ctypes.c_int64: ("structures", "neighbours", "refresh", "jacobian", "level"),
 }
 _OFF: Final = ("0", "off", "torch")

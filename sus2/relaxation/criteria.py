@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
 from sus2.errors import ConvergenceError
-from sus2.native.neighbours import neighbours
-from sus2.types import Array
+from sus2.native.arrays import Structures
+from sus2.native.build import available
+from sus2.native.neighbours import find_edges, neighbours
+from sus2.types import Array, Mask
 from sus2.units import EV_PER_A3_TO_GPA
 
 CLOSEST_FRACTION = 0.5
@@ -75,3 +78,37 @@ def check_sane(atoms: Atoms, energy_ev: float, forces: Array, start_volume: floa
         k = close[distance[close].argmin()]
         pair = f"{atoms.symbols[found.index_i[k]]}-{atoms.symbols[found.index_j[k]]}"
         raise ConvergenceError(f"{formula} collapsed: {pair} atoms came within {distance[k]:.2f} Å; {advice}")
+
+
+def suspects_of(structures: Sequence[Atoms]) -> Mask:
+    """Which structures have atoms closer than a fraction of their covalent radii; all where there is no compiler.
+
+    Parameters
+    ----------
+    structures
+        n structures that were just evaluated, so that nothing else is left to be checked.
+
+    Returns
+    -------
+    ndarray
+        (n,).
+    """
+    if not structures or not available():
+        return np.ones(len(structures), dtype=bool)
+    first = np.cumsum([0, *map(len, structures)], dtype=np.int64)
+    numbers = np.concatenate([a.numbers for a in structures])
+    packed = Structures(
+        first,
+        np.concatenate([a.positions for a in structures]),
+        np.array([a.cell.array for a in structures]),
+        np.array([a.pbc for a in structures], dtype=np.int64),
+        np.zeros(len(numbers), dtype=np.int64),
+    )
+    radii = CLOSEST_FRACTION * covalent_radii[numbers]
+    start, j, _, vectors = find_edges(packed, 2.0 * float(radii.max()))
+    i = np.repeat(np.arange(len(packed.types)), np.diff(start))
+    system = np.repeat(np.arange(len(structures)), np.diff(packed.first))[i]
+    close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j + packed.first[system]]
+    out = np.zeros(len(structures), dtype=bool)
+    out[system[close]] = True
+    return out

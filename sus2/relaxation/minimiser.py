@@ -13,25 +13,21 @@ ase.optimize.BFGS; a structure leaves the batch when it meets its tolerances.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
 
 from sus2.errors import ConvergenceError, StructureError
-from sus2.native.build import available
-from sus2.native.neighbours import find_edges
 from sus2.potential.evaluation import Calculates, Evaluation
-from sus2.potential.packed import pack_structures
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.relaxation.criteria import CLOSEST_FRACTION, check_sane, stress_deviation_gpa
+from sus2.relaxation.criteria import check_sane, stress_deviation_gpa, suspects_of
 from sus2.relaxation.result import RelaxResult
 from sus2.relaxation.symmetry import KeepSymmetry, spacegroup, spacegroup_and_constraint
-from sus2.structures.crystal import to_atoms
-from sus2.types import Array, Mask
+from sus2.structures.crystal import SYMPREC_A, to_atoms
+from sus2.structures.symmetry import Cell, keep_for_scaled, right_handed
+from sus2.types import Array
 from sus2.units import GPA_TO_EV_PER_A3
 from sus2.voigt import INDEX
 
@@ -81,6 +77,7 @@ class Run:
     """One structure on its way: y and U as y0 + directions @ q[:p] and cell_directions @ q[p:] / factor."""
 
     atoms: Atoms
+    given: Cell | None  # for spglib; None where it is not a crystal
     before: str
     constrained: bool
     start_volume: float
@@ -196,6 +193,7 @@ def start(atoms: Atoms, symmetry: bool, options: Options) -> Run:
     Run
         Before its first step.
     """
+    given = right_handed(atoms)[0] if atoms.pbc.all() else None
     before, constraint = spacegroup_and_constraint(atoms, constraint=symmetry)
     start_volume = abs(float(atoms.cell.volume))
     if constraint is not None:
@@ -207,6 +205,7 @@ def start(atoms: Atoms, symmetry: bool, options: Options) -> Run:
     size = directions.shape[1] + cell_directions.shape[1]
     return Run(
         atoms=atoms,
+        given=given,
         before=before,
         constrained=constraint is not None,
         start_volume=start_volume,
@@ -247,7 +246,7 @@ def _cell_directions(atoms: Atoms, constraint: KeepSymmetry | None, options: Opt
         images = images - np.trace(images, axis1=1, axis2=2)[:, None, None] * np.eye(3) / 3.0
     if constraint is not None:
         turns = _turns(atoms, constraint)
-        images = np.einsum("kba,nbc,kcd->nad", turns, images, turns, optimize=True) / len(turns)
+        images = (turns.transpose(0, 2, 1)[:, None] @ images @ turns[:, None]).mean(axis=0)
     return _range_of(images.reshape(9, 9))
 
 
@@ -290,7 +289,7 @@ def advance(runs: list[Run], potential: Calculates, options: Options) -> list[Ru
         # One step can take a cell to where nothing can be computed any more; the others go on.
         kept = [k for k in kept if _is_computable(runs[k])]
         found = potential.evaluate([runs[k].atoms for k in kept])
-    suspects = _suspects([runs[k].atoms for k in kept])
+    suspects = suspects_of([runs[k].atoms for k in kept])
     onward = []
     for k, result, suspect in zip(kept, found, suspects, strict=True):
         run = runs[k]
@@ -352,25 +351,11 @@ def _slope(run: Run, result: Evaluation, f: Array, spectrum: tuple[Array, Array,
     return np.concatenate(parts)
 
 
-def _suspects(structures: Sequence[Atoms]) -> Mask:
-    """Which structures have atoms closer than a fraction of their covalent radii."""
-    if not structures or not available():
-        return np.ones(len(structures), dtype=bool)
-    symbols = sorted({s for a in structures for s in a.symbols.species()})
-    packed = pack_structures(structures, symbols)
-    radii = CLOSEST_FRACTION * np.array([covalent_radii[Atoms(s).numbers[0]] for s in symbols])[packed.types]
-    first, j, _, vectors = find_edges(packed, 2.0 * float(radii.max()))
-    i = np.repeat(np.arange(len(packed.types)), np.diff(first))
-    system = np.repeat(np.arange(len(structures)), np.diff(packed.first))[i]
-    close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j + packed.first[system]]
-    out = np.zeros(len(structures), dtype=bool)
-    out[system[close]] = True
-    return out
-
-
 def result_of(run: Run, options: Options, potential: Calculates) -> RelaxResult:
     """What a run has come to, with a copy of its atoms."""
     final = run.atoms.copy()
+    if run.given is not None and not run.failure:
+        keep_for_scaled(run.given, right_handed(final)[0], SYMPREC_A)
     return RelaxResult(
         potential=potential if isinstance(potential, Potential) else None,
         atoms=final,

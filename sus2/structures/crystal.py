@@ -14,14 +14,13 @@ from ase.data import chemical_symbols
 from sus2 import _moved
 from sus2.errors import StructureError
 from sus2.settings import settings
+from sus2.structures.symmetry import SYMPREC_A as SYMPREC_A
 from sus2.structures.symmetry import has_isotopes
 from sus2.types import Array, Index
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-SYMPREC_A = 1e-3
-"""Distance within which atoms count as symmetrically equivalent, angstrom."""
 MIN_DISTANCE_A = 0.5
 """Atoms closer than this overlap: the shortest bond there is, H-H, has 0.74 A."""
 _AT_ONCE = 200_000  # pairs of atoms and images up to which all are looked at in one step
@@ -68,7 +67,8 @@ def to_atoms(structure: Atoms | Structure) -> Atoms:
         raise StructureError("The cell has an entry that is not a finite number.")
     vectors = cell[np.asarray(atoms.pbc)]
     tolerance = 1e-6 * max(1.0, float(np.abs(vectors).max(initial=0.0)))
-    if len(vectors) and np.linalg.matrix_rank(vectors, tol=tolerance) < len(vectors):
+    spread = np.linalg.svd(vectors, compute_uv=False) if len(vectors) else np.zeros(0)
+    if (spread <= tolerance).any():
         raise StructureError(
             "The cell has no volume: its lattice vectors are zero or lie in one plane; correct the cell."
         )

@@ -15,15 +15,13 @@ from ase import Atoms
 
 from sus2.errors import Sus2Error
 from sus2.potential.potential import Potential
-from sus2.registry.applicability import extrapolation_grade
-from sus2.registry.checks import check_elements, check_pairs
-from sus2.registry.distances import pair_distances
+from sus2.registry.checks import check_elements
 from sus2.structures import elements_of
 from sus2.trust.calibration import FAR_GRADE, Calibration, calibration_of
 from sus2.trust.committee import Committee, committee_of
-from sus2.trust.crystal_class import crystal_class
 from sus2.trust.estimate import ROUGH, Estimate, unknown
-from sus2.trust.known_values import Reference, known_values, references
+from sus2.trust.facts import Facts, facts_of
+from sus2.trust.known_values import Reference
 from sus2.trust.known_values.lookup import UNITS
 
 if TYPE_CHECKING:
@@ -66,26 +64,24 @@ class Assessor:
         return calibration_of(self.potential)
 
     @cached_property
+    def facts(self) -> Facts:
+        """What other properties of the same crystal ask too."""
+        return facts_of(self.potential, self.atoms)
+
+    @property
     def crystal_class(self) -> str:
         """As sus2.trust.crystal_class names it."""
-        return crystal_class(self.atoms)
+        return self.facts.crystal_class
 
     @cached_property
     def grade(self) -> float:
         """Largest extrapolation grade of its atoms; nan without a summary of the training data."""
-        if not isinstance(self.potential, Potential):
-            return math.nan
-        return extrapolation_grade(self.potential, [self.atoms]).largest
+        return self.facts.grade
 
     @cached_property
     def second(self) -> SecondDerivatives | None:
-        """Second derivatives of the crystal; None where the potential has none."""
-        if not isinstance(self.potential, Potential):
-            return None
-        # Here, because it imports torch.
-        from sus2.derivatives.second_order import second_derivatives
-
-        return second_derivatives(self.atoms, self.potential)
+        """Second derivatives in some cell of the crystal; None where the potential has none."""
+        return self.facts.second
 
     @cached_property
     def moduli_spreads(self) -> dict[str, float]:
@@ -97,11 +93,10 @@ class Assessor:
         except Sus2Error:  # a soft mode that strains excite
             return {}
 
-    @cached_property
+    @property
     def references(self) -> dict[str, Reference]:
         """What is known of this crystal, one value of each quantity."""
-        functional = getattr(self.potential, "functional", "PBE")
-        return references(known_values(self.atoms), functional, self.atoms)
+        return self.facts.references
 
     @cached_property
     def blocked(self) -> str:
@@ -112,12 +107,11 @@ class Assessor:
             return f"{name} has no calibration: errors are known only where values of this very crystal are."
         if check_elements(self.atoms, p.elements).verdict == "fail":
             return f"{name} does not cover all the elements."
-        pairs = check_pairs(self.atoms, p.spec, p.elements)
-        if pairs.verdict == "fail":
-            return pairs.meaning
+        if self.facts.pairs.verdict == "fail":
+            return self.facts.pairs.meaning
         if self.calibration is None:
             return f"{name} is not calibrated: errors are known only where values of this very crystal are."
-        for near in pair_distances(self.atoms, p.card):
+        for near in self.facts.distances:
             if near.trained_a is None and near.shortest_a < p.cutoff and p.card.shortest_distances_a:
                 return f"The training data of {name} have no {near.name} neighbours."
             if near.verdict == "fail":

@@ -16,9 +16,10 @@ from ase import Atoms
 
 from sus2.derivatives.moduli import hill_moduli_gpa, invertible
 from sus2.derivatives.readout import ReadoutBasis, readout_basis, strain_moves, wave_moves
+from sus2.kept import Kept
 from sus2.potential.potential import Potential
 from sus2.trust.members import Members, members_of
-from sus2.types import Array
+from sus2.types import Array, Index
 from sus2.units import EV_PER_A3_TO_GPA, SQRT_EV_PER_AMU_A2_TO_THZ
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _STEP: Final = 0.01
 _SHARE: Final = 0.02
 _VOLUMES: Final = 5
 _SOFT: Final = 1e-6
+# The spreads of larger cells are not kept, since their second derivatives would be held with them.
+MAX_KEPT_ATOMS: Final = 32
 _FLOOR_THZ: Final = 0.05
 
 
@@ -71,6 +74,7 @@ class Committee:
     def __init__(self, basis: ReadoutBasis, members: Members) -> None:
         self.basis = basis
         self.members = members
+        self._stiffness: Kept[Array] = Kept(4)
 
     def energies_ev(self, structures: Sequence[Atoms]) -> Array:
         """Energies of the members less that of the potential.
@@ -85,11 +89,11 @@ class Committee:
         ndarray
             (M, n) eV.
         """
-        return self._of_members(self.basis.energies(structures))
+        return self._of_members(*self.basis.energies_of_present(structures))
 
-    def _of_members(self, lines: Array) -> Array:
-        """Contract (n, C, R) with the members, (M, n)."""
-        flat = self.members.weights.reshape(self.members.count, -1)
+    def _of_members(self, present: Index, lines: Array) -> Array:
+        """Contract (n, P, R) of P elements with the members, (M, n)."""
+        flat = self.members.weights[:, present].reshape(self.members.count, -1)
         return np.asarray(flat @ lines.reshape(len(lines), -1).T, dtype=np.float64)
 
     def volume_percent(self, atoms: Atoms) -> Array:
@@ -105,11 +109,11 @@ class Committee:
         ndarray
             (M,) percent.
         """
-        structures = [_scaled(atoms, 1.0 + s * _STEP) for s in (-1.0, 0.0, 1.0)]
-        e = [r.energy_ev for r in self.basis.potential.evaluate(structures)]
+        small, large = (_scaled(atoms, 1.0 + s * _STEP) for s in (-1.0, 1.0))
+        e = [r.energy_ev for r in self.basis.potential.evaluate([small, atoms, large])]
         curvature = (e[0] + e[2] - 2.0 * e[1]) / _STEP**2
-        found = self.energies_ev(structures)
-        slope = (found[:, 2] - found[:, 0]) / (2.0 * _STEP)
+        found = self.energies_ev([small, large])
+        slope = (found[:, 1] - found[:, 0]) / (2.0 * _STEP)
         if curvature <= 0.0:
             return np.full(len(slope), np.nan)
         return np.asarray(-100.0 * slope / curvature, dtype=np.float64)
@@ -143,7 +147,7 @@ class Committee:
         return EosSpread(v0, b0 * EV_PER_A3_TO_GPA, prime, e0)
 
     def elastic_gpa(self, second: SecondDerivatives) -> Array:
-        """Deviations of the relaxed-ion elastic constants.
+        """Deviations of the relaxed-ion elastic constants; those of the last few small crystals are kept.
 
         Parameters
         ----------
@@ -153,8 +157,13 @@ class Committee:
         Returns
         -------
         ndarray
-            (M, 6, 6) GPa, in the axes of the crystal as it is.
+            (M, 6, 6) GPa, in the axes of the crystal as it is; not to be changed.
         """
+        if len(second.atoms) > MAX_KEPT_ATOMS:
+            return self._elastic_gpa(second)
+        return self._stiffness.get(second, lambda: self._elastic_gpa(second))
+
+    def _elastic_gpa(self, second: SecondDerivatives) -> Array:
         values, vectors = second._internal
         coupling = vectors.T @ second.internal_strain_ev_per_a
         hard = values > _SOFT * np.abs(values).max(initial=0.0)
@@ -164,7 +173,7 @@ class Committee:
         moves = strain_moves(sites.vector) + response[:, sites.edge_j] - response[:, sites.edge_i]
         pairs = [(a, b) for a in range(6) for b in range(a + 1, 6)]
         both = np.concatenate([moves, np.array([moves[a] + moves[b] for a, b in pairs])])
-        found = self._of_members(self.basis.curvatures(sites, both)) * EV_PER_A3_TO_GPA / second.volume_a3
+        found = self._of_members(*self.basis.curvatures_of_present(sites, both)) * EV_PER_A3_TO_GPA / second.volume_a3
         out = np.zeros((len(found), 6, 6))
         out[:, range(6), range(6)] = found[:, :6]
         for k, (a, b) in enumerate(pairs):
@@ -222,7 +231,7 @@ class Committee:
             moves.append(wave_moves(sites, atoms.cell.array, q, patterns))
             size = np.abs(f)
             scale.append(np.where(size > _FLOOR_THZ, 1.0 / (2.0 * np.maximum(size, _FLOOR_THZ)), 0.0))
-        found = self._of_members(self.basis.curvatures(sites, np.concatenate(moves)))
+        found = self._of_members(*self.basis.curvatures_of_present(sites, np.concatenate(moves)))
         out = found.reshape(len(found), len(q_fractional), -1) * SQRT_EV_PER_AMU_A2_TO_THZ**2
         return np.asarray(out * np.array(scale)[None], dtype=np.float64)
 

@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from sus2.kept import Kept
+
 
 @pytest.fixture
 def harness(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
@@ -79,3 +81,14 @@ def test_the_report(harness: ModuleType, tmp_path: Path, monkeypatch: pytest.Mon
     text = (tmp_path / "benchmarks.md").read_text()
     assert "| fast | 8 | 2 | us/atom | 5 times faster than: slow |" in text
     assert "plotly" in (tmp_path / "benchmarks.html").read_text()[:20_000].lower()
+
+
+def test_no_run_knows_the_crystal_of_the_run_before(harness: ModuleType) -> None:
+    kept, known = Kept[int](4), []
+
+    def work() -> None:
+        known.append(len(kept))
+        kept.get("crystal", lambda: 1)
+
+    harness.best(work, 3)
+    assert known == [0, 0, 0, 0]

@@ -40,6 +40,17 @@ def test_each_is_the_one_alone() -> None:
         assert many.relaxation is start
 
 
+def test_progress_is_that_of_the_volumes_where_anything_relaxes() -> None:
+    potential = sus2.load(MODEL)
+    seen: list[tuple[str, float]] = []
+    (rigid,) = eos_many(relax_many([bulk("Si")], potential), potential, progress=lambda *x: seen.append(x))
+    assert isinstance(rigid, EosResult)
+    assert not seen
+    relaxed = relax_many([shaken(1), bulk("Si"), shaken(2)], potential)
+    eos_many(relaxed, potential, n_points=6, progress=lambda *x: seen.append(x))
+    assert seen == [("relaxing at fixed volume", pytest.approx(f)) for f in (1 / 6, 3 / 6, 5 / 6, 1.0)]
+
+
 def test_one_that_fails_does_not_stop_the_others() -> None:
     potential = sus2.load(MODEL)
     relaxed = relax_many([bulk("Si", a=2.5), bulk("Si"), bulk("Cu")], potential)
@@ -73,7 +84,7 @@ def test_crystals_too_large_for_dense_matrices(monkeypatch: pytest.MonkeyPatch) 
     potential = sus2.load(MODEL)
     (start,) = relax_many([shaken(4)], potential)
     expected = eos_many([start], potential, n_points=5)[0]
-    monkeypatch.setattr("sus2.properties.eos.many.MAX_DENSE_ATOMS", 2)
+    monkeypatch.setattr("sus2.properties.eos.volumes.MAX_DENSE_ATOMS", 2)
     found = eos_many([start], potential, n_points=5)[0]
     assert isinstance(found, EosResult)
     assert isinstance(expected, EosResult)

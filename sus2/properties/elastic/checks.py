@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from sus2.checks import Check, graded
 from sus2.derivatives.second_order import SecondDerivatives
 from sus2.errors import Sus2Error
 from sus2.potential.evaluation import Calculates
+from sus2.potential.potential import Potential
 from sus2.progress import Progress
 from sus2.properties.elastic.result import ElasticResult
 from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
 from sus2.registry.checks import check_applicability
 from sus2.relaxation.checks import check_relaxation
 from sus2.relaxation.relax import relax
+from sus2.relaxation.relax_many import relax_many
 from sus2.units import EV_PER_A3_TO_GPA, THZ_A_TO_M_PER_S
 
 RELAX_FMAX_EV_PER_A = 1e-4
@@ -116,11 +118,13 @@ def _check_bulk_modulus(result: ElasticResult, potential: Calculates, progress: 
     strained = [scaled_to(result.atoms, (1.0 + change) * volume) for change in (-_VOLUME_STEP, _VOLUME_STEP)]
     found_there = potential.evaluate(strained)
     if any_unrelaxed(found_there, True, True, RELAX_FMAX_EV_PER_A, RELAX_STRESS_GPA):
-        tight = partial(
-            relax, fixed_volume=True, fmax=RELAX_FMAX_EV_PER_A, stress_gpa=RELAX_STRESS_GPA, progress=progress
-        )
+        tight: dict[str, Any] = {"fixed_volume": True, "fmax": RELAX_FMAX_EV_PER_A, "stress_gpa": RELAX_STRESS_GPA}
         try:
-            found_there = potential.evaluate([tight(a, potential).require_converged().atoms for a in strained])
+            if isinstance(potential, Potential):
+                both = relax_many(strained, potential, progress=progress, **tight)
+            else:
+                both = [relax(a, potential, progress=progress, **tight) for a in strained]
+            found_there = potential.evaluate([r.require_converged().atoms for r in both])
         except Sus2Error as problem:
             return Check(name, math.nan, unit, "warn", f"No pressures to compare with: {problem}")
     small, large = (-r.stress_ev_per_a3[:3].mean() * EV_PER_A3_TO_GPA for r in found_there)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 
-from sus2.errors import FitError
+from sus2.errors import ConvergenceError, FitError
 from sus2.potential.evaluation import Calculates, Evaluation
 from sus2.potential.potential import Potential
 from sus2.progress import Progress
-from sus2.properties.eos.equations import MAX_POINTS, MIN_POINTS, MODELS, energy_model, fit_eos
+from sus2.properties.eos.equations import MAX_POINTS, MIN_POINTS, MODELS, energy_model, fit_models
 from sus2.properties.eos.result import EosResult
-from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
+from sus2.properties.eos.volumes import Curve, any_unrelaxed, relax_outwards, scaled_to
 from sus2.registry.external import require_potential
+from sus2.relaxation.minimiser import Options
 from sus2.relaxation.relax import relax
 from sus2.relaxation.result import RelaxResult
 from sus2.structures import check_crystal, formula_units, to_atoms
@@ -131,28 +132,12 @@ def eos(
     results = potential.evaluate(structures)
     relaxed_points = 0
     if any_unrelaxed(results, relax_ions, relax_shape, fmax, stress_gpa):
-        # From the middle outwards, each from its relaxed neighbour.
-        middle = n_points // 2
-        for k in sorted(range(n_points), key=lambda i: abs(i - middle)):
-            neighbour = k if k == middle else k + (1 if k < middle else -1)
-            structures[k] = (
-                relax(
-                    scaled_to(structures[neighbour], volumes[k]),
-                    potential,
-                    positions=relax_ions,
-                    cell=relax_shape,
-                    fixed_volume=relax_shape,
-                    fmax=fmax,
-                    stress_gpa=stress_gpa,
-                    symmetry=symmetry,
-                    max_steps=max_steps,
-                )
-                .require_converged()
-                .atoms
-            )
-            relaxed_points += 1
-            if progress is not None:
-                progress("relaxing at fixed volume", relaxed_points / n_points)
+        curve = Curve(volumes_a3=volumes, structures=structures)
+        options = Options(relax_ions, relax_shape, fmax, stress_gpa, 0.0, relax_shape, max_steps)
+        relax_outwards([curve], potential, symmetry, options, progress)
+        if curve.failure:
+            raise ConvergenceError(curve.failure)
+        structures, relaxed_points = curve.structures, curve.relaxed_points
         structures = [scaled_to(a, v) for a, v in zip(structures, volumes, strict=True)]
         results = potential.evaluate(structures)
     if progress is not None:
@@ -213,14 +198,8 @@ def fitted_eos(
     """
     energies = np.array([r.energy_ev for r in results])
     pressures = np.array([-r.stress_ev_per_a3[:3].mean() for r in results]) * EV_PER_A3_TO_GPA
-    fits = {model: fit_eos(volumes_a3, energies, model)}
-    for name in MODELS:
-        if name not in fits:
-            try:
-                fits[name] = fit_eos(volumes_a3, energies, name)
-            except FitError:
-                # Another model's failure says nothing against the chosen one; it is left out.
-                continue
+    # Another equation's failure says nothing against the chosen one; it is left out.
+    fits = fit_models(volumes_a3, energies, (model, *(name for name in MODELS if name != model)))
     units = formula_units(centre)
     return EosResult(
         fit=fits[model],

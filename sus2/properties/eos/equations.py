@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,10 +15,23 @@ from sus2.properties.eos.forms import MODELS, ROSE_CUBIC, EnergyModel, energy_mo
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 
-__all__ = ["MAX_POINTS", "MIN_POINTS", "MODELS", "ROSE_CUBIC", "EnergyModel", "EosFit", "energy_model", "fit_eos"]
+__all__ = [
+    "MAX_POINTS",
+    "MIN_POINTS",
+    "MODELS",
+    "ROSE_CUBIC",
+    "EnergyModel",
+    "EosFit",
+    "energy_model",
+    "fit_eos",
+    "fit_models",
+]
 
 MIN_POINTS: Final = 5
 MAX_POINTS: Final = 10_000
+_MOST_STEPS: Final = 12
+_SMALL_STEP: Final = 1e-11
+_FLAT_STEP: Final = 1e-6
 _STEP: Final = 1e-20  # imaginary, so no difference of nearly equal numbers is taken
 
 
@@ -151,11 +165,47 @@ def fit_eos(volumes_a3: ArrayLike, energies_ev: ArrayLike, model: str = "birch-m
     FitError
         Unknown model, numbers that are no good, fewer than five different volumes, no minimum within them, B0 <= 0.
     """
-    chosen = energy_model(model)
+    return fit_models(volumes_a3, energies_ev, (model,))[energy_model(model).name]
+
+
+def fit_models(volumes_a3: ArrayLike, energies_ev: ArrayLike, models: Sequence[str]) -> dict[str, EosFit]:
+    """Fit several equations of state to the same energies.
+
+    Parameters
+    ----------
+    volumes_a3
+        (n,), A^3.
+    energies_ev
+        (n,), eV.
+    models
+        Names of MODELS. The first must have a fit; others that have none are left out.
+
+    Returns
+    -------
+    dict
+        Name -> fit, in their order.
+
+    Raises
+    ------
+    FitError
+        As fit_eos, of the first.
+    """
+    chosen = [energy_model(name) for name in models]
     v, e = _checked(volumes_a3, energies_ev)
+    guess = _initial_guess(v, e - float(e.min()))
+    out: dict[str, EosFit] = {}
+    for model in chosen:
+        try:
+            out[model.name] = _fit(model, v, e, guess)
+        except FitError:
+            if not out:
+                raise
+    return out
+
+
+def _fit(chosen: EnergyModel, v: Array, e: Array, guess: tuple[float, float, float, float]) -> EosFit:
     e_shift, v_scale = float(e.min()), float(v.mean())
     e_fit = e - e_shift
-    guess = _initial_guess(v, e_fit)
     # Variables of order one, energies in units of the harmonic energy at the edge of the range.
     e_scale = 0.5 * guess[2] * guess[0] * (np.ptp(v) / (2.0 * guess[0])) ** 2
     b_scale = e_scale / v_scale
@@ -172,8 +222,11 @@ def fit_eos(volumes_a3: ArrayLike, energies_ev: ArrayLike, model: str = "birch-m
 
     start = np.array([guess[0] / v_scale, guess[1] / e_scale, guess[2] / b_scale, guess[3]])
     with np.errstate(all="ignore"):
-        found = least_squares(residuals, start, jac=jacobian, x_scale="jac", ftol=1e-15, xtol=1e-12, gtol=1e-14)
-    p = found.x
+        found = _gauss_newton(residuals, jacobian, start)
+        if found is None:
+            whole = least_squares(residuals, start, jac=jacobian, x_scale="jac", ftol=1e-15, xtol=1e-12, gtol=1e-14)
+            found = whole.x, whole.fun, whole.jac
+    p, misfit, slopes = found
     to_physical = np.array([v_scale, e_scale, b_scale * EV_PER_A3_TO_GPA, 1.0])
     v0, e0, b0, b0_prime = (float(x) for x in p * to_physical)
     if not np.isfinite(p).all() or b0 <= 0 or v0 <= 0:
@@ -181,8 +234,8 @@ def fit_eos(volumes_a3: ArrayLike, energies_ev: ArrayLike, model: str = "birch-m
     if not v.min() <= v0 <= v.max():
         raise FitError(_outside(v, v0 > v.max()))
     degrees = len(v) - 4
-    variance = 2.0 * found.cost / degrees
-    covariance = np.asarray(variance * np.linalg.pinv(found.jac.T @ found.jac, hermitian=True))
+    variance = float(misfit @ misfit) / degrees
+    covariance = np.asarray(variance * np.linalg.pinv(slopes.T @ slopes, hermitian=True))
     covariance = covariance * np.outer(to_physical, to_physical)
     errors = np.sqrt(np.diag(covariance))
     return EosFit(
@@ -196,8 +249,33 @@ def fit_eos(volumes_a3: ArrayLike, energies_ev: ArrayLike, model: str = "birch-m
         b0_gpa_error=float(errors[2]),
         b0_prime_error=float(errors[3]),
         covariance=covariance,
-        residual_ev=-np.asarray(found.fun) * e_scale,
+        residual_ev=-np.asarray(misfit) * e_scale,
     )
+
+
+def _gauss_newton(
+    residuals: Callable[[Array], Array], jacobian: Callable[[Array], Array], start: Array
+) -> tuple[Array, Array, Array] | None:
+    """The minimum, the residuals and the Jacobian there; None where whole steps do not lead down to it at once.
+
+    Good points lie on such a curve, so a few steps arrive where a search with a trust region takes ten times as long.
+    """
+    p, misfit = start, residuals(start)
+    for _ in range(_MOST_STEPS):
+        slopes = jacobian(p)
+        if not (np.isfinite(misfit).all() and np.isfinite(slopes).all()):
+            return None
+        step = np.linalg.lstsq(slopes, -misfit, rcond=None)[0]
+        after = residuals(p + step)
+        length = float(np.abs(step).max() / np.abs(p).max())
+        small = length < _SMALL_STEP
+        # So near the minimum the sum of squares does not change any more.
+        if length > _FLAT_STEP and not float(after @ after) < float(misfit @ misfit):
+            return None
+        p, misfit = p + step, after
+        if small:
+            return p, misfit, jacobian(p)
+    return None
 
 
 def _checked(volumes_a3: ArrayLike, energies_ev: ArrayLike) -> tuple[Array, Array]:

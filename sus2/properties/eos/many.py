@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
 
 from sus2.errors import ConvergenceError, FitError, Sus2Error
 from sus2.potential.evaluation import Calculates
@@ -15,23 +13,16 @@ from sus2.progress import Progress
 from sus2.properties.eos.calculate import check_points, fitted_eos
 from sus2.properties.eos.equations import energy_model
 from sus2.properties.eos.result import EosResult
-from sus2.properties.eos.volumes import any_unrelaxed, scaled_to
-from sus2.relaxation.minimiser import MAX_DENSE_ATOMS, Options, advance, result_of, start
-from sus2.relaxation.relax import relax
+from sus2.properties.eos.volumes import Curve, any_unrelaxed, relax_outwards, scaled_to
+from sus2.relaxation.minimiser import Options
 from sus2.relaxation.result import RelaxResult
-from sus2.types import Array
 
 
-@dataclass(eq=False)
-class _Curve:
-    """One equation of state in the making."""
+@dataclass(eq=False, kw_only=True)
+class _Curve(Curve):
+    """One equation of state in the making, of a crystal that is relaxed."""
 
     relaxation: RelaxResult
-    volumes_a3: Array
-    structures: list[Atoms]
-    failure: str = ""
-    results: list[Any] = field(default_factory=list)
-    relaxed_points: int = 0
 
 
 def eos_many(
@@ -101,11 +92,12 @@ def eos_many(
             found[k] = error
             continue
         volumes = abs(float(centre.cell.volume)) * np.linspace(1.0 - volume_range, 1.0 + volume_range, n_points)
-        curves[k] = _Curve(relaxation, volumes, [scaled_to(centre, v) for v in volumes])
+        structures = [scaled_to(centre, v) for v in volumes]
+        curves[k] = _Curve(volumes_a3=volumes, structures=structures, relaxation=relaxation)
     _evaluate(list(curves.values()), potential)
     options = Options(relax_ions, relax_shape, fmax, stress_gpa, 0.0, relax_shape, max_steps)
     moving = [c for c in curves.values() if any_unrelaxed(c.results, relax_ions, relax_shape, fmax, stress_gpa)]
-    _relax(moving, potential, symmetry, options, progress)
+    relax_outwards(moving, potential, symmetry, options, progress)
     _evaluate([c for c in moving if not c.failure], potential)
     for k, c in curves.items():
         try:
@@ -137,68 +129,3 @@ def _evaluate(curves: Sequence[_Curve], potential: Calculates) -> None:
     for c in curves:
         c.results = list(every[at : at + len(c.structures)])
         at += len(c.structures)
-
-
-def _relax(
-    curves: Sequence[_Curve], potential: Calculates, symmetry: bool, options: Options, progress: Progress | None
-) -> None:
-    """Relax at fixed volume from the middle outwards, each from its relaxed neighbour; the same distance at once."""
-    n = len(curves[0].structures) if curves else 0
-    middle = n // 2
-    last = max(middle, n - 1 - middle)
-    for distance in range(last + 1):
-        sides = [k for k in range(n) if abs(k - middle) == distance]
-        places = [(c, k) for c in curves if not c.failure for k in sides]
-        for c, k in places:
-            neighbour = k if k == middle else k + (1 if k < middle else -1)
-            c.structures[k] = scaled_to(c.structures[neighbour], c.volumes_a3[k])
-        _relax_places(places, potential, symmetry, options)
-        if progress is not None:
-            progress("relaxing at fixed volume", (distance + 1) / (last + 1))
-
-
-def _relax_places(
-    places: Sequence[tuple[_Curve, int]], potential: Calculates, symmetry: bool, options: Options
-) -> None:
-    """Relax the k-th crystal of each curve; a failure is the curve's."""
-    runs, active = [], []
-    for c, k in places:
-        atoms = c.structures[k]
-        if len(atoms) > MAX_DENSE_ATOMS:
-            _relax_large(c, k, potential, symmetry, options)
-            continue
-        run = start(atoms.copy(), symmetry, options)
-        runs.append((c, k, run))
-        active.append(run)
-    while active:
-        active = advance(active, potential, options)
-    for c, k, run in runs:
-        c.structures[k] = run.atoms
-        c.relaxed_points += 1
-        if not run.converged:
-            try:
-                result_of(run, options, potential).require_converged()
-            except ConvergenceError as error:
-                c.failure = c.failure or str(error)
-
-
-def _relax_large(c: _Curve, k: int, potential: Calculates, symmetry: bool, options: Options) -> None:
-    try:
-        c.structures[k] = (
-            relax(
-                c.structures[k],
-                potential,
-                positions=options.positions,
-                cell=options.cell,
-                fmax=options.fmax,
-                stress_gpa=options.stress_gpa,
-                symmetry=symmetry,
-                fixed_volume=options.fixed_volume,
-                max_steps=options.max_steps,
-            )
-            .require_converged()
-            .atoms
-        )
-        c.relaxed_points += 1
-    except Sus2Error as error:
-        c.failure = c.failure or str(error)

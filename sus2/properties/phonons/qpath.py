@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import seekpath
@@ -11,8 +12,11 @@ from ase import Atoms
 
 from sus2.errors import StructureError
 from sus2.structures import SUBSCRIPTS
+from sus2.structures.symmetry import Cell, dataset, standing
 from sus2.types import Array
 
+# Bravais lattices whose path depends on the space group alone, not on the lengths of the cell.
+_ONE_PATH: Final = frozenset({"cP", "cF", "cI", "tP", "oP", "hP"})
 _GREEK = {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}
 
 
@@ -78,17 +82,9 @@ def q_path(atoms: Atoms, points: int = 200, *, symprec: float = 1e-3) -> QPath:
     StructureError
         No symmetry is found.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    try:
-        with warnings.catch_warnings():
-            # Cells at the border of two cases of one Bravais lattice have two equivalent paths.
-            warnings.simplefilter("ignore", seekpath.hpkot.EdgeCaseWarning)
-            found = seekpath.get_path_orig_cell(cell, symprec=symprec)
-    except seekpath.hpkot.SymmetryDetectionError:
-        raise StructureError("No symmetry was found for the path of the band structure; check the cell.") from None
+    places, names = _points(standing(atoms), symprec)
     reciprocal = np.linalg.inv(atoms.cell.array).T
-    names = found["path"]
-    ends = [(np.array(found["point_coords"][a]), np.array(found["point_coords"][b])) for a, b in names]
+    ends = [(places[a], places[b]) for a, b in names]
     lengths = np.array([np.linalg.norm((b - a) @ reciprocal) for a, b in ends])
     counts = np.maximum(2, np.round(points * lengths / lengths.sum()).astype(int))
     q, distance, segments, start, offset = [], [], [], 0, 0.0
@@ -106,6 +102,46 @@ def q_path(atoms: Atoms, points: int = 200, *, symprec: float = 1e-3) -> QPath:
         segment_labels=tuple((label(a), label(b)) for a, b in names),
         connected=tuple(connected),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Standard:
+    """What seekpath says of a space group whose path does not depend on the lengths of the cell.
+
+    coordinates: in the reciprocal vectors of its standard primitive cell; primitive (3, 3): that cell in columns, in
+    units of the conventional one.
+    """
+
+    coordinates: dict[str, list[float]]
+    names: list[tuple[str, str]]
+    primitive: Array
+
+
+# By number, as crystals come by.
+_standard: Final[dict[int, _Standard]] = {}
+
+
+def _points(cell: Cell, symprec: float) -> tuple[dict[str, Array], list[tuple[str, str]]]:
+    """Points of high symmetry in the reciprocal vectors of a cell, and the names of the ends of each segment."""
+    found = dataset(cell, symprec)
+    known = None if found is None else _standard.get(found.number)
+    if known is None:
+        try:
+            with warnings.catch_warnings():
+                # Cells at the border of two cases of one Bravais lattice have two equivalent paths.
+                warnings.simplefilter("ignore", seekpath.hpkot.EdgeCaseWarning)
+                whole = seekpath.get_path(cell, symprec=symprec)
+        except seekpath.hpkot.SymmetryDetectionError:
+            raise StructureError("No symmetry was found for the path of the band structure; check the cell.") from None
+        known = _Standard(whole["point_coords"], whole["path"], np.array(whole["primitive_transformation_matrix"]))
+        reciprocal, rotation = np.array(whole["reciprocal_primitive_lattice"]) / (2.0 * np.pi), whole["rotation_matrix"]
+        if whole["bravais_lattice"] in _ONE_PATH:
+            _standard[int(whole["spacegroup_number"])] = known
+    else:
+        reciprocal = np.linalg.inv((found.std_lattice.T @ known.primitive).T).T
+        rotation = found.std_rotation_matrix
+    turned = reciprocal @ np.array(rotation) @ np.array(cell[0]).T
+    return {name: np.array(c) @ turned for name, c in known.coordinates.items()}, known.names
 
 
 def label(name: str) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike
 from phonopy import Phonopy
-from phonopy.phonon.mesh import Mesh
 from phonopy.phonon.thermal_properties import ThermalProperties
 from pymatgen.core import Element
 
@@ -30,6 +29,7 @@ from sus2.properties.phonons.backends import (
     phonopy_of,
     write_phonopy_files,
 )
+from sus2.properties.phonons.backends.waves import AnyMesh
 from sus2.properties.phonons.qpath import QPath, q_path
 from sus2.properties.phonons.quantities import BandStructure, ImaginaryMode, PhononDos, PhononThermal
 from sus2.properties.phonons.tetrahedra import tetrahedron_dos
@@ -224,7 +224,7 @@ class PhononResult(HasTrust):
         return BandStructure(path, np.concatenate(bands.frequencies))
 
     @cached_property
-    def _mesh(self) -> Mesh:
+    def _mesh(self) -> AnyMesh:
         return self._backend.mesh(self.mesh, True)
 
     @property
@@ -246,11 +246,12 @@ class PhononResult(HasTrust):
             From below the lowest frequency, or 0, to above the highest.
         """
         mesh = self._mesh
-        assert mesh.eigenvectors is not None
+        # Before the frequencies, which come with them.
+        vectors = mesh.eigenvectors
         low, high = float(mesh.frequencies.min()), float(mesh.frequencies.max())
         pad = 0.02 * max(high - low, 1e-3)
         axis = np.linspace(min(low, 0.0) - (pad if low < -IMAGINARY_THZ else 0.0), high + pad, points)
-        weight = (np.abs(mesh.eigenvectors) ** 2).reshape(len(mesh.qpoints), -1, 3, 3 * len(self.atoms)).sum(2)
+        weight = (np.abs(vectors) ** 2).reshape(len(mesh.qpoints), -1, 3, 3 * len(self.atoms)).sum(2)
         # Over a star of q, projections run through the equivalent atoms; their sum over an element does not change.
         symbols = np.array(self.atoms.get_chemical_symbols())
         elements = list(dict.fromkeys(symbols.tolist()))

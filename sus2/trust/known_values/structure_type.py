@@ -7,15 +7,17 @@ primitive cell. It does not depend on the cell, the setting or the choice of ori
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-import spglib
 from ase import Atoms
 from ase.build import bulk
+from ase.data import chemical_symbols
 from ase.spacegroup import crystal
 
 from sus2.errors import StructureError
 from sus2.structures import standardise
+from sus2.structures.symmetry import dataset_within, standing
 from sus2.types import Index
 
 SYMPREC_A = (0.01, 0.1)
@@ -69,27 +71,15 @@ def structure_type(atoms: Atoms, symprec: float = SYMPREC_A[0]) -> str:
     """
     if not atoms.pbc.all() or not len(atoms):
         return ""
-    return _type_of(
-        atoms.cell.array.tobytes(),
-        atoms.get_scaled_positions().tobytes(),
-        atoms.numbers.astype(np.int64).tobytes(),
-        symprec,
-    )
+    cell = standing(atoms)
+    data = dataset_within(cell, symprec)
+    return "" if data is None else _type_of(data, cell[2])
 
 
-@lru_cache(maxsize=256)
-def _type_of(cell: bytes, positions: bytes, numbers: bytes, symprec: float) -> str:
-    z: Index = np.frombuffer(numbers, dtype=np.int64)
-    lattice = np.frombuffer(cell).reshape(3, 3)
-    try:
-        data = spglib.get_symmetry_dataset((lattice, np.frombuffer(positions).reshape(-1, 3), z), symprec=symprec)
-    except spglib.SpglibError:
-        return ""
-    if data is None:
-        return ""
+def _type_of(data: Any, z: Index) -> str:
     cells = len(z) / (len(data.std_types) / _lattice_points(data.international))
     orbits: dict[str, list[str]] = {}
-    symbols = Atoms(numbers=z).get_chemical_symbols()
+    symbols = [chemical_symbols[k] for k in z]
     for orbit in np.unique(data.crystallographic_orbits):
         members = np.flatnonzero(data.crystallographic_orbits == orbit)
         site = str(data.site_symmetry_symbols[members[0]]).replace(".", "")

@@ -1,0 +1,101 @@
+"""The last few answers of a question that is asked again and again, kept by an exact key."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
+
+V = TypeVar("V")
+
+
+class Kept(Generic[V]):
+    """At most so many answers, those asked for last; any thread may ask.
+
+    A key has to tell all that an answer depends on: of a crystal its geometry, not its formula.
+
+    Parameters
+    ----------
+    most
+        How many are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = Lock()
+        self._answers: OrderedDict[Hashable, V] = OrderedDict()
+        _every.add(self)
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The answer that is kept, or a new one.
+
+        Parameters
+        ----------
+        key
+            All that it depends on.
+        make
+            Makes it; its errors are the caller's, and nothing is kept then. Two threads may make the same one.
+
+        Returns
+        -------
+        object
+            Shared by all who ask: not to be changed.
+        """
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]
+        made = make()
+        self.put(key, made)
+        return made
+
+    def known(self, key: Hashable) -> V | None:
+        """The answer that is kept.
+
+        Parameters
+        ----------
+        key
+            All that it depends on.
+
+        Returns
+        -------
+        object or None
+            None where there is none.
+        """
+        with self._lock:
+            return self._answers.get(key)
+
+    def put(self, key: Hashable, answer: V) -> None:
+        """Keep an answer that came by another way.
+
+        Parameters
+        ----------
+        key
+            All that it depends on.
+        answer
+            Takes the place of the one that was asked for longest ago where there are enough.
+        """
+        with self._lock:
+            self._answers[key] = answer
+            self._answers.move_to_end(key)
+            while len(self._answers) > self._most:
+                self._answers.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._answers.clear()
+
+
+_every: WeakSet[Kept[Any]] = WeakSet()
+
+
+def forget_all() -> None:
+    """Empty every such store of this process: for measurements, in which a crystal must not be known from before."""
+    for kept in list(_every):
+        kept.clear()

@@ -71,10 +71,10 @@ KNOWN_INSTABILITIES: Final[Mapping[str, KnownInstability]] = {
         "N and it is hexagonal close-packed.",
         "Burgers, Physica 1, 561 (1934)",
     ),
-    "molybdenum": KnownInstability(
+    "vanadium": KnownInstability(
         (),
         (229,),
-        "Molybdenum is body-centred at all temperatures; its fcc form is known from calculations only.",
+        "Vanadium is body-centred at all temperatures; its fcc form is known from calculations only.",
         "Grimvall et al., Rev. Mod. Phys. 84, 945 (2012)",
     ),
     "neighborite": KnownInstability(

@@ -154,14 +154,17 @@ def calibrate(
 
     def computed(potential: Potential) -> list[Record]:
         path = None if records is None else records / f"{potential.name}.jsonl"
+        found: list[Record] = []
         if path is not None and path.is_file():
             found = read_records(path)
-            if all(r.weights_sha256 == potential.card.sha256 for r in found):
-                return found
-            report(f"{path.name} is of other weights and is made anew.")
-        found = textbook_records(potential, report) + binary_records(potential, binaries, count, report)
-        known = set(potential.elements)
-        found += [record_of(n, a, potential, with_eos=False) for n, a in of_differences if set(a.symbols) <= known]
+            if any(r.weights_sha256 != potential.card.sha256 for r in found):
+                report(f"{path.name} is of other weights and is made anew.")
+                found = []
+        known, done = set(potential.elements), {r.name for r in found}
+        if not found:
+            found = textbook_records(potential, report) + binary_records(potential, binaries, count, report)
+        more = [(n, a) for n, a in of_differences if n not in done and set(a.symbols) <= known]
+        found += [record_of(n, a, potential, with_eos=False) for n, a in more]
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_records(path, found)

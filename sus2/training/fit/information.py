@@ -87,6 +87,9 @@ def write_information(name: str) -> Path:
     """
     potential = load_moments(name)
     config = read_config(pretrained_folder() / f"{name}.yaml")
+    if config.change_from:
+        # What was learnt on top is judged by the set of the potential below.
+        config = read_config(pretrained_folder() / f"{config.start_from}.yaml")
     # A summary has no weights, so the hulls need not be found.
     data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
     found = summarise(potential, data)

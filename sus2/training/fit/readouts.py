@@ -23,6 +23,8 @@ from sus2.types import Array
 
 # Relative to the start, in the norm of the preconditioner.
 _SOLVED: Final = 1e-14
+# Directions that a part of the set does not show are as stiff for the preconditioner as this share of the mean.
+_FLOOR: Final = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,8 @@ def solved_readouts(
         With other theta and shifts.
     """
     factors = [
-        cho_factor(h.astype(np.float64) + (prior + 1e-9 * np.trace(h) / len(h)) * np.eye(len(h))) for h in curvature
+        cho_factor(h.astype(np.float64) + (prior + _FLOOR * np.trace(h) / len(h) + 1e-12) * np.eye(len(h)))
+        for h in curvature
     ]
     weighted, right, right_shift = [], -prior * (spec.readout - centre), np.zeros(spec.species_count)
     for part in parts:

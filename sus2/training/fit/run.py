@@ -367,8 +367,9 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
     judged = state.held_out if len(state.held_out) else state.best_x
     blind = started.space_of(judged).unpack(judged)
     started.align(judged)
-    found = {"train": errors(started.parts, blind)}
-    if started.checks is not None:
+    # Where a change was learnt, the labels of these are no labels of the functional.
+    found = {} if config.change_from else {"train": errors(started.parts, blind)}
+    if started.checks is not None and not config.change_from:
         found["validation"] = errors([started.checks], blind)
     test = started.test_set()
     if test is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
+
+from numpy.typing import NDArray
 
 V = TypeVar("V")
 
@@ -83,6 +86,10 @@ class Kept(Generic[V]):
             while len(self._answers) > self._most:
                 self._answers.popitem(last=False)
 
+    def unlock(self) -> None:
+        """For a process that was forked while another thread of its parent asked."""
+        self._lock = Lock()
+
     def __len__(self) -> int:
         return len(self._answers)
 
@@ -95,7 +102,56 @@ class Kept(Generic[V]):
 _every: WeakSet[Kept[Any]] = WeakSet()
 
 
+def kept_with(owner: object, name: str, most: int) -> Kept[Any]:
+    """The answers of an object, which go when it goes: a store of the module would keep it alive.
+
+    Parameters
+    ----------
+    owner
+        What they are about.
+    name
+        Of the question.
+    most
+        How many are kept.
+
+    Returns
+    -------
+    Kept
+        The same one at each call.
+    """
+    stores = vars(owner)
+    at = f"_kept_{name}"
+    found: Kept[Any] | None = stores.get(at)
+    return stores.setdefault(at, Kept(most)) if found is None else found
+
+
+def fixed(array: NDArray) -> NDArray:
+    """An array that can no longer be changed in place, as it is shared by all who ask.
+
+    Parameters
+    ----------
+    array
+        Any.
+
+    Returns
+    -------
+    ndarray
+        The same; copies of it can be changed.
+    """
+    array.flags.writeable = False
+    return array
+
+
 def forget_all() -> None:
     """Empty every such store of this process: for measurements, in which a crystal must not be known from before."""
     for kept in list(_every):
         kept.clear()
+
+
+def _unlock_all() -> None:
+    for kept in list(_every):
+        kept.unlock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_unlock_all)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sus2.errors import Sus2Error
+from sus2.kept import fixed
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 from sus2.voigt import INDEX, PAIRS
@@ -81,7 +82,7 @@ def elastic_tensors(energy: Array, stress: Array) -> ElasticTensors:
     )
     brugger = energy - 0.25 * mixed
     measured = brugger + 0.5 * mixed - tensor_to_voigt(np.einsum("ij,kl->ijkl", s, d))
-    return ElasticTensors(*(x * EV_PER_A3_TO_GPA for x in (energy, brugger, measured)))
+    return ElasticTensors(*(fixed(x * EV_PER_A3_TO_GPA) for x in (energy, brugger, measured)))
 
 
 def christoffel(brugger_gpa: Array, stress_gpa: Array, density_kg_per_m3: float, directions: ArrayLike) -> SoundSpeeds:

@@ -22,6 +22,7 @@ from sus2.derivatives.local_hessian import (
 )
 from sus2.derivatives.supercell import fold
 from sus2.errors import Sus2Error
+from sus2.kept import fixed
 from sus2.types import Array, ComplexArray, Index, Mask
 from sus2.units import SQRT_EV_PER_AMU_A2_TO_THZ, THZ_A_TO_M_PER_S
 
@@ -76,12 +77,12 @@ class LatticeDynamics:
     @cached_property
     def forces_ev_per_a(self) -> Array:
         """(N, 3)."""
-        return as_numpy(forces(self.local, len(self.atoms)))
+        return fixed(as_numpy(forces(self.local, len(self.atoms))))
 
     @cached_property
     def stress_ev_per_a3(self) -> Array:
         """(6,), Voigt xx yy zz yz xz xy, positive in tension."""
-        return as_numpy(strain_gradient(self.local)) / self.volume_a3
+        return fixed(as_numpy(strain_gradient(self.local)) / self.volume_a3)
 
     @property
     def volume_a3(self) -> float:
@@ -98,22 +99,22 @@ class LatticeDynamics:
     def _response(self) -> Array:
         """d2E by displacements and strains, (3N + 6, 3N + 6), symmetric."""
         out = as_numpy(response(self.local, len(self.atoms)))
-        return 0.5 * (out + out.T)
+        return fixed(0.5 * (out + out.T))
 
     @property
     def lattice_vectors(self) -> Index:
         """Lattice vectors R of the force constants, (nR, 3) in units of the cell vectors."""
-        return self._real_space[0]
+        return self._real_space[0].copy()
 
     @cached_property
     def force_constants_ev_per_a2(self) -> Array:
         """Phi(j in cell 0, k in cell R) = d2E/du_j du_k, (nR, N, N, 3, 3), exact and zero beyond 2 rc."""
-        return as_numpy(self._real_space[1])
+        return fixed(as_numpy(self._real_space[1]))
 
     @cached_property
     def gamma_hessian_ev_per_a2(self) -> Array:
         """d2E/du2 for displacements of the lattice period, (3N, 3N)."""
-        return self._response[:-6, :-6]
+        return fixed(self._response[:-6, :-6])
 
     def supercell_force_constants(self, supercell_matrix: ArrayLike, *, full: bool = False) -> Array:
         """Force constants of a periodic supercell in phonopy's layout.
@@ -203,8 +204,8 @@ class LatticeDynamics:
         angle = self._angles(q)
         cos, sin = torch.cos(angle), torch.sin(angle)
         turn, periodic = self._turn(q), self._hermitian(cos, sin)
-        cartesian = self._half[0] @ torch.as_tensor(self.atoms.cell.array, device=q.device)
-        x = torch.as_tensor(self.atoms.positions, device=q.device).repeat_interleave(3, dim=0)
+        cartesian = self._half[0] @ torch.as_tensor(self.atoms.cell.array.copy(), device=q.device)
+        x = torch.as_tensor(self.atoms.get_positions(), device=q.device).repeat_interleave(3, dim=0)
         out = []
         for axis in range(3):
             length = 2.0 * torch.pi * cartesian[:, axis]

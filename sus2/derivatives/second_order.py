@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
 import numpy as np
 from ase import Atoms
@@ -20,7 +21,7 @@ from sus2.derivatives.elastic_tensors import ElasticTensors, SoundSpeeds, christ
 from sus2.derivatives.lattice_dynamics import LatticeDynamics
 from sus2.derivatives.local_hessian import LocalHessian, local_hessian  # noqa: F401  (of the inherited constructor)
 from sus2.errors import Sus2Error, counted
-from sus2.kept import Kept
+from sus2.kept import Kept, fixed
 from sus2.potential.potential import Potential
 from sus2.structures import to_atoms
 from sus2.structures.symmetry import crystal_key
@@ -58,7 +59,7 @@ class SecondDerivatives(LatticeDynamics):
         Voigt order with engineering shear; u are Cartesian displacements of the strained crystal. At non-zero forces
         it depends on that choice; where the forces vanish it does not.
         """
-        return self._response[:-6, -6:]
+        return fixed(self._response[:-6, -6:])
 
     @cached_property
     def clamped_elastic(self) -> ElasticTensors:
@@ -78,7 +79,7 @@ class SecondDerivatives(LatticeDynamics):
         # Springs on the three translations, stiffer than any mode, put them last.
         spring = 2.0 * max(float(np.abs(hessian).sum(axis=1).max()), 1.0)
         values, vectors = np.linalg.eigh(hessian + spring / n * np.tile(np.eye(3), (n, n)))
-        return values[: 3 * n - 3], vectors[:, : 3 * n - 3]
+        return fixed(values[: 3 * n - 3]), fixed(vectors[:, : 3 * n - 3])
 
     @property
     def soft_internal_modes(self) -> int:
@@ -179,9 +180,15 @@ def second_derivatives(atoms: Atoms | Structure, potential: Potential) -> Second
     if len(crystal) > MAX_KEPT_ATOMS:
         return SecondDerivatives(crystal, potential.name, local_hessian(crystal, potential))
     arrays = (crystal.cell.array, crystal.positions, crystal.numbers, crystal.get_masses())
-    key = (potential, *(np.ascontiguousarray(x).tobytes() for x in arrays))
-    found = _kept.get(key, lambda: SecondDerivatives(crystal, potential.name, local_hessian(crystal, potential)))
-    same = (potential, crystal_key(crystal))
+    # What is kept neither keeps the potential alive nor takes what else this caller's crystal carries to another's.
+    key = (ref(potential), *(np.ascontiguousarray(x).tobytes() for x in arrays))
+    bare = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
+    if crystal.has("masses"):
+        bare.set_masses(crystal.get_masses())
+    for x in (bare.positions, bare.numbers, bare.cell.array):
+        fixed(x)
+    found = _kept.get(key, lambda: SecondDerivatives(bare, potential.name, local_hessian(bare, potential)))
+    same = (ref(potential), crystal_key(crystal))
     if _of_crystals.known(same) is None:
         _of_crystals.put(same, found)
     return found
@@ -207,7 +214,7 @@ def second_derivatives_in_any_cell(atoms: Atoms, potential: Potential) -> Second
     Sus2Error
         As second_derivatives.
     """
-    return _of_crystals.known((potential, crystal_key(atoms))) or second_derivatives(atoms, potential)
+    return _of_crystals.known((ref(potential), crystal_key(atoms))) or second_derivatives(atoms, potential)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -309,11 +310,20 @@ def _primitive(cell: Cell, found: Any, symprec: float, idealise: bool) -> Cell:
     )
     # As the cell will be asked about: by the places of its atoms.
     key = _frozen((out[0], _rounded(_in_cell(out[1])), out[2]))
-    _datasets.put((*key, symprec), made)
+    # A supercell can lack rotations of the crystal: its primitive cell is then left to a search of its own.
+    if once.size == _order(found.hall_number):
+        _datasets.put((*key, symprec), made)
     if same:
         given = _frozen(cell)
         _crystals.put(key, _crystals.known(given) or given)
     return out
+
+
+@lru_cache(maxsize=530)
+def _order(hall_number: int) -> int:
+    """How many rotations a space group has."""
+    database: Any = spglib.get_symmetry_from_database(hall_number)
+    return len(np.unique(database["rotations"].reshape(-1, 9), axis=0))
 
 
 def _in_cell(scaled: Array) -> Array:

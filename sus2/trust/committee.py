@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from weakref import ref
 
 import numpy as np
 from ase import Atoms
 
 from sus2.derivatives.moduli import hill_moduli_gpa, invertible
 from sus2.derivatives.readout import ReadoutBasis, readout_basis, strain_moves, wave_moves
-from sus2.kept import Kept
+from sus2.kept import Kept, fixed, kept_with
 from sus2.potential.potential import Potential
 from sus2.trust.members import Members, members_of
 from sus2.types import Array, Index
@@ -161,7 +161,7 @@ class Committee:
         """
         if len(second.atoms) > MAX_KEPT_ATOMS:
             return self._elastic_gpa(second)
-        return self._stiffness.get(second, lambda: self._elastic_gpa(second))
+        return self._stiffness.get(ref(second), lambda: fixed(self._elastic_gpa(second)))
 
     def _elastic_gpa(self, second: SecondDerivatives) -> Array:
         values, vectors = second._internal
@@ -252,10 +252,10 @@ def committee_of(potential: object) -> Committee | None:
     members = members_of(potential)
     if members is None or not isinstance(potential, Potential):
         return None
-    return _committee(potential, members)
+    found: Committee | None = kept_with(potential, "committee", 1).get(members, lambda: _committee(potential, members))
+    return found
 
 
-@lru_cache(maxsize=4)
 def _committee(potential: Potential, members: Members) -> Committee | None:
     basis = readout_basis(potential, members.basis)
     return None if basis is None else Committee(basis, members)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ase import Atoms
 
 from sus2.checks import Check
-from sus2.kept import Kept
+from sus2.kept import kept_with
 from sus2.potential.potential import Potential
 from sus2.registry.applicability import Information, extrapolation_grade, information
 from sus2.registry.checks import check_pairs
@@ -83,7 +83,7 @@ class Facts:
         return second_derivatives_in_any_cell(self.atoms, self.potential)
 
 
-_kept: Final[Kept[Facts]] = Kept(8)
+_KEPT: Final = 8
 
 
 def facts_of(potential: object, atoms: Atoms) -> Facts:
@@ -103,4 +103,5 @@ def facts_of(potential: object, atoms: Atoms) -> Facts:
     """
     if not isinstance(potential, Potential) or not atoms.pbc.all():
         return Facts(potential, atoms)
-    return _kept.get((potential, crystal_key(atoms)), lambda: Facts(potential, atoms.copy()))
+    found: Facts = kept_with(potential, "facts", _KEPT).get(crystal_key(atoms), lambda: Facts(potential, atoms.copy()))
+    return found

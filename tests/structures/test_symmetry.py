@@ -96,6 +96,17 @@ def test_the_symmetry_of_a_primitive_cell_follows_from_that_of_the_crystal(numbe
     np.testing.assert_array_equal(found.mapping_to_primitive, known.mapping_to_primitive)
 
 
+@pytest.mark.parametrize("idealise", [True, False])
+def test_the_primitive_cell_of_a_supercell_has_all_rotations_of_the_crystal(idealise):
+    forget_all()
+    # Twice as long along one axis, the cell has 16 of the 48 rotations.
+    atoms = bulk("Cu", cubic=True).repeat((2, 1, 1))
+    lattice, scaled, numbers = standard_cell(right_handed(atoms)[0], SYMPREC_A, primitive=True, idealise=idealise)
+    cell, _ = right_handed(Atoms(numbers=numbers, cell=lattice, scaled_positions=scaled, pbc=True))
+    assert len(dataset(right_handed(atoms)[0], SYMPREC_A).rotations) == 16 * 8
+    assert len(dataset(cell, SYMPREC_A).rotations) == 48
+
+
 def test_one_search_serves_a_crystal_and_its_standard_cells(monkeypatch):
     forget_all()
     searches = []

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+from weakref import ref
+
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.constraints import FixAtoms
 
 import sus2
 from sus2.derivatives.second_order import second_derivatives, second_derivatives_in_any_cell
@@ -12,6 +16,7 @@ from sus2.kept import forget_all
 from sus2.registry.applicability import extrapolation_grade
 from sus2.structures import standardise
 from sus2.trust import facts as facts_module
+from sus2.trust.committee import committee_of
 from sus2.trust.facts import facts_of
 from tests.helpers_spec import random_potential
 
@@ -112,3 +117,50 @@ def test_second_derivatives_are_those_of_the_very_cell():
     assert first.atoms.positions[0, 0] != atoms.positions[0, 0]
     large = bulk("NaCl", "rocksalt", a=5.6).repeat((3, 3, 2))
     assert second_derivatives(large, potential) is not second_derivatives(large, potential)
+
+
+def test_what_is_kept_does_not_keep_a_potential_alive(universal):
+    potential = sus2.load("sus2-universal-pbe")
+    assert potential is not universal
+    sus2.elastic(CRYSTALS["rocksalt"], potential)
+    facts_of(potential, CRYSTALS["rocksalt"])
+    second_derivatives_in_any_cell(CRYSTALS["rocksalt"], potential)
+    committee = committee_of(potential)
+    committee.elastic_gpa(second_derivatives(CRYSTALS["rocksalt"], potential))
+    known = ref(potential)
+    del potential, committee
+    gc.collect()
+    assert known() is None
+
+
+def test_second_derivatives_that_are_shared_cannot_be_changed():
+    potential = random_potential()
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    found = second_derivatives(atoms, potential)
+    shared = (
+        *(found.force_constants_ev_per_a2, found.gamma_hessian_ev_per_a2, found.forces_ev_per_a),
+        *(found.stress_ev_per_a3, found.internal_strain_ev_per_a, found.internal_eigenvalues_ev_per_a2),
+        *(found.relaxed_elastic.energy_gpa, found.atoms.positions, found.atoms.cell.array, found.atoms.numbers),
+    )
+    for array in shared:
+        with pytest.raises(ValueError, match="read-only"):
+            array += 1
+    # The caller's crystal and copies are the caller's.
+    atoms.positions += 0.1
+    copy = found.atoms.copy()
+    copy.rattle(0.1)
+    assert second_derivatives(bulk("NaCl", "rocksalt", a=5.6), potential) is found
+    found.group_velocities_thz_a([[0.1, 0.2, 0.3]])
+
+
+def test_second_derivatives_carry_nothing_else_of_a_crystal_to_the_next_one():
+    potential = random_potential()
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    atoms.info["notices"] = ["of the first file"]
+    atoms.set_constraint(FixAtoms([0]))
+    atoms.set_initial_magnetic_moments([1.0, -1.0])
+    second_derivatives(atoms, potential)
+    found = second_derivatives(bulk("NaCl", "rocksalt", a=5.6), potential).atoms
+    assert not found.info
+    assert not found.constraints
+    assert not found.has("initial_magmoms")

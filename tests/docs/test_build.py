@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pydantic
 import pytest
 
 from tests.conftest import require
@@ -30,6 +31,9 @@ def test_nothing_is_missing_and_no_link_is_broken(api: ModuleType) -> None:
 def test_the_reference_builds_without_a_warning(api: ModuleType, root: Path, tmp_path: Path) -> None:
     if importlib.util.find_spec("pdoc") is None:
         require("pdoc is not installed (the extra docs)")
+    # pdoc looks into pydantic's own classes, of which older versions give it warnings or errors.
+    if f"pydantic=={pydantic.VERSION}" not in (root / "constraints.txt").read_text(encoding="utf-8").split():
+        pytest.skip("the reference is built with the versions of constraints.txt, and others are installed")
     code = "import importlib.util as u, sys, pathlib; s = u.spec_from_file_location('api', sys.argv[1]);"
     code += "m = u.module_from_spec(s); s.loader.exec_module(m); print(*m.build(pathlib.Path(sys.argv[2])), sep='\\n')"
     command = [sys.executable, "-c", code, str(root / "docs" / "scripts" / "api.py"), str(tmp_path / "out")]

@@ -23,6 +23,7 @@ from sus2.comparison.differences import Difference
 from sus2.comparison.result import Comparison
 from sus2.comparison.words import effects_of, summary_of
 from sus2.errors import CancelledError, EnergyScaleError, FitError, Sus2Error, UnknownElementError
+from sus2.kept import forget_all
 from sus2.potential.potential import Potential
 from sus2.registry.external import wrap_calculator
 from sus2.structures import sample
@@ -340,6 +341,7 @@ def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     pair = [sus2.load("sus2-universal-pbe"), sus2.load("sus2-universal-r2scan")]
+    forget_all()  # as the command does, whatever other tests asked of copper
     c = sus2.compare(sample("cu").atoms(), pair)
     found = json.loads(done.stdout)
     expected = json.loads(json.dumps(c.to_dict()))

@@ -7,7 +7,7 @@ from ase import Atoms
 from streamlit.testing.v1 import AppTest
 
 import sus2
-from sus2.lessons.first import neighborite
+from sus2.lessons.first import body_centred_hafnium
 from sus2.properties.phonons.report import phonon_report
 from sus2.structures import sample, write_structure
 from tests.ui.pages.test_pages import open_tab, opened, script, upload
@@ -47,9 +47,9 @@ def test_thermal_functions_have_their_errors_in_numbers_and_bands(app: AppTest) 
 
 
 def test_an_imaginary_mode_is_followed_from_its_warning(app: AppTest) -> None:
-    cubic: Atoms = neighborite()
+    cubic: Atoms = body_centred_hafnium()
     opened(app, "phonons", model="sus2-universal-pbe")
-    upload(app, "neighborite.cif", write_structure(cubic, "cif").encode())
+    upload(app, "hafnium.cif", write_structure(cubic, "cif").encode())
     app.switch_page(script("phonons")).run()  # an upload leads to the page of the structure
     app.button(key="compute_phonon_report").click().run()
     assert any("Imaginary modes" in w.value for w in app.warning)

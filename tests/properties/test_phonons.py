@@ -17,6 +17,7 @@ from ase.calculators.calculator import Calculator
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from sus2.errors import CancelledError, ConvergenceError, StructureError, Sus2Error
+from sus2.lessons.first import neighborite
 from sus2.potential.evaluation import Evaluation
 from sus2.properties.phonons import tetrahedra as _tetrahedra
 from sus2.properties.phonons.backends import supercell_of_length
@@ -381,3 +382,10 @@ def test_a_supercell_that_is_too_small_shows() -> None:
     name = "Force constants at the edge of the supercell"
     assert next(c.verdict for c in check_phonons(small) if c.name == name) != "pass"
     assert math.isnan(phonons(bulk("Si"), silicon, mesh=10.0).decay_at_supercell_edge)
+
+
+def test_along_a_flat_branch_the_special_point_stands_for_its_neighbours():
+    # The octahedra of cubic NaMgF3 tilt nearly as easily at M, R and between.
+    modes = phonons(neighborite(), load("sus2-universal-pbe")).imaginary_modes
+    assert modes[0].label in ("M", "R")
+    assert modes[0].frequency_thz == pytest.approx(modes[1].frequency_thz, rel=0.01)

@@ -43,6 +43,7 @@ Method = Literal["exact", "finite"]
 
 # Negative frequencies smaller than this are rounding in the acoustic modes near the zone centre.
 IMAGINARY_THZ = 0.02
+_AS_STRONG = 0.01
 _NO_NAC = (
     "No LO-TO splitting: the potential has no Born charges, so longitudinal optical modes of polar crystals are too "
     "low near Γ; give a BORN file."
@@ -327,8 +328,10 @@ class PhononResult(HasTrust):
             (mesh.qpoints, mesh.frequencies[:, 0]),
         ):
             k = int(lowest.argmin())
-            # Images of a special point by symmetry differ from it by rounding.
-            if lowest[k] < min((mode.frequency_thz for mode in found.values()), default=0.0) - 1e-4:
+            # Images of a special point by symmetry differ from it by rounding, and along a flat branch it stands for
+            # its neighbours: it is the one that a small supercell holds.
+            strongest = min((mode.frequency_thz for mode in found.values()), default=0.0)
+            if lowest[k] < (1.0 + _AS_STRONG) * strongest - 1e-4:
                 add(np.asarray(q[k]), "", float(lowest[k]))
         return tuple(sorted(found.values(), key=lambda mode: mode.frequency_thz))
 

@@ -23,10 +23,13 @@ class Kept(Generic[V]):
     ----------
     most
         How many are kept.
+    of_crystals
+        Whether they are about crystals, and not about a potential.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, of_crystals: bool = True) -> None:
         self._most = most
+        self.of_crystals = of_crystals
         self._lock = Lock()
         self._answers: OrderedDict[Hashable, V] = OrderedDict()
         _every.add(self)
@@ -102,7 +105,7 @@ class Kept(Generic[V]):
 _every: WeakSet[Kept[Any]] = WeakSet()
 
 
-def kept_with(owner: object, name: str, most: int) -> Kept[Any]:
+def kept_with(owner: object, name: str, most: int, *, of_crystals: bool = True) -> Kept[Any]:
     """The answers of an object, which go when it goes: a store of the module would keep it alive.
 
     Parameters
@@ -113,6 +116,8 @@ def kept_with(owner: object, name: str, most: int) -> Kept[Any]:
         Of the question.
     most
         How many are kept.
+    of_crystals
+        As Kept has it.
 
     Returns
     -------
@@ -122,7 +127,7 @@ def kept_with(owner: object, name: str, most: int) -> Kept[Any]:
     stores = vars(owner)
     at = f"_kept_{name}"
     found: Kept[Any] | None = stores.get(at)
-    return stores.setdefault(at, Kept(most)) if found is None else found
+    return stores.setdefault(at, Kept(most, of_crystals=of_crystals)) if found is None else found
 
 
 def fixed(array: NDArray) -> NDArray:
@@ -143,9 +148,10 @@ def fixed(array: NDArray) -> NDArray:
 
 
 def forget_all() -> None:
-    """Empty every such store of this process: for measurements, in which a crystal must not be known from before."""
+    """Forget what this process has kept of crystals: for measurements, in which none must be known from before."""
     for kept in list(_every):
-        kept.clear()
+        if kept.of_crystals:
+            kept.clear()
 
 
 def _unlock_all() -> None:

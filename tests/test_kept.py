@@ -87,3 +87,12 @@ def test_what_is_fixed_does_not_change_but_its_copies_do():
     with pytest.raises(ValueError, match="read-only"):
         shared += 1.0
     assert (shared.copy() + 1.0).sum() == 3.0
+
+
+def test_what_is_kept_of_a_potential_outlives_the_crystals() -> None:
+    of_crystal, of_potential = Kept[int](2), Kept[int](2, of_crystals=False)
+    for kept in (of_crystal, of_potential):
+        kept.put("a", 1)
+    forget_all()
+    assert of_crystal.known("a") is None
+    assert of_potential.known("a") == 1

@@ -252,7 +252,8 @@ def committee_of(potential: object) -> Committee | None:
     members = members_of(potential)
     if members is None or not isinstance(potential, Potential):
         return None
-    found: Committee | None = kept_with(potential, "committee", 1).get(members, lambda: _committee(potential, members))
+    kept = kept_with(potential, "committee", 1, of_crystals=False)
+    found: Committee | None = kept.get(members, lambda: _committee(potential, members))
     return found
 
 

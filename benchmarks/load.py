@@ -33,7 +33,17 @@ from sus2.structures import elements_of, samples, write_structure
 
 PAGES = ("eos", "elasticity", "phonons")
 GIVE_UP_S = 180.0  # a calculation that takes longer counts as an error
-FINDINGS = ("Born's condition", "The energies have no minimum", "The energies curve")  # said in red, and a result
+# Said in red, and a result: checks that find something.
+FINDINGS = (
+    "Born's condition",
+    "The energies have no minimum",
+    "The energies curve",
+    "Change of volume",
+    "Standard error of B0",
+    "B0 of the four models",
+    "Pressure from stress and from energy",
+    "B0' plausible",
+)
 REFUSED = ("under way, which is the limit", "calculations within an hour")
 
 

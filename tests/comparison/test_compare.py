@@ -23,7 +23,6 @@ from sus2.comparison.differences import Difference
 from sus2.comparison.result import Comparison
 from sus2.comparison.words import effects_of, summary_of
 from sus2.errors import CancelledError, EnergyScaleError, FitError, Sus2Error, UnknownElementError
-from sus2.kept import forget_all
 from sus2.potential.potential import Potential
 from sus2.registry.external import wrap_calculator
 from sus2.structures import sample
@@ -333,6 +332,28 @@ def test_the_shipped_pair_is_compared() -> None:
     assert row_count(c) > 15
 
 
+def alike(a: object, b: object) -> bool:
+    """Equal, numbers to rounding."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(alike(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, float) and isinstance(b, float):
+        return a == pytest.approx(b, rel=1e-7, abs=1e-7, nan_ok=True)
+    return a == b
+
+
+def cells(table: str) -> list[object]:
+    """What is between the commas and line ends of a table."""
+    out: list[object] = []
+    for text in table.replace("\n", ",").split(","):
+        try:
+            out.append(float(text))
+        except ValueError:
+            out.append(text)
+    return out
+
+
 def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:
     html, table = tmp_path / "r.html", tmp_path / "d.csv"
     arguments = ["compare", "cu", "--json", "--html", str(html), "--csv", str(table)]
@@ -341,13 +362,13 @@ def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     pair = [sus2.load("sus2-universal-pbe"), sus2.load("sus2-universal-r2scan")]
-    forget_all()  # as the command does, whatever other tests asked of copper
     c = sus2.compare(sample("cu").atoms(), pair)
     found = json.loads(done.stdout)
     expected = json.loads(json.dumps(c.to_dict()))
-    assert found["differences"] == expected["differences"]
-    assert found["own"][0]["bands_thz"] == expected["own"][0]["bands_thz"]
-    assert table.read_text() == c.to_csv()
+    # Last digits depend on which of the crystal's cells this process was asked about before.
+    assert alike(found["differences"], expected["differences"])
+    assert alike(found["own"][0]["bands_thz"], expected["own"][0]["bands_thz"])
+    assert alike(cells(table.read_text()), cells(c.to_csv()))
     page = unescape(html.read_text())
     assert c.summary["sus2-universal-r2scan"] in page
     assert page.count("plotly-graph-div") >= 4

@@ -26,6 +26,7 @@ from sus2.errors import CancelledError, EnergyScaleError, FitError, Sus2Error, U
 from sus2.potential.potential import Potential
 from sus2.registry.external import wrap_calculator
 from sus2.structures import sample
+from tests.helpers_alike import alike, cells
 from tests.helpers_twins import metals, twin
 
 AUCU3 = Atoms(
@@ -330,28 +331,6 @@ def test_the_shipped_pair_is_compared() -> None:
     assert c.labels == ("PBE", "r2SCAN")
     assert "From PBE to r2SCAN, Cu" in c.summary["sus2-universal-r2scan"]
     assert row_count(c) > 15
-
-
-def alike(a: object, b: object) -> bool:
-    """Equal, numbers to rounding."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(alike(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, float) and isinstance(b, float):
-        return a == pytest.approx(b, rel=1e-7, abs=1e-7, nan_ok=True)
-    return a == b
-
-
-def cells(table: str) -> list[object]:
-    """What is between the commas and line ends of a table."""
-    out: list[object] = []
-    for text in table.replace("\n", ",").split(","):
-        try:
-            out.append(float(text))
-        except ValueError:
-            out.append(text)
-    return out
 
 
 def test_the_command_line_gives_the_same(root: Path, tmp_path: Path) -> None:

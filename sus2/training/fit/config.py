@@ -36,6 +36,10 @@ class Source(_Strict):
     weight: float = Field(1.0, gt=0.0)
     emphasis: dict[str, float] = Field(default_factory=dict)
     """Further weight of structures whose kind or base crystal contains the key."""
+    compositions: dict[str, float] = Field(default_factory=dict)
+    """Further weight of structures of these reduced formulas, such as that of an element with better labels elsewhere."""
+    without: tuple[str, ...] = ()
+    """Structures with one of these elements are left out."""
     textbook: float = Field(1.0, gt=0.0)
     """Further weight of the structures of crystals that users know best (sus2.trust.known_values.known_crystals)."""
     without_stress: tuple[str, ...] = ()
@@ -60,6 +64,8 @@ class Weights(_Strict):
     pair_force_relative: float = Field(0.08, ge=0.0)
     pair_virial_ev_per_atom: float = Field(0.01, gt=0.0)
     pair_virial_relative: float = Field(0.06, ge=0.0)
+    pair_apart: bool = False
+    """Pressure and deviator of a difference of virials each with an error and a scale of its own."""
 
 
 class Project(_Strict):

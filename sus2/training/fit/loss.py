@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from sus2.training.data.dataset import TrainingSet
 from sus2.types import Array, Index
+
+
+# Rows: pressure; then an orthonormal basis of the deviator, in which each shear stands for two equal entries.
+_APART: Final = np.array(
+    [
+        np.array([1, 1, 1, 0, 0, 0]) / np.sqrt(3),
+        np.array([1, -1, 0, 0, 0, 0]) / np.sqrt(2),
+        np.array([1, 1, -2, 0, 0, 0]) / np.sqrt(6),
+        *np.sqrt(2) * np.eye(6)[3:],
+    ]
+)
+
+
+def _lengths(components: Array, part: Index) -> Array:
+    """Lengths (P, G) of the parts of vectors (P, 6)."""
+    return np.sqrt(components**2 @ np.eye(part.max() + 1)[part])
 
 
 @dataclass(frozen=True)
@@ -42,6 +59,9 @@ class LossWeights:
         Of a difference of virials, eV/atom.
     pair_virial_relative
         Share of that difference.
+    pair_apart
+        Whether the pressure and the deviator of a difference of virials have errors and scales of their own, so that
+        shear counts beside a larger bulk modulus.
     """
 
     energy_ev_per_atom: float = 0.005
@@ -56,6 +76,7 @@ class LossWeights:
     pair_force_relative: float = 0.08
     pair_virial_ev_per_atom: float = 0.01
     pair_virial_relative: float = 0.06
+    pair_apart: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +125,8 @@ class Pairs:
     """Differences, second member less first, of P pairs of structures with n atoms each.
 
     first (P,) place of the first member; rows (R,) its atoms, one pair after another, and of (R,) the pair of each;
-    size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P,); weight (P,).
+    size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P, G); weight (P,). The G parts of a virial
+    v whose errors are judged by themselves are the lengths of components of `turn` v (6,), `part` (6,) being theirs.
     """
 
     first: Index
@@ -115,6 +137,8 @@ class Pairs:
     force_scale: Array
     virial: Array
     virial_scale: Array
+    turn: Array
+    part: Index
     weight: Array
     robust: float
 
@@ -140,6 +164,10 @@ class Pairs:
         force = data.forces_ev_per_a[rows + size[of_pair]] - data.forces_ev_per_a[rows]
         change = np.nan_to_num(virial[first + 1] - virial[first])
         rms = np.sqrt(np.bincount(of_pair, (force**2).sum(1), len(first)) / np.maximum(size, 1))
+        turn, part = (
+            (_APART, np.array([0, 1, 1, 1, 1, 1])) if w.pair_apart else (np.eye(6), np.zeros(6, dtype=np.int64))
+        )
+        lengths = _lengths(change @ turn.T, part)
         return cls(
             first,
             rows,
@@ -148,10 +176,10 @@ class Pairs:
             force,
             np.hypot(w.pair_force_ev_per_a, w.pair_force_relative * rms)[of_pair],
             change,
-            size
-            * np.hypot(
-                w.pair_virial_ev_per_atom, w.pair_virial_relative * np.linalg.norm(change, axis=1) / np.maximum(size, 1)
-            ),
+            size[:, None]
+            * np.hypot(w.pair_virial_ev_per_atom, w.pair_virial_relative * lengths / np.maximum(size, 1)[:, None]),
+            turn,
+            part,
             w.pair
             * 0.5
             * (data.weight[first] + data.weight[first + 1])
@@ -165,30 +193,36 @@ class Pairs:
         return force - self.force, p.virial_ev[self.first + 1] - p.virial_ev[self.first] - self.virial
 
     def reduced(self, p: Prediction) -> tuple[Array, Array]:
-        """Misses over their scales: force vectors (R,), virials (P,)."""
+        """Misses over their scales: force vectors (R,), parts of virials (P G,)."""
         force, virial = self.miss(p)
-        return np.linalg.norm(force, axis=1) / self.force_scale, np.linalg.norm(virial, axis=1) / self.virial_scale
+        lengths = _lengths(virial @ self.turn.T, self.part)
+        return np.linalg.norm(force, axis=1) / self.force_scale, (lengths / self.virial_scale).ravel()
 
     def shares(self, norm: float) -> tuple[Array, Array]:
-        """Weight of each force vector and virial in the loss."""
+        """Weight of each force vector and part of a virial in the loss."""
         share = self.weight / norm
-        return (share / (3.0 * self.size))[self.of_pair], share / 6.0
+        return (share / (3.0 * self.size))[self.of_pair], np.repeat(share / 6.0, self.virial_scale.shape[1])
 
     def residual_scales(self, p: Prediction, norm: float) -> tuple[Array, Array]:
-        """Weights of the squared misses, as Objective.residual_scales has them: (R,) and (P,)."""
-        out = [
+        """Weights of the squared misses, as Objective.residual_scales has them: (R,), and (P, 6) of turned virials."""
+        force, virial = (
             share / scale**2 / np.sqrt(1.0 + (x / self.robust) ** 2)
             for x, share, scale in zip(
-                self.reduced(p), self.shares(norm), (self.force_scale, self.virial_scale), strict=True
+                self.reduced(p), self.shares(norm), (self.force_scale, self.virial_scale.ravel()), strict=True
             )
-        ]
-        return out[0], out[1]
+        )
+        return force, virial.reshape(self.virial_scale.shape)[:, self.part]
+
+    def turned_back(self, weight: Array, virial: Array) -> Array:
+        """turn^T (weight (P, 6) times turn virial (P, 6))."""
+        out: Array = (weight * (virial @ self.turn.T)) @ self.turn
+        return out
 
     def weighted(self, p: Prediction, norm: float) -> tuple[Array, Array]:
         """Derivatives of the loss by the predicted differences: (R, 3) and (P, 6)."""
         force, virial = self.miss(p)
         by_force, by_virial = self.residual_scales(p, norm)
-        return 2.0 * by_force[:, None] * force, 2.0 * by_virial[:, None] * virial
+        return 2.0 * by_force[:, None] * force, 2.0 * self.turned_back(by_virial, virial)
 
     def add_to(self, by_force: Array, by_virial: Array, force: Array, virial: Array) -> None:
         """Add derivatives by the differences to those by forces (N, 3) and virials (S, 6), in place."""

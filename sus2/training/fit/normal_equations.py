@@ -28,7 +28,7 @@ _ROWS_OF_AN_ELEMENT = 2_000
 class _Rows:
     """One structure: its edges (types of the whole model), and weights and misses of energy, forces, virial.
 
-    Also of their differences from the structure before it, where the two are a pair (else empty).
+    Also of their differences from the structure before it, where the two are a pair (else empty), virials turned.
     """
 
     edges: Edges
@@ -136,8 +136,8 @@ def _by_elements(parts: Sequence[Objective], spec: ModelSpec) -> dict[tuple[int,
             pair_weight, pair_miss = np.zeros(0), np.zeros(0)
             if (q := place.get(k)) is not None:
                 own = slice(begin[q], begin[q + 1])
-                pair_weight = np.concatenate([np.zeros(1), np.repeat(by_force[own], 3), np.full(6, by_virial[q])])
-                pair_miss = -np.concatenate([np.zeros(1), miss_force[own].ravel(), miss_virial[q]])
+                pair_weight = np.concatenate([np.zeros(1), np.repeat(by_force[own], 3), by_virial[q]])
+                pair_miss = -np.concatenate([np.zeros(1), miss_force[own].ravel(), pairs.turn @ miss_virial[q]])
             found.setdefault(types, []).append(_Rows(edges, weight, miss, pair_weight, pair_miss))
     return found
 
@@ -190,7 +190,10 @@ def _weighted(
         at = np.concatenate([[0], np.cumsum([len(r.weight) for r in chunk])])
         paired = [k for k, r in enumerate(chunk) if len(r.pair_weight)]
         if paired:
-            change = np.concatenate([jacobian[at[k] : at[k + 1]] - jacobian[at[k - 1] : at[k]] for k in paired])
+            changes = [jacobian[at[k] : at[k + 1]] - jacobian[at[k - 1] : at[k]] for k in paired]
+            for rows_of_pair in changes:
+                rows_of_pair[-6:] = part.pairs.turn @ rows_of_pair[-6:]
+            change = np.concatenate(changes)
             root = np.sqrt(np.concatenate([chunk[k].pair_weight for k in paired]))
             change *= root[:, None]
             yield change, root * np.concatenate([chunk[k].pair_miss for k in paired])

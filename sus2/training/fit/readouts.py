@@ -53,7 +53,10 @@ class _Weighted:
         by_virial = self.weights[2][:, None] * virial
         if len(self.part.pairs.first):
             self.part.pairs.add_to(
-                by_force, by_virial, self.pairs[0][:, None] * pair_force, self.pairs[1][:, None] * pair_virial
+                by_force,
+                by_virial,
+                self.pairs[0][:, None] * pair_force,
+                self.part.pairs.turned_back(self.pairs[1], pair_virial),
             )
         by_virial[:, 3:] *= 0.5  # each shear stands for two equal entries of the tensor
         system = self.part.system

@@ -55,14 +55,16 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     else:
         wanted = source.functional or config.functional
         data = load_set(source.name, wanted, source.families or None, split, source.shards)
-    known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements])
+    known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements if e not in source.without])
     inside = np.logical_and.reduceat(known, data.offsets[:-1]) if len(data) else np.zeros(0, dtype=bool)
     data = data.subset(np.flatnonzero(inside))
     if not len(data) and split != "val":
-        raise DataError(f"Source '{source.kind}' has no structure made of {', '.join(config.elements)} alone.")
+        raise DataError(f"Source '{source.kind}' has no structure made of the elements of the run alone.")
     weight, stress = data.weight * source.weight, data.stress_ev_per_a3.copy()
     for text, factor in source.emphasis.items():
         weight = np.where(_named(data, text), weight * factor, weight)
+    for formula, factor in source.compositions.items():
+        weight = np.where(data.composition == formula, weight * factor, weight)
     if source.textbook != 1.0:
         weight = np.where(of_textbook_crystals(data), weight * source.textbook, weight)
     for text in source.without_stress:

@@ -13,6 +13,7 @@ from sus2.potential.potential import Potential
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.fit.config import read_config
 from sus2.training.fit.normal_equations import normal_equations
+from sus2.training.fit.loss import LossWeights, Pairs, Prediction
 from sus2.training.fit.objective import LossWeights, Objective, errors
 from sus2.training.fit.optimise import Prior, total
 from sus2.training.fit.parameters import ParameterSpace
@@ -94,9 +95,10 @@ def paired(count: int, seed: int = 3) -> TrainingSet:
     )
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("form", FORMS)
-def test_pairs_are_labels_of_their_own(form: str) -> None:
-    data, weights = paired(14), LossWeights(robust=2.0, pair=3.0)
+def test_pairs_are_labels_of_their_own(form: str, apart: bool) -> None:
+    data, weights = paired(14), LossWeights(robust=2.0, pair=3.0, pair_apart=apart)
     part = Objective(data, ELEMENTS, 4.0, weights, threads=1)
     assert part.pairs.first.tolist() == [0, 2, 5, 7, 10, 12]
     space = ParameterSpace(FORMS[form])
@@ -111,6 +113,42 @@ def test_pairs_are_labels_of_their_own(form: str) -> None:
     found = errors([part], space.unpack(x))
     assert 0.0 < found.strain_response_percent < 1e3
     assert 0.0 < found.displacement_response_percent < 1e3
+
+
+def test_pressure_and_deviator_of_a_pair_apart_are_the_same_in_any_axes() -> None:
+    data = paired(14)
+    space = ParameterSpace(FORMS["extended"])
+    spec = space.unpack(disturbed(space, 0.05))
+    found = []
+    for angle in (0.0, 37.0):
+        atoms = [data.to_atoms(k) for k in range(len(data))]
+        for a in atoms:
+            a.rotate(angle, "z", rotate_cell=True)
+        labels = Potential(TEACHER, Card(name="t", functional="none", elements=ELEMENTS)).evaluate(atoms)
+        turned = make_set(
+            atoms,
+            [x.energy_ev for x in labels],
+            [x.forces_ev_per_a for x in labels],
+            [x.stress_ev_per_a3 for x in labels],
+            set_name="random",
+            kind=data.kind.tolist(),
+            base=data.base.tolist(),
+        )
+        part = Objective(turned, ELEMENTS, 4.0, LossWeights(pair=3.0, pair_apart=True), threads=1)
+        found.append(part.pairs.reduced(part.predict(spec))[1])
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+
+
+def test_shear_does_not_hide_behind_a_larger_pressure() -> None:
+    data = paired(14).subset(np.array([0, 1]))
+    virial = np.array([[0.0] * 6, [10.0, 10.0, 10.0, 0.5, 0.0, 0.0]])
+    without_shear = Prediction(data.energy_ev, data.forces_ev_per_a, virial * [1, 1, 1, 0, 0, 0])
+    whole, apart = (
+        Pairs.of(data, virial, LossWeights(pair_apart=a)).reduced(without_shear)[1].tolist() for a in (False, True)
+    )
+    assert 0.0 < whole[0] < 0.5
+    assert apart[0] == pytest.approx(0.0, abs=1e-12)
+    assert apart[1] > 10.0
 
 
 def test_pairs_stay_together_in_minibatches(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ def paired(data: TrainingSet) -> TrainingSet:
     return replace(data, kind=kind, base=base)
 
 
-def test_they_are_those_of_the_normal_equations() -> None:
-    part = quadratic(paired(labelled()), pair=5.0)
+@pytest.mark.parametrize("apart", [False, True])
+def test_they_are_those_of_the_normal_equations(apart: bool) -> None:
+    part = quadratic(paired(labelled()), pair=5.0, pair_apart=apart)
     assert len(part.pairs.first) == 1
     spec = SPACE.unpack(disturbed(SPACE, 0.1))
     centre = spec.readout + 0.3

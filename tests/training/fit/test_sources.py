@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-from ase.build import bulk
+from pathlib import Path
 
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+
+from sus2.errors import DataError
 from sus2.training.data.dataset import make_set
-from sus2.training.fit.sources import of_textbook_crystals
+from sus2.training.fit.config import Source, read_config
+from sus2.training.fit.sources import of_textbook_crystals, read_source
+from tests.training.fit.small_sets import config_file
 
 
 def test_textbook_crystals_are_known_in_their_own_structure_alone() -> None:
@@ -29,3 +37,17 @@ def test_textbook_crystals_are_known_in_their_own_structure_alone() -> None:
         base=["rocksalt:Na-Cl", "rocksalt:Na-Cl", "CsCl:Na-Cl", "FCC:Po", "rocksalt:Na-Cl"],
     )
     assert of_textbook_crystals(data).tolist() == [True, True, False, False, False]
+
+
+def test_weights_of_a_composition_and_elements_left_out(tmp_path: Path) -> None:
+    structures = [bulk("Cu"), bulk("CuZn", "cesiumchloride", a=2.95), bulk("Zn"), bulk("CuZn", "rocksalt", a=5.0)]
+    for atoms in structures:
+        atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.zeros((len(atoms), 3)), stress=np.zeros(6))
+    write(tmp_path / "alloys.extxyz", structures)
+    config = read_config(config_file(tmp_path)).model_copy(update={"elements": ("Cu", "Zn")})
+    source = Source(kind="file", path=str(tmp_path / "alloys.extxyz"), compositions={"CuZn": 0.1, "Zn": 3.0})
+    assert read_source(source, config, "train").weight.tolist() == [1.0, 0.1, 3.0, 0.1]
+    kept = read_source(source.model_copy(update={"without": ("Cu",)}), config, "train")
+    assert kept.composition.tolist() == ["Zn"]
+    with pytest.raises(DataError, match="no structure made of"):
+        read_source(source.model_copy(update={"without": ("Cu", "Zn")}), config, "train")

@@ -37,7 +37,7 @@ class Source(_Strict):
     emphasis: dict[str, float] = Field(default_factory=dict)
     """Further weight of structures whose kind or base crystal contains the key."""
     compositions: dict[str, float] = Field(default_factory=dict)
-    """Further weight of structures of these reduced formulas, such as that of an element with better labels elsewhere."""
+    """Further weight of structures of these reduced formulas, as of an element with better labels in another source."""
     without: tuple[str, ...] = ()
     """Structures with one of these elements are left out."""
     textbook: float = Field(1.0, gt=0.0)

@@ -10,7 +10,6 @@ import numpy as np
 from sus2.training.data.dataset import TrainingSet
 from sus2.types import Array, Index
 
-
 # Rows: pressure; then an orthonormal basis of the deviator, in which each shear stands for two equal entries.
 _APART: Final = np.array(
     [
@@ -125,8 +124,8 @@ class Pairs:
     """Differences, second member less first, of P pairs of structures with n atoms each.
 
     first (P,) place of the first member; rows (R,) its atoms, one pair after another, and of (R,) the pair of each;
-    size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P, G); weight (P,). The G parts of a virial
-    v whose errors are judged by themselves are the lengths of components of `turn` v (6,), `part` (6,) being theirs.
+    size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P, G); weight (P,). A virial v has G
+    parts whose errors are judged by themselves: lengths of components of `turn` v (6,), which belong to `part` (6,).
     """
 
     first: Index

@@ -12,9 +12,9 @@ from sus2.potential.card import Card
 from sus2.potential.potential import Potential
 from sus2.training.data.dataset import TrainingSet, make_set
 from sus2.training.fit.config import read_config
-from sus2.training.fit.normal_equations import normal_equations
 from sus2.training.fit.loss import LossWeights, Pairs, Prediction
-from sus2.training.fit.objective import LossWeights, Objective, errors
+from sus2.training.fit.normal_equations import normal_equations
+from sus2.training.fit.objective import Objective, errors
 from sus2.training.fit.optimise import Prior, total
 from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.run import _Run

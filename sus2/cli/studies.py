@@ -11,7 +11,7 @@ Seeds = Annotated[int, typer.Option(min=1, help="Number of repetitions with diff
 
 
 def transfer(updates: Updates = 4000, seeds: Seeds = 1) -> None:
-    """Study the transfer from PBE to r2SCAN: five methods, the scaling law, and the shifts between the functionals."""
+    """Study the transfer from PBE to r2SCAN: six methods, the scaling law, and the shifts between the functionals."""
     from sus2.studies.study import Effort
     from sus2.studies.transfer import run_transfer
 

@@ -133,6 +133,8 @@ class Material:
         x = space.pack(spec)
         strength = np.zeros(space.size)
         strength[space.slices()["theta"]] = self.config.theta_prior
+        if space.own_readout:
+            strength[space.slices()["theta_element"]] = self.config.readout_prior
         prior = Prior(strength, np.zeros(space.size))
         return space, project_linear(space, x, some[: max(1, _PROJECTED // CHUNK)], prior)
 

@@ -166,7 +166,7 @@ class Pairs:
         turn, part = (
             (_APART, np.array([0, 1, 1, 1, 1, 1])) if w.pair_apart else (np.eye(6), np.zeros(6, dtype=np.int64))
         )
-        lengths = _lengths(change @ turn.T, part)
+        lengths, atoms = _lengths(change @ turn.T, part), size[:, None].astype(np.float64)
         return cls(
             first,
             rows,
@@ -175,8 +175,7 @@ class Pairs:
             force,
             np.hypot(w.pair_force_ev_per_a, w.pair_force_relative * rms)[of_pair],
             change,
-            size[:, None]
-            * np.hypot(w.pair_virial_ev_per_atom, w.pair_virial_relative * lengths / np.maximum(size, 1)[:, None]),
+            atoms * np.hypot(w.pair_virial_ev_per_atom, w.pair_virial_relative * lengths / np.maximum(atoms, 1)),
             turn,
             part,
             w.pair

@@ -32,7 +32,7 @@ EXPLAINED = {
     2: "Start from the PBE potential; the energies of its elements adapt along with everything else.",
     3: "Start from the PBE potential and keep the energies of its elements; the rest has to make up for the shift.",
     4: "First refit the energies of the elements to r2SCAN, then train everything from the PBE potential.",
-    5: "One potential on both functionals at once: it shares its descriptors, and each functional has readouts of its own.",
+    5: "One potential on both functionals at once: descriptors are shared, and each functional has its own readouts.",
     6: "Keep the PBE potential and solve its readouts for the change of the labels alone, as the shipped pair is made.",
 }
 MEASURES = {

@@ -23,6 +23,7 @@ from sus2.potential.mtp import ModelSpec
 from sus2.progress import Report
 from sus2.studies.study import Effort, Material, descend, load_material, measured, steps_of, study_config, train
 from sus2.studies.tables import append_row, read_table, run_rows, table_path
+from sus2.training.data.families import UNIVERSAL
 from sus2.training.fit.config import Source, TrainConfig
 from sus2.training.fit.normal_equations import readout_curvature
 from sus2.training.fit.objective import Objective
@@ -251,15 +252,15 @@ def _with_references(space: ParameterSpace, x: Array, parts: Sequence[Objective]
 
 
 def transfer_config() -> TrainConfig:
-    """The model of this study: a readout of each element and amplitudes; metals that both teachers have labelled.
+    """The model of this study: a readout of each element and amplitudes, for all elements of the second set.
 
     Returns
     -------
     TrainConfig
         Checked.
     """
-    source = Source(kind="distilled", name=_SET, families=("a",), shards=_SHARDS)
-    return study_config(**_FORM, sources=[source.model_dump()])
+    source = Source(kind="distilled", name=_SET, shards=_SHARDS)
+    return study_config(**_FORM, elements=UNIVERSAL, sources=[source.model_dump()])
 
 
 def _gradient(space: ParameterSpace, part: Objective, x: Array) -> Array:

@@ -40,7 +40,7 @@ MEASURES = {
     "force_mae_mev_per_a": "Force MAE (meV/Å)",
     "stress_mae_gpa": "Stress MAE (GPa)",
     "formation_mae_mev_per_atom": "Formation energy MAE (meV/atom)",
-    "change_mae_gpa": "Change of pressure from PBE, MAE (GPa)",
+    "change_median_gpa": "Change of pressure from PBE, median error (GPa)",
 }
 # Huang et al., npj Comput. Mater. 2025, methods 1 to 4.
 PAPER = {

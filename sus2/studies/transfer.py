@@ -21,14 +21,16 @@ import numpy as np
 from sus2.comparison.agreement import agreement, regress_shifts
 from sus2.potential.mtp import ModelSpec
 from sus2.progress import Report
-from sus2.studies.study import Effort, Material, descend, load_material, measured, steps_of, study_config, train
+from sus2.studies.study import Effort, Material, descend, measured, ordinary, steps_of, study_config, train
 from sus2.studies.tables import append_row, read_table, run_rows, table_path
-from sus2.training.data.families import UNIVERSAL
-from sus2.training.fit.config import Source, TrainConfig
+from sus2.training.data.dataset import TrainingSet, split_of
+from sus2.training.data.families import IONIC
+from sus2.training.fit.config import Source
 from sus2.training.fit.normal_equations import readout_curvature
 from sus2.training.fit.objective import Objective
 from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.readouts import solved_readouts
+from sus2.training.fit.sources import read_source
 from sus2.types import Array
 from sus2.units import EV_PER_A3_TO_GPA
 
@@ -40,7 +42,7 @@ METHODS: Final[Mapping[int, str]] = {
     5: "both functionals at once",
     6: "change of the readouts alone",
 }
-SIZES: Final = (100, 300, 1000, 3000, 10_000)
+SIZES: Final = (100, 300, 1000, 3000)
 # What the paper finds for methods 1 to 4 (CHGNet, 240,000 structures): energy, force and formation energy.
 PAPER: Final[Mapping[int, tuple[float, float, float]]] = {
     1: (27.0, 45.0, 43.0),
@@ -73,12 +75,12 @@ class TransferStudy:
     @cached_property
     def pbe(self) -> Material:
         """Structures with labels of PBE."""
-        return load_material(transfer_config(), "PBE", self.effort.seed)
+        return transfer_material("PBE", self.effort.seed)
 
     @cached_property
     def r2scan(self) -> Material:
         """Structures with labels of r2SCAN."""
-        return load_material(transfer_config(), "r2SCAN", self.effort.seed)
+        return transfer_material("r2SCAN", self.effort.seed)
 
     @cached_property
     def pretrained(self) -> tuple[ParameterSpace, Array]:
@@ -132,7 +134,7 @@ class TransferStudy:
         ours, theirs = (-EV_PER_A3_TO_GPA * x[rest, :3].mean(axis=1) for x in (given / volume[:, None], taught))
         large = np.abs(theirs) > _CHANGED_GPA
         return {
-            "change_mae_gpa": float(np.abs(ours - theirs).mean()),
+            "change_median_gpa": float(np.median(np.abs(ours - theirs))),
             "change_sign_percent": 100.0 * float((ours * theirs > 0.0)[large].mean()) if large.any() else float("nan"),
         }
 
@@ -251,16 +253,28 @@ def _with_references(space: ParameterSpace, x: Array, parts: Sequence[Objective]
     return out
 
 
-def transfer_config() -> TrainConfig:
-    """The model of this study: a readout of each element and amplitudes, for all elements of the second set.
+def transfer_material(functional: str, seed: int) -> Material:
+    """Ionic crystals that both teachers have labelled, a fifth of their compositions held out.
+
+    The set itself holds few of these crystals out, because users know them best.
+
+    Parameters
+    ----------
+    functional
+        "PBE" or "r2SCAN".
+    seed
+        Of the order of the chunks.
 
     Returns
     -------
-    TrainConfig
-        Checked.
+    Material
+        Ready to be trained on.
     """
-    source = Source(kind="distilled", name=_SET, shards=_SHARDS)
-    return study_config(**_FORM, elements=UNIVERSAL, sources=[source.model_dump()])
+    source = Source(kind="distilled", name=_SET, families=("c",), shards=_SHARDS, functional=functional)
+    config = study_config(**{"elements": IONIC, **_FORM, "sources": [source.model_dump()]})
+    data = ordinary(TrainingSet.concatenate([read_source(source, config, s) for s in ("train", "test")]))
+    held_out = np.array([split_of(c) != "train" for c in data.composition.tolist()])
+    return Material(config, data.subset(np.flatnonzero(~held_out)), data.subset(np.flatnonzero(held_out)), seed)
 
 
 def _gradient(space: ParameterSpace, part: Objective, x: Array) -> Array:

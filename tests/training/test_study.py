@@ -1,4 +1,4 @@
-"""The studies: descents of equal effort, tables that go on, the ways to a second functional, the ablations' switches."""
+"""The studies: descents of equal effort, tables that go on, ways to a second functional, switches of the ablations."""
 
 from __future__ import annotations
 
@@ -74,9 +74,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         return Material(config, train, test, seed, linear_map=linear_map)
 
     monkeypatch.setattr(study, "CHUNK", 4)
-    for module in (transfer, ablations, what_limits):
+    for module in (ablations, what_limits):
         monkeypatch.setattr(module, "study_config", config)
         monkeypatch.setattr(module, "load_material", load)
+    form = {"readout": "element", "readout_prior": 1e-5, "amplitudes": True}
+    monkeypatch.setattr(transfer, "transfer_material", lambda f, seed: load(config(**form), f, seed))
 
 
 @pytest.mark.usefixtures("small")

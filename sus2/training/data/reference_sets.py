@@ -10,9 +10,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from ase import Atoms
@@ -24,6 +25,9 @@ from sus2.training.data.readers import pymatgen_atoms, read_training_set
 from sus2.units import KBAR_TO_EV_PER_A3
 
 Functional = Literal["PBE", "r2SCAN"]
+# Elements of mlearn whose shear stresses are in VASP's order, and those of which this holds for one kind alone.
+_VASP_ORDER: Final = ("Li",)
+_VASP_BUT: Final = {"Si": "Elastic", "Ge": "Elastic"}
 
 
 def shared_root(root: str | Path | None = None) -> Path:
@@ -69,6 +73,9 @@ def mlearn_set(
 ) -> TrainingSet:
     """PBE set of one element (Zuo et al., J. Phys. Chem. A 124, 731 (2020)); Cu and Ni have tests only.
 
+    The files have two orders of the shear stresses: xy yz xz, as VASP prints them, for Li and for the strained crystals
+    of Si and Ge, xy xz yz for everything else. Strained crystals of cubic elements show it without any model.
+
     Parameters
     ----------
     element
@@ -84,7 +91,13 @@ def mlearn_set(
         Labelled.
     """
     path = shared_root(root) / "data" / "mlearn" / f"{element}_{split}.json.gz"
-    return read_training_set(path, name=f"mlearn-{element}-{split}")
+    data = read_training_set(path, name=f"mlearn-{element}-{split}")
+    other = np.full(len(data), element not in _VASP_ORDER)
+    if element in _VASP_BUT:
+        other = data.kind != _VASP_BUT[element]
+    stress = data.stress_ev_per_a3.copy()
+    stress[other] = stress[other][:, [0, 1, 2, 4, 3, 5]]
+    return replace(data, stress_ev_per_a3=stress)
 
 
 def diamond_set(split: Literal["train", "valid"] = "train", root: str | Path | None = None) -> TrainingSet:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import sus2
 from sus2.errors import DataError
 from sus2.training.data import reference_sets as sets
 from sus2.training.data.dataset import bad_labels
@@ -30,6 +32,37 @@ def test_mlearn_stress_is_tension_positive(element: str) -> None:
     volume = data.volumes_a3[strained] / data.sizes[strained]
     stress = data.stress_ev_per_a3[strained, :3].mean(axis=1)
     assert np.corrcoef(volume, stress)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("element", "split"), [("Si", "training"), ("Ge", "training"), ("Mo", "training"), ("Cu", "test"), ("Ni", "test")]
+)
+def test_mlearn_shear_stress_belongs_to_its_strain(element: str, split: str) -> None:
+    """In strained cubic crystals each shear stress follows its own strain: yz, xz and xy are told apart."""
+    data = sets.mlearn_set(element, split)  # type: ignore[arg-type]
+    strained = np.flatnonzero(data.kind == "Elastic")
+    shear, stress = [], []
+    for k in strained.tolist():
+        cell = data.to_atoms(k).cell.array
+        edges = np.linalg.norm(cell, axis=1)
+        angles = (cell @ cell.T) / np.outer(edges, edges)
+        if edges.max() < 1.05 * edges.min() and np.abs(angles[np.triu_indices(3, 1)]).max() < 0.3:
+            shear.append([angles[1, 2], angles[0, 2], angles[0, 1]])
+            stress.append(data.stress_ev_per_a3[k, 3:])
+    assert len(shear) > 6
+    for axis in range(3):
+        assert np.corrcoef(np.array(shear)[:, axis], np.array(stress)[:, axis])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("element", ["Li", "Si", "Ge", "Mo"])
+def test_mlearn_shear_stress_of_moving_atoms(element: str) -> None:
+    """A potential that has never seen these frames finds each shear stress where it is read, and not elsewhere."""
+    data = sets.mlearn_set(element)  # type: ignore[arg-type]
+    some = np.flatnonzero(data.kind == "AIMD-NVT")[::8].tolist()
+    found = sus2.load("sus2-universal-pbe").evaluate([data.to_atoms(k) for k in some])
+    ours = np.array([r.stress_ev_per_a3[3:] for r in found])
+    misses = {p: np.abs(ours[:, p] - data.stress_ev_per_a3[some, 3:]).mean() for p in permutations(range(3))}
+    assert min(misses, key=lambda p: misses[p]) == (0, 1, 2)
 
 
 def test_diamond_and_nacl() -> None:

@@ -109,7 +109,9 @@ def _labels(potential: Potential, sets: tuple[str, ...]) -> TrainingSet:
         parts = [acwf_set() if s == "acwf" else load_set(s, potential.functional, drop=("label", "weak")) for s in sets]
         return TrainingSet.concatenate(parts) if len(parts) > 1 else parts[0]
     config = read_config(pretrained_folder() / f"{potential.name}.yaml")
-    data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
+    # Of sets whose structures belong to crystals, where there are some.
+    crystals = tuple(s for s in config.sources if s.kind == "distilled") or config.sources
+    data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None, "sources": crystals}))
     return data
 
 

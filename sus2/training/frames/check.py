@@ -9,7 +9,9 @@ from typing import Final, Literal
 import numpy as np
 
 from sus2.errors import DataError
+from sus2.potential.evaluation import Calculates
 from sus2.training.data.dataset import BadLabel, TrainingSet, bad_labels, fit_references
+from sus2.training.frames.stresses import as_meant, stress_convention
 from sus2.types import Index, Mask
 
 Split = Literal["auto", "time", "composition"]
@@ -57,7 +59,12 @@ class Checked:
 
 
 def check_frames(
-    data: TrainingSet, *, split: Split = "auto", zeros: Zeros = "refuse", pulse: Callable[[], None] | None = None
+    data: TrainingSet,
+    *,
+    split: Split = "auto",
+    zeros: Zeros = "refuse",
+    referee: Calculates | None = None,
+    pulse: Callable[[], None] | None = None,
 ) -> Checked:
     """Find what is wrong with frames, leave out what cannot be trained on, and split the rest.
 
@@ -70,6 +77,8 @@ def check_frames(
         are; "auto": by composition where there are eight or more.
     zeros
         What is done with two groups of energies that differ by a constant: "refuse", or an energy zero for "each".
+    referee
+        A potential that tells another sign or order of stresses; None to take them as they were read.
     pulse
         Called often; what it raises ends the check.
 
@@ -109,6 +118,10 @@ def check_frames(
         energy[lower] += gap * data.sizes[lower]
         data = replace(data, energy_ev=energy)
         notices.append(f"{alike}; their energies were shifted onto each other, forces were left as they are.")
+    convention = None if referee is None else stress_convention(data, referee)
+    if convention is not None:
+        data, said = as_meant(data, convention)
+        notices.append(said)
     if not np.isfinite(data.stress_ev_per_a3).any():
         notices.append(
             "No frame has a stress, so volumes and elastic constants are learnt from energies and forces alone."

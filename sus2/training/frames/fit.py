@@ -15,10 +15,11 @@ import numpy as np
 from sus2.errors import CancelledError, DataError, Sus2Error, printable
 from sus2.native.build import available
 from sus2.potential.card import Card, parse_card, write_weights
+from sus2.potential.evaluation import Calculates
 from sus2.potential.mtp import format_mtp
 from sus2.potential.potential import Potential
 from sus2.progress import Parity, Progress, Stage
-from sus2.registry.load import load_bytes
+from sus2.registry.load import load, load_bytes
 from sus2.training.data.dataset import TrainingSet
 from sus2.training.fit.objective import Errors, LossWeights
 from sus2.training.frames.check import Checked, Split, Zeros, check_frames
@@ -33,6 +34,8 @@ WEIGHTS: Final = LossWeights(
 )
 # From this many atoms to train on, a smaller graph and shorter reach: what is fitted must fit into minutes.
 _MANY_ATOMS: Final = 4000
+# Tells the sign and the order of stresses.
+_REFEREE: Final = "sus2-universal-pbe"
 _SHARES: Final = (0.125, 0.25, 0.5)
 _CURVE_STEPS: Final = 15
 _PARITY: Final = 4000
@@ -208,7 +211,7 @@ def fit_frames(
     tick("reading")
     data = _read(frames, label, elements)
     tick("checking labels")
-    checked = check_frames(data, split=split, zeros=zeros, pulse=lambda: tick(""))
+    checked = check_frames(data, split=split, zeros=zeros, referee=_referee(), pulse=lambda: tick(""))
     chosen = tuple(checked.data.elements)
     train, held = checked.data.subset(checked.train), checked.data.subset(checked.held)
     recipe = _recipe(int(train.sizes.sum()), graph, cutoff_a)
@@ -273,6 +276,13 @@ def _read(frames: TrainingSet | str | Path | bytes, name: str, elements: Sequenc
     except OSError as error:
         raise DataError(f"{path.name} cannot be read ({error.strerror}).") from None
     return read_frames(path.name, content, elements)
+
+
+def _referee() -> Calculates | None:
+    try:
+        return load(_REFEREE)
+    except Sus2Error:
+        return None
 
 
 def _named(frames: object, name: str, elements: Sequence[str]) -> str:

@@ -87,8 +87,8 @@ def show_methods(rows: list[dict[str, str]]) -> None:
     st.markdown(
         f"**{METHODS[first][4:].capitalize()}** gives the smallest error, {best:.3g} {unit}, and "
         f"**{METHODS[last][4:]}** the largest, {worst:.3g} {unit}: {worst / best:.1f} times as much after "
-        "the same number of updates. The figures of the paper are for CHGNet on 240,000 structures, ours for an "
-        "ultra-small potential on metals: compare their order, not their size."
+        "the same number of updates. The figures of the paper are for CHGNet on 240,000 structures, ours for a "
+        "small potential on ionic crystals whose compositions it has never seen: compare their order, not their size."
     )
     chosen = st.radio("What does a method do?", list(METHODS), format_func=METHODS.get, key="transfer_method")
     st.caption(EXPLAINED[chosen])

@@ -25,6 +25,7 @@ from sus2.studies.study import Effort, Material, descend, measured, ordinary, st
 from sus2.studies.tables import append_row, read_table, run_rows, table_path
 from sus2.training.data.dataset import TrainingSet, split_of
 from sus2.training.data.families import IONIC
+from sus2.training.data.sets import load_set
 from sus2.training.fit.config import Source
 from sus2.training.fit.normal_equations import readout_curvature
 from sus2.training.fit.objective import Objective
@@ -190,53 +191,6 @@ class TransferStudy:
         blocks["shift"][:] = found.shift_coeffs
         return space, x
 
-    # ---- the labels themselves
-
-    def shifts(self) -> tuple[dict[str, float], list[dict[str, Any]], dict[str, float]]:
-        """Shifts of elements from PBE to r2SCAN.
-
-        Formation energies are those of the teachers' own relaxed elements, on the same (PBE) structures.
-
-        Returns
-        -------
-        tuple
-            Shifts by element, a row for each relaxed crystal, and how the functionals agree.
-        """
-        one, two = self.pbe.train, self.r2scan.train
-        relaxed = np.flatnonzero(one.kind == "relaxed")
-        atoms = [one.to_atoms(int(i)) for i in relaxed]
-        sizes = one.sizes[relaxed]
-        raw = [d.energy_ev[relaxed] / sizes for d in (one, two)]
-        fraction = one.counts(self.pbe.config.elements)[relaxed] / sizes[:, None]
-        regression = regress_shifts(atoms, raw[1] - raw[0])
-        alone = np.flatnonzero(fraction.max(axis=1) == 1.0)
-        formation = []
-        for energy in raw:
-            lowest = np.array([energy[alone[fraction[alone, e] == 1.0]].min() for e in range(fraction.shape[1])])
-            formation.append(energy - fraction @ lowest)
-        compound = np.flatnonzero(fraction.max(axis=1) < 1.0)
-        before = agreement(raw[0][compound], raw[1][compound])
-        after = agreement(formation[0][compound], formation[1][compound])
-        rows = [
-            {
-                "formula": atoms[i].get_chemical_formula(),
-                "raw_pbe_ev_per_atom": float(raw[0][i]),
-                "raw_r2scan_ev_per_atom": float(raw[1][i]),
-                "formation_pbe_ev_per_atom": float(formation[0][i]),
-                "formation_r2scan_ev_per_atom": float(formation[1][i]),
-            }
-            for i in compound[:: max(1, len(compound) // 400)]
-        ]
-        summary = {
-            "crystals": float(before.n),
-            "raw_pearson_r": before.pearson_r,
-            "raw_mae_ev_per_atom": before.mae,
-            "formation_pearson_r": after.pearson_r,
-            "formation_mae_ev_per_atom": after.mae,
-            "shift_residual_ev_per_atom": regression.rms_residual_ev_per_atom,
-        }
-        return dict(regression.shifts_ev), rows, summary
-
 
 def _with_references(space: ParameterSpace, x: Array, parts: Sequence[Objective]) -> Array:
     """A vector with the shifts of elements that fit the energies of some structures best."""
@@ -275,6 +229,69 @@ def transfer_material(functional: str, seed: int) -> Material:
     data = ordinary(TrainingSet.concatenate([read_source(source, config, s) for s in ("train", "test")]))
     held_out = np.array([split_of(c) != "train" for c in data.composition.tolist()])
     return Material(config, data.subset(np.flatnonzero(~held_out)), data.subset(np.flatnonzero(held_out)), seed)
+
+
+def shifts_of_elements() -> tuple[dict[str, float], list[dict[str, Any]], dict[str, float]]:
+    """Shifts of elements from PBE to r2SCAN.
+
+    Formation energies are those of the teachers' own relaxed elements, on the same (PBE) structures.
+
+    Returns
+    -------
+    tuple
+        Shifts by element, a row for each relaxed crystal, and how the functionals agree.
+    """
+    one, two = relaxed_crystals("PBE"), relaxed_crystals("r2SCAN")
+    atoms = [one.to_atoms(i) for i in range(len(one))]
+    sizes = one.sizes
+    raw = [d.energy_ev / sizes for d in (one, two)]
+    fraction = one.counts() / sizes[:, None]
+    regression = regress_shifts(atoms, raw[1] - raw[0])
+    pure = fraction == 1.0
+    formation = []
+    for energy in raw:
+        lowest = np.where(pure, energy[:, None], np.inf).min(axis=0)
+        formation.append(energy - fraction @ np.where(np.isfinite(lowest), lowest, 0.0))
+    # Compounds of an element that no relaxed crystal consists of have no formation energy.
+    compound = np.flatnonzero((fraction.max(axis=1) < 1.0) & ~fraction[:, ~pure.any(axis=0)].any(axis=1))
+    before = agreement(raw[0][compound], raw[1][compound])
+    after = agreement(formation[0][compound], formation[1][compound])
+    rows = [
+        {
+            "formula": atoms[i].get_chemical_formula(),
+            "raw_pbe_ev_per_atom": float(raw[0][i]),
+            "raw_r2scan_ev_per_atom": float(raw[1][i]),
+            "formation_pbe_ev_per_atom": float(formation[0][i]),
+            "formation_r2scan_ev_per_atom": float(formation[1][i]),
+        }
+        for i in compound[:: max(1, len(compound) // 400)]
+    ]
+    summary = {
+        "crystals": float(before.n),
+        "raw_pearson_r": before.pearson_r,
+        "raw_mae_ev_per_atom": before.mae,
+        "formation_pearson_r": after.pearson_r,
+        "formation_mae_ev_per_atom": after.mae,
+        "shift_residual_ev_per_atom": regression.rms_residual_ev_per_atom,
+    }
+    return dict(regression.shifts_ev), rows, summary
+
+
+def relaxed_crystals(functional: str) -> TrainingSet:
+    """All crystals at rest that both teachers have labelled, of any element.
+
+    Parameters
+    ----------
+    functional
+        "PBE" or "r2SCAN".
+
+    Returns
+    -------
+    TrainingSet
+        The same crystals in the same order for both.
+    """
+    data = load_set(_SET, functional, split="train", shards=_SHARDS)
+    return data.subset(np.flatnonzero(data.kind == "relaxed"))
 
 
 def _gradient(space: ParameterSpace, part: Objective, x: Array) -> Array:
@@ -329,8 +346,7 @@ def run_transfer(effort: Effort, seeds: int = 1, report: Report = print) -> None
 
     run_rows(table_path("transfer.csv"), planned(seeds), work, report)
     if not read_table(table_path("transfer_shifts.csv")):
-        study = studies.setdefault(0, TransferStudy(effort))
-        shifts, rows, summary = study.shifts()
+        shifts, rows, summary = shifts_of_elements()
         for element, value in shifts.items():
             append_row(table_path("transfer_shifts.csv"), {"element": element, "shift_ev_per_atom": value})
         for row in rows:

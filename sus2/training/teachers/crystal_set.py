@@ -2,14 +2,14 @@
 
 A set's folder holds, beside the files that :mod:`sus2.training.data.sets` reads, ``catalogue/base-K.npz`` (crystals
 before relaxation) and a folder for each teacher with the structures that it labels and its own labels: ``relax``,
-``tensornet``, ``nequix``, ``sevennet``. Every file is written whole or not at all, so a build that was stopped at any
-moment goes on when it is started again.
+``tensornet``, ``nequix``, ``metals``, ``sevennet``. Every file is written whole or not at all, so a build that was
+stopped at any moment goes on when it is started again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -91,7 +91,7 @@ def _claim(folder: Path, name: str, seed: int) -> None:
         "seed": seed,
         "functionals": list(FUNCTIONALS),
         "teachers": {
-            "PBE": f"{blend.NEQUIX}, {blend.TENSORNET} where that has +U",
+            "PBE": f"{blend.NEQUIX}, {blend.TENSORNET} where that has +U, {blend.METALS} for metals of groups 4 to 11",
             "r2SCAN": f"PBE and the difference of {blend.TENSORNET}, pressure of sevennet-mf-0",
         },
     }
@@ -199,12 +199,39 @@ def _label_shard(folder: Path, number: str, seed: int, sevennet: bool, report: R
         _write(target, **structures)
         report(f"shard {number}: {len(structures['kind'])} structures of {len(np.unique(structures['base']))} crystals")
     run_worker("label", tensornet, FUNCTIONALS, number, report)
-    weights = shared_root() / "teachers" / "nequix" / "torch-nequix-omat-1.pt"
-    run_script(NEQUIX_WORKER, ["label", str(nequix), "--weights", str(weights), "--shard", number], report)
+    _ask_nequix(nequix, blend.NEQUIX, number, report)
+    label_metals(folder, number, report)
     if sevennet and (corrections / f"structures-{number}.npz").exists():
         weights = shared_root() / "teachers" / "sevennet-mf-0" / "7net-mf-0-stripped.pth"
         arguments = ["label", str(corrections), "--shard", number, "--teacher", "PBE", "--teacher", "r2SCAN"]
         run_script(SEVENNET_WORKER, arguments, report, {"SUS2_SEVENNET": str(weights)})
+
+
+def _ask_nequix(folder: Path, model: str, number: str, report: Report) -> None:
+    weights = shared_root() / "teachers" / "nequix" / f"torch-{model}.pt"
+    run_script(NEQUIX_WORKER, ["label", str(folder), "--weights", str(weights), "--shard", number], report)
+
+
+def label_metals(folder: Path, number: str, report: Report = print) -> None:
+    """Label the crystals of one metal in a shard with the teacher of metals; what is done is skipped.
+
+    Parameters
+    ----------
+    folder
+        Of the set.
+    number
+        Of the shard, which has structures.
+    report
+        Called with a line for each step.
+    """
+    target = folder / "metals" / f"structures-{number}.npz"
+    if not target.exists():
+        structures = _read(folder / "tensornet" / target.name)
+        chosen = np.flatnonzero(blend.of_one_metal(structures))
+        if not len(chosen):
+            return
+        _write(target, **_subset(structures, chosen), index=chosen)
+    _ask_nequix(folder / "metals", blend.METALS, number, report)
 
 
 def _at_rest(folder: Path, number: str, base: dict[str, np.ndarray], report: Report) -> list[Atoms | None]:
@@ -294,8 +321,9 @@ def blend_set(folder: Path, report: Report = print) -> None:
     if not numbers:
         raise DataError(f"No shard of {folder.name} is labelled yet.")
     counts, differences = [], []
+    zeros = _zeros_of_metals(folder, numbers)
     for number in numbers:
-        structures, nequix, tensornet = _raw(folder, number)
+        structures, nequix, tensornet, _ = _raw(folder, number, zeros)
         gap = nequix["energy"] - tensornet["PBE"]["energy"]
         calm = np.isfinite(gap) & np.isin(structures["kind"], ("relaxed", "rattle"))
         counts.append(blend.element_counts(structures)[calm])
@@ -305,8 +333,8 @@ def blend_set(folder: Path, report: Report = print) -> None:
     rest = np.abs(gap - table @ offsets) / table.sum(axis=1)
     report(f"offsets of the elements: median rest {1e3 * np.median(rest):.0f} meV/atom over {len(gap)} structures")
     for number in numbers:
-        structures, nequix, tensornet = _raw(folder, number)
-        labels, teacher = blend.blended(structures, nequix, tensornet, offsets, _pressures(folder, number))
+        structures, nequix, tensornet, metals = _raw(folder, number, zeros)
+        labels, teacher = blend.blended(structures, nequix, tensornet, offsets, _pressures(folder, number), metals)
         _write(folder / f"structures-{number}.npz", **structures, teacher=teacher)
         for functional, arrays in labels.items():
             _write(folder / f"labels-{functional}-{number}.npz", **arrays)
@@ -318,22 +346,49 @@ def blend_set(folder: Path, report: Report = print) -> None:
     partial.replace(folder / "manifest.json")
 
 
-def _raw(folder: Path, number: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
-    """Structures of a shard, Nequix' labels with NaN where it has none, TensorNet's by functional."""
+def _raw(
+    folder: Path, number: str, zeros: Mapping[int, float]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any], np.ndarray]:
+    """Structures of a shard, Nequix' labels (NaN where it has none), TensorNet's by functional, which are of metals."""
     structures = _read(folder / "tensornet" / f"structures-{number}.npz")
     tensornet = {f: _read(folder / "tensornet" / f"labels-{f}-{number}.npz") for f in FUNCTIONALS}
-    index = _read(folder / "nequix" / f"structures-{number}.npz")["index"]
-    labels = _read(folder / "nequix" / f"labels-PBE-{number}.npz")
     sizes = np.diff(structures["offsets"])
-    chosen = np.isin(np.arange(len(sizes)), index)
     nequix: dict[str, Array] = {
         "energy": np.full(len(sizes), np.nan),
         "forces": np.full((len(structures["numbers"]), 3), np.nan),
         "stress": np.full((len(sizes), 6), np.nan),
     }
-    nequix["energy"][chosen], nequix["stress"][chosen] = labels["energy"], labels["stress"]
-    nequix["forces"][np.repeat(chosen, sizes)] = labels["forces"]
-    return structures, nequix, tensornet
+    metals = np.zeros(len(sizes), dtype=bool)
+    for teacher in ("nequix", "metals"):
+        if not (folder / teacher / f"labels-PBE-{number}.npz").exists():
+            continue
+        index = _read(folder / teacher / f"structures-{number}.npz")["index"]
+        labels = _read(folder / teacher / f"labels-PBE-{number}.npz")
+        chosen = np.isin(np.arange(len(sizes)), index)
+        energy = labels["energy"]
+        if teacher == "metals":
+            metals = chosen
+            numbers = structures["numbers"][structures["offsets"][:-1][chosen]]
+            energy = energy + sizes[chosen] * np.array([zeros[int(z)] for z in numbers])
+        nequix["energy"][chosen], nequix["stress"][chosen] = energy, labels["stress"]
+        nequix["forces"][np.repeat(chosen, sizes)] = labels["forces"]
+    return structures, nequix, tensornet, metals
+
+
+def _zeros_of_metals(folder: Path, shards: Sequence[str]) -> dict[int, float]:
+    """By atomic number what is added to the energies of the teacher of metals, eV/atom."""
+    numbers, gaps = [np.zeros(0, dtype=int)], [np.zeros(0)]
+    for shard in shards:
+        if not (folder / "metals" / f"labels-PBE-{shard}.npz").exists():
+            continue
+        own = _read(folder / "metals" / f"structures-{shard}.npz")
+        theirs = _read(folder / "nequix" / f"structures-{shard}.npz")["index"]
+        place = {int(k): q for q, k in enumerate(theirs)}
+        energy = _read(folder / "nequix" / f"labels-PBE-{shard}.npz")["energy"][[place[int(k)] for k in own["index"]]]
+        sizes = np.diff(own["offsets"])
+        numbers.append(own["numbers"][own["offsets"][:-1]].astype(int))
+        gaps.append((energy - _read(folder / "metals" / f"labels-PBE-{shard}.npz")["energy"]) / sizes)
+    return blend.offsets_of_metals(np.concatenate(numbers), np.concatenate(gaps))
 
 
 def _pressures(folder: Path, number: str) -> dict[str, tuple[float, float]]:
@@ -344,7 +399,7 @@ def _pressures(folder: Path, number: str) -> dict[str, tuple[float, float]]:
     crystals = _read(folder / "sevennet" / f"structures-{number}.npz")
     first, second = (_read(path)["stress"][:, :3].mean(axis=1) for path in paths)
     wanted = first - second
-    structures, _, tensornet = _raw(folder, number)
+    structures, _, tensornet, _ = _raw(folder, number, _zeros_of_metals(folder, [number]))
     change = -(tensornet["r2SCAN"]["stress"] - tensornet["PBE"]["stress"])[:, :3].mean(axis=1)
     calm = np.flatnonzero(structures["kind"] == "relaxed")
     bases = _unpacked(crystals)

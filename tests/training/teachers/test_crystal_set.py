@@ -94,9 +94,11 @@ def test_salts_have_the_charges_of_their_sites() -> None:
 def energy(atoms: Atoms, teacher: str) -> tuple[float, np.ndarray, np.ndarray]:
     """A spring to 10 A^3 per atom; TensorNet has another zero, r2SCAN another volume."""
     n, v = len(atoms), atoms.get_volume() / len(atoms)
-    shift = {"nequix": 0.0, "PBE": 0.0, "r2SCAN": -0.5}[teacher]
+    shift = {"nequix": 0.0, "metals": 0.0, "PBE": 0.0, "r2SCAN": -0.5}[teacher]
     e = 0.01 * n * (v - 10.0 - shift) ** 2
-    if teacher != "nequix":
+    if teacher == "metals":
+        e += 0.7 * n
+    elif teacher != "nequix":
         e -= sum(OFFSET[s] for s in atoms.get_chemical_symbols())
     slope = 0.02 * (v - 10.0 - shift)
     return e, np.zeros((n, 3)), np.array([slope] * 3 + [0.0] * 3)
@@ -134,12 +136,13 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def script(path: Path, arguments: list[str], *_: object) -> None:
         asked.append(path.stem)
         if path.stem == "nequix_worker":
-            fake_label(Path(arguments[1]), arguments[-1], "PBE", "nequix")
+            fake_label(Path(arguments[1]), arguments[-1], "PBE", Path(arguments[1]).name)
 
     crystals = [
         Crystal("rocksalt:Mg-O", bulk("MgO", "rocksalt", a=4.3), "textbook", True, "rocksalt"),
         Crystal("rocksalt:Ni-O", bulk("NiO", "rocksalt", a=4.3), "textbook", False, "rocksalt"),
         Crystal("ground:Mg", bulk("Mg", "hcp", a=3.2), "element", False, "hcp"),
+        Crystal("ground:Ni", bulk("Ni", "fcc", a=3.5), "element", False, "fcc"),
         Crystal("CsCl:Ni-Mg", bulk("NiMg", "cesiumchloride", a=2.7), "intermetallic", False, "CsCl"),
         Crystal("CsCl:Ni-Si", bulk("NiSi", "cesiumchloride", a=2.7), "intermetallic", False, "C11b"),
     ]
@@ -158,7 +161,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_build_goes_on_and_all_labels_share_one_zero(calls: list[str]) -> None:
     lines: list[str] = []
     build_crystal_set("toy", shards=1, sevennet=False, report=lines.append)
-    assert calls == ["relax", "label", "nequix_worker"]
+    assert calls == ["relax", "label", "nequix_worker", "nequix_worker"]
     build_crystal_set("toy", sevennet=False, report=lines.append)
     assert calls.count("relax") == 1
     pbe = load_set("toy", "PBE", drop=())
@@ -180,7 +183,8 @@ def test_nickel_oxide_comes_from_the_teacher_without_plus_u(calls: list[str], tm
     arrays = crystal_set._read(tmp_path / "sets" / "toy" / "structures-0000.npz")
     teacher = dict(zip(arrays["base"].tolist(), arrays["teacher"].tolist(), strict=True))
     assert teacher["rocksalt:Ni-O"] == blend.TENSORNET
-    assert {teacher["rocksalt:Mg-O"], teacher["CsCl:Ni-Mg"]} == {blend.NEQUIX}
+    assert {teacher["rocksalt:Mg-O"], teacher["CsCl:Ni-Mg"], teacher["ground:Mg"]} == {blend.NEQUIX}
+    assert teacher["ground:Ni"] == blend.METALS
     assert (np.bincount(arrays["pair"][arrays["pair"] >= 0]) == 2).all()
 
 

@@ -3,7 +3,9 @@
 PBE is Nequix-OMat-1's, which has half of TensorNet's error in shear and phonons. It was trained with +U for oxides and
 fluorides of V, Cr, Mn, Fe, Co, Ni, Mo and W, as the Materials Project sets it; these are TensorNet-MatPES's instead,
 whose energies are brought to the same zero by an offset of each element, fitted where both have labels. Of the
-halogens' molecules TensorNet has better bonds (Nequix finds no minimum for I2, and F2 too long).
+halogens' molecules TensorNet has better bonds (Nequix finds no minimum for I2, and F2 too long). Crystals of one metal
+of groups 4 to 11 are those of Nequix-OAM-1-PFT, brought to the same zero: its C44 are nearer to PBE (Nb 21 GPa where
+Nequix-OMat-1 has 8 and PBE 20, Ta 59, 41 and 70, W 148, 127 and 145, Pt 56, 48 and 59).
 
 r2SCAN is the PBE label and the difference of the two TensorNet-MatPES potentials; where SevenNet-MF-0 has labelled the
 crystal at rest, the pressure of that difference becomes SevenNet's, by a term that is linear in the volume:
@@ -26,10 +28,12 @@ from ase.data import atomic_numbers
 from sus2.types import Array, Index
 
 Arrays = Mapping[str, np.ndarray]
-NEQUIX, TENSORNET = "nequix-omat-1", "tensornet-matpes"
+NEQUIX, METALS, TENSORNET = "nequix-omat-1", "nequix-oam-1-pft", "tensornet-matpes"
 PLUS_U: Final = tuple(atomic_numbers[s] for s in ("V", "Cr", "Mn", "Fe", "Co", "Ni", "Mo", "W"))
 _OXIDE_OR_FLUORIDE: Final = (atomic_numbers["O"], atomic_numbers["F"])
 _HALOGENS: Final = tuple(atomic_numbers[s] for s in ("F", "Cl", "Br", "I"))
+# Groups 4 to 11.
+_METALS: Final = tuple(z for first in (22, 40, 72) for z in range(first, first + 8))
 # Offsets are fitted robustly: deviations beyond this (eV/atom) count linearly.
 _ROBUST: Final = 0.02
 _RIDGE: Final = 1e-3
@@ -77,6 +81,25 @@ def from_nequix(structures: Arrays) -> np.ndarray:
     return np.array(chosen, dtype=bool)
 
 
+def of_one_metal(structures: Arrays) -> np.ndarray:
+    """Which structures are crystals of one metal of groups 4 to 11.
+
+    Parameters
+    ----------
+    structures
+        Arrays of a shard.
+
+    Returns
+    -------
+    ndarray
+        (S,) of bool; dimers are none.
+    """
+    numbers, first = structures["numbers"].astype(int), structures["offsets"][:-1]
+    pure = np.minimum.reduceat(numbers, first) == np.maximum.reduceat(numbers, first)
+    found: np.ndarray = pure & np.isin(numbers[first], _METALS) & (structures["kind"] != "dimer")
+    return found
+
+
 def element_counts(structures: Arrays) -> Array:
     """Atoms of each element.
 
@@ -121,12 +144,31 @@ def fit_offsets(counts: Array, difference: Array) -> Array:
     return np.asarray(offsets)
 
 
+def offsets_of_metals(numbers: Array, difference: Array) -> dict[int, float]:
+    """Offset of each metal, eV/atom, that brings the energies of its own teacher to the zero of the others.
+
+    Parameters
+    ----------
+    numbers
+        (S,) atomic numbers of crystals of one metal.
+    difference
+        (S,) energy of Nequix-OMat-1 less that of the teacher of metals, eV/atom.
+
+    Returns
+    -------
+    dict
+        Median over the crystals of each.
+    """
+    return {int(z): float(np.median(difference[numbers == z])) for z in np.unique(numbers)}
+
+
 def blended(
     structures: Arrays,
     nequix: Arrays,
     tensornet: Mapping[str, Arrays],
     offsets: Array,
     pressures: Mapping[str, tuple[float, float]] | None = None,
+    metals: np.ndarray | None = None,
 ) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
     """Labels in PBE and r2SCAN of one shard.
 
@@ -142,6 +184,8 @@ def blended(
         From TensorNet's energies to Nequix', eV, by atomic number.
     pressures
         By crystal: correction dp (eV/A^3) and volume V0 (A^3 per atom); without, r2SCAN is not corrected.
+    metals
+        (S,) of bool: whose labels in `nequix` are those of the teacher of metals.
 
     Returns
     -------
@@ -164,7 +208,8 @@ def blended(
         volume = np.abs(np.linalg.det(structures["cells"][rows]))
         second["energy"][rows] -= dp * (volume - v0 * sizes[rows])
         second["stress"][np.ix_(rows, np.arange(3))] -= dp
-    return {"PBE": first, "r2SCAN": second}, np.where(own, NEQUIX, TENSORNET)
+    teacher = np.where(own, NEQUIX, TENSORNET)
+    return {"PBE": first, "r2SCAN": second}, teacher if metals is None else np.where(metals, METALS, teacher)
 
 
 def pair_numbers(structures: Arrays) -> Index:

@@ -17,11 +17,11 @@ TITLE = "An imaginary mode"
 
 EXAMPLES = (
     parts.Example("Hafnium, bcc", "sus2-universal-pbe", build=body_centred_hafnium),
-    parts.Example("Vanadium, fcc", "sus2-universal-pbe", build=lambda: bulk("V", "fcc", a=3.8)),
+    parts.Example("Aluminium, bcc", "sus2-universal-pbe", build=lambda: bulk("Al", "bcc", a=3.24)),
     parts.Example("NaMgF₃, cubic", "sus2-universal-pbe", build=neighborite),
 )
 # What is known of these crystals, to judge the model by.
-KNOWN = dict(zip((e.label for e in EXAMPLES), ("hafnium", "vanadium", "neighborite"), strict=True))
+KNOWN = dict(zip((e.label for e in EXAMPLES), ("hafnium", "aluminium", "neighborite"), strict=True))
 STABLE = parts.Example("Calcium fluoride", "sus2-universal-pbe", "caf2")
 
 

@@ -71,10 +71,10 @@ KNOWN_INSTABILITIES: Final[Mapping[str, KnownInstability]] = {
         "N and it is hexagonal close-packed.",
         "Burgers, Physica 1, 561 (1934)",
     ),
-    "vanadium": KnownInstability(
+    "aluminium": KnownInstability(
         (),
-        (229,),
-        "Vanadium is body-centred at all temperatures; its fcc form is known from calculations only.",
+        (225,),
+        "Aluminium is face-centred at all temperatures; its bcc form is known from calculations only, and unstable.",
         "Grimvall et al., Rev. Mod. Phys. 84, 945 (2012)",
     ),
     "neighborite": KnownInstability(

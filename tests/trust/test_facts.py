@@ -61,8 +61,8 @@ def test_a_cell_that_changes_is_looked_at_anew(universal):
 
 
 def test_other_potentials_have_other_facts(universal):
-    other = sus2.load("sus2-universal-r2scan")
-    atoms = CRYSTALS["rocksalt"]
+    other = sus2.load("si-mlearn-pbe")
+    atoms = bulk("Si")
     assert facts_of(universal, atoms) is not facts_of(other, atoms)
     assert facts_of(universal, atoms).grade != facts_of(other, atoms).grade
 

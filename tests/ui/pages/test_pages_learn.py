@@ -202,8 +202,8 @@ def test_lesson_4_finds_sound_both_ways(app: AppTest) -> None:
 def test_lesson_5_follows_a_mode_and_makes_a_false_one(app: AppTest) -> None:
     opened(app, 5)
     # Told by its name, because the lesson also has crystals that newer weights may make stable.
-    checked(app.segmented_control(key="l5_crystal").set_value("Vanadium, fcc").run())
-    s = soft_mode(bulk("V", "fcc", a=3.8), sus2.load("sus2-universal-pbe"))
+    checked(app.segmented_control(key="l5_crystal").set_value("Aluminium, bcc").run())
+    s = soft_mode(bulk("Al", "bcc", a=3.24), sus2.load("sus2-universal-pbe"))
     app.slider(key="l5_amplitude_1").set_value(0.1)
     app.slider(key="l5_off").set_value(5.0).run()
     found = cards(checked(app))

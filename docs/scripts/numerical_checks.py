@@ -40,8 +40,8 @@ def dynamics(rows: list[dict[str, Any]]) -> list[str]:
         "below 10^−5 eV/atom/ns. Fluctuation: standard deviation around that line, which belongs to the step (half the "
         "step, a quarter of it: `tests/contract/test_dynamics.py`). Largest: how far the atom that moved most is from "
         f"its site at the end; above {MELTED_A:g} Å the crystal did not survive{lost}. The soft crystals were taken "
-        "because their steps are cheaper than those of Al, NaCl, GaAs and Ag. Both tables judge integrator, kernels and "
-        "optimiser; molybdenum and the universal pair ran with the weights that they had before version 5."
+        "because their steps are cheaper than those of Al, NaCl, GaAs and Ag. Both tables judge integrator, kernels "
+        "and optimiser; molybdenum and the universal pair ran with the weights that they had before version 5."
         + unfinished,
         "",
         "| potential | crystal | step (fs) | ps | K | drift (eV/atom/ns) | ± | fluctuation (eV/atom) | largest (Å) |",

@@ -388,4 +388,4 @@ def test_along_a_flat_branch_the_special_point_stands_for_its_neighbours():
     # The octahedra of cubic NaMgF3 tilt nearly as easily at M, R and between.
     modes = phonons(neighborite(), load("sus2-universal-pbe")).imaginary_modes
     assert modes[0].label in ("M", "R")
-    assert modes[0].frequency_thz == pytest.approx(modes[1].frequency_thz, rel=0.01)
+    assert modes[0].frequency_thz == pytest.approx(modes[1].frequency_thz, rel=0.05)

@@ -62,6 +62,11 @@ def mean(rows: list[dict[str, str]], measure: str) -> float:
     return sum(float(r[measure]) for r in rows) / len(rows)
 
 
+def short(value: float) -> str:
+    """Three digits, and no power of ten."""
+    return f"{value:,.0f}" if value >= 1000.0 else f"{value:.3g}"
+
+
 def show_methods(rows: list[dict[str, str]]) -> None:
     measure = st.selectbox("Measure", list(MEASURES), format_func=MEASURES.get, key="transfer_measure")
     whole = {m: [r for r in rows if r["method"] == str(m) and r["size"] == "0"] for m in METHODS}
@@ -85,8 +90,8 @@ def show_methods(rows: list[dict[str, str]]) -> None:
     (best, first), (worst, last) = order[0], order[-1]
     unit = MEASURES[measure].partition("(")[2].rstrip(")")
     st.markdown(
-        f"**{METHODS[first][4:].capitalize()}** gives the smallest error, {best:.3g} {unit}, and "
-        f"**{METHODS[last][4:]}** the largest, {worst:.3g} {unit}: {worst / best:.1f} times as much after "
+        f"**{METHODS[first][4:].capitalize()}** gives the smallest error, {short(best)} {unit}, and "
+        f"**{METHODS[last][4:]}** the largest, {short(worst)} {unit}: {worst / best:.1f} times as much after "
         "the same number of updates. The figures of the paper are for CHGNet on 240,000 structures, ours for a "
         "small potential on ionic crystals whose compositions it has never seen: compare their order, not their size."
     )
@@ -119,14 +124,14 @@ def show_scaling(rows: list[dict[str, str]]) -> None:
     )
     for name, (x, y) in curves.items():
         st.markdown(
-            f"{name[4:].capitalize()}: from {x[0]:,} to {x[-1]:,} structures the error goes from {y[0]:.3g} to "
-            f"{y[-1]:.3g}, as the power {power_law(x, y):.2f} of the number of structures.".replace("-", "−")
+            f"{name[4:].capitalize()}: from {x[0]:,} to {x[-1]:,} structures the error goes from {short(y[0])} to "
+            f"{short(y[-1])}, as the power {power_law(x, y):.2f} of the number of structures.".replace("-", "−")
         )
     smallest = min(min(x) for x, _ in curves.values())
     at = {name: y[list(x).index(smallest)] for name, (x, y) in curves.items() if smallest in x}
     if len(at) > 1:
         best = min(at, key=lambda n: at[n])
-        st.markdown(f"With only {smallest:,} structures, **{best[4:]}** is the best choice ({at[best]:.3g}).")
+        st.markdown(f"With only {smallest:,} structures, **{best[4:]}** is the best choice ({short(at[best])}).")
 
 
 def show_functionals(elements: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from sus2.errors import DataError
 from sus2.training.data.dataset import Split, TrainingSet, fit_references, reduced_formula
 from sus2.training.data.readers import read_training_set
 from sus2.training.data.reference_sets import acwf_set, diamond_set, matpes_elements, mlearn_set, nacl_set
-from sus2.training.data.sets import load_set
+from sus2.training.data.sets import SetSplit, load_set
 from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import Source, TrainConfig
 from sus2.trust.known_values import known_crystals
@@ -120,12 +120,15 @@ def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None,
         Labels that are missing or cannot be used.
     """
     train, held, free = [], [], set()
+    apart = _kept_apart(config)
     rng = np.random.default_rng(config.seed + 1)
     zero: Array | None = None
     for source in config.sources:
         data = read_source(source, config, "train")
         other = read_source(source, config, "val") if source.kind == "distilled" else None
         if other is None:
+            # What a set keeps apart is not learnt from another one.
+            data = data.subset(np.flatnonzero(~np.isin(data.composition, sorted(apart))))
             order = rng.permutation(len(data))
             cut = round(config.validation_fraction * len(data))
             other = data.subset(np.sort(order[:cut])) if cut else None
@@ -143,6 +146,15 @@ def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None,
             held.append(other)
     joined, kept = TrainingSet.concatenate(train), TrainingSet.concatenate(held) if held else None
     return weighted(config, joined), kept and weighted(config, kept), free
+
+
+def _kept_apart(config: TrainConfig) -> set[str]:
+    """Compositions that the distilled sources hold out, where there are other sources as well."""
+    if all(s.kind == "distilled" for s in config.sources):
+        return set()
+    splits: tuple[SetSplit, ...] = ("val", "test", "type", "mp")
+    names = [(s.name, s.functional or config.functional) for s in config.sources if s.kind == "distilled"]
+    return {c for name, f in names for split in splits for c in load_set(name, f, split=split).composition.tolist()}
 
 
 def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] = ("train",)) -> TrainingSet:

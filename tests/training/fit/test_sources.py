@@ -11,8 +11,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from sus2.errors import DataError
-from sus2.training.data.dataset import make_set
-from sus2.training.fit.config import Source, read_config
+from sus2.training.data.dataset import TrainingSet, make_set
+from sus2.training.fit import sources
+from sus2.training.fit.config import Source, TrainConfig, read_config
 from sus2.training.fit.sources import of_textbook_crystals, read_source
 from tests.training.fit.small_sets import config_file
 
@@ -51,3 +52,35 @@ def test_weights_of_a_composition_and_elements_left_out(tmp_path: Path) -> None:
     assert kept.composition.tolist() == ["Zn"]
     with pytest.raises(DataError, match="no structure made of"):
         read_source(source.model_copy(update={"without": ("Cu", "Zn")}), config, "train")
+
+
+def test_what_a_set_keeps_apart_is_not_learnt_from_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    structures = [bulk("Cu"), bulk("Zn"), bulk("CuZn", "cesiumchloride", a=2.95), bulk("Cu", a=3.7), bulk("Zn")]
+    for k, atoms in enumerate(structures):
+        results = {"energy": -1.0 - k, "forces": np.zeros((len(atoms), 3)), "stress": np.zeros(6)}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    write(tmp_path / "alloys.extxyz", structures)
+    config = read_config(config_file(tmp_path))
+    whole = read_source(Source(kind="file", path=str(tmp_path / "alloys.extxyz")), config_of(config), "train")
+    alloy = np.flatnonzero(whole.composition == "CuZn")
+    held = {"val": whole.subset(alloy), "train": whole.subset(np.flatnonzero(whole.composition != "CuZn"))}
+    empty = whole.subset(np.zeros(0, dtype=int))
+
+    def load(name: str, functional: str, families: object = None, split: str = "", shards: object = ()) -> TrainingSet:
+        return held.get(split, empty)
+
+    monkeypatch.setattr(sources, "load_set", load)
+    file = Source(kind="file", path=str(tmp_path / "alloys.extxyz"))
+    both = config_of(config).model_copy(
+        update={"sources": (file, Source(kind="distilled", name="made")), "validation_fraction": 0.0}
+    )
+    learnt, judged, _ = sources.training_data(both)
+    assert learnt.composition.tolist() == ["Cu", "Zn", "Cu", "Zn"] * 2
+    assert judged is not None
+    assert judged.composition.tolist() == ["CuZn"]
+    alone, _, _ = sources.training_data(both.model_copy(update={"sources": (file,)}))
+    assert "CuZn" in alone.composition.tolist()
+
+
+def config_of(config: TrainConfig) -> TrainConfig:
+    return config.model_copy(update={"elements": ("Cu", "Zn")})

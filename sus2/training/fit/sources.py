@@ -154,7 +154,7 @@ def _kept_apart(config: TrainConfig) -> set[str]:
         return set()
     splits: tuple[SetSplit, ...] = ("val", "test", "type", "mp")
     names = [(s.name, s.functional or config.functional) for s in config.sources if s.kind == "distilled"]
-    return {c for name, f in names for split in splits for c in load_set(name, f, split=split).composition.tolist()}
+    return {c for name, f in names for split in splits for c in load_set(name, f, None, split, ()).composition.tolist()}
 
 
 def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] = ("train",)) -> TrainingSet:

@@ -199,7 +199,7 @@ def _label_shard(folder: Path, number: str, seed: int, sevennet: bool, report: R
         _write(target, **structures)
         report(f"shard {number}: {len(structures['kind'])} structures of {len(np.unique(structures['base']))} crystals")
     run_worker("label", tensornet, FUNCTIONALS, number, report)
-    _ask_nequix(nequix, blend.NEQUIX, number, report)
+    ask_nequix(nequix, blend.NEQUIX, number, report)
     label_metals(folder, number, report)
     if sevennet and (corrections / f"structures-{number}.npz").exists():
         weights = shared_root() / "teachers" / "sevennet-mf-0" / "7net-mf-0-stripped.pth"
@@ -207,7 +207,20 @@ def _label_shard(folder: Path, number: str, seed: int, sevennet: bool, report: R
         run_script(SEVENNET_WORKER, arguments, report, {"SUS2_SEVENNET": str(weights)})
 
 
-def _ask_nequix(folder: Path, model: str, number: str, report: Report) -> None:
+def ask_nequix(folder: Path, model: str, number: str, report: Report) -> None:
+    """Let a Nequix model label a shard of a folder; nothing is done where its labels are there.
+
+    Parameters
+    ----------
+    folder
+        With the structures.
+    model
+        Name of the weights, such as sus2.training.data.crystals.blend.NEQUIX.
+    number
+        Of the shard.
+    report
+        Called with a line for each step.
+    """
     weights = shared_root() / "teachers" / "nequix" / f"torch-{model}.pt"
     run_script(NEQUIX_WORKER, ["label", str(folder), "--weights", str(weights), "--shard", number], report)
 
@@ -231,7 +244,7 @@ def label_metals(folder: Path, number: str, report: Report = print) -> None:
         if not len(chosen):
             return
         _write(target, **_subset(structures, chosen), index=chosen)
-    _ask_nequix(folder / "metals", blend.METALS, number, report)
+    ask_nequix(folder / "metals", blend.METALS, number, report)
 
 
 def _at_rest(folder: Path, number: str, base: dict[str, np.ndarray], report: Report) -> list[Atoms | None]:

@@ -26,9 +26,8 @@ from sus2.potential.potential import Potential
 from sus2.progress import Report
 from sus2.training.data.crystals import blend
 from sus2.training.data.generate import Made, arrays_of
-from sus2.training.data.reference_sets import shared_root
 from sus2.training.data.sets import load_set, manifest, set_folder
-from sus2.training.teachers.build import run_script, run_worker
+from sus2.training.teachers.build import run_worker
 from sus2.training.teachers.crystal_properties import (
     DISPLACEMENT_A,
     RATIOS,
@@ -38,7 +37,7 @@ from sus2.training.teachers.crystal_properties import (
     teacher_properties,
     vrh_moduli_gpa,
 )
-from sus2.training.teachers.crystal_set import NEQUIX_WORKER
+from sus2.training.teachers.crystal_set import ask_nequix
 from sus2.types import Array
 
 __all__ = [
@@ -131,8 +130,7 @@ def build_crystal_tests(name: str, per_group: int = 70, report: Report = print) 
         report(f"{len(chosen)} crystals, {len(made)} structures")
     if not all((folder / f"labels-{f}-0000.npz").exists() for f in functionals):
         if second:
-            weights = shared_root() / "teachers" / "nequix" / "torch-nequix-omat-1.pt"
-            run_script(NEQUIX_WORKER, ["label", str(folder), "--weights", str(weights)], report)
+            ask_nequix(folder, blend.NEQUIX, "0000", report)
         else:
             run_worker("label", folder, functionals, "0000", report)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from sus2.training.data.hold_out import HoldOut
 from sus2.training.data.sets import load_set
 from sus2.training.teachers import crystal_set
 from sus2.training.teachers.crystal_set import blend_set, build_crystal_set
+from sus2.training.teachers.crystal_tests import build_crystal_tests, teacher_properties
 
-OFFSET = {"Mg": -0.3, "O": 0.2, "Ni": 0.7, "Si": 0.1}
+OFFSET = {"Al": 0.2, "Mg": -0.3, "O": 0.2, "Ni": 0.7, "Si": 0.1}
 
 
 def test_the_two_of_a_pair_lie_on_both_sides_of_the_crystal() -> None:
@@ -136,12 +138,14 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def script(path: Path, arguments: list[str], *_: object) -> None:
         asked.append(path.stem)
         if path.stem == "nequix_worker":
-            fake_label(Path(arguments[1]), arguments[-1], "PBE", Path(arguments[1]).name)
+            folder = Path(arguments[1])
+            fake_label(folder, arguments[-1], "PBE", "metals" if folder.name == "metals" else "nequix")
 
     crystals = [
         Crystal("rocksalt:Mg-O", bulk("MgO", "rocksalt", a=4.3), "textbook", True, "rocksalt"),
         Crystal("rocksalt:Ni-O", bulk("NiO", "rocksalt", a=4.3), "textbook", False, "rocksalt"),
         Crystal("ground:Mg", bulk("Mg", "hcp", a=3.2), "element", False, "hcp"),
+        Crystal("ground:Al", bulk("Al", "fcc", a=3.4), "element", False, "fcc"),
         Crystal("ground:Ni", bulk("Ni", "fcc", a=3.5), "element", False, "fcc"),
         Crystal("CsCl:Ni-Mg", bulk("NiMg", "cesiumchloride", a=2.7), "intermetallic", False, "CsCl"),
         Crystal("CsCl:Ni-Si", bulk("NiSi", "cesiumchloride", a=2.7), "intermetallic", False, "C11b"),
@@ -208,3 +212,17 @@ def test_sevennet_moves_the_volume_of_r2scan_and_nothing_else(calls: list[str], 
     assert np.allclose(after.energy_ev[calm], before.energy_ev[calm])
     assert np.array_equal(after.forces_ev_per_a, before.forces_ev_per_a)
     assert atomic_numbers["K"] == crystal_set._NOT_CORRECTED
+
+
+def test_crystal_tests_of_the_second_set_are_labelled_by_its_teacher(calls: list[str], tmp_path: Path) -> None:
+    build_crystal_set("toy", sevennet=False, report=lambda _: None)
+    before = calls.count("nequix_worker")
+    folder = build_crystal_tests("toy", report=lambda _: None)
+    assert calls.count("nequix_worker") == before + 1
+    rows = json.loads((folder / "crystals.json").read_text())
+    # Cubic and not magnetic, known and trained on: magnesium is hexagonal, nickel magnetic.
+    assert [(r["base"], r["group"]) for r in rows] == [("ground:Al", "seen")]
+    assert not list(folder.glob("labels-r2SCAN-*"))
+    (found,) = teacher_properties(folder, "PBE")
+    assert found is not None
+    assert found.v0_a3_per_atom == pytest.approx(10.0, rel=1e-3)

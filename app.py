@@ -70,7 +70,10 @@ def answer(page: StreamlitPage) -> None:
 
 
 page = st.navigation(pages(), expanded=True)
-if st.session_state.pop("show_structure", False) and page.url_path not in ("", "structure"):
+# Whoever clicks on a page before the file has arrived gets that page, not Structure.
+stayed = st.session_state.get("page_shown", page.url_path) == page.url_path
+st.session_state["page_shown"] = page.url_path
+if st.session_state.pop("show_structure", False) and stayed and page.url_path not in ("", "structure"):
     st.switch_page("pages/structure.py")
 try:
     frame.models()

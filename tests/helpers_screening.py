@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def silicon(count: int, seed: int = 0) -> dict[str, Atoms]:
     """Crystals that all differ, by name."""
     rng = np.random.default_rng(seed)
-    return {f"si-{seed}-{k}": bulk("Si", a=5.35 + 0.01 * k + 0.001 * rng.random()) for k in range(count)}
+    return {f"si-{seed}-{k}": bulk("Si", a=5.35 + 0.01 * (k % 30) + 0.001 * rng.random()) for k in range(count)}
 
 
 def deadly(

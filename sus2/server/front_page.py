@@ -82,8 +82,8 @@ body [class*="st-key-room_480"] {min-height: 480px;}
 body .st-key-lesson_body {min-height: 27rem;}
 body :is(.st-key-batch_properties, .st-key-batch_potential) {min-height: 3.75rem;}
 body .st-key-lesson_plot {min-height: 430px;}
-body :is(.st-key-lesson_body, .st-key-lesson_plot) > [data-testid="stElementContainer"]:first-child {height: 0;
-  overflow: hidden;}
+body :is(.st-key-lesson_body, .st-key-lesson_plot, [class*="st-key-room_"]) >
+  [data-testid="stElementContainer"]:first-child {height: 0; overflow: hidden;}
 body .st-key-pick_l4_crystal {min-width: 22.5rem;}
 body :is(.st-key-lesson, [class*="st-key-pick_"]) {min-height: 2.5rem;}
 body:not(:has(.st-key-lesson_body .js-plotly-plot))
@@ -135,6 +135,7 @@ _WIDGETS: Final = (
     "ButtonGroup",
     "Checkbox",
     "FileUploader",
+    "Html",
     "Multiselect",
     "NumberInput",
     "Selectbox",

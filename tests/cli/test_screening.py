@@ -67,10 +67,15 @@ def count(out: Path, condition: str = "1") -> int:
         return 0
 
 
+# So many that no machine is through with them before it is seen that it has begun.
+CRYSTALS = 120
+RESULTS = 2 * CRYSTALS
+
+
 @pytest.fixture
 def crystals(tmp_path: Path) -> str:
     path = tmp_path / "crystals.xyz"
-    path.write_text("".join(write_structure(a, "extxyz") for a in silicon(30).values()))
+    path.write_text("".join(write_structure(a, "extxyz") for a in silicon(CRYSTALS).values()))
     return str(path)
 
 
@@ -92,19 +97,18 @@ def test_killed_three_times_and_nothing_is_lost_or_done_twice(crystals: str, tmp
     kept: set[tuple[str, str]] = set()
     for _ in range(3):
         before = len(kept)
-        process = start(*command)
-        until(lambda before=before: count(out) >= before + 6)
-        # Its own process alone, as the system does for want of memory: its workers find out by themselves.
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        with start(*command) as process:
+            until(lambda before=before: count(out) >= before + 6)
+            # Its own process alone, as the system does for want of memory: its workers find out by themselves.
+            os.kill(process.pid, signal.SIGKILL)
         now = set(rows(out, "SELECT key, attempt FROM results"))
         assert kept <= now
         kept = now
-    assert len(kept) < 60
+    assert len(kept) < RESULTS
     done = run(*command, "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])["summary"]
-    assert (summary["results"], summary["reused"], summary["computed"]) == (60, len(kept), 60 - len(kept))
+    assert (summary["results"], summary["reused"], summary["computed"]) == (RESULTS, len(kept), RESULTS - len(kept))
     assert kept <= set(rows(out, "SELECT key, attempt FROM results"))
     assert rows(out, "SELECT COUNT(*) FROM claims") == [(0,)]
     once(out)
@@ -119,7 +123,7 @@ def test_ctrl_c_leaves_what_is_finished(crystals: str, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "what was finished is kept" in err
     assert "Traceback" not in err
-    assert 4 <= count(out) < 60
+    assert 4 <= count(out) < RESULTS
     assert rows(out, "SELECT COUNT(*) FROM claims") == [(0,)]
     once(out)
 
@@ -261,11 +265,11 @@ def test_a_cluster_loses_a_worker_and_then_its_scheduler(crystals: str, tmp_path
         assert process.returncode == 2, err
         assert "what was finished is kept" in err
         kept = set(rows(out, "SELECT key, attempt FROM results"))
-        assert 16 <= len(kept) < 60
+        assert 16 <= len(kept) < RESULTS
     done = run(*command, "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert kept <= set(rows(out, "SELECT key, attempt FROM results"))
-    assert count(out, "ok") == 60
+    assert count(out, "ok") == RESULTS
     once(out)
 
 
@@ -276,6 +280,6 @@ def test_a_cluster_shares_the_work(crystals: str, tmp_path: Path) -> None:
         done = run(*command, "--json")
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout.splitlines()[-1])["summary"]
-        assert (summary["computed"], summary["workers"]) == (30, 2)
+        assert (summary["computed"], summary["workers"]) == (CRYSTALS, 2)
         assert len(rows(out, "SELECT DISTINCT worker FROM results")) == 2
     once(out)

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 import sus2
 from sus2.structures import content_key, describe, read_structure, sample, write_structure
 from sus2.structures.edits import strain, supercell
+from tests.ui.pages.test_pages import script
 
 
 def opened(app: AppTest, crystal: str = "nacl", **query: str) -> AppTest:
@@ -222,3 +223,16 @@ def test_labels(app: AppTest, labels: str) -> None:
     figure = app.session_state["figures"]["structure_view"][1]
     texts = {a.text for a in figure.layout.scene.annotations}
     assert texts == ({"Zn", "O"} if labels == "elements" else {"Zn1", "O2", "Zn3", "O4"})
+
+
+def test_who_uploads_comes_here_unless_another_page_was_asked_for_before_the_file_came(app: AppTest) -> None:
+    opened(app)
+    app.switch_page(script("history")).run()
+    file = ("mine.vasp", write_structure(bulk("Si", a=5.4), "poscar").encode(), "application/octet-stream")
+    app.sidebar.file_uploader[0].set_value(file).run()
+    assert app.title[0].value == "Structure"
+    other = ("other.vasp", write_structure(bulk("Ge", a=5.7), "poscar").encode(), "application/octet-stream")
+    app.sidebar.file_uploader[0].set_value(other)
+    app.switch_page(script("eos")).run()
+    assert app.title[0].value == "Equation of state"
+    assert "Ge" in facts(app)

@@ -21,6 +21,7 @@ from ase import Atoms
 from sus2.errors import DataError
 from sus2.progress import Report
 from sus2.training.data import generate
+from sus2.training.data.crystals.shard_files import write
 from sus2.training.data.families import UNIVERSAL
 from sus2.training.data.reference_sets import shared_root
 from sus2.training.data.sets import cache_root, load_set, set_folder
@@ -296,7 +297,7 @@ def _build_shard(
     first = plan.functionals[0]
     if not (folder / f"structures-{shard}.npz").exists():
         made = [generate.Made(b.atoms, "base", b.name, 1.0) for b in bases]
-        _write(folder / f"base-{shard}.npz", **generate.arrays_of(made))
+        write(folder / f"base-{shard}.npz", **generate.arrays_of(made))
         if not (folder / f"relaxed-{shard}.npz").exists():
             run_worker("relax", folder, [first], shard, report)
         relaxed = _relaxed(folder / f"relaxed-{shard}.npz", bases)
@@ -304,7 +305,7 @@ def _build_shard(
         starts = generate.dynamics_starts(relaxed, rng, plan.dynamics_per_shard)
         structures: list[generate.Made] = []
         if starts:
-            _write(
+            write(
                 folder / f"start-{shard}.npz",
                 **generate.arrays_of([s for s, _ in starts]),
                 temperature=np.array([t for _, t in starts]),
@@ -323,20 +324,13 @@ def _build_shard(
             structures += [pairs[k] for k in order[number::total]]
             structures += generate.free_atoms(UNIVERSAL[number::total])
         mixed = [structures[k] for k in rng.permutation(len(structures))]
-        _write(folder / f"structures-{shard}.npz", **generate.arrays_of(mixed))
+        write(folder / f"structures-{shard}.npz", **generate.arrays_of(mixed))
         left_out = len(bases) - len(relaxed)
         report(f"structures-{shard}: {len(mixed)} structures of {len(relaxed)} crystals ({left_out} left out)")
     if not all((folder / f"labels-{f}-{shard}.npz").exists() for f in plan.functionals):
         run_worker("label", folder, plan.functionals, shard, report)
     if not (folder / f"check-{shard}.json").exists():
         write_check(folder / f"structures-{shard}.npz", folder / f"check-{shard}.json")
-
-
-def _write(path: Path, **arrays: Any) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    partial.replace(path)
 
 
 def _relaxed(path: Path, bases: Sequence[generate.Base]) -> list[generate.Base]:

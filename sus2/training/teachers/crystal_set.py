@@ -9,10 +9,9 @@ stopped at any moment goes on when it is started again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -20,7 +19,9 @@ from ase import Atoms
 from sus2.errors import DataError
 from sus2.progress import Report
 from sus2.training.data.crystals import blend, catalogue
+from sus2.training.data.crystals.blended_set import FUNCTIONALS, blend_set
 from sus2.training.data.crystals.crystal import Crystal
+from sus2.training.data.crystals.shard_files import packed, read, subset, unpacked, write
 from sus2.training.data.crystals.variations import Variation, varied
 from sus2.training.data.dataset import reduced_formula
 from sus2.training.data.families import MAGNETIC, families_of
@@ -28,11 +29,9 @@ from sus2.training.data.hold_out import HoldOut, hold_out
 from sus2.training.data.reference_sets import shared_root
 from sus2.training.data.sets import set_folder
 from sus2.training.teachers.build import run_script, run_worker
-from sus2.types import Array
 
 NEQUIX_WORKER = Path(__file__).with_name("nequix_worker.py")
 SEVENNET_WORKER = Path(__file__).with_name("sevennet_worker.py")
-FUNCTIONALS: Final = ("PBE", "r2SCAN")
 CRYSTALS_PER_SHARD: Final = 250
 DIMERS_PER_SHARD: Final = 4000
 # Shards of dimers have numbers from here on, and are made after these shards of crystals.
@@ -41,10 +40,6 @@ _AFTER: Final = (3, 7, 11, 13)
 # The first shards have more structures of each crystal.
 _RICH: Final = 18
 _RELATIVES: Final = ("aflow", "aflow-sub")
-# SevenNet finds no minimum for bcc potassium in r2SCAN.
-_NOT_CORRECTED: Final = 19
-# A correction beyond 10 GPa (eV/A^3) says that one of the two is lost.
-_LARGEST_CORRECTION: Final = 0.0624
 
 
 def build_crystal_set(
@@ -118,12 +113,12 @@ def _write_catalogue(folder: Path, seed: int, report: Report) -> list[str]:
         before = len(numbers)
         for chunk in _chunks(crystals, CRYSTALS_PER_SHARD):
             numbers.append(f"{len(numbers):04d}")
-            _write(folder / f"base-{numbers[-1]}.npz", **_base_arrays(chunk, rule))
+            write(folder / f"base-{numbers[-1]}.npz", **_base_arrays(chunk, rule))
         report(f"{stage}: {len(crystals)} crystals in {len(numbers) - before} shards")
     order = list(numbers)
     for k, chunk in enumerate(_chunks(catalogue.dimers(), DIMERS_PER_SHARD)):
         number = f"{FIRST_DIMERS + k}"
-        _write(folder / f"base-{number}.npz", **_base_arrays(chunk, rule))
+        write(folder / f"base-{number}.npz", **_base_arrays(chunk, rule))
         order.insert(order.index(f"{_AFTER[k]:04d}") + 1, number)
     partial = folder / ".order.json"
     partial.write_text(json.dumps(order))
@@ -144,7 +139,7 @@ def _base_arrays(crystals: Sequence[Crystal], rule: HoldOut) -> dict[str, np.nda
         for c in crystals
     ]
     return {
-        **_packed([c.atoms for c in crystals]),
+        **packed([c.atoms for c in crystals]),
         "name": np.array([c.name for c in crystals]),
         "source": np.array([c.source for c in crystals]),
         "relax": np.array([c.relax for c in crystals]),
@@ -154,49 +149,19 @@ def _base_arrays(crystals: Sequence[Crystal], rule: HoldOut) -> dict[str, np.nda
     }
 
 
-def _packed(crystals: Sequence[Atoms]) -> dict[str, np.ndarray]:
-    return {
-        "numbers": np.concatenate([a.numbers for a in crystals]).astype(np.int16),
-        "positions": np.concatenate([a.positions for a in crystals]),
-        "cells": np.array([a.cell.array for a in crystals]),
-        "offsets": np.concatenate([[0], np.cumsum([len(a) for a in crystals])]).astype(np.int64),
-    }
-
-
-def _unpacked(arrays: dict[str, np.ndarray]) -> list[Atoms]:
-    offsets = arrays["offsets"]
-    return [
-        Atoms(arrays["numbers"][a:b], arrays["positions"][a:b], cell=arrays["cells"][k], pbc=True)
-        for k, (a, b) in enumerate(pairwise(offsets.tolist()))
-    ]
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {key: stored[key] for key in stored.files}
-
-
-def _write(path: Path, **arrays: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    partial.replace(path)
-
-
 def _label_shard(folder: Path, number: str, seed: int, sevennet: bool, report: Report) -> None:
     """Everything that teachers do for one shard; steps that are done are skipped."""
     tensornet, nequix, corrections = (folder / teacher for teacher in ("tensornet", "nequix", "sevennet"))
     target = tensornet / f"structures-{number}.npz"
     if not target.exists():
-        base = _read(folder / "catalogue" / f"base-{number}.npz")
+        base = read(folder / "catalogue" / f"base-{number}.npz")
         structures = _structures(base, _at_rest(folder / "relax", number, base, report), int(number), seed)
         chosen = np.flatnonzero(blend.from_nequix(structures))
-        _write(nequix / f"structures-{number}.npz", **_subset(structures, chosen), index=chosen)
+        write(nequix / f"structures-{number}.npz", **subset(structures, chosen), index=chosen)
         calm = np.flatnonzero((structures["kind"] == "relaxed") & (structures["source"] != "dimer"))
         if len(calm):
-            _write(corrections / f"structures-{number}.npz", **_subset(structures, calm), base=structures["base"][calm])
-        _write(target, **structures)
+            write(corrections / f"structures-{number}.npz", **subset(structures, calm), base=structures["base"][calm])
+        write(target, **structures)
         report(f"shard {number}: {len(structures['kind'])} structures of {len(np.unique(structures['base']))} crystals")
     run_worker("label", tensornet, FUNCTIONALS, number, report)
     ask_nequix(nequix, blend.NEQUIX, number, report)
@@ -239,24 +204,24 @@ def label_metals(folder: Path, number: str, report: Report = print) -> None:
     """
     target = folder / "metals" / f"structures-{number}.npz"
     if not target.exists():
-        structures = _read(folder / "tensornet" / target.name)
+        structures = read(folder / "tensornet" / target.name)
         chosen = np.flatnonzero(blend.of_one_metal(structures))
         if not len(chosen):
             return
-        _write(target, **_subset(structures, chosen), index=chosen)
+        write(target, **subset(structures, chosen), index=chosen)
     ask_nequix(folder / "metals", blend.METALS, number, report)
 
 
 def _at_rest(folder: Path, number: str, base: dict[str, np.ndarray], report: Report) -> list[Atoms | None]:
     """The crystals of a shard, those from prototypes relaxed by TensorNet; None where that does not converge."""
-    crystals: list[Atoms | None] = list(_unpacked(base))
+    crystals: list[Atoms | None] = list(unpacked(base))
     moving = np.flatnonzero(base["relax"])
     if not len(moving):
         return crystals
     if not (folder / f"relaxed-{number}.npz").exists():
-        _write(folder / f"base-{number}.npz", **_subset(base, moving))
+        write(folder / f"base-{number}.npz", **subset(base, moving))
         run_worker("relax", folder, FUNCTIONALS[:1], number, report)
-    relaxed = _read(folder / f"relaxed-{number}.npz")
+    relaxed = read(folder / f"relaxed-{number}.npz")
     start = 0
     for row, k in enumerate(moving.tolist()):
         atoms = crystals[k]
@@ -267,12 +232,6 @@ def _at_rest(folder: Path, number: str, base: dict[str, np.ndarray], report: Rep
         rested = Atoms(atoms.numbers, relaxed["positions"][rows], cell=relaxed["cells"][row], pbc=True)
         crystals[k] = rested if good else None
     return crystals
-
-
-def _subset(arrays: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """The geometry of some structures."""
-    crystals = _unpacked(arrays)
-    return _packed([crystals[k] for k in chosen.tolist()])
 
 
 def _structures(
@@ -296,7 +255,7 @@ def _structures(
         owner += [k] * len(new)
     symbols = [set(v.atoms.get_chemical_symbols()) for v in made]
     structures = {
-        **_packed([v.atoms for v in made]),
+        **packed([v.atoms for v in made]),
         "kind": np.array([v.kind for v in made]),
         "volume_ratio": np.array([v.volume_ratio for v in made]),
         "base": base["name"][owner],
@@ -308,117 +267,3 @@ def _structures(
         "flag": np.array(["magnetic" if s & MAGNETIC else "" for s in symbols]),
     }
     return {**structures, "pair": blend.pair_numbers(structures)}
-
-
-def blend_set(folder: Path, report: Report = print) -> None:
-    """Labels of the set from those of the teachers, for all shards that every teacher has labelled.
-
-    Parameters
-    ----------
-    folder
-        Of the set.
-    report
-        Called with a line about the offsets.
-
-    Raises
-    ------
-    DataError
-        No shard is labelled.
-    """
-    numbers = [
-        path.stem.removeprefix("structures-")
-        for path in sorted((folder / "tensornet").glob("structures-*.npz"))
-        if (folder / "nequix" / path.name.replace("structures", "labels-PBE")).exists()
-        and all((folder / "tensornet" / path.name.replace("structures", f"labels-{f}")).exists() for f in FUNCTIONALS)
-    ]
-    if not numbers:
-        raise DataError(f"No shard of {folder.name} is labelled yet.")
-    counts, differences = [], []
-    zeros = _zeros_of_metals(folder, numbers)
-    for number in numbers:
-        structures, nequix, tensornet, _ = _raw(folder, number, zeros)
-        gap = nequix["energy"] - tensornet["PBE"]["energy"]
-        calm = np.isfinite(gap) & np.isin(structures["kind"], ("relaxed", "rattle"))
-        counts.append(blend.element_counts(structures)[calm])
-        differences.append(gap[calm])
-    table, gap = np.concatenate(counts), np.concatenate(differences)
-    offsets = blend.fit_offsets(table, gap)
-    rest = np.abs(gap - table @ offsets) / table.sum(axis=1)
-    report(f"offsets of the elements: median rest {1e3 * np.median(rest):.0f} meV/atom over {len(gap)} structures")
-    for number in numbers:
-        structures, nequix, tensornet, metals = _raw(folder, number, zeros)
-        labels, teacher = blend.blended(structures, nequix, tensornet, offsets, _pressures(folder, number), metals)
-        _write(folder / f"structures-{number}.npz", **structures, teacher=teacher)
-        for functional, arrays in labels.items():
-            _write(folder / f"labels-{functional}-{number}.npz", **arrays)
-        (folder / f"check-{number}.json").write_text(json.dumps({"distrusted": []}))
-    content = json.loads((folder / "manifest.json").read_text())
-    content |= {"shards": len(numbers), "offsets_ev": dict(enumerate(offsets.round(6).tolist()))}
-    partial = folder / ".manifest.json"
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(folder / "manifest.json")
-
-
-def _raw(
-    folder: Path, number: str, zeros: Mapping[int, float]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any], np.ndarray]:
-    """Structures of a shard, Nequix' labels (NaN where it has none), TensorNet's by functional, which are of metals."""
-    structures = _read(folder / "tensornet" / f"structures-{number}.npz")
-    tensornet = {f: _read(folder / "tensornet" / f"labels-{f}-{number}.npz") for f in FUNCTIONALS}
-    sizes = np.diff(structures["offsets"])
-    nequix: dict[str, Array] = {
-        "energy": np.full(len(sizes), np.nan),
-        "forces": np.full((len(structures["numbers"]), 3), np.nan),
-        "stress": np.full((len(sizes), 6), np.nan),
-    }
-    metals = np.zeros(len(sizes), dtype=bool)
-    for teacher in ("nequix", "metals"):
-        if not (folder / teacher / f"labels-PBE-{number}.npz").exists():
-            continue
-        index = _read(folder / teacher / f"structures-{number}.npz")["index"]
-        labels = _read(folder / teacher / f"labels-PBE-{number}.npz")
-        chosen = np.isin(np.arange(len(sizes)), index)
-        energy = labels["energy"]
-        if teacher == "metals":
-            metals = chosen
-            numbers = structures["numbers"][structures["offsets"][:-1][chosen]]
-            energy = energy + sizes[chosen] * np.array([zeros[int(z)] for z in numbers])
-        nequix["energy"][chosen], nequix["stress"][chosen] = energy, labels["stress"]
-        nequix["forces"][np.repeat(chosen, sizes)] = labels["forces"]
-    return structures, nequix, tensornet, metals
-
-
-def _zeros_of_metals(folder: Path, shards: Sequence[str]) -> dict[int, float]:
-    """By atomic number what is added to the energies of the teacher of metals, eV/atom."""
-    numbers, gaps = [np.zeros(0, dtype=int)], [np.zeros(0)]
-    for shard in shards:
-        if not (folder / "metals" / f"labels-PBE-{shard}.npz").exists():
-            continue
-        own = _read(folder / "metals" / f"structures-{shard}.npz")
-        theirs = _read(folder / "nequix" / f"structures-{shard}.npz")["index"]
-        place = {int(k): q for q, k in enumerate(theirs)}
-        energy = _read(folder / "nequix" / f"labels-PBE-{shard}.npz")["energy"][[place[int(k)] for k in own["index"]]]
-        sizes = np.diff(own["offsets"])
-        numbers.append(own["numbers"][own["offsets"][:-1]].astype(int))
-        gaps.append((energy - _read(folder / "metals" / f"labels-PBE-{shard}.npz")["energy"]) / sizes)
-    return blend.offsets_of_metals(np.concatenate(numbers), np.concatenate(gaps))
-
-
-def _pressures(folder: Path, number: str) -> dict[str, tuple[float, float]]:
-    """For each crystal at rest that SevenNet labelled: how its pressure of the change of functional differs, and V0."""
-    paths = [folder / "sevennet" / f"labels-{f}-{number}.npz" for f in FUNCTIONALS]
-    if not all(path.exists() for path in paths):
-        return {}
-    crystals = _read(folder / "sevennet" / f"structures-{number}.npz")
-    first, second = (_read(path)["stress"][:, :3].mean(axis=1) for path in paths)
-    wanted = first - second
-    structures, _, tensornet, _ = _raw(folder, number, _zeros_of_metals(folder, [number]))
-    change = -(tensornet["r2SCAN"]["stress"] - tensornet["PBE"]["stress"])[:, :3].mean(axis=1)
-    calm = np.flatnonzero(structures["kind"] == "relaxed")
-    bases = _unpacked(crystals)
-    found = {}
-    for base, atoms, row, pressure in zip(crystals["base"], bases, calm, wanted, strict=True):
-        correction = float(pressure - change[row])
-        if set(atoms.numbers.tolist()) != {_NOT_CORRECTED} and abs(correction) < _LARGEST_CORRECTION:
-            found[str(base)] = (correction, atoms.get_volume() / len(atoms))
-    return found

@@ -13,12 +13,14 @@ from ase.data import atomic_numbers
 
 from sus2.errors import DataError
 from sus2.training.data.crystals import blend, fillings, substitution
+from sus2.training.data.crystals.blended_set import NOT_CORRECTED, blend_set
 from sus2.training.data.crystals.crystal import ELEMENTS, Crystal
+from sus2.training.data.crystals.shard_files import packed, read, unpacked
 from sus2.training.data.crystals.variations import PAIR_STRAIN, displaced_pair, strain_pair, varied
 from sus2.training.data.hold_out import HoldOut
 from sus2.training.data.sets import load_set
 from sus2.training.teachers import crystal_set
-from sus2.training.teachers.crystal_set import blend_set, build_crystal_set
+from sus2.training.teachers.crystal_set import build_crystal_set
 from sus2.training.teachers.crystal_tests import build_crystal_tests, teacher_properties
 
 OFFSET = {"Al": 0.2, "Mg": -0.3, "O": 0.2, "Ni": 0.7, "Si": 0.1}
@@ -56,7 +58,7 @@ def test_nequix_labels_all_but_plus_u_and_halogen_molecules() -> None:
     assert not blend.with_plus_u([28, 16])
     assert not blend.with_plus_u([12, 8])
     dimers = [Atoms(pair, [[0, 0, 0], [2, 0, 0]], cell=[9, 9, 9], pbc=True) for pair in ("F2", "FCl", "NiO")]
-    arrays = crystal_set._packed([*dimers, bulk("NiO", "rocksalt", a=4.2)])
+    arrays = packed([*dimers, bulk("NiO", "rocksalt", a=4.2)])
     arrays["kind"] = np.array(["dimer", "dimer", "dimer", "relaxed"])
     assert blend.from_nequix(arrays).tolist() == [False, True, True, False]
 
@@ -109,9 +111,7 @@ def energy(atoms: Atoms, teacher: str) -> tuple[float, np.ndarray, np.ndarray]:
 def fake_label(folder: Path, number: str, functional: str, teacher: str) -> None:
     target = folder / f"labels-{functional}-{number}.npz"
     if not target.exists():
-        found = [
-            energy(a, teacher) for a in crystal_set._unpacked(crystal_set._read(folder / f"structures-{number}.npz"))
-        ]
+        found = [energy(a, teacher) for a in unpacked(read(folder / f"structures-{number}.npz"))]
         e, f, s = zip(*found, strict=True)
         np.savez(target, energy=np.array(e), forces=np.concatenate(f), stress=np.array(s))
 
@@ -124,7 +124,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def worker(task: str, folder: Path, functionals: list[str], shard: str, report: object = None) -> None:
         asked.append(task)
         if task == "relax":
-            base = crystal_set._read(folder / f"base-{shard}.npz")
+            base = read(folder / f"base-{shard}.npz")
             np.savez(
                 folder / f"relaxed-{shard}.npz",
                 positions=base["positions"],
@@ -184,7 +184,7 @@ def test_a_build_goes_on_and_all_labels_share_one_zero(calls: list[str]) -> None
 
 def test_nickel_oxide_comes_from_the_teacher_without_plus_u(calls: list[str], tmp_path: Path) -> None:
     build_crystal_set("toy", sevennet=False, report=lambda _: None)
-    arrays = crystal_set._read(tmp_path / "sets" / "toy" / "structures-0000.npz")
+    arrays = read(tmp_path / "sets" / "toy" / "structures-0000.npz")
     teacher = dict(zip(arrays["base"].tolist(), arrays["teacher"].tolist(), strict=True))
     assert teacher["rocksalt:Ni-O"] == blend.TENSORNET
     assert {teacher["rocksalt:Mg-O"], teacher["CsCl:Ni-Mg"], teacher["ground:Mg"]} == {blend.NEQUIX}
@@ -195,7 +195,7 @@ def test_nickel_oxide_comes_from_the_teacher_without_plus_u(calls: list[str], tm
 def test_sevennet_moves_the_volume_of_r2scan_and_nothing_else(calls: list[str], tmp_path: Path) -> None:
     folder = build_crystal_set("toy", sevennet=False, report=lambda _: None)
     before = load_set("toy", "r2SCAN", drop=())
-    rested = crystal_set._read(folder / "sevennet" / "structures-0000.npz")
+    rested = read(folder / "sevennet" / "structures-0000.npz")
     count = len(rested["base"])
     for functional, stress in (("PBE", 0.0), ("r2SCAN", 0.03)):
         voigt = np.tile([stress] * 3 + [0.0] * 3, (count, 1))
@@ -211,7 +211,7 @@ def test_sevennet_moves_the_volume_of_r2scan_and_nothing_else(calls: list[str], 
     calm = np.flatnonzero(after.kind == "relaxed")
     assert np.allclose(after.energy_ev[calm], before.energy_ev[calm])
     assert np.array_equal(after.forces_ev_per_a, before.forces_ev_per_a)
-    assert atomic_numbers["K"] == crystal_set._NOT_CORRECTED
+    assert atomic_numbers["K"] == NOT_CORRECTED
 
 
 def test_crystal_tests_of_the_second_set_are_labelled_by_its_teacher(calls: list[str], tmp_path: Path) -> None:

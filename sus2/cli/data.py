@@ -119,6 +119,33 @@ def crystals(
 
 
 @data_app.command()
+def holes(
+    name: Annotated[str, typer.Argument(help="Name of the set that the structures are added to.")],
+    potential: Annotated[str, typer.Option(help="Potential in which crystals collapse or fly apart.")],
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+) -> None:
+    """Relax crystals from far, and label what lies on the way to where they collapse or fly apart."""
+    from sus2.registry.load import load_moments
+    from sus2.training.teachers.holes import build_holes
+
+    build_holes(name, load_moments(potential), seed, typer.echo)
+
+
+@data_app.command()
+def responses(
+    name: Annotated[str, typer.Argument(help="Name of the set that the pairs are added to.")],
+    potential: Annotated[str, typer.Option(help="Potential whose ions give way to strain.")],
+    source: Annotated[str, typer.Option("--set", help="Training set with the crystals at rest.")] = "crystals-2",
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+) -> None:
+    """Strain crystals and move their ions as a potential says, and let the teacher say what it finds there."""
+    from sus2.registry.load import load_moments
+    from sus2.training.teachers.responses import build_responses
+
+    build_responses(name, source, load_moments(potential), seed, typer.echo)
+
+
+@data_app.command()
 def information(
     names: Annotated[list[str] | None, typer.Argument(help="Names of shipped potentials. Default: all.")] = None,
 ) -> None:

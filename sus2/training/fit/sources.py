@@ -19,7 +19,9 @@ from sus2.trust.known_values.structure_type import structure_type
 from sus2.types import Array, Mask
 
 
-def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSet:
+def read_source(
+    source: Source, config: TrainConfig, split: Split, textbook: frozenset[str] = frozenset()
+) -> TrainingSet:
     """The labels of one source.
 
     Only `val` may be empty: elements are never held out.
@@ -32,6 +34,8 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
         Of the training.
     split
         "train", "val" or "test", where the source has such splits.
+    textbook
+        Names of base crystals that other sources have found to be those of the textbook.
 
     Returns
     -------
@@ -66,7 +70,8 @@ def read_source(source: Source, config: TrainConfig, split: Split) -> TrainingSe
     for formula, factor in source.compositions.items():
         weight = np.where(data.composition == formula, weight * factor, weight)
     if source.textbook != 1.0:
-        weight = np.where(of_textbook_crystals(data), weight * source.textbook, weight)
+        book = of_textbook_crystals(data) | np.isin(data.base, sorted(textbook))
+        weight = np.where(book, weight * source.textbook, weight)
     for text in source.without_stress:
         stress[_named(data, text)] = np.nan
     return replace(data.with_weights(weight), stress_ev_per_a3=stress)
@@ -121,11 +126,14 @@ def training_data(config: TrainConfig) -> tuple[TrainingSet, TrainingSet | None,
     """
     train, held, free = [], [], set()
     apart = _kept_apart(config)
+    textbook: frozenset[str] = frozenset()
     rng = np.random.default_rng(config.seed + 1)
     zero: Array | None = None
     for source in config.sources:
-        data = read_source(source, config, "train")
-        other = read_source(source, config, "val") if source.kind == "distilled" else None
+        data = read_source(source, config, "train", textbook)
+        other = read_source(source, config, "val", textbook) if source.kind == "distilled" else None
+        if source.textbook != 1.0:
+            textbook |= frozenset(data.base[of_textbook_crystals(data)].tolist())
         if other is None:
             # What a set keeps apart is not learnt from another one.
             data = data.subset(np.flatnonzero(~np.isin(data.composition, sorted(apart))))

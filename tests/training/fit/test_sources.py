@@ -84,3 +84,43 @@ def test_what_a_set_keeps_apart_is_not_learnt_from_another(tmp_path: Path, monke
 
 def config_of(config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"elements": ("Cu", "Zn")})
+
+
+def test_what_was_made_from_a_textbook_crystal_counts_as_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    salt, metal = bulk("NaCl", "rocksalt", a=5.7), bulk("Na")
+    structures = [salt, metal, bulk("Cl", "fcc", a=4)]
+    rest = make_set(
+        structures,
+        np.zeros(3),
+        [np.zeros((len(a), 3)) for a in structures],
+        np.zeros((3, 6)),
+        set_name="crystals",
+        kind=["relaxed"] * 3,
+        base=["rocksalt:Na-Cl", "other", "third"],
+    )
+    made = make_set(
+        [salt, salt],
+        np.zeros(2),
+        [np.zeros((2, 3))] * 2,
+        np.zeros((2, 6)),
+        set_name="made",
+        kind=["strain-response-pair"] * 2,
+        base=["rocksalt:Na-Cl", "unknown"],
+    )
+    sets = {"crystals": rest, "made": made}
+
+    def load(name: str, functional: str, families: object = None, split: str = "", shards: object = ()) -> TrainingSet:
+        return sets[name] if split == "train" else sets[name].subset(np.zeros(0, dtype=int))
+
+    monkeypatch.setattr(sources, "load_set", load)
+    config = read_config(config_file(tmp_path)).model_copy(
+        update={
+            "elements": ("Na", "Cl"),
+            "sources": tuple(
+                Source(kind="distilled", name=name, textbook=8.0, same_zero=name == "made") for name in sets
+            ),
+        }
+    )
+    learnt, _, _ = sources.training_data(config)
+    assert learnt.weight[-2:].tolist() == [8.0, 1.0]
+    assert learnt.weight[0] == 8.0

@@ -66,6 +66,8 @@ class Weights(_Strict):
     pair_virial_relative: float = Field(0.06, ge=0.0)
     pair_apart: bool = False
     """Pressure and deviator of a difference of virials each with an error and a scale of its own."""
+    pair_along: float = Field(1.0, gt=0.0, le=1.0)
+    """With pair_apart: scale of the deviator's part along the label's own, in shares of that of the rest."""
 
 
 class Project(_Strict):

@@ -26,6 +26,24 @@ def _lengths(components: Array, part: Index) -> Array:
     return np.sqrt(components**2 @ np.eye(part.max() + 1)[part])
 
 
+def _parts(change: Array, w: LossWeights) -> tuple[Array, Index, Array]:
+    """Of changes of virials (P, 6): turns (P, 6, 6), the part of each row (6,), and the yardsticks of parts (P, G)."""
+    count = len(change)
+    if not w.pair_apart:
+        return np.tile(np.eye(6), (count, 1, 1)), np.zeros(6, dtype=np.int64), np.linalg.norm(change, axis=1)[:, None]
+    deviator = change @ _APART[1:].T
+    pressure, length = np.abs(change @ _APART[0]), np.linalg.norm(deviator, axis=1)
+    if w.pair_along == 1.0:
+        part = np.array([0, 1, 1, 1, 1, 1])
+        return np.tile(_APART, (count, 1, 1)), part, np.stack([pressure, length], axis=1)
+    # A reflection that takes the label's own direction to the first axis of the deviator (Householder).
+    mirror = np.eye(5)[0] - deviator / np.maximum(length, 1e-300)[:, None]
+    norm = np.maximum((mirror**2).sum(axis=1), 1e-300)[:, None, None]
+    turned = np.eye(5) - 2.0 * mirror[:, :, None] * mirror[:, None, :] / norm
+    turn = np.concatenate([np.tile(_APART[:1], (count, 1, 1)), turned @ _APART[1:]], axis=1)
+    return turn, np.array([0, 1, 2, 2, 2, 2]), np.stack([pressure, length, length], axis=1)
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """Errors that count as one (smaller is weightier), their relative parts, and d of the robust loss.
@@ -61,6 +79,9 @@ class LossWeights:
     pair_apart
         Whether the pressure and the deviator of a difference of virials have errors and scales of their own, so that
         shear counts beside a larger bulk modulus.
+    pair_along
+        With pair_apart: below one the part of the deviator along the label's own, which is how stiff the crystal is,
+        has an error of its own, whose scale is this share of the other one's.
     """
 
     energy_ev_per_atom: float = 0.005
@@ -76,6 +97,7 @@ class LossWeights:
     pair_virial_ev_per_atom: float = 0.01
     pair_virial_relative: float = 0.06
     pair_apart: bool = False
+    pair_along: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +147,8 @@ class Pairs:
 
     first (P,) place of the first member; rows (R,) its atoms, one pair after another, and of (R,) the pair of each;
     size (P,) n; labels and scales of forces (R, 3), (R,) and virials (P, 6), (P, G); weight (P,). A virial v has G
-    parts whose errors are judged by themselves: lengths of components of `turn` v (6,), which belong to `part` (6,).
+    parts whose errors are judged by themselves: lengths of components of `turn` v, (P, 6, 6) times (P, 6), which belong
+    to `part` (6,).
     """
 
     first: Index
@@ -163,10 +186,11 @@ class Pairs:
         force = data.forces_ev_per_a[rows + size[of_pair]] - data.forces_ev_per_a[rows]
         change = np.nan_to_num(virial[first + 1] - virial[first])
         rms = np.sqrt(np.bincount(of_pair, (force**2).sum(1), len(first)) / np.maximum(size, 1))
-        turn, part = (
-            (_APART, np.array([0, 1, 1, 1, 1, 1])) if w.pair_apart else (np.eye(6), np.zeros(6, dtype=np.int64))
-        )
-        lengths, atoms = _lengths(change @ turn.T, part), size[:, None].astype(np.float64)
+        turn, part, lengths = _parts(change, w)
+        atoms = size[:, None].astype(np.float64)
+        scale = atoms * np.hypot(w.pair_virial_ev_per_atom, w.pair_virial_relative * lengths / np.maximum(atoms, 1))
+        if w.pair_along != 1.0 and w.pair_apart:
+            scale[:, 1] *= w.pair_along
         return cls(
             first,
             rows,
@@ -175,7 +199,7 @@ class Pairs:
             force,
             np.hypot(w.pair_force_ev_per_a, w.pair_force_relative * rms)[of_pair],
             change,
-            atoms * np.hypot(w.pair_virial_ev_per_atom, w.pair_virial_relative * lengths / np.maximum(atoms, 1)),
+            scale,
             turn,
             part,
             w.pair
@@ -193,7 +217,7 @@ class Pairs:
     def reduced(self, p: Prediction) -> tuple[Array, Array]:
         """Misses over their scales: force vectors (R,), parts of virials (P G,)."""
         force, virial = self.miss(p)
-        lengths = _lengths(virial @ self.turn.T, self.part)
+        lengths = _lengths(self.turned(virial), self.part)
         return np.linalg.norm(force, axis=1) / self.force_scale, (lengths / self.virial_scale).ravel()
 
     def shares(self, norm: float) -> tuple[Array, Array]:
@@ -211,9 +235,14 @@ class Pairs:
         )
         return force, virial.reshape(self.virial_scale.shape)[:, self.part]
 
+    def turned(self, virial: Array) -> Array:
+        """Virials (P, 6) in the components that are judged."""
+        out: Array = np.einsum("pij,pj->pi", self.turn, virial)
+        return out
+
     def turned_back(self, weight: Array, virial: Array) -> Array:
         """turn^T (weight (P, 6) times turn virial (P, 6))."""
-        out: Array = (weight * (virial @ self.turn.T)) @ self.turn
+        out: Array = np.einsum("pij,pi->pj", self.turn, weight * self.turned(virial))
         return out
 
     def weighted(self, p: Prediction, norm: float) -> tuple[Array, Array]:

@@ -28,7 +28,8 @@ _ROWS_OF_AN_ELEMENT = 2_000
 class _Rows:
     """One structure: its edges (types of the whole model), and weights and misses of energy, forces, virial.
 
-    Also of their differences from the structure before it, where the two are a pair (else empty), virials turned.
+    Also of their differences from the structure before it, where the two are a pair (else empty), virials turned by
+    `turn` (6, 6).
     """
 
     edges: Edges
@@ -36,6 +37,7 @@ class _Rows:
     miss: Array
     pair_weight: Array
     pair_miss: Array
+    turn: Array
 
 
 def normal_equations(
@@ -133,12 +135,13 @@ def _by_elements(parts: Sequence[Objective], spec: ModelSpec) -> dict[tuple[int,
             weight = np.concatenate([energy[k : k + 1], np.repeat(force[a:b], 3), np.full(6, virial[k])])
             miss = np.concatenate([d_energy[k : k + 1], d_force[a:b].ravel(), d_virial[k]])
             types = tuple(np.unique(edges.types).tolist())
-            pair_weight, pair_miss = np.zeros(0), np.zeros(0)
+            pair_weight, pair_miss, turn = np.zeros(0), np.zeros(0), np.eye(6)
             if (q := place.get(k)) is not None:
                 own = slice(begin[q], begin[q + 1])
                 pair_weight = np.concatenate([np.zeros(1), np.repeat(by_force[own], 3), by_virial[q]])
-                pair_miss = -np.concatenate([np.zeros(1), miss_force[own].ravel(), pairs.turn @ miss_virial[q]])
-            found.setdefault(types, []).append(_Rows(edges, weight, miss, pair_weight, pair_miss))
+                turn = pairs.turn[q]
+                pair_miss = -np.concatenate([np.zeros(1), miss_force[own].ravel(), turn @ miss_virial[q]])
+            found.setdefault(types, []).append(_Rows(edges, weight, miss, pair_weight, pair_miss, turn))
     return found
 
 
@@ -191,8 +194,8 @@ def _weighted(
         paired = [k for k, r in enumerate(chunk) if len(r.pair_weight)]
         if paired:
             changes = [jacobian[at[k] : at[k + 1]] - jacobian[at[k - 1] : at[k]] for k in paired]
-            for rows_of_pair in changes:
-                rows_of_pair[-6:] = part.pairs.turn @ rows_of_pair[-6:]
+            for k, rows_of_pair in zip(paired, changes, strict=True):
+                rows_of_pair[-6:] = chunk[k].turn @ rows_of_pair[-6:]
             change = np.concatenate(changes)
             root = np.sqrt(np.concatenate([chunk[k].pair_weight for k in paired]))
             change *= root[:, None]

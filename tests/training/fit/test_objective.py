@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from sus2.training.fit.objective import Objective, errors
 from sus2.training.fit.optimise import Prior, total
 from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.run import _Run
+from sus2.types import Array
 from tests.training.fit.small_sets import (
     ELEMENTS,
     FORMS,
@@ -95,10 +97,10 @@ def paired(count: int, seed: int = 3) -> TrainingSet:
     )
 
 
-@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("parts", [{}, {"pair_apart": True}, {"pair_apart": True, "pair_along": 0.4}])
 @pytest.mark.parametrize("form", FORMS)
-def test_pairs_are_labels_of_their_own(form: str, apart: bool) -> None:
-    data, weights = paired(14), LossWeights(robust=2.0, pair=3.0, pair_apart=apart)
+def test_pairs_are_labels_of_their_own(form: str, parts: dict[str, Any]) -> None:
+    data, weights = paired(14), LossWeights(robust=2.0, pair=3.0, **parts)
     part = Objective(data, ELEMENTS, 4.0, weights, threads=1)
     assert part.pairs.first.tolist() == [0, 2, 5, 7, 10, 12]
     space = ParameterSpace(FORMS[form])
@@ -115,7 +117,8 @@ def test_pairs_are_labels_of_their_own(form: str, apart: bool) -> None:
     assert 0.0 < found.displacement_response_percent < 1e3
 
 
-def test_pressure_and_deviator_of_a_pair_apart_are_the_same_in_any_axes() -> None:
+@pytest.mark.parametrize("along", [1.0, 0.4])
+def test_pressure_and_deviator_of_a_pair_apart_are_the_same_in_any_axes(along: float) -> None:
     data = paired(14)
     space = ParameterSpace(FORMS["extended"])
     spec = space.unpack(disturbed(space, 0.05))
@@ -134,7 +137,8 @@ def test_pressure_and_deviator_of_a_pair_apart_are_the_same_in_any_axes() -> Non
             kind=data.kind.tolist(),
             base=data.base.tolist(),
         )
-        part = Objective(turned, ELEMENTS, 4.0, LossWeights(pair=3.0, pair_apart=True), threads=1)
+        weights = LossWeights(pair=3.0, pair_apart=True, pair_along=along)
+        part = Objective(turned, ELEMENTS, 4.0, weights, threads=1)
         found.append(part.pairs.reduced(part.predict(spec))[1])
     assert found[1] == pytest.approx(found[0], rel=1e-6)
 
@@ -149,6 +153,25 @@ def test_shear_does_not_hide_behind_a_larger_pressure() -> None:
     assert 0.0 < whole[0] < 0.5
     assert apart[0] == pytest.approx(0.0, abs=1e-12)
     assert apart[1] > 10.0
+
+
+def test_how_stiff_a_crystal_is_has_an_error_of_its_own() -> None:
+    data = paired(14).subset(np.array([0, 1]))
+    shear = np.array([4.0, -1.0, -3.0, 0.5, 0.0, 2.0])
+    virial = np.stack([np.zeros(6), shear + np.array([10.0, 10.0, 10.0, 0.0, 0.0, 0.0])])
+    across = np.array([0.0, 0.0, 0.0, 0.0, 2.0, 0.0])  # as long as a part of the label, and across it
+
+    def lengths(change: Array, along: float) -> Array:
+        weights = LossWeights(pair_apart=True, pair_along=along)
+        guess = Prediction(data.energy_ev, data.forces_ev_per_a, np.stack([np.zeros(6), change]))
+        return Pairs.of(data, virial, weights).reduced(guess)[1]
+
+    pressure, stiff, rest = lengths(virial[1] + 0.1 * shear, 0.5)
+    assert (pressure, rest) == pytest.approx((0.0, 0.0), abs=1e-9)
+    assert stiff == pytest.approx(2.0 * lengths(virial[1] + 0.1 * shear, 1.0)[1], rel=1e-9)
+    pressure, stiff, rest = lengths(virial[1] + across, 0.5)
+    assert (pressure, stiff) == pytest.approx((0.0, 0.0), abs=1e-9)
+    assert rest == pytest.approx(lengths(virial[1] + across, 1.0)[1], rel=1e-9)
 
 
 def test_pairs_stay_together_in_minibatches(tmp_path: Path) -> None:

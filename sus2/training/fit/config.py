@@ -115,8 +115,8 @@ class Adam(_Strict):
     epochs: int = Field(100, ge=1)
     rate: float = Field(0.01, gt=0.0)
     final_rate: float = Field(0.0, ge=0.0)
-    block_rates: dict[str, Annotated[float, Field(gt=0.0)]] = Field(default_factory=dict)
-    """Factors on the rate of single blocks of parameters (sus2.training.fit.parameters.STEP)."""
+    block_rates: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
+    """Factors on the rate of single blocks of parameters (sus2.training.fit.parameters.STEP); zero lets one rest."""
     precondition: float | None = Field(None, gt=0.0)
     """Move the readouts of elements in the coordinates of sus2.training.fit.precondition, with this floor."""
 

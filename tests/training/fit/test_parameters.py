@@ -49,7 +49,7 @@ def test_priors_pull_the_blocks_that_they_name(tmp_path: Path) -> None:
 def test_blocks_of_parameters_move_at_their_own_rates(tmp_path: Path) -> None:
     """The first update of Adam is the rate in each parameter that the loss depends on."""
     moved = []
-    for rates in ({}, {"weights": 0.25, "theta": 0.5}):
+    for rates in ({}, {"weights": 0.25, "theta": 0.5, "alpha": 0.0}):
         stages = [{"kind": "adam", "epochs": 1, "rate": 0.002, "block_rates": rates}]
         config = read_config(config_file(tmp_path, stages=stages, batches=1, theta_prior=0.0))
         run = _Run(config, 1)
@@ -58,7 +58,7 @@ def test_blocks_of_parameters_move_at_their_own_rates(tmp_path: Path) -> None:
         assert state is not None
         moved.append(run.space.blocks(state.x - run.start))
     for name in moved[0]:
-        factor = {"weights": 0.25, "theta": 0.5}.get(name, 1.0)
+        factor = {"weights": 0.25, "theta": 0.5, "alpha": 0.0}.get(name, 1.0)
         assert moved[1][name] == pytest.approx(factor * moved[0][name], rel=1e-4, abs=1e-12)
     assert np.abs(moved[0]["theta"]).max() == pytest.approx(0.002, rel=1e-3)
 

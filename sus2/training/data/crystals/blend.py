@@ -5,7 +5,8 @@ fluorides of V, Cr, Mn, Fe, Co, Ni, Mo and W, as the Materials Project sets it; 
 whose energies are brought to the same zero by an offset of each element, fitted where both have labels. Of the
 halogens' molecules TensorNet has better bonds (Nequix finds no minimum for I2, and F2 too long). Crystals of one metal
 of groups 4 to 11 are those of Nequix-OAM-1-PFT, brought to the same zero: its C44 are nearer to PBE (Nb 21 GPa where
-Nequix-OMat-1 has 8 and PBE 20, Ta 59, 41 and 70, W 148, 127 and 145, Pt 56, 48 and 59).
+Nequix-OMat-1 has 8 and PBE 20, Ta 59, 41 and 70, W 148, 127 and 145, Pt 56, 48 and 59). Its volumes are not, so each
+crystal keeps the pressure that Nequix-OMat-1 finds at rest, by a term as below.
 
 r2SCAN is the PBE label and the difference of the two TensorNet-MatPES potentials; where SevenNet-MF-0 has labelled the
 crystal at rest, the pressure of that difference becomes SevenNet's, by a term that is linear in the volume:
@@ -205,11 +206,30 @@ def blended(
     second = {key: first[key] + (scan[key] - pbe[key]).astype(float) for key in first}
     for base, (dp, v0) in (pressures or {}).items():
         rows = np.flatnonzero((structures["base"] == base) & (structures["kind"] != "dimer"))
-        volume = np.abs(np.linalg.det(structures["cells"][rows]))
-        second["energy"][rows] -= dp * (volume - v0 * sizes[rows])
-        second["stress"][np.ix_(rows, np.arange(3))] -= dp
+        change_pressure(second, structures, rows, dp, v0)
     teacher = np.where(own, NEQUIX, TENSORNET)
     return {"PBE": first, "r2SCAN": second}, teacher if metals is None else np.where(metals, METALS, teacher)
+
+
+def change_pressure(labels: Arrays, structures: Arrays, rows: Index, dp: float, v0: float) -> None:
+    """Add dp to the pressure of some structures, in place, by a term that is linear in the volume.
+
+    Parameters
+    ----------
+    labels
+        With energy (S,) eV and stress (S, 6) eV/A^3.
+    structures
+        Arrays of the shard.
+    rows
+        Which structures.
+    dp
+        eV/A^3.
+    v0
+        Volume per atom at which energies stay, A^3.
+    """
+    volume = np.abs(np.linalg.det(structures["cells"][rows]))
+    labels["energy"][rows] -= dp * (volume - v0 * np.diff(structures["offsets"])[rows])
+    labels["stress"][np.ix_(rows, np.arange(3))] -= dp
 
 
 def pair_numbers(structures: Arrays) -> Index:

@@ -90,13 +90,20 @@ def _raw(
         index = read(folder / teacher / f"structures-{number}.npz")["index"]
         labels = read(folder / teacher / f"labels-PBE-{number}.npz")
         chosen = np.isin(np.arange(len(sizes)), index)
-        energy = labels["energy"]
+        energy, pressure = labels["energy"], -nequix["stress"][:, :3].mean(axis=1)
         if teacher == "metals":
             metals = chosen
             numbers = structures["numbers"][structures["offsets"][:-1][chosen]]
             energy = energy + sizes[chosen] * np.array([zeros[int(z)] for z in numbers])
         nequix["energy"][chosen], nequix["stress"][chosen] = energy, labels["stress"]
         nequix["forces"][np.repeat(chosen, sizes)] = labels["forces"]
+        # Metals keep the volumes of the other teacher.
+        for rest in np.flatnonzero(metals & (structures["kind"] == "relaxed")).tolist():
+            dp = float(pressure[rest] + nequix["stress"][rest, :3].mean())
+            v0 = float(np.abs(np.linalg.det(structures["cells"][rest]))) / sizes[rest]
+            own = np.flatnonzero(metals & (structures["base"] == structures["base"][rest]))
+            if np.isfinite(dp):
+                blend.change_pressure(nequix, structures, own, dp, v0)
     return structures, nequix, tensornet, metals
 
 

@@ -215,7 +215,7 @@ def dimers(seed: int = 9) -> list[Crystal]:
 
 
 def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
-    """All crystals but the dimers, in four stages.
+    """All crystals but the dimers, in five stages.
 
     Parameters
     ----------
@@ -227,7 +227,8 @@ def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
     tuple[str, list[Crystal]]
         ``textbook``: elements, molecules, textbook binaries, binary salts of all cations; ``files``: crystals of
         databases, minerals, oxides; ``relatives``: AFLOW prototypes, ternary salts, alloys, and substitutions;
-        ``more relatives``: substitutions of the crystals of databases, binary ones above all.
+        ``more relatives``: substitutions of the crystals of databases, binary ones above all; ``further relatives``:
+        substitutions of ternary and richer ones above all, which bring the compositions to 40,000.
     """
     names: set[str] = set()
     taken: set[tuple[str, str]] = set()
@@ -270,3 +271,13 @@ def stages(seed: int = 0) -> Iterator[tuple[str, list[Crystal]]]:
         small = [c for c in parents if len(c.atoms) <= largest]
         found += substitution.substituted(small, rng, count, source, taken)
     yield "more relatives", new(found, rng)
+    rng = np.random.default_rng([seed, 54])
+    found = []
+    for parents, count, largest, source in (
+        (types, 30, 12, "aflow-sub"),
+        (ternary, 28, 12, "wbm-sub"),
+        ([c for c in minerals if len(set(c.atoms.numbers)) > 1], 40, 14, "public-sub"),
+    ):
+        small = [c for c in parents if len(c.atoms) <= largest]
+        found += substitution.substituted(small, rng, count, source, taken, tries=4 * count)
+    yield "further relatives", new(found, rng)

@@ -51,7 +51,6 @@ _SIMILAR: Final = tuple(
 )
 LIKE: Final = {s: sorted({t for row in _SIMILAR if s in row for t in row} - {s}) for s in ELEMENTS}
 _KEPT: Final = 0.35
-_TRIES: Final = 20
 _LARGEST: Final = 14
 
 
@@ -72,7 +71,12 @@ def key(crystal: Crystal) -> tuple[str, str]:
 
 
 def substituted(
-    parents: Sequence[Crystal], rng: np.random.Generator, count: int, source: str, taken: set[tuple[str, str]]
+    parents: Sequence[Crystal],
+    rng: np.random.Generator,
+    count: int,
+    source: str,
+    taken: set[tuple[str, str]],
+    tries: int = 20,
 ) -> list[Crystal]:
     """New crystals in the structures of others, scaled by the covalent radii.
 
@@ -88,6 +92,8 @@ def substituted(
         What their `source` says.
     taken
         Types and formulas that exist; those of the new crystals are added.
+    tries
+        At most so many choices of elements for each parent.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def substituted(
         symbols = parent.atoms.get_chemical_symbols()
         kinds = sorted(set(symbols))
         made = 0
-        for _ in range(_TRIES):
+        for _ in range(tries):
             if made == count:
                 break
             new = {s: s if rng.random() < _KEPT or not LIKE[s] else str(rng.choice(LIKE[s])) for s in kinds}

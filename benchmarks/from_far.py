@@ -4,7 +4,8 @@
     SUS2_SHARED=... python benchmarks/from_far.py sus2-universal-pbe  one potential for all that it covers
 
 The binary crystals of the Materials Project in the shared data, of at most 20 atoms; ions and cell free, symmetry kept.
-Collapsed or flew apart: as sus2.relax says. Dense: ended below 0.7 of the volume of the Materials Project.
+Collapsed or flew apart: as sus2.relax says. Dense: ended below 0.7 of the volume of the Materials Project. How crystals
+are relaxed from far: sus2.training.teachers.active_learning.holes.
 """
 
 from __future__ import annotations
@@ -22,13 +23,10 @@ import numpy as np  # noqa: E402
 
 import sus2  # noqa: E402
 from sus2.registry.load import recommend  # noqa: E402
-from sus2.relaxation.relax_many import relax_many  # noqa: E402
 from sus2.training.data.reference_sets import binary_crystals  # noqa: E402
+from sus2.training.teachers.active_learning.holes import HOLES, LARGEST, relaxed_from_far  # noqa: E402
 
 RUN = Path(__file__).with_name("runs") / "from_far.json"
-CHANGES = (-0.15, 0.15)
-LARGEST = 20
-DENSE = 0.7
 
 
 def main() -> None:
@@ -51,28 +49,19 @@ def main() -> None:
     rows = json.loads(RUN.read_text()) if RUN.exists() else {}
     for best, entries in sorted(chosen.items()):
         potential = sus2.load(best)
-        starts, volumes = [], []
-        for _, atoms in entries:
-            for change in CHANGES:
-                start = atoms.copy()
-                start.set_cell(start.cell[:] * (1.0 + change) ** (1.0 / 3.0), scale_atoms=True)
-                starts.append(start)
-                volumes.append(atoms.get_volume())
-        results = relax_many(starts, potential)
-        row: dict[str, int] = {"crystals": len(entries), "relaxations": len(starts)}
+        results = relaxed_from_far(potential, entries)
+        row: dict[str, int] = {"crystals": len(entries), "relaxations": len(results)}
         bad = []
-        kinds = ("collapsed", "flew apart")
-        for k, (r, v) in enumerate(zip(results, volumes, strict=True)):
-            kind = next((w for w in kinds if r.failure and w in r.failure), "")
-            if not kind and r.converged:
-                kind = "dense" if r.atoms.get_volume() < DENSE * v else "converged"
-            row[kind or "steps used up"] = row.get(kind or "steps used up", 0) + 1
-            if kind in (*kinds, "dense"):
-                formula = starts[k].get_chemical_formula("metal")
-                bad.append(f"{entries[k // 2][0]} {formula} {CHANGES[k % 2]:+.0%} {kind}")
-        ratio = [r.atoms.get_volume() / v for r, v in zip(results, volumes, strict=True) if r.converged]
-        pairs = [(a, b) for a, b in zip(results[::2], results[1::2], strict=True) if a.converged and b.converged]
-        same = [abs(a.atoms.get_volume() / b.atoms.get_volume() - 1.0) < 1e-3 for a, b in pairs]
+        for r in results:
+            row[r.kind] = row.get(r.kind, 0) + 1
+            if r.kind in HOLES:
+                change = round(100.0 * (r.start.get_volume() / r.volume_a3 - 1.0))
+                bad.append(f"{r.name} {r.start.get_chemical_formula('metal')} {change:+d}% {r.kind}")
+        rested = [r.end.get_volume() / r.volume_a3 if r.kind in ("converged", "dense") else np.nan for r in results]
+        first, second = np.array(rested[::2]), np.array(rested[1::2])
+        both = np.isfinite(first) & np.isfinite(second)
+        same = np.abs(first[both] / second[both] - 1.0) < 1e-3
+        ratio = np.array(rested)[np.isfinite(rested)]
         print(f"{best}: {row}, both ways the same volume {np.mean(same):.1%}, median volume {np.median(ratio):.3f}")
         for line in bad:
             print("   ", line)

@@ -126,7 +126,7 @@ def holes(
 ) -> None:
     """Relax crystals from far, and label what lies on the way to where they collapse or fly apart."""
     from sus2.registry.load import load_moments
-    from sus2.training.teachers.holes import build_holes
+    from sus2.training.teachers.active_learning.holes import build_holes
 
     build_holes(name, load_moments(potential), seed, typer.echo)
 
@@ -140,7 +140,7 @@ def responses(
 ) -> None:
     """Strain crystals and move their ions as a potential says, and let the teacher say what it finds there."""
     from sus2.registry.load import load_moments
-    from sus2.training.teachers.responses import build_responses
+    from sus2.training.teachers.active_learning.responses import build_responses
 
     build_responses(name, source, load_moments(potential), seed, typer.echo)
 

@@ -17,8 +17,8 @@ from sus2.training.data.crystals.shard_files import read, write
 from sus2.training.data.hold_out import HoldOut
 from sus2.training.data.sets import load_set
 from sus2.training.fit.loss import LossWeights, Pairs
-from sus2.training.teachers import added_shard, responses
-from sus2.training.teachers.responses import KIND, build_responses, response, response_pairs
+from sus2.training.teachers.active_learning import added_shard, responses
+from sus2.training.teachers.active_learning.responses import KIND, build_responses, response, response_pairs
 from sus2.units import EV_PER_A3_TO_GPA
 
 SHEAR = np.array([[0.0, 0.004, 0.0], [0.004, 0.0, 0.0], [0.0, 0.0, 0.0]])

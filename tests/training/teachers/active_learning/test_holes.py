@@ -18,8 +18,8 @@ from sus2.potential.evaluation import Evaluation
 from sus2.training.data.crystals.shard_files import read, write
 from sus2.training.data.hold_out import HoldOut
 from sus2.training.data.sets import load_set
-from sus2.training.teachers import added_shard, holes
-from sus2.training.teachers.holes import build_holes, find_holes
+from sus2.training.teachers.active_learning import added_shard, holes
+from sus2.training.teachers.active_learning.holes import build_holes, find_holes, relaxed_from_far
 
 
 class Spring:
@@ -54,7 +54,11 @@ REST_A3 = float(ALUMINIUM[1].get_volume()) / 4
 
 
 def test_a_sound_potential_has_no_holes() -> None:
-    assert find_holes(Spring(REST_A3, deep=False), [ALUMINIUM]) == []
+    sound = Spring(REST_A3, deep=False)
+    assert find_holes(sound, [ALUMINIUM]) == []
+    found = relaxed_from_far(sound, [ALUMINIUM])
+    assert [r.kind for r in found] == ["converged"] * 2
+    assert [r.end.get_volume() for r in found] == pytest.approx([4 * REST_A3] * 2, rel=1e-3)
 
 
 def test_what_collapses_is_found_with_the_way_into_it() -> None:
@@ -84,7 +88,7 @@ def test_they_become_shards_of_a_set(tmp_path: Path, monkeypatch: pytest.MonkeyP
     said: list[str] = []
     for _ in range(2):
         build_holes("holes", Spring(REST_A3, deep=True), report=said.append)
-    assert said[0].endswith("0 flew apart")
+    assert said[0].endswith("collapsed, 0 flew apart, 0 dense")
     found = load_set("holes", "PBE", split="train")
     assert set(found.kind) == {"wall"}
     assert set(found.composition) == {"Al"}

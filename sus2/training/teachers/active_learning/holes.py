@@ -20,10 +20,11 @@ from sus2.potential.evaluation import Calculates
 from sus2.progress import Report
 from sus2.relaxation.relax_many import relax_many
 from sus2.training.data import reference_sets
-from sus2.training.teachers.added_shard import add_shard
+from sus2.training.teachers.active_learning.added_shard import add_shard
 
 CHANGES: Final = (-0.15, 0.15)
 LARGEST: Final = 20
+HOLES: Final = ("collapsed", "flew apart", "dense")
 # Denser than this share of the volume that the crystal came with, where the relaxation converged.
 DENSE: Final = 0.7
 # Where structures lie between start and end; what flies apart is of interest before it has gone.
@@ -36,15 +37,15 @@ _CLOSEST_A: Final = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class Hole:
-    """A relaxation that ended where no crystal is.
+class FromFar:
+    """A relaxation from far, and how it ended.
 
     Attributes
     ----------
     name : str
         Of the crystal.
     kind : str
-        "collapsed", "flew apart" or "dense".
+        "collapsed", "flew apart" or "dense" (which are HOLES), "converged" or "steps used up".
     volume_a3 : float
         That the crystal came with.
     start : Atoms
@@ -87,8 +88,8 @@ class Hole:
         return found
 
 
-def find_holes(potential: Calculates, crystals: Sequence[tuple[str, Atoms]]) -> list[Hole]:
-    """Relax crystals from 15 % less and 15 % more of their volume and collect those that end nowhere.
+def relaxed_from_far(potential: Calculates, crystals: Sequence[tuple[str, Atoms]]) -> list[FromFar]:
+    """Relax crystals from 15 % less and 15 % more of their volume; ions and cell free, symmetry kept.
 
     Parameters
     ----------
@@ -99,25 +100,40 @@ def find_holes(potential: Calculates, crystals: Sequence[tuple[str, Atoms]]) -> 
 
     Returns
     -------
-    list of Hole
-        In the order of the crystals.
+    list of FromFar
+        Two of each crystal, in their order.
     """
-    starts, names, volumes = [], [], []
+    begun = []
     for name, atoms in crystals:
         for change in CHANGES:
             start = atoms.copy()
             start.set_cell(start.cell[:] * (1.0 + change) ** (1.0 / 3.0), scale_atoms=True)
-            starts.append(start)
-            names.append(name)
-            volumes.append(float(atoms.get_volume()))
-    holes = []
-    for name, volume, start, r in zip(names, volumes, starts, relax_many(starts, potential), strict=True):
-        kind = next((k for k in ("collapsed", "flew apart") if k in r.failure), "")
-        if not kind and r.converged and r.atoms.get_volume() < DENSE * volume:
+            begun.append((name, float(atoms.get_volume()), start))
+    found = []
+    for (name, volume, start), r in zip(begun, relax_many([b[2] for b in begun], potential), strict=True):
+        kind = next((k for k in HOLES[:2] if k in r.failure), "converged" if r.converged else "steps used up")
+        if kind == "converged" and r.atoms.get_volume() < DENSE * volume:
             kind = "dense"
-        if kind:
-            holes.append(Hole(name, kind, volume, start, r.atoms))
-    return holes
+        found.append(FromFar(name, kind, volume, start, r.atoms))
+    return found
+
+
+def find_holes(potential: Calculates, crystals: Sequence[tuple[str, Atoms]]) -> list[FromFar]:
+    """The relaxations from far that end where no crystal is.
+
+    Parameters
+    ----------
+    potential
+        Covers all elements of the crystals.
+    crystals
+        Names and crystals.
+
+    Returns
+    -------
+    list of FromFar
+        In the order of the crystals.
+    """
+    return [r for r in relaxed_from_far(potential, crystals) if r.kind in HOLES]
 
 
 def shared_crystals(elements: Sequence[str]) -> list[tuple[str, Atoms]]:
@@ -162,7 +178,7 @@ def build_holes(name: str, potential: Calculates, seed: int = 0, report: Report 
 
     def between(rng: np.random.Generator) -> list[tuple[str, Atoms]]:
         holes = find_holes(potential, shared_crystals(potential.elements))
-        kinds = {kind: sum(h.kind == kind for h in holes) for kind in ("collapsed", "dense", "flew apart")}
+        kinds = {kind: sum(h.kind == kind for h in holes) for kind in HOLES}
         report(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
         return [(hole.name, atoms) for hole in holes for atoms in hole.between(rng)]
 

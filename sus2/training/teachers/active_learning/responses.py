@@ -21,7 +21,7 @@ from sus2.potential.potential import Potential
 from sus2.progress import Report
 from sus2.training.data.crystals import blend
 from sus2.training.data.sets import load_set
-from sus2.training.teachers.added_shard import add_shard
+from sus2.training.teachers.active_learning.added_shard import add_shard
 from sus2.types import Array
 
 KIND: Final = "strain-response-pair"

@@ -69,6 +69,7 @@ def answer(page: StreamlitPage) -> None:
     header.finish(judged=judged)
 
 
+frame.keep_address()
 page = st.navigation(pages(), expanded=True)
 # Whoever clicks on a page before the file has arrived gets that page, not Structure.
 stayed = st.session_state.get("page_shown", page.url_path) == page.url_path

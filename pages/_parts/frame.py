@@ -27,7 +27,7 @@ from pages._parts.selection import (
     model,
     models,
 )
-from pages._parts.sidebar import sidebar
+from pages._parts.sidebar import keep_address, sidebar
 from pages._parts.widgets import (
     Drawing,
     checks,
@@ -81,6 +81,7 @@ __all__ = [
     "heading",
     "headline",
     "judge",
+    "keep_address",
     "keep_crystal",
     "made",
     "mode",

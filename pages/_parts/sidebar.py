@@ -13,7 +13,6 @@ from pages._parts.selection import (
     Crystal,
     Model,
     box_key,
-    choose_crystal,
     crystal,
     file_chosen,
     listed,
@@ -136,11 +135,11 @@ def _best(chosen: Crystal, covering: Sequence[Model]) -> Choice | None:
     if own is not None:
         return own
     key = (chosen.key, tuple(m.card.identity for m in covering))
-    if st.session_state.get("best_for") != key:
-        st.session_state["best_for"] = key
-        st.session_state["best_model"] = recommend(chosen.atoms, cards=[m.card for m in covering])
-    found: Choice | None = st.session_state["best_model"]
-    return found
+    found: tuple[object, Choice | None] = st.session_state.get("best_choice", (None, None))
+    if found[0] != key:
+        # One assignment: a run may be cut short at any access to the session.
+        found = st.session_state["best_choice"] = (key, recommend(chosen.atoms, cards=[m.card for m in covering]))
+    return found[1]
 
 
 def _model_panel(chosen: Crystal) -> None:
@@ -155,7 +154,7 @@ def _model_panel(chosen: Crystal) -> None:
         covering.sort(key=lambda m: m.name != best.card.name)
     ordered = covering + [m for m in available if m not in covering]
     names = [m.name for m in ordered]
-    wanted = st.session_state.pop("wanted_model", None)
+    wanted = st.session_state.get("wanted_model")
     before = st.session_state.get("model_name")
     if wanted not in names and st.session_state.get("lost_model") in names:
         wanted = st.session_state["lost_model"]  # it has been loaded since
@@ -163,6 +162,7 @@ def _model_panel(chosen: Crystal) -> None:
         st.session_state["model_name"] = wanted
         st.session_state["model_by_hand"] = True
         st.session_state.pop("lost_model", None)
+    st.session_state.pop("wanted_model", None)
     if "lost_model" in st.session_state:
         box = box_key("model_box")
         st.session_state["model_name"] = None
@@ -225,23 +225,33 @@ def _elements_label(elements: Sequence[str]) -> str:
     return " ".join(elements) if len(elements) <= 8 else f"{len(elements)} elements"
 
 
+def keep_address() -> None:
+    """Keep what the address says as a session begins; called before there is a link to click on.
+
+    Whoever clicks on a page at once cuts the first run short, and the address of the page that then opens says nothing.
+    """
+    if "address" not in st.session_state:
+        st.session_state["address"] = st.query_params.to_dict()
+
+
 def _read_address() -> None:
-    """At the first run of a session, take the choice from the address."""
+    """At the first run of a session that comes so far, take the choice from the address."""
     if "crystal_key" in st.session_state:
         return
+    address: dict[str, str] = st.session_state["address"]
     # A name that stands for nothing stays: the page then says so, and shows no other crystal.
-    key = st.query_params.get("crystal", DEFAULT_SAMPLE)[:MAX_KEY]
+    key = address.get("crystal", DEFAULT_SAMPLE)[:MAX_KEY]
     kept = uploads().get(key) if HASH.fullmatch(key) else None
     if kept is not None:
         st.session_state.setdefault("own_crystals", {})[key] = kept
-    choose_crystal(key)
-    made.from_link(st.query_params.get("made", ""), key)
-    wanted = st.query_params.get("model", "")[:MAX_NAME]
+    made.from_link(address.get("made", ""), key)
+    wanted = address.get("model", "")[:MAX_NAME]
     if wanted in {m.name for m in models()}:
         st.session_state["model_name"] = wanted
         st.session_state["model_crystal"] = key
     elif wanted:
         st.session_state["lost_model"] = wanted
+    st.session_state["crystal_key"] = key  # last: a run that is cut short above begins anew
 
 
 def _write_address() -> None:

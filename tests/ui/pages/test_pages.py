@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from ase import Atoms
 from ase.build import bulk, molecule
 from streamlit.testing.v1 import AppTest
@@ -240,3 +241,19 @@ def test_pickles_are_never_loaded(app: AppTest) -> None:
     opened(app, "models")
     load_own(app, b"PK\x03\x04rest", "Si")
     assert "never loaded from an upload" in app.error[0].value
+
+
+@pytest.mark.parametrize("cut", ["made.from_link", "models", "recommend"])
+def test_a_page_that_is_asked_for_at_once_has_the_crystal_and_the_potential_of_the_link(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    """A click cuts the first run short, wherever it is, and the address of the page that opens names nothing."""
+    app.query_params.update({"crystal": "ge", "model": "sus2-universal-pbe"})
+    with monkeypatch.context() as patch:
+        patch.setattr(f"pages._parts.sidebar.{cut}", lambda *_, **__: st.stop())
+        app.run()
+    app.query_params.clear()
+    app.switch_page(script("eos")).run()
+    assert not app.exception
+    assert app.query_params["crystal"] == "ge"
+    assert app.query_params["model"] == "sus2-universal-pbe"

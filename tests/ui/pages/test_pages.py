@@ -216,7 +216,7 @@ def test_late_news_of_a_box_that_was_renewed_undoes_no_choice(app: AppTest) -> N
     opened(app, "eos", crystal="cu")
     old = app.sidebar.selectbox[0]
     stale = old._widget_state
-    assert old.key == "sample_box_1"
+    assert old.key == "sample_box_0"
     upload(app, "odd.cif", SILICON)
     key = app.session_state["crystal_key"]
     assert len(key) == 40

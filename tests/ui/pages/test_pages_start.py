@@ -116,16 +116,17 @@ def test_every_page_of_a_crystal_says_what_it_answers(app: AppTest) -> None:
     assert "no result yet" not in html(app)
 
 
-def test_a_link_to_a_crystal_that_is_gone_shows_no_other(app: AppTest) -> None:
-    for page, key, words in (("eos", "unobtainium", "unobtainium"), ("elasticity", "0" * 40, "no longer kept")):
-        opened(app, page, crystal=key)
-        assert [words in e.value for e in app.main.error] == [True]
-        no_numbers(app)
-        assert app.query_params["crystal"] == key
-        app.sidebar.selectbox(key=box_of(app, "sample_box")).set_value("cu").run()
-        assert not app.error
-        assert app.main.get("plotly_chart")
-        del app.session_state["crystal_key"]
+@pytest.mark.parametrize(
+    ("page", "key", "words"), [("eos", "unobtainium", "unobtainium"), ("elasticity", "0" * 40, "no longer kept")]
+)
+def test_a_link_to_a_crystal_that_is_gone_shows_no_other(app: AppTest, page: str, key: str, words: str) -> None:
+    opened(app, page, crystal=key)
+    assert [words in e.value for e in app.main.error] == [True]
+    no_numbers(app)
+    assert app.query_params["crystal"] == key
+    app.sidebar.selectbox(key=box_of(app, "sample_box")).set_value("cu").run()
+    assert not app.error
+    assert app.main.get("plotly_chart")
 
 
 def box_of(app: AppTest, name: str) -> str:

@@ -172,16 +172,15 @@ def file_chosen(key: str) -> None:
     file = uploaded and (uploaded.file_id, uploaded.name, uploaded.size)
     if file and file == st.session_state.get("file_read"):
         return
-    st.session_state["file_read"] = file
     st.session_state.pop("upload_error", None)
-    if uploaded is None:
-        return
-    try:
-        data = contents(uploaded)
-    except Sus2Error as error:
-        st.session_state["upload_error"] = str(error)
-        return
-    read_upload(uploaded.name, data)
+    if uploaded is not None:
+        try:
+            data = contents(uploaded)
+        except Sus2Error as error:
+            st.session_state["upload_error"] = str(error)
+        else:
+            read_upload(uploaded.name, data)
+    st.session_state["file_read"] = file  # last: a click can cut this short, and the page that opens calls it again
 
 
 def read_upload(name: str, data: bytes, choice: Choice | None = None) -> None:

@@ -40,6 +40,8 @@ class Source(_Strict):
     """Further weight of structures of these reduced formulas, as of an element with better labels in another source."""
     without: tuple[str, ...] = ()
     """Structures with one of these elements are left out."""
+    containing: tuple[str, ...] = ()
+    """Structures without any of these elements are left out; empty: none is."""
     textbook: float = Field(1.0, gt=0.0)
     """Further weight of the structures of crystals that users know best (sus2.trust.known_values.known_crystals)."""
     without_stress: tuple[str, ...] = ()
@@ -150,6 +152,8 @@ class Readouts(_Strict):
 
     kind: Literal["readouts"] = "readouts"
     iterations: int = Field(20, ge=1)
+    elements: tuple[str, ...] = ()
+    """Those whose readout and shift are solved, the others rest; empty: all."""
 
 
 AnyStage = Project | Lbfgs | GaussNewton | Search | Adam | Expand | Release | Readouts

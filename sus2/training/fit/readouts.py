@@ -19,7 +19,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from sus2.potential.mtp import ModelSpec
 from sus2.training.fit.objective import Objective
-from sus2.types import Array
+from sus2.types import Array, Mask
 
 # Relative to the start, in the norm of the preconditioner.
 _SOLVED: Final = 1e-14
@@ -91,6 +91,7 @@ def solved_readouts(
     prior: float,
     centre: Array,
     iterations: int,
+    moving: Mask | None = None,
 ) -> ModelSpec:
     """The model with the readouts and shifts that so many steps of conjugate gradients find.
 
@@ -108,15 +109,18 @@ def solved_readouts(
         (C, S) readouts.
     iterations
         At most so many steps.
+    moving
+        (C,) elements whose readout and shift are solved while the others rest; None: all.
 
     Returns
     -------
     ModelSpec
         With other theta and shifts.
     """
+    moving = np.ones(spec.species_count, dtype=bool) if moving is None else moving
     factors = [
         cho_factor(h.astype(np.float64) + (prior + _FLOOR * np.trace(h) / len(h) + 1e-12) * np.eye(len(h)))
-        for h in curvature
+        for h in curvature[moving]
     ]
     weighted, right, right_shift = [], -prior * (spec.readout - centre), np.zeros(spec.species_count)
     for part in parts:
@@ -127,7 +131,9 @@ def solved_readouts(
     atoms = sum((p.weights[0] * p.part.counts.T**2).sum(1) for p in weighted) + 1e-6
 
     def preconditioned(r: tuple[Array, Array]) -> tuple[Array, Array]:
-        return np.stack([cho_solve(f, row) for f, row in zip(factors, r[0], strict=True)]), r[1] / atoms
+        theta = np.zeros_like(r[0])
+        theta[moving] = [cho_solve(f, row) for f, row in zip(factors, r[0][moving], strict=True)]
+        return theta, moving * r[1] / atoms
 
     def product(a: tuple[Array, Array], b: tuple[Array, Array]) -> float:
         return float((a[0] * b[0]).sum() + a[1] @ b[1])

@@ -114,7 +114,7 @@ class _Run:
             self.preconditioners[floor] = Preconditioner.of(self.readout_curvature(), floor)
         return self.preconditioners[floor]
 
-    def solved(self, x: Array, iterations: int) -> Array:
+    def solved(self, x: Array, stage: Readouts) -> Array:
         """The vector with readouts and shifts solved at its radial part."""
         spec = self.space.unpack(x)
         found = solved_readouts(
@@ -123,7 +123,8 @@ class _Run:
             self.readout_curvature(),
             prior=self.config.readout_prior,
             centre=self.space.unpack(self.start).readout,
-            iterations=iterations,
+            iterations=stage.iterations,
+            moving=np.isin(self.config.elements, stage.elements) if stage.elements else None,
         )
         out = x.copy()
         blocks = self.space.blocks(out)
@@ -237,7 +238,7 @@ class _Run:
         if isinstance(stage, Project):
             x = project_linear(space, x, parts[: math.ceil(stage.share * len(parts))], prior)
         elif isinstance(stage, Readouts):
-            x = self.solved(x, stage.iterations)
+            x = self.solved(x, stage)
         elif isinstance(stage, Lbfgs):
             x = lbfgs(space, x, parts, stage.iterations, prior)
             x = project_linear(space, x, parts, prior)

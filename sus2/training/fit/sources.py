@@ -57,10 +57,13 @@ def read_source(
     elif source.kind == "matpes-elements":
         data = matpes_elements("r2SCAN" if source.functional == "r2SCAN" else "PBE")
     else:
-        wanted = source.functional or config.functional
-        data = load_set(source.name, wanted, source.families or None, split, source.shards)
+        functional = source.functional or config.functional
+        data = load_set(source.name, functional, source.families or None, split, source.shards)
     known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements if e not in source.without])
     inside = np.logical_and.reduceat(known, data.offsets[:-1]) if len(data) else np.zeros(0, dtype=bool)
+    if source.containing and len(data):
+        wanted = np.isin(data.numbers, [atomic_numbers[e] for e in source.containing])
+        inside &= np.logical_or.reduceat(wanted, data.offsets[:-1])
     data = data.subset(np.flatnonzero(inside))
     if not len(data) and split != "val":
         raise DataError(f"Source '{source.kind}' has no structure made of the elements of the run alone.")

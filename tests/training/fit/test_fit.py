@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,20 @@ def test_stresses_of_a_kind_can_be_left_out(tmp_path: Path) -> None:
     part = Objective(without, ELEMENTS, 4.0, threads=1)
     assert not part.has_virial.any()
     assert not part.residual_scales(part.predict(TEACHER))[2].any()
+
+
+def test_structures_without_some_elements_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = labelled(10)
+    numbers = everything.numbers.copy()
+    numbers[: everything.offsets[3]] = 33
+    mixed = replace(everything, numbers=numbers)
+    monkeypatch.setattr("sus2.training.fit.sources.load_set", lambda *_: mixed)
+    source = {"kind": "distilled", "name": "any", "containing": ["Ga"]}
+    config = read_config(config_file(tmp_path, sources=[source]))
+    found = read_source(config.sources[0], config, "train")
+    assert np.array_equal(found.energy_ev, everything.energy_ev[3:])
+    both = read_config(config_file(tmp_path, sources=[source | {"containing": ["Ga", "As"]}]))
+    assert len(read_source(both.sources[0], both, "train")) == 10
 
 
 class Stop(Exception):

@@ -67,6 +67,40 @@ def test_few_steps_already_lower_the_loss() -> None:
     assert losses[-1] < 0.1 * losses[0]
 
 
+def test_readouts_of_some_elements_are_solved_while_the_others_rest() -> None:
+    part = quadratic(labelled())
+    spec = SPACE.unpack(disturbed(SPACE, 0.1))
+    moving = np.array([False, True])
+    found = solved_readouts(
+        spec,
+        [part],
+        readout_curvature([part], spec),
+        prior=PRIOR,
+        centre=spec.readout,
+        iterations=400,
+        moving=moving,
+    )
+    assert np.array_equal(found.readout[0], spec.readout[0])
+    assert found.shift_coeffs[0] == spec.shift_coeffs[0]
+    matrix, right = normal_equations([part], spec, linear=True)
+    size = spec.readout.size
+    matrix[np.arange(size), np.arange(size)] += PRIOR
+    own = np.flatnonzero(np.concatenate([np.repeat(moving, spec.readout.shape[1]), moving]))
+    change = np.zeros(len(right))
+    change[own] = np.linalg.lstsq(matrix[np.ix_(own, own)], right[own], rcond=1e-14)[0]
+    exact = replace(
+        spec,
+        moment_coeffs=spec.readout + change[:size].reshape(spec.readout.shape),
+        shift_coeffs=spec.shift_coeffs + change[size:],
+    )
+
+    def loss(s: object) -> float:
+        return part.value(part.predict(s)) + PRIOR * float(((s.readout - spec.readout) ** 2).sum())  # type: ignore[attr-defined,arg-type]
+
+    assert loss(found) == pytest.approx(loss(exact), rel=1e-4)
+    assert loss(found) < 0.5 * loss(spec)
+
+
 def test_what_the_first_model_misses_is_no_part_of_a_change() -> None:
     first = labelled()
     second = replace(

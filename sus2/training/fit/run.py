@@ -126,10 +126,11 @@ class _Run:
             iterations=stage.iterations,
             moving=np.isin(self.config.elements, stage.elements) if stage.elements else None,
         )
+        assert found.shift_coeffs is not None  # of a trained model
         out = x.copy()
         blocks = self.space.blocks(out)
-        blocks["theta_element"] += found.readout - spec.readout
-        blocks["shift"][:] = found.shift_coeffs
+        blocks["theta_element"] += stage.share * (found.readout - spec.readout)
+        blocks["shift"] += stage.share * (found.shift_coeffs - blocks["shift"])
         return out
 
     def random_start(self, k: int) -> Array:

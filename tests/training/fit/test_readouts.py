@@ -138,3 +138,15 @@ def test_a_run_with_the_stage_lowers_the_loss_and_keeps_the_radial_part(tmp_path
     )
     assert np.array_equal(found.spec.radial_weights, untrained.spec.radial_weights)
     assert found.errors["train"].force_mae_mev_per_a < untrained.errors["train"].force_mae_mev_per_a
+
+
+def test_a_share_of_the_way_to_what_was_found(tmp_path: Path) -> None:
+    def readout(**stage: object) -> np.ndarray:
+        stages = [{"kind": "readouts", "iterations": 3, **stage}]
+        config = read_config(config_file(tmp_path, readout="element", stages=stages))
+        spec = fit(config, folder=tmp_path / str(len(list(tmp_path.iterdir()))), threads=1).spec
+        return np.column_stack([spec.readout, spec.shift_coeffs])
+
+    none, half, whole = readout(share=1e-9), readout(share=0.5), readout()
+    assert np.abs(whole - none).max() > 0.01
+    assert half == pytest.approx(0.5 * (none + whole), abs=1e-5)

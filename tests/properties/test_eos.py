@@ -108,6 +108,8 @@ def test_what_cannot_work_is_refused() -> None:
         eos(bulk("Cu"), emt(), volume_range=6)
     with pytest.raises(FitError, match="no equation of state"):
         eos(bulk("Cu"), emt(), equation="x")
+    with pytest.raises(FitError, match="out of each other's reach"):
+        eos(bulk("Ar", "fcc", 30.0), argon(), relaxed=True)
     with pytest.raises(FitError, match="fall towards larger"):
         eos(bulk("Cu", "fcc", 3.3), emt(), relaxed=True)
     with pytest.raises(ConvergenceError, match="did not converge in 1 steps"):

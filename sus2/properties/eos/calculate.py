@@ -194,9 +194,14 @@ def fitted_eos(
     Raises
     ------
     FitError
-        The model does not fit, or has no minimum in the range.
+        The model does not fit, has no minimum in the range, or no atom feels another one.
     """
     energies = np.array([r.energy_ev for r in results])
+    if np.ptp(energies) == 0.0:
+        raise FitError(
+            "The energy does not change with the volume: the atoms are out of each other's reach, so the potential knows "
+            "no bond in this crystal; start from a denser one or choose another potential."
+        )
     pressures = np.array([-r.stress_ev_per_a3[:3].mean() for r in results]) * EV_PER_A3_TO_GPA
     # Another equation's failure says nothing against the chosen one; it is left out.
     fits = fit_models(volumes_a3, energies, (model, *(name for name in MODELS if name != model)))

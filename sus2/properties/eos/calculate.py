@@ -199,8 +199,8 @@ def fitted_eos(
     energies = np.array([r.energy_ev for r in results])
     if np.ptp(energies) == 0.0:
         raise FitError(
-            "The energy does not change with the volume: the atoms are out of each other's reach, so the potential knows "
-            "no bond in this crystal; start from a denser one or choose another potential."
+            "The energy does not change with the volume: the atoms are out of each other's reach, so the potential "
+            "knows no bond in this crystal; start from a denser one or choose another potential."
         )
     pressures = np.array([-r.stress_ev_per_a3[:3].mean() for r in results]) * EV_PER_A3_TO_GPA
     # Another equation's failure says nothing against the chosen one; it is left out.

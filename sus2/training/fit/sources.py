@@ -171,7 +171,7 @@ def _kept_apart(config: TrainConfig) -> set[str]:
 def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] = ("train",)) -> TrainingSet:
     """The set with the weights by stability that the configuration asks for.
 
-    The hull is that of all crystals of the distilled sources in these splits, of whatever family.
+    The hull is that of all crystals of the distilled sources in these splits, of whatever family and elements.
 
     Parameters
     ----------
@@ -189,7 +189,8 @@ def weighted(config: TrainConfig, data: TrainingSet, splits: tuple[Split, ...] =
     """
     if config.stability_ev_per_atom is None:
         return data
-    distilled = [s.model_copy(update={"families": ()}) for s in config.sources if s.kind == "distilled"]
+    whole: dict[str, tuple[str, ...]] = {"families": (), "containing": ()}
+    distilled = [s.model_copy(update=whole) for s in config.sources if s.kind == "distilled"]
     phases = TrainingSet.concatenate([read_source(s, config, split) for s in distilled for split in splits])
     return weighted_by_stability(data, phases, config.stability_ev_per_atom)
 

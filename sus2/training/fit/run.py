@@ -76,7 +76,9 @@ class _Run:
             start = in_form(config, replace(found, potential_name=config.name))
             if config.change_from:
                 self.learn_change(start)
-            start = aligned(start, self.parts)
+            # Elements that rest keep their zero of energy.
+            if not all(isinstance(stage, Readouts) and stage.elements for stage in config.stages):
+                start = aligned(start, self.parts)
         else:
             start = replace(start, shift_coeffs=fit_references(self.train, config.elements))
         readout: dict[str, Any] = {"readout_rank": config.readout_rank, "readout_full": config.readout != "low-rank"}

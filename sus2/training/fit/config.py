@@ -154,6 +154,8 @@ class Readouts(_Strict):
     iterations: int = Field(20, ge=1)
     elements: tuple[str, ...] = ()
     """Those whose readout and shift are solved, the others rest; empty: all."""
+    prior: float | None = Field(None, ge=0.0)
+    """Pull of the readouts to where the run began; by default `readout_prior`."""
     share: float = Field(1.0, gt=0.0, le=1.0)
     """Of the way to what was found: less than one carries less noise to compositions that nobody has seen."""
 

@@ -48,7 +48,16 @@ from sus2.training.fit.report import crystal_properties, shortest_distances
 from sus2.training.fit.result import TrainResult, card_of
 from sus2.training.fit.run_folder import State, claim, read_state, write_history, write_state
 from sus2.training.fit.sources import as_trained, read_source, training_data, weighted
-from sus2.training.fit.start import EXTREME, HELD_OUT, aligned, alikeness, in_form, initial_spec, starting_point
+from sus2.training.fit.start import (
+    EXTREME,
+    HELD_OUT,
+    aligned,
+    alikeness,
+    distances_of_start,
+    in_form,
+    initial_spec,
+    starting_point,
+)
 from sus2.training.teachers.crystal_tests import crystal_errors
 from sus2.types import Array, Index
 
@@ -123,7 +132,7 @@ class _Run:
             spec,
             self.parts,
             self.readout_curvature(),
-            prior=self.config.readout_prior,
+            prior=self.config.readout_prior if stage.prior is None else stage.prior,
             centre=self.space.unpack(self.start).readout,
             iterations=stage.iterations,
             moving=np.isin(self.config.elements, stage.elements) if stage.elements else None,
@@ -386,7 +395,12 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
     spec = rounded(spec) if spec.extended else spec
     raw = format_compact(spec) if spec.extended else format_mtp(spec).encode()
     numbers = {f"{name}_{key}": v for name, e in found.items() for key, v in asdict(e).items()}
-    card = card_of(config, raw, run.train.hash, numbers, shortest_distances(run.parts, config.elements))
+    # What the potential to start from has learnt of pairs at short range is still there.
+    distances = distances_of_start(config.start_from) if config.start_from else {}
+    for two, distance in shortest_distances(run.parts, config.elements).items():
+        distances[two] = min(distance, distances.get(two, distance))
+    known = {two: d for two, d in sorted(distances.items()) if set(two.split("-")) <= set(config.elements)}
+    card = card_of(config, raw, run.train.hash, numbers, known)
     for source in config.test:
         if source.kind == "distilled":
             family = "".join(source.families)[:1] or "d"

@@ -13,6 +13,7 @@ from pymatgen.core import Element
 
 from sus2.errors import DataError
 from sus2.native.build import cache_folder
+from sus2.potential.card import read_card
 from sus2.potential.moments.graph import graph
 from sus2.potential.mtp import ModelSpec, ScalingMap, read_mtp
 from sus2.registry.load import load_moments
@@ -61,6 +62,25 @@ def starting_point(name: str, elements: tuple[str, ...]) -> ModelSpec:
         raise DataError(f"Nothing to start from: {name} does not cover {', '.join(elements)}.")
     numbers = [atomic_numbers[e] for e in known]
     return spec.with_species([_nearest(atomic_numbers[e], numbers) for e in elements])
+
+
+def distances_of_start(name: str) -> dict[str, float]:
+    """The shortest distances of the labels that a starting point was trained on.
+
+    Parameters
+    ----------
+    name
+        As in starting_point.
+
+    Returns
+    -------
+    dict
+        Angstrom by pair; empty where its card states none.
+    """
+    if name.startswith("run:"):
+        path = cache_folder() / "runs" / name[4:] / f"{name[4:]}.json"
+        return dict(read_card(path).shortest_distances_a) if path.exists() else {}
+    return dict(load_moments(name).card.shortest_distances_a)
 
 
 def _nearest(number: int, known: Sequence[int]) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from sus2.errors import DataError
@@ -111,13 +112,15 @@ class _Run:
 
     def readout_curvature(self) -> NDArray[np.float32]:
         """How the loss curves by the readout of each element, at the start."""
+        if self.curvature is None:
+            self.curvature = self._curvature(self.parts)
+        return self.curvature
+
+    def _curvature(self, parts: list[Objective]) -> NDArray[np.float32]:
         if "theta_element" not in self.space.slices():
             raise DataError("A stage that solves or preconditions the readouts needs 'readout: element'.")
-        if self.curvature is None:
-            some = self.parts[:: math.ceil(len(self.parts) / CURVATURE_PARTS)]
-            curvature = readout_curvature(some, self.space.unpack(self.start))
-            self.curvature = curvature * np.float32(len(self.parts) / len(some))
-        return self.curvature
+        some = parts[:: math.ceil(len(parts) / CURVATURE_PARTS)]
+        return readout_curvature(some, self.space.unpack(self.start)) * np.float32(len(parts) / len(some))
 
     def preconditioner(self, floor: float) -> Preconditioner:
         """That of a stage, from the curvature at the start."""
@@ -128,10 +131,12 @@ class _Run:
     def solved(self, x: Array, stage: Readouts) -> Array:
         """The vector with readouts and shifts solved at its radial part."""
         spec = self.space.unpack(x)
+        # What has none of the elements that move says nothing of them.
+        parts = self.having(stage.elements) if stage.elements else self.parts
         found = solved_readouts(
             spec,
-            self.parts,
-            self.readout_curvature(),
+            parts,
+            self._curvature(parts) if stage.elements else self.readout_curvature(),
             prior=self.config.readout_prior if stage.prior is None else stage.prior,
             centre=self.space.unpack(self.start).readout,
             iterations=stage.iterations,
@@ -144,6 +149,18 @@ class _Run:
         blocks["shift"] += stage.share * (found.shift_coeffs - blocks["shift"])
         return out
 
+    def having(self, elements: tuple[str, ...]) -> list[Objective]:
+        """The minibatches' structures with one of these elements, with the labels that they have by now."""
+        data = TrainingSet.concatenate([part.data for part in self.parts])
+        wanted = np.isin(data.numbers, [atomic_numbers[e] for e in elements])
+        some = data.subset(np.logical_or.reduceat(wanted, data.offsets[:-1]))
+        if not len(some):
+            raise DataError(f"No structure has one of {', '.join(elements)}: there is nothing to solve.")
+        count = math.ceil(len(self.parts) * len(some) / len(data))
+        norm = float(self.train.weight.sum())
+        # The repulsion is no part of these labels any more.
+        return [self.objective(some.subset(c), norm, repulsion=False) for c in self.chunks(some, count)]
+
     def random_start(self, k: int) -> Array:
         """An untrained model of the k-th seed from the run's, with elemental references."""
         spec = initial_spec(self.config.model_copy(update={"seed": self.config.seed + k}))
@@ -154,14 +171,14 @@ class _Run:
         norm = float(data.weight.sum())
         return [self.objective(data.subset(c), norm) for c in self.chunks(data)]
 
-    def chunks(self, data: TrainingSet) -> list[Index]:
-        """The structures of each minibatch."""
+    def chunks(self, data: TrainingSet, count: int = 0) -> list[Index]:
+        """The structures of each minibatch, of which there are as many as the configuration says if `count` is zero."""
         # Neighbours of a kind "...-pair" stay together.
         paired = np.char.endswith(data.kind[:-1], "-pair") & (data.base[:-1] == data.base[1:])
         paired &= data.kind[:-1] == data.kind[1:]
         unit = np.concatenate([[0], np.cumsum(~paired)])
         order = np.random.default_rng(self.config.seed + 2).permutation(unit[-1] + 1)
-        parts = np.array_split(order, min(self.config.batches, len(order)))
+        parts = np.array_split(order, min(count or self.config.batches, len(order)))
         return [np.flatnonzero(np.isin(unit, part)) for part in parts]
 
     def test_set(self) -> TrainingSet | None:
@@ -212,7 +229,7 @@ class _Run:
         """The pull that the configuration asks for."""
         return prior_of(self.config, self.space_of(centre), self.start, self.own_start, centre)
 
-    def objective(self, data: TrainingSet, norm: float | None = None) -> Objective:
+    def objective(self, data: TrainingSet, norm: float | None = None, *, repulsion: bool = True) -> Objective:
         c = self.config
         return Objective(
             data,
@@ -223,7 +240,7 @@ class _Run:
             threads=self.threads,
             single_precision=c.dtype == "float32",
             device=c.device,
-            repulsion=None if c.repulsion is None else Repulsion(c.elements, *c.repulsion),
+            repulsion=Repulsion(c.elements, *c.repulsion) if repulsion and c.repulsion is not None else None,
         )
 
     def steps(self) -> Iterator[tuple[AnyStage, int, int]]:

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sus2.errors import DataError
 from sus2.training.data.dataset import TrainingSet
-from sus2.training.fit.config import read_config
+from sus2.training.fit.config import Readouts, read_config
 from sus2.training.fit.normal_equations import normal_equations, readout_curvature
+from sus2.training.fit.objective import Objective
 from sus2.training.fit.parameters import ParameterSpace
 from sus2.training.fit.readouts import solved_readouts
-from sus2.training.fit.run import fit
+from sus2.training.fit.run import _Run, fit
 from tests.training.fit.small_sets import FORMS, config_file, disturbed, labelled, quadratic
 
 SPACE = ParameterSpace(FORMS["extended"], "factorised", 1)
@@ -150,3 +152,30 @@ def test_a_share_of_the_way_to_what_was_found(tmp_path: Path) -> None:
     none, half, whole = readout(share=1e-9), readout(share=0.5), readout()
     assert np.abs(whole - none).max() > 0.01
     assert half == pytest.approx(0.5 * (none + whole), abs=1e-5)
+
+
+def test_a_stage_of_some_elements_looks_at_their_structures_alone_and_finds_the_same(tmp_path: Path) -> None:
+    stages = [{"kind": "readouts", "iterations": 200, "elements": ["Ga"], "prior": 1e-3}]
+    changes = {"readout": "element", "batches": 3, "stages": stages, "repulsion": [0.4, 0.6]}
+    config = read_config(config_file(tmp_path, **changes))
+    run = _Run(config, 1)
+    numbers = run.parts[0].data.numbers.copy()
+    numbers[: run.parts[0].data.offsets[1]] = 33
+    run.parts[0] = replace_data(run, numbers)
+    parts = run.having(("Ga",))
+    assert sum(len(p.data) for p in parts) == sum(len(p.data) for p in run.parts) - 1
+    spec = run.space.unpack(run.start)
+    arguments = {"prior": 1e-3, "centre": spec.readout, "iterations": 200, "moving": np.array([True, False])}
+    whole = solved_readouts(spec, run.parts, run.readout_curvature(), **arguments)  # type: ignore[arg-type]
+    stage = config.stages[0]
+    assert isinstance(stage, Readouts)
+    found = run.space.unpack(run.solved(run.start, stage))
+    assert found.readout == pytest.approx(whole.readout, abs=2e-3 * np.abs(whole.readout - spec.readout).max())
+    with pytest.raises(DataError, match="nothing to solve"):
+        run.having(("Si",))
+
+
+def replace_data(run: _Run, numbers: np.ndarray) -> Objective:
+    """The first minibatch with other elements."""
+    part = run.parts[0]
+    return run.objective(replace(part.data, numbers=numbers), part.norm, repulsion=False)

@@ -195,8 +195,7 @@ def test_nickel_oxide_comes_from_the_teacher_without_plus_u(calls: list[str], tm
 def test_sevennet_moves_the_volume_of_r2scan_and_nothing_else(
     calls: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert atomic_numbers["K"] == UNCHANGED
-    monkeypatch.setattr("sus2.training.data.crystals.blended_set.UNCHANGED", atomic_numbers["Al"])
+    monkeypatch.setattr("sus2.training.data.crystals.blended_set.UNCHANGED", (atomic_numbers["Al"],))
     folder = build_crystal_set("toy", sevennet=False, report=lambda _: None)
     before = load_set("toy", "r2SCAN", drop=())
     rested = read(folder / "sevennet" / "structures-0000.npz")
@@ -218,6 +217,23 @@ def test_sevennet_moves_the_volume_of_r2scan_and_nothing_else(
     calm = np.flatnonzero(after.kind == "relaxed")
     assert np.allclose(after.energy_ev[calm], before.energy_ev[calm])
     assert np.array_equal(after.forces_ev_per_a, before.forces_ev_per_a)
+
+
+def test_the_change_of_functional_of_wide_crystals_is_none_but_for_the_volume(
+    calls: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(UNCHANGED) < set(blend.WIDE)
+    assert atomic_numbers["K"] in blend.WIDE
+    monkeypatch.setattr(blend, "WIDE", (atomic_numbers["Al"],))
+    build_crystal_set("toy", sevennet=False, report=lambda _: None)
+    pbe, scan = (load_set("toy", f, drop=()) for f in ("PBE", "r2SCAN"))
+    crystals = pbe.kind != "dimer"
+    wide = crystals & (pbe.composition == "Al")
+    assert wide.any()
+    assert np.array_equal(scan.stress_ev_per_a3[wide], pbe.stress_ev_per_a3[wide])
+    assert np.array_equal(scan.energy_ev[wide], pbe.energy_ev[wide])
+    others = crystals & (pbe.composition != "Al")
+    assert (scan.stress_ev_per_a3[others, 0] != pbe.stress_ev_per_a3[others, 0]).all()
 
 
 def test_crystal_tests_of_the_second_set_are_labelled_by_its_teacher(calls: list[str], tmp_path: Path) -> None:

@@ -228,9 +228,14 @@ def blended(
         "forces": np.where(own[system, None], nequix["forces"], pbe["forces"]).astype(float),
         "stress": np.where(own[:, None], nequix["stress"], pbe["stress"]).astype(float),
     }
-    known = ~of_wide_elements(structures)
-    rows_of = {"energy": known, "forces": known[system, None], "stress": known[:, None]}
-    second = {key: first[key] + np.where(rows_of[key], scan[key] - pbe[key], 0.0).astype(float) for key in first}
+    second = {key: first[key] + (scan[key] - pbe[key]).astype(float) for key in first}
+    wide = of_wide_elements(structures) & (structures["kind"] != "dimer")
+    second["forces"][wide[system]], second["stress"][wide] = first["forces"][wide[system]], first["stress"][wide]
+    for k in np.flatnonzero(wide & (structures["kind"] == "relaxed")).tolist():
+        # The zero of energy is another one in r2SCAN.
+        rows = wide & (structures["base"] == structures["base"][k])
+        change = (scan["energy"][k] - pbe["energy"][k]) / sizes[k]
+        second["energy"][rows] = first["energy"][rows] + sizes[rows] * change
     for base, (dp, v0) in (pressures or {}).items():
         rows = np.flatnonzero((structures["base"] == base) & (structures["kind"] != "dimer"))
         change_pressure(second, structures, rows, dp, v0)

@@ -16,7 +16,7 @@ from sus2.training.data.crystals.shard_files import read, unpacked, write
 from sus2.types import Array
 
 FUNCTIONALS: Final = ("PBE", "r2SCAN")
-# SevenNet feels no neighbour in Rb and Cs, finds no minimum for K, and is wrong about noble gases: they keep their volumes.
+# SevenNet feels no neighbour in Rb and Cs, finds no minimum for K and is wrong about noble gases: their volumes stay.
 UNCHANGED: Final = (*blend.NOBLE, 19, 37, 55)
 # A correction beyond 10 GPa (eV/A^3) says that one of the two is lost.
 _LARGEST_CORRECTION: Final = 0.0624

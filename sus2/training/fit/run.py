@@ -86,8 +86,8 @@ class _Run:
             start = in_form(config, replace(found, potential_name=config.name))
             if config.change_from:
                 self.learn_change(start)
-            # Elements that rest keep their zero of energy.
-            if not all(isinstance(stage, Readouts) and stage.elements for stage in config.stages):
+            # Elements that rest keep their zero of energy, but another functional has another one.
+            if config.change_from or not all(isinstance(s, Readouts) and s.elements for s in config.stages):
                 start = aligned(start, self.parts)
         else:
             start = replace(start, shift_coeffs=fit_references(self.train, config.elements))

@@ -229,6 +229,8 @@ class TrainConfig(_Strict):
     """Pull to zero of the products of a factorised element space, which say what is particular to a pair."""
     batches: int = Field(1, ge=1)
     stages: tuple[Stage, ...] = Field(min_length=1)
+    keep: Literal["best", "last"] = "best"
+    """The state that is kept: that of the least loss on what is held out, or the last."""
     patience: int = Field(20, ge=1)
     start_from: str = ""
     """A potential to start from; run:NAME is the state of a run before its held-out compositions were released."""

@@ -12,7 +12,7 @@ from sus2.potential.potential import Potential
 from sus2.registry.applicability import STORED, Information, descriptors, grade_of, information_path
 from sus2.registry.load import load_moments, pretrained_folder
 from sus2.training.data.dataset import TrainingSet
-from sus2.training.fit.config import read_config
+from sus2.training.fit.config import Readouts, read_config
 from sus2.training.fit.sources import training_data
 
 STRUCTURES: Final = 6000
@@ -87,14 +87,18 @@ def write_information(name: str) -> Path:
     """
     potential = load_moments(name)
     config = read_config(pretrained_folder() / f"{name}.yaml")
-    if config.change_from:
-        # What was learnt on top is judged by the set of the potential below.
-        config = read_config(pretrained_folder() / f"{config.start_from}.yaml")
-    # A summary has no weights, so the hulls need not be found.
-    data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
-    found = summarise(potential, data)
     path = information_path(name)
-    arrays = {n: getattr(found, n).astype(np.float32) for n in STORED}
+    if config.start_from and all(isinstance(stage, Readouts) for stage in config.stages):
+        # The features are those of the potential to start from, and so is what they have been trained on.
+        with np.load(information_path(config.start_from), allow_pickle=False) as stored:
+            arrays = {n: stored[n] for n in (*STORED, "rest")}
+        digest = potential.card.sha256
+    else:
+        # A summary has no weights, so the hulls need not be found.
+        data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None}))
+        found = summarise(potential, data)
+        arrays = {n: getattr(found, n).astype(np.float32) for n in STORED} | {"rest": np.array(found.rest)}
+        digest = found.weights_sha256
     with path.open("wb") as file:
-        np.savez_compressed(file, weights_sha256=np.array(found.weights_sha256), rest=np.array(found.rest), **arrays)
+        np.savez_compressed(file, weights_sha256=np.array(digest), **arrays)
     return path

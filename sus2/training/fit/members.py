@@ -111,6 +111,7 @@ def _labels(potential: Potential, sets: tuple[str, ...]) -> TrainingSet:
     config = read_config(pretrained_folder() / f"{potential.name}.yaml")
     # Of sets whose structures belong to crystals, where there are some.
     crystals = tuple(s for s in config.sources if s.kind == "distilled") or config.sources
+    crystals = tuple(s.model_copy(update={"containing": ()}) for s in crystals)
     data, _, _ = training_data(config.model_copy(update={"stability_ev_per_atom": None, "sources": crystals}))
     return data
 

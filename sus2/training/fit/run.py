@@ -311,7 +311,7 @@ class _Run:
             raise DataError(f"The loss became {loss} in stage '{stage.kind}': lower its rate or check the labels.")
         held = loss_of(space, x, [self.checks], none) if self.checks is not None else loss
         # Once they are released the held-out compositions judge nothing, so the last state is kept.
-        better = held < best or len(held_out) > 0
+        better = held < best or len(held_out) > 0 or self.config.keep == "last"
         row = {"step": state.step + 1, "stage": stage.kind, "loss": loss, "validation_loss": held}
         if self.checks is not None:
             row |= {f"validation_{k}": v for k, v in asdict(errors([self.checks], space.unpack(x))).items()}

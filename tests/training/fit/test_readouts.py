@@ -179,3 +179,14 @@ def replace_data(run: _Run, numbers: np.ndarray) -> Objective:
     """The first minibatch with other elements."""
     part = run.parts[0]
     return run.objective(replace(part.data, numbers=numbers), part.norm, repulsion=False)
+
+
+def test_the_last_state_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    # The second stage pulls everything back to the start, which is worse for what is held out too.
+    back = {"kind": "readouts", "iterations": 50, "prior": 1e6}
+    stages = [{"kind": "readouts", "iterations": 12}, back]
+    found = {}
+    for keep in ("best", "last"):
+        config = read_config(config_file(tmp_path, readout="element", stages=stages, keep=keep))
+        found[keep] = fit(config, folder=tmp_path / keep, threads=1).errors["validation"]
+    assert found["best"].force_mae_mev_per_a < 0.9 * found["last"].force_mae_mev_per_a

@@ -88,9 +88,10 @@ def write_information(name: str) -> Path:
     potential = load_moments(name)
     config = read_config(pretrained_folder() / f"{name}.yaml")
     path = information_path(name)
-    if config.start_from and all(isinstance(stage, Readouts) for stage in config.stages):
+    readouts = config.start_from and all(isinstance(stage, Readouts) for stage in config.stages)
+    if readouts and (known := information_path(config.start_from)).exists():
         # The features are those of the potential to start from, and so is what they have been trained on.
-        with np.load(information_path(config.start_from), allow_pickle=False) as stored:
+        with np.load(known, allow_pickle=False) as stored:
             arrays = {n: stored[n] for n in (*STORED, "rest")}
         digest = potential.card.sha256
     else:

@@ -6,6 +6,7 @@ model of these elements: their Jacobian has some hundred columns however many el
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from sus2.types import Array, Index
 # Rows of a Jacobian held at once (100 to 1000 columns of eight bytes).
 _ROWS_AT_ONCE = 12_000
 _ROWS_OF_AN_ELEMENT = 2_000
+# Of the minibatches so many are enough to tell how the loss curves by the readouts.
+_ENOUGH_PARTS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,25 @@ def readout_curvature(parts: Sequence[Objective], spec: ModelSpec) -> NDArray[np
         if blocks:
             add(z)
     return out
+
+
+def estimated_curvature(parts: Sequence[Objective], spec: ModelSpec) -> NDArray[np.float32]:
+    """What readout_curvature gives, estimated from some of the minibatches.
+
+    Parameters
+    ----------
+    parts
+        Minibatches of a set.
+    spec
+        As in readout_curvature.
+
+    Returns
+    -------
+    ndarray, shape (C, S, S)
+        For the whole set.
+    """
+    some = parts[:: math.ceil(len(parts) / _ENOUGH_PARTS)]
+    return readout_curvature(some, spec) * np.float32(len(parts) / len(some))
 
 
 def _by_elements(parts: Sequence[Objective], spec: ModelSpec) -> dict[tuple[int, ...], list[_Rows]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from ase.build import bulk
 
@@ -54,7 +56,9 @@ def crystal_properties(potential: Potential, crystal: Crystal) -> dict[str, floa
     return rounded | {f"reference_{key}": value for key, value in crystal.references.items()}
 
 
-def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dict[str, float]:
+def shortest_distances(
+    parts: list[Objective], elements: tuple[str, ...], before: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Shortest distance in the data for each pair of elements that occurs below the cutoff.
 
     Parameters
@@ -63,6 +67,8 @@ def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dic
         Of the set.
     elements
         Chemical symbols in type order.
+    before
+        Those of the labels of the potential to start from, whose lesson at short range is still there.
 
     Returns
     -------
@@ -82,4 +88,7 @@ def shortest_distances(parts: list[Objective], elements: tuple[str, ...]) -> dic
         for j in range(i, c)
         if np.isfinite(best[i, j])
     }
+    for pair, distance in (before or {}).items():
+        if set(pair.split("-")) <= set(elements):
+            names[pair] = min(distance, names.get(pair, distance))
     return dict(sorted(names.items()))

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from copy import copy
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from sus2.errors import DataError
@@ -39,7 +38,7 @@ from sus2.training.fit.config import (
     TrainConfig,
 )
 from sus2.training.fit.least_squares import Damped, descend, gauss_newton, loss_of, project_linear
-from sus2.training.fit.normal_equations import readout_curvature
+from sus2.training.fit.normal_equations import estimated_curvature
 from sus2.training.fit.objective import LossWeights, Objective, errors
 from sus2.training.fit.optimise import Prior, adam_epoch, lbfgs, prior_of
 from sus2.training.fit.parameters import ParameterSpace
@@ -48,10 +47,11 @@ from sus2.training.fit.readouts import solved_readouts
 from sus2.training.fit.report import crystal_properties, shortest_distances
 from sus2.training.fit.result import TrainResult, card_of
 from sus2.training.fit.run_folder import State, claim, read_state, write_history, write_state
-from sus2.training.fit.sources import as_trained, read_source, training_data, weighted
+from sus2.training.fit.sources import as_trained, having, in_minibatches, read_source, training_data, weighted
 from sus2.training.fit.start import (
     EXTREME,
     HELD_OUT,
+    align_zeros,
     aligned,
     alikeness,
     distances_of_start,
@@ -61,9 +61,6 @@ from sus2.training.fit.start import (
 )
 from sus2.training.teachers.crystal_tests import crystal_errors
 from sus2.types import Array, Index
-
-# Of the minibatches so many are enough to tell how the loss curves by the readouts.
-CURVATURE_PARTS: Final = 64
 
 
 class _Run:
@@ -119,8 +116,7 @@ class _Run:
     def _curvature(self, parts: list[Objective]) -> NDArray[np.float32]:
         if "theta_element" not in self.space.slices():
             raise DataError("A stage that solves or preconditions the readouts needs 'readout: element'.")
-        some = parts[:: math.ceil(len(parts) / CURVATURE_PARTS)]
-        return readout_curvature(some, self.space.unpack(self.start)) * np.float32(len(parts) / len(some))
+        return estimated_curvature(parts, self.space.unpack(self.start))
 
     def preconditioner(self, floor: float) -> Preconditioner:
         """That of a stage, from the curvature at the start."""
@@ -151,12 +147,10 @@ class _Run:
 
     def having(self, elements: tuple[str, ...]) -> list[Objective]:
         """The minibatches' structures with one of these elements, with the labels that they have by now."""
-        data = TrainingSet.concatenate([part.data for part in self.parts])
-        wanted = np.isin(data.numbers, [atomic_numbers[e] for e in elements])
-        some = data.subset(np.logical_or.reduceat(wanted, data.offsets[:-1]))
+        some = having(TrainingSet.concatenate([part.data for part in self.parts]), elements)
         if not len(some):
             raise DataError(f"No structure has one of {', '.join(elements)}: there is nothing to solve.")
-        count = math.ceil(len(self.parts) * len(some) / len(data))
+        count = math.ceil(len(self.parts) * len(some) / len(self.train))
         norm = float(self.train.weight.sum())
         # The repulsion is no part of these labels any more.
         return [self.objective(some.subset(c), norm, repulsion=False) for c in self.chunks(some, count)]
@@ -173,13 +167,7 @@ class _Run:
 
     def chunks(self, data: TrainingSet, count: int = 0) -> list[Index]:
         """The structures of each minibatch, of which there are as many as the configuration says if `count` is zero."""
-        # Neighbours of a kind "...-pair" stay together.
-        paired = np.char.endswith(data.kind[:-1], "-pair") & (data.base[:-1] == data.base[1:])
-        paired &= data.kind[:-1] == data.kind[1:]
-        unit = np.concatenate([[0], np.cumsum(~paired)])
-        order = np.random.default_rng(self.config.seed + 2).permutation(unit[-1] + 1)
-        parts = np.array_split(order, min(count or self.config.batches, len(order)))
-        return [np.flatnonzero(np.isin(unit, part)) for part in parts]
+        return in_minibatches(data, count or self.config.batches, self.config.seed + 2)
 
     def test_set(self) -> TrainingSet | None:
         """The held-out compositions of the configuration's test sources."""
@@ -207,19 +195,8 @@ class _Run:
 
         A function of x and the original labels alone, so a resumed run does the same.
         """
-        if not self.free:
-            return
-        spec = self.space_of(x).unpack(x)
-        everything = [*self.parts, *([self.checks] if self.checks is not None else [])]
-        miss = [part.predict(spec).energy_ev - part.data.energy_ev for part in everything]
-        for name in sorted(self.free):
-            inside = [part.data.set_name == name for part in everything]
-            trained = list(zip(self.parts, miss, inside, strict=False))
-            rows = np.concatenate([p.counts[m] / p.energy_scale[m, None] for p, _, m in trained])
-            right = np.concatenate([e[m] / p.energy_scale[m] for p, e, m in trained])
-            offset = np.linalg.solve(rows.T @ rows + 1e-6 * np.eye(rows.shape[1]), rows.T @ right)
-            for part, m in zip(everything, inside, strict=True):
-                part.data = replace(part.data, energy_ev=part.data.energy_ev + m * (part.counts @ offset))
+        if self.free:
+            align_zeros(self.parts, self.checks, self.space_of(x).unpack(x), self.free)
 
     def space_of(self, x: Array) -> ParameterSpace:
         """The space that a vector belongs to: the run's own, or the table of pairs after an expansion."""
@@ -412,12 +389,8 @@ def _finish(started: _Run, run: _Run, state: State, folder: Path) -> TrainResult
     spec = rounded(spec) if spec.extended else spec
     raw = format_compact(spec) if spec.extended else format_mtp(spec).encode()
     numbers = {f"{name}_{key}": v for name, e in found.items() for key, v in asdict(e).items()}
-    # What the potential to start from has learnt of pairs at short range is still there.
-    distances = distances_of_start(config.start_from) if config.start_from else {}
-    for two, distance in shortest_distances(run.parts, config.elements).items():
-        distances[two] = min(distance, distances.get(two, distance))
-    known = {two: d for two, d in sorted(distances.items()) if set(two.split("-")) <= set(config.elements)}
-    card = card_of(config, raw, run.train.hash, numbers, known)
+    before = distances_of_start(config.start_from) if config.start_from else {}
+    card = card_of(config, raw, run.train.hash, numbers, shortest_distances(run.parts, config.elements, before))
     for source in config.test:
         if source.kind == "distilled":
             family = "".join(source.families)[:1] or "d"

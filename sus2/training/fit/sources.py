@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from sus2.training.data.stability import weighted_by_stability
 from sus2.training.fit.config import Source, TrainConfig
 from sus2.trust.known_values import known_crystals
 from sus2.trust.known_values.structure_type import structure_type
-from sus2.types import Array, Mask
+from sus2.types import Array, Index, Mask
 
 
 def read_source(
@@ -61,10 +62,9 @@ def read_source(
         data = load_set(source.name, functional, source.families or None, split, source.shards)
     known = np.isin(data.numbers, [atomic_numbers[e] for e in config.elements if e not in source.without])
     inside = np.logical_and.reduceat(known, data.offsets[:-1]) if len(data) else np.zeros(0, dtype=bool)
-    if source.containing and len(data):
-        wanted = np.isin(data.numbers, [atomic_numbers[e] for e in source.containing])
-        inside &= np.logical_or.reduceat(wanted, data.offsets[:-1])
     data = data.subset(np.flatnonzero(inside))
+    if source.containing:
+        data = having(data, source.containing)
     if not len(data) and split != "val":
         raise DataError(f"Source '{source.kind}' has no structure made of the elements of the run alone.")
     weight, stress = data.weight * source.weight, data.stress_ev_per_a3.copy()
@@ -78,6 +78,52 @@ def read_source(
     for text in source.without_stress:
         stress[_named(data, text)] = np.nan
     return replace(data.with_weights(weight), stress_ev_per_a3=stress)
+
+
+def having(data: TrainingSet, elements: Sequence[str]) -> TrainingSet:
+    """The structures with at least one of these elements.
+
+    Parameters
+    ----------
+    data
+        The set.
+    elements
+        Chemical symbols.
+
+    Returns
+    -------
+    TrainingSet
+        Empty where no structure has one.
+    """
+    if not len(data):
+        return data
+    wanted = np.isin(data.numbers, [atomic_numbers[e] for e in elements])
+    return data.subset(np.flatnonzero(np.logical_or.reduceat(wanted, data.offsets[:-1])))
+
+
+def in_minibatches(data: TrainingSet, count: int, seed: int) -> list[Index]:
+    """A random division of a set; the two of a pair stay together.
+
+    Parameters
+    ----------
+    data
+        The set.
+    count
+        Of the parts, at most.
+    seed
+        Of the random numbers.
+
+    Returns
+    -------
+    list of ndarray
+        Places of each part's structures, rising.
+    """
+    # Neighbours of a kind "...-pair" stay together.
+    paired = np.char.endswith(data.kind[:-1], "-pair") & (data.base[:-1] == data.base[1:])
+    paired &= data.kind[:-1] == data.kind[1:]
+    unit = np.concatenate([[0], np.cumsum(~paired)])
+    order = np.random.default_rng(seed).permutation(unit[-1] + 1)
+    return [np.flatnonzero(np.isin(unit, part)) for part in np.array_split(order, min(count, len(order)))]
 
 
 def _named(data: TrainingSet, text: str) -> Mask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -249,3 +249,29 @@ def aligned(spec: ModelSpec, parts: Sequence[Objective], iterations: int = 30) -
         weight = np.asarray(1.0 / np.maximum(np.abs(y - a @ offset), 0.03), dtype=np.float64)
     assert spec.shift_coeffs is not None
     return replace(spec, shift_coeffs=spec.shift_coeffs + offset)
+
+
+def align_zeros(parts: Sequence[Objective], checks: Objective | None, spec: ModelSpec, free: Set[str]) -> None:
+    """Move the energies of sets with a zero of their own onto a model's: one offset for each element, in place.
+
+    Parameters
+    ----------
+    parts
+        The set.
+    checks
+        What is held out; None for nothing.
+    spec
+        The model.
+    free
+        Names of these sets.
+    """
+    everything = [*parts, *([checks] if checks is not None else [])]
+    miss = [part.predict(spec).energy_ev - part.data.energy_ev for part in everything]
+    for name in sorted(free):
+        inside = [part.data.set_name == name for part in everything]
+        trained = list(zip(parts, miss, inside, strict=False))
+        rows = np.concatenate([p.counts[m] / p.energy_scale[m, None] for p, _, m in trained])
+        right = np.concatenate([e[m] / p.energy_scale[m] for p, e, m in trained])
+        offset = np.linalg.solve(rows.T @ rows + 1e-6 * np.eye(rows.shape[1]), rows.T @ right)
+        for part, m in zip(everything, inside, strict=True):
+            part.data = replace(part.data, energy_ev=part.data.energy_ev + m * (part.counts @ offset))

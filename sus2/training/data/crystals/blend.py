@@ -100,10 +100,7 @@ def of_one_metal(structures: Arrays) -> np.ndarray:
     ndarray
         (S,) of bool; dimers are none.
     """
-    numbers, first = structures["numbers"].astype(int), structures["offsets"][:-1]
-    pure = np.minimum.reduceat(numbers, first) == np.maximum.reduceat(numbers, first)
-    found: np.ndarray = pure & np.isin(numbers[first], _METALS) & (structures["kind"] != "dimer")
-    return found
+    return _of_one_element(structures, _METALS)
 
 
 def of_wide_elements(structures: Arrays) -> np.ndarray:
@@ -117,12 +114,15 @@ def of_wide_elements(structures: Arrays) -> np.ndarray:
     Returns
     -------
     ndarray
-        (S,) of bool.
+        (S,) of bool; dimers are none.
     """
-    starts = structures["offsets"][:-1]
-    low = np.minimum.reduceat(structures["numbers"], starts)
-    alone = low == np.maximum.reduceat(structures["numbers"], starts)
-    found: np.ndarray = alone & np.isin(low, WIDE)
+    return _of_one_element(structures, WIDE)
+
+
+def _of_one_element(structures: Arrays, among: Sequence[int]) -> np.ndarray:
+    numbers, first = structures["numbers"].astype(int), structures["offsets"][:-1]
+    pure = np.minimum.reduceat(numbers, first) == np.maximum.reduceat(numbers, first)
+    found: np.ndarray = pure & np.isin(numbers[first], among) & (structures["kind"] != "dimer")
     return found
 
 
@@ -229,7 +229,7 @@ def blended(
         "stress": np.where(own[:, None], nequix["stress"], pbe["stress"]).astype(float),
     }
     second = {key: first[key] + (scan[key] - pbe[key]).astype(float) for key in first}
-    wide = of_wide_elements(structures) & (structures["kind"] != "dimer")
+    wide = of_wide_elements(structures)
     second["forces"][wide[system]], second["stress"][wide] = first["forces"][wide[system]], first["stress"][wide]
     for k in np.flatnonzero(wide & (structures["kind"] == "relaxed")).tolist():
         # The zero of energy is another one in r2SCAN.
